@@ -1,0 +1,38 @@
+find_package(Threads REQUIRED)
+find_package(OpenMP REQUIRED)
+find_package(fmt REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(ICU REQUIRED COMPONENTS uc i18n)
+find_package(Protobuf REQUIRED)
+find_package(Boost REQUIRED COMPONENTS program_options)
+find_package(xtensor REQUIRED)
+
+# Plain -lopenblas may resolve to the pthread build, whose threads fight with OpenMP's: the OpenMP
+# build is found and linked by its own folder.
+find_path(OPENBLAS_OPENMP_INCLUDE cblas.h PATH_SUFFIXES openblas-openmp
+          PATHS /usr/include/${CMAKE_LIBRARY_ARCHITECTURE} NO_DEFAULT_PATH)
+find_library(OPENBLAS_OPENMP_LIBRARY openblas PATH_SUFFIXES openblas-openmp
+             PATHS /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE} NO_DEFAULT_PATH)
+if(NOT OPENBLAS_OPENMP_LIBRARY OR NOT OPENBLAS_OPENMP_INCLUDE)
+  message(FATAL_ERROR "the OpenMP build of OpenBLAS was not found; "
+                      "run scripts/install-dependencies (Debian: libopenblas-openmp-dev)")
+endif()
+get_filename_component(OPENBLAS_OPENMP_DIR ${OPENBLAS_OPENMP_LIBRARY} DIRECTORY)
+add_library(rankfold_openblas INTERFACE)
+add_library(rankfold::openblas ALIAS rankfold_openblas)
+target_include_directories(rankfold_openblas SYSTEM INTERFACE ${OPENBLAS_OPENMP_INCLUDE})
+target_link_libraries(rankfold_openblas INTERFACE ${OPENBLAS_OPENMP_LIBRARY})
+# The same folder at run time, in the build tree and when installed.
+set(CMAKE_BUILD_RPATH ${OPENBLAS_OPENMP_DIR})
+set(CMAKE_INSTALL_RPATH ${OPENBLAS_OPENMP_DIR})
+
+add_library(rankfold_xtensor INTERFACE)
+add_library(rankfold::xtensor ALIAS rankfold_xtensor)
+get_target_property(xtensor_includes xtensor INTERFACE_INCLUDE_DIRECTORIES)
+target_include_directories(rankfold_xtensor SYSTEM INTERFACE ${xtensor_includes})
+target_link_libraries(rankfold_xtensor INTERFACE rankfold::openblas)
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()

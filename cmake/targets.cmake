@@ -1,0 +1,58 @@
+# Flags that every target of the project is compiled with.
+add_library(rankfold_flags INTERFACE)
+target_compile_options(rankfold_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+                                                -Wno-sign-conversion)
+if(RANKFOLD_WARNINGS_AS_ERRORS)
+  target_compile_options(rankfold_flags INTERFACE -Werror)
+endif()
+if(RANKFOLD_SANITIZE)
+  target_compile_options(rankfold_flags INTERFACE -fsanitize=${RANKFOLD_SANITIZE}
+                         -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(rankfold_flags INTERFACE -fsanitize=${RANKFOLD_SANITIZE})
+endif()
+
+# rankfold_library(FOLDER [PUBLIC ...] [PRIVATE ...]): every .cpp of FOLDER as rankfold::<last part>.
+function(rankfold_library folder)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "PUBLIC;PRIVATE")
+  get_filename_component(name ${folder} NAME)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cpp)
+  add_library(rankfold_${name} STATIC ${sources})
+  add_library(rankfold::${name} ALIAS rankfold_${name})
+  target_include_directories(rankfold_${name} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_link_libraries(rankfold_${name} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE} rankfold_flags)
+endfunction()
+
+# rankfold_protobuf(NAME FILE.proto): adds the generated messages to rankfold_NAME.
+function(rankfold_protobuf name proto)
+  set(protobuf_generate_out ${PROJECT_BINARY_DIR}/generated)
+  file(MAKE_DIRECTORY ${protobuf_generate_out})
+  add_library(rankfold_${name}_messages OBJECT ${PROJECT_SOURCE_DIR}/${proto})
+  target_link_libraries(rankfold_${name}_messages PUBLIC protobuf::libprotobuf)
+  protobuf_generate(TARGET rankfold_${name}_messages LANGUAGE cpp
+                    IMPORT_DIRS ${PROJECT_SOURCE_DIR} PROTOC_OUT_DIR ${protobuf_generate_out})
+  target_include_directories(rankfold_${name}_messages SYSTEM PUBLIC ${protobuf_generate_out})
+  target_sources(rankfold_${name} PRIVATE $<TARGET_OBJECTS:rankfold_${name}_messages>)
+  target_include_directories(rankfold_${name} SYSTEM PRIVATE ${protobuf_generate_out})
+  add_dependencies(rankfold_${name} rankfold_${name}_messages)
+endfunction()
+
+# rankfold_test(ROOM): one test program from tests/ROOM/*.cpp; it may use every library.
+function(rankfold_test room)
+  find_package(GTest REQUIRED)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${room}/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(test_${room} ${sources})
+  set(library ${room})
+  if(room STREQUAL "contract")
+    set(library decompositions)
+  endif()
+  target_link_libraries(test_${room} PRIVATE rankfold::${library} rankfold_flags GTest::gmock
+                                             GTest::gtest_main ${ARGN})
+  target_include_directories(test_${room} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_compile_definitions(test_${room} PRIVATE
+                             RANKFOLD_GOLDEN_DIR="${PROJECT_SOURCE_DIR}/tests/golden"
+                             RANKFOLD_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  add_test(NAME ${room} COMMAND test_${room})
+endfunction()

@@ -1,0 +1,152 @@
+#include "core/adapter.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "core/error.h"
+#include "core/random.h"
+
+namespace rankfold {
+namespace {
+
+template <class T>
+bool overlap(MatrixView<const T> first, MatrixView<const T> second) {
+  const auto end = [](MatrixView<const T> view) {
+    return view.rows == 0 ? view.data : view.row(view.rows - 1) + view.columns;
+  };
+  const std::less<const T*> before;
+  return before(first.data, end(second)) && before(second.data, end(first));
+}
+
+/// Throws unless the matrix is rows x columns with a row stride that holds a row.
+template <class T>
+void expect_shape(const std::string& where, const char* name, MatrixView<T> view, std::size_t rows,
+                  std::size_t columns) {
+  if (view.rows != rows || view.columns != columns || view.stride < columns ||
+      (!view.data && rows * columns != 0))
+    throw Error("{}: {} is {}x{} with stride {}{}, expected {}x{}", where, name, view.rows,
+                view.columns, view.stride, view.data ? "" : " and no memory", rows, columns);
+}
+
+template <class T>
+void expect_apart(const std::string& where, const char* first_name, MatrixView<const T> first,
+                  const char* second_name, MatrixView<const T> second) {
+  if (overlap(first, second)) throw Error("{}: {} and {} share memory", where, first_name, second_name);
+}
+
+std::string describe(const std::string& method, const Stack& stack, std::size_t site) {
+  if (site >= stack.sites.size())
+    throw Error("[{}] site {} does not exist, the stack has {}", method, site, stack.sites.size());
+  return fmt::format("[{}] site {}", method, stack.sites[site].name);
+}
+
+}  // namespace
+
+template <class T>
+Adapter<T>::Adapter(std::string method, Stack stack, std::vector<Place> places,
+                    std::shared_ptr<const Backend> backend)
+    : method_(std::move(method)),
+      stack_(std::move(stack)),
+      places_(std::move(places)),
+      backend_(std::move(backend)),
+      frozen_(stack_.sites.size()) {}
+
+template <class T>
+Parameter<T>& Adapter<T>::parameter(std::string_view name) {
+  const auto found = std::ranges::find(parameters_, name, &Parameter<T>::name);
+  if (found != parameters_.end()) return *found;
+  std::vector<std::string> names;
+  for (const Parameter<T>& parameter : parameters_) names.push_back(parameter.name);
+  const std::string nearest = nearest_name(name, names);
+  throw Error("[{}] has no parameter '{}'{}", method_, name,
+              nearest.empty() ? "" : fmt::format("; the nearest is '{}'", nearest));
+}
+
+template <class T>
+std::size_t Adapter<T>::parameter_count() const {
+  std::size_t count = 0;
+  for (const Parameter<T>& parameter : parameters_)
+    if (parameter.trainable) count += parameter.value.size();
+  return count;
+}
+
+template <class T>
+void Adapter<T>::initialise(std::uint64_t seed) {
+  for (Parameter<T>& parameter : parameters_) {
+    const RandomStream stream(seed, fmt::format("initialise/{}/{}", method_, parameter.name));
+    const std::span<T> values = parameter.value.span();
+    const double value = parameter.initialiser.value;
+    switch (parameter.initialiser.kind) {
+      case Initialiser::Kind::constant:
+        std::ranges::fill(values, static_cast<T>(value));
+        break;
+      case Initialiser::Kind::uniform:
+        stream.fill_uniform(values, -value, value);
+        break;
+      case Initialiser::Kind::normal:
+        stream.fill_normal(values, 0.0, value);
+        break;
+    }
+  }
+}
+
+template <class T>
+void Adapter<T>::zero_gradients() {
+  for (Parameter<T>& parameter : parameters_) std::ranges::fill(parameter.gradient.span(), T{0});
+}
+
+template <class T>
+void Adapter<T>::set_frozen(std::vector<FrozenLinear<T>> frozen) {
+  if (frozen.size() != stack_.sites.size())
+    throw Error("[{}] got {} frozen layers, expected one for each of {} sites", method_,
+                frozen.size(), stack_.sites.size());
+  frozen_ = std::move(frozen);
+}
+
+template <class T>
+bool Adapter<T>::is_weight_update() const {
+  return std::ranges::all_of(places_, [](Place place) { return place == Place::beside; });
+}
+
+template <class T>
+void Adapter<T>::reconstruct(std::size_t site, MatrixView<T> delta) const {
+  const std::string where = describe(method_, stack_, site);
+  if (places_[site] != Place::beside)
+    throw Error("{}: the method acts {} the frozen weight and is no update of it", where,
+                places_[site] == Place::after ? "after" : "before");
+  expect_shape(where, "dW", delta, stack_.sites[site].out, stack_.sites[site].in);
+  do_reconstruct(site, delta);
+}
+
+template <class T>
+void Adapter<T>::forward(std::size_t site, MatrixView<const T> x, MatrixView<T> y,
+                         Trace<T>* trace) const {
+  const std::string where = describe(method_, stack_, site);
+  expect_shape(where, "X", x, x.rows, stack_.sites[site].in);
+  expect_shape(where, "Y", y, x.rows, stack_.sites[site].out);
+  expect_apart<T>(where, "X", x, "Y", y);
+  if (places_[site] == Place::before && !frozen_[site].weight)
+    throw Error("{}: acts before the frozen weight, which was not given", where);
+  if (x.rows != 0) do_forward(site, x, y, trace);
+}
+
+template <class T>
+void Adapter<T>::backward(std::size_t site, MatrixView<const T> x, MatrixView<const T> dy,
+                          const Trace<T>& trace, MatrixView<T> dx) {
+  const std::string where = describe(method_, stack_, site);
+  expect_shape(where, "X", x, x.rows, stack_.sites[site].in);
+  expect_shape(where, "dY", dy, x.rows, stack_.sites[site].out);
+  if (dx.data) {
+    expect_shape(where, "dX", dx, x.rows, stack_.sites[site].in);
+    expect_apart<T>(where, "X", x, "dX", dx);
+    expect_apart<T>(where, "dY", dy, "dX", dx);
+  }
+  if (places_[site] == Place::before && !frozen_[site].weight)
+    throw Error("{}: acts before the frozen weight, which was not given", where);
+  if (x.rows != 0) do_backward(site, x, dy, trace, dx);
+}
+
+template class Adapter<float>;
+template class Adapter<double>;
+
+}  // namespace rankfold

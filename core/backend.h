@@ -1,0 +1,108 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace rankfold {
+
+/// A loop nest over `sizes` with one stride (in elements) an operand and dimension; stride 0
+/// broadcasts a source or sums into the target.
+struct StridedLoop {
+  std::vector<std::size_t> sizes;
+  std::vector<std::size_t> a, b, target;
+};
+
+/// Where tensors live and who multiplies them. All products of the project go through a backend
+/// object, so that another device needs one more implementation of this interface and nothing else.
+/// Matrices are row-major. Calls are complete when they return.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::string description() const = 0;
+
+  /// 64-byte aligned, uninitialised. Throws Error when there is no memory.
+  virtual void* allocate(std::size_t bytes) const = 0;
+  virtual void release(void* memory) const noexcept = 0;
+
+  /// C[m,n] = alpha op(A)[m,k] op(B)[k,n] + beta C; op transposes where asked. beta 0 overwrites.
+  virtual void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k,
+                    float alpha, const float* a, std::size_t stride_a, const float* b,
+                    std::size_t stride_b, float beta, float* c, std::size_t stride_c) const = 0;
+  virtual void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k,
+                    double alpha, const double* a, std::size_t stride_a, const double* b,
+                    std::size_t stride_b, double beta, double* c, std::size_t stride_c) const = 0;
+
+  /// target[...] += alpha a[...] b[...] over the loop nest; b may be null (taken as 1). Copies with
+  /// any permutation, broadcasts, sums and elementwise products are all this one call.
+  virtual void accumulate(const StridedLoop& loop, float alpha, const float* a, const float* b,
+                          float* target) const = 0;
+  virtual void accumulate(const StridedLoop& loop, double alpha, const double* a, const double* b,
+                          double* target) const = 0;
+};
+
+/// OpenBLAS on the CPU (its OpenMP build) with AVX-friendly elementwise loops.
+std::shared_ptr<const Backend> make_openblas_backend();
+
+/// What OpenBLAS runs with, for `doctor` and the warning.
+struct OpenBlasReport {
+  std::string kernel;         ///< e.g. "Cooperlake"
+  std::string forced_kernel;  ///< value of OPENBLAS_CORETYPE, "" where it is not set
+  std::string configuration;
+  int threads = 1;
+  bool forced_slower = false;  ///< the CPU has AVX-512 and the forced kernels do not use it
+};
+OpenBlasReport openblas_report();
+/// Threads of OpenBLAS and OpenMP together; a setting of a run.
+void set_threads(int threads);
+
+/// Memory of a backend, released with the object.
+template <class T>
+class Buffer {
+ public:
+  Buffer() = default;
+  /// `size` zeros.
+  Buffer(std::shared_ptr<const Backend> backend, std::size_t size);
+  ~Buffer();
+  Buffer(Buffer&& other) noexcept { swap(other); }
+  Buffer& operator=(Buffer&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  T* data() { return data_; }
+  const T* data() const { return data_; }
+  std::size_t size() const { return size_; }
+  std::span<T> span() { return {data_, size_}; }
+  std::span<const T> span() const { return {data_, size_}; }
+
+ private:
+  void swap(Buffer& other) noexcept {
+    std::swap(backend_, other.backend_);
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+  }
+  std::shared_ptr<const Backend> backend_;
+  T* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// Rows x columns of somebody else's memory, row-major with a row stride (in elements).
+template <class T>
+struct MatrixView {
+  T* data = nullptr;
+  std::size_t rows = 0, columns = 0, stride = 0;
+
+  MatrixView() = default;
+  MatrixView(T* values, std::size_t row_count, std::size_t column_count)
+      : MatrixView(values, row_count, column_count, column_count) {}
+  MatrixView(T* values, std::size_t row_count, std::size_t column_count, std::size_t row_stride)
+      : data(values), rows(row_count), columns(column_count), stride(row_stride) {}
+  /// A view of mutable values is also one of constant values.
+  operator MatrixView<const T>() const { return {data, rows, columns, stride}; }
+  T* row(std::size_t index) const { return data + index * stride; }
+};
+
+}  // namespace rankfold

@@ -1,0 +1,250 @@
+#include "core/method.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/error.h"
+#include "core/network_adapter.h"
+#include "core/text.h"
+
+namespace rankfold {
+namespace {
+
+/// No factor of a real model comes near it; keeps products of sizes within 64 bits.
+constexpr std::size_t largest_rank = 1'000'000;
+
+[[noreturn]] void refuse(const Method& method, const std::string& key, const std::string& found,
+                         const std::string& expected) {
+  throw UsageError("[{}] {} is '{}', expected {}", method.name, key, printable(found), expected);
+}
+
+void check_option(const Method& method, const std::string& name, const std::string& value) {
+  std::vector<std::string> known;
+  for (const MethodOption& option : method.options) known.push_back(option.name);
+  const auto option = std::ranges::find(method.options, name, &MethodOption::name);
+  if (option == method.options.end()) {
+    if (known.empty()) throw UsageError("[{}] has no options, got '{}'", method.name, printable(name));
+    throw unknown_name(fmt::format("option of {}", method.name), name, known);
+  }
+  if (!option->choices.empty() && std::ranges::find(option->choices, value) == option->choices.end())
+    refuse(method, name, value, fmt::format("one of {}", fmt::join(option->choices, ", ")));
+}
+
+std::size_t parse_rank(const Method& method, const std::string& text, const Stack& stack) {
+  if (!method.has_rank) {
+    if (!text.empty()) throw UsageError("[{}] has no rank, got '{}'", method.name, printable(text));
+    return 0;
+  }
+  if (text.empty()) throw UsageError("[{}] needs a rank: --rank R", method.name);
+  const auto rank = parse_number<std::size_t>(text);
+  const auto limit = method.rank_limit ? method.rank_limit(stack) : std::nullopt;
+  const std::size_t most = std::min(limit.value_or(largest_rank), largest_rank);
+  if (!rank || *rank == 0 || *rank > most)
+    refuse(method, "rank", text,
+           fmt::format("a whole number from 1 to {}{}", most,
+                       limit ? " (the smallest side of the adapted weights)" : ""));
+  return *rank;
+}
+
+}  // namespace
+
+const std::string& MethodSettings::text(const std::string& option) const {
+  const auto found = options.find(option);
+  if (found == options.end()) throw Error("option '{}' was read but never declared", option);
+  return found->second;
+}
+
+double MethodSettings::number(const std::string& option) const {
+  const auto value = parse_number<double>(text(option));
+  if (!value || !std::isfinite(*value))
+    throw UsageError("option {} is '{}', expected a number", option, printable(text(option)));
+  return *value;
+}
+
+std::size_t MethodSettings::count(const std::string& option) const {
+  const auto value = parse_number<std::size_t>(text(option));
+  if (!value || *value == 0 || *value > largest_rank)
+    throw UsageError("option {} is '{}', expected a whole number from 1 to {}", option,
+                     printable(text(option)), largest_rank);
+  return *value;
+}
+
+bool MethodSettings::flag(const std::string& option) const {
+  const std::string& value = text(option);
+  if (value != "true" && value != "false")
+    throw UsageError("option {} is '{}', expected true or false", option, printable(value));
+  return value == "true";
+}
+
+std::vector<std::size_t> MethodSettings::shape(const std::string& option) const {
+  std::vector<std::size_t> sizes;
+  if (text(option).empty()) return sizes;
+  for (const std::string& part : split(text(option), ',')) {
+    const auto size = parse_number<std::size_t>(trim(part));
+    if (!size || *size == 0 || *size > largest_rank)
+      throw UsageError("option {} is '{}', expected positive whole numbers such as 8,12,8,8", option,
+                       printable(text(option)));
+    sizes.push_back(*size);
+  }
+  return sizes;
+}
+
+MethodSettings resolve_settings(const Method& method, const MethodRequest& request,
+                                const Stack& stack) {
+  MethodSettings settings;
+  settings.alpha = method.alpha;
+  for (const MethodOption& option : method.options) settings.options[option.name] = option.fallback;
+  if (!request.preset.empty()) {
+    std::vector<std::string> known;
+    for (const Preset& preset : method.presets) known.push_back(preset.name);
+    const auto preset = std::ranges::find(method.presets, request.preset, &Preset::name);
+    if (preset == method.presets.end())
+      throw unknown_name(fmt::format("preset of {}", method.name), request.preset, known);
+    for (const auto& [name, value] : preset->values) {
+      if (name == "alpha")
+        settings.alpha = parse_number<double>(value).value();
+      else
+        settings.options.at(name) = value;
+    }
+  }
+  for (const auto& [name, value] : request.options) {
+    check_option(method, name, value);
+    settings.options[name] = value;
+  }
+  if (request.alpha) {
+    if (method.alpha == 0) throw UsageError("[{}] has no alpha, got {}", method.name, *request.alpha);
+    if (!std::isfinite(*request.alpha) || *request.alpha <= 0)
+      throw UsageError("[{}] alpha is {}, expected a positive number", method.name, *request.alpha);
+    settings.alpha = *request.alpha;
+  }
+  settings.rank = parse_rank(method, request.rank, stack);
+  return settings;
+}
+
+double alpha_over_rank(const MethodSettings& settings, std::size_t rank) {
+  const auto divisor = static_cast<double>(rank);
+  const auto rslora = settings.options.find("rslora");
+  const bool root = rslora != settings.options.end() && settings.flag("rslora");
+  return settings.alpha / (root ? std::sqrt(divisor) : divisor);
+}
+
+namespace {
+
+/// Collects the copies of every factor over the sites.
+class Counter {
+ public:
+  explicit Counter(const Method& method) : method_(method) {}
+
+  void add(const Operand& operand, const Site& site) {
+    if (const auto* block = std::get_if<Block>(&operand)) {
+      for (const Operand& inner : block->product) add(inner, site);
+      return;
+    }
+    const Factor& factor = std::get<Factor>(operand);
+    shape_.clear();
+    std::size_t size = 1;
+    for (const Mode& mode : factor.modes) {
+      shape_.push_back(mode.size);
+      if (__builtin_mul_overflow(size, mode.size, &size))
+        throw Error("[{}] factor '{}' has more numbers than can be counted", method_.name, factor.name);
+    }
+    if (factor.owner != Owner::site && !is_new_owner(factor, site)) return;
+    if (factor.trainable && __builtin_add_overflow(count_.trainable, size, &count_.trainable))
+      throw Error("[{}] has more parameters than can be counted", method_.name);
+    for (FactorCount& known : count_.factors)
+      if (known.name == factor.name && known.shape == shape_) {
+        ++known.copies;
+        return;
+      }
+    count_.factors.push_back({factor.name, shape_, 1, factor.trainable});
+  }
+
+  Count take() { return std::move(count_); }
+
+ private:
+  struct Shared {
+    std::string name;
+    Owner owner;
+    std::size_t key;
+    std::vector<std::size_t> shape;
+    const Site* first;
+  };
+
+  bool is_new_owner(const Factor& factor, const Site& site) {
+    const std::size_t key = factor.owner == Owner::layer    ? site.layer
+                            : factor.owner == Owner::matrix ? static_cast<std::size_t>(site.matrix)
+                                                            : 0;
+    for (const Shared& shared : shared_) {
+      if (shared.key != key || shared.name != factor.name) continue;
+      if (shared.shape != shape_)
+        throw UsageError(
+            "[{}] sites {} and {} share factor '{}' but need unequal shapes: {} and {}; choose "
+            "targets of one shape",
+            method_.name, shared.first->name, site.name, factor.name, fmt::join(shared.shape, "x"),
+            fmt::join(shape_, "x"));
+      return false;
+    }
+    shared_.push_back({factor.name, factor.owner, key, shape_, &site});
+    return true;
+  }
+
+  const Method& method_;
+  Count count_;
+  std::vector<Shared> shared_;
+  std::vector<std::size_t> shape_;
+};
+
+}  // namespace
+
+Count count_parameters(const Method& method, const Stack& stack, const MethodSettings& settings) {
+  Counter counter(method);
+  for (const Site& site : stack.sites)
+    for (const Stage& stage : method.declare(site, stack, settings).stages)
+      for (const Term& term : stage.network.terms)
+        for (const Operand& operand : term.product) counter.add(operand, site);
+  return counter.take();
+}
+
+template <class T>
+std::unique_ptr<Adapter<T>> make_adapter(const Method& method, const Stack& stack,
+                                         const MethodSettings& settings,
+                                         std::shared_ptr<const Backend> backend) {
+  std::vector<Declaration> declarations;
+  for (const Site& site : stack.sites)
+    declarations.push_back(method.declare(site, stack, settings));
+  return std::make_unique<NetworkAdapter<T>>(method.name, stack, declarations,
+                                             std::move(backend));
+}
+
+template std::unique_ptr<Adapter<float>> make_adapter(const Method&, const Stack&,
+                                                      const MethodSettings&,
+                                                      std::shared_ptr<const Backend>);
+template std::unique_ptr<Adapter<double>> make_adapter(const Method&, const Stack&,
+                                                       const MethodSettings&,
+                                                       std::shared_ptr<const Backend>);
+
+Registry::Registry(std::vector<Method> methods) {
+  for (Method& method : methods) add(std::move(method));
+}
+
+void Registry::add(Method method) {
+  const auto place = std::ranges::lower_bound(methods_, method.name, {}, &Method::name);
+  if (place != methods_.end() && place->name == method.name)
+    throw Error("registry: two methods are named '{}'", method.name);
+  methods_.insert(place, std::move(method));
+}
+
+const Method& Registry::at(std::string_view name) const {
+  const auto found = std::ranges::lower_bound(methods_, name, {}, &Method::name);
+  if (found == methods_.end() || found->name != name) throw unknown_name("method", name, names());
+  return *found;
+}
+
+std::vector<std::string> Registry::names() const {
+  std::vector<std::string> names;
+  for (const Method& method : methods_) names.push_back(method.name);
+  return names;
+}
+
+}  // namespace rankfold

@@ -1,0 +1,111 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/adapter.h"
+#include "core/network.h"
+#include "core/stack.h"
+
+namespace rankfold {
+
+/// A key of `--set` that a method understands.
+struct MethodOption {
+  std::string name;
+  std::string fallback;              ///< the default, as text
+  std::vector<std::string> choices;  ///< empty: free text (number, shape)
+  std::string meaning;
+};
+
+/// A published set-up: values for alpha and options by name, with their source.
+struct Preset {
+  std::string name, source;
+  std::map<std::string, std::string> values;  ///< "alpha" or option names
+};
+
+/// What the user chose for a method; options already completed with the defaults.
+struct MethodSettings {
+  std::size_t rank = 0;
+  double alpha = 0;
+  std::map<std::string, std::string> options;
+
+  const std::string& text(const std::string& option) const;
+  double number(const std::string& option) const;
+  std::size_t count(const std::string& option) const;               ///< a positive integer
+  bool flag(const std::string& option) const;                       ///< true | false
+  std::vector<std::size_t> shape(const std::string& option) const;  ///< "8,12,8,8"; empty text: {}
+};
+
+/// What the registry knows of a method; all else is derived from `declare`.
+struct Method {
+  std::string name;
+  std::string summary;
+  std::string formula;    ///< the index formula of the update
+  std::string reference;  ///< paper and section
+  std::vector<MethodOption> options;
+  std::vector<Preset> presets;
+  bool has_rank = true;
+  double alpha = 1;  ///< default of --alpha; 0: the method has no alpha
+  std::string default_targets;  ///< where it differs from q,v
+  /// The largest rank for a stack, or nothing where the method has no limit of its own.
+  std::function<std::optional<std::size_t>(const Stack&)> rank_limit;
+  std::function<Declaration(const Site&, const Stack&, const MethodSettings&)> declare;
+};
+
+/// Completes and checks what the user gave: preset, alpha, options; unknown option or choice, rank
+/// 0 or missing, rank beyond the limit: UsageError naming the method, the found and the expected.
+struct MethodRequest {
+  std::string rank;  ///< empty where the method has none
+  std::optional<double> alpha;
+  std::string preset;
+  std::map<std::string, std::string> options;
+};
+MethodSettings resolve_settings(const Method& method, const MethodRequest& request,
+                                const Stack& stack);
+
+/// One factor of a method on a stack, copies of one shape together.
+struct FactorCount {
+  std::string name;
+  std::vector<std::size_t> shape;
+  std::size_t copies = 0;
+  bool trainable = true;
+};
+struct Count {
+  std::size_t trainable = 0;
+  std::vector<FactorCount> factors;
+};
+/// Counts parameters from the declaration alone; no memory is taken. Throws Error naming both sites
+/// where a shared factor has unequal shapes.
+Count count_parameters(const Method& method, const Stack& stack, const MethodSettings& settings);
+
+/// The adapter that the method declares. Factors start as zeros: call initialise.
+template <class T>
+std::unique_ptr<Adapter<T>> make_adapter(const Method& method, const Stack& stack,
+                                         const MethodSettings& settings,
+                                         std::shared_ptr<const Backend> backend);
+
+/// An explicit table of methods by name; a value that tests copy and extend.
+class Registry {
+ public:
+  explicit Registry(std::vector<Method> methods);
+  /// Throws Error when the name is taken.
+  void add(Method method);
+  /// Throws UsageError naming the nearest method.
+  const Method& at(std::string_view name) const;
+  const std::vector<Method>& methods() const { return methods_; }  ///< sorted by name
+  std::vector<std::string> names() const;
+
+ private:
+  std::vector<Method> methods_;
+};
+
+/// alpha / rank, or alpha / sqrt(rank) where the option rslora is true.
+double alpha_over_rank(const MethodSettings& settings, std::size_t rank);
+
+}  // namespace rankfold

@@ -1,0 +1,113 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace rankfold {
+
+/// A named index with a size.
+struct Mode {
+  std::string name;
+  std::size_t size = 0;
+};
+
+/// How the entries of a factor start. Drawn independently, by position.
+struct Initialiser {
+  enum class Kind { constant, uniform, normal } kind = Kind::constant;
+  double value = 0.0;  ///< the constant, the bound of U(-bound, bound), or the standard deviation
+};
+inline Initialiser zeros() {
+  return {};
+}
+inline Initialiser constant(double value) {
+  return {Initialiser::Kind::constant, value};
+}
+inline Initialiser uniform(double bound) {
+  return {Initialiser::Kind::uniform, bound};
+}
+inline Initialiser normal(double deviation) {
+  return {Initialiser::Kind::normal, deviation};
+}
+
+/// Which sites own a copy of a factor together.
+enum class Owner { model, layer, matrix, site };
+
+/// A tensor over modes. Sites of one owner share one copy and must agree on its shape.
+struct Factor {
+  std::string name;  ///< as in the paper
+  std::vector<Mode> modes;
+  Initialiser initialiser;
+  Owner owner = Owner::site;
+  bool trainable = true;
+};
+
+/// The value of a stack mode that a site reads: `count` values from `begin`. One value drops the
+/// mode; a longer range keeps it, as a split of out or in.
+struct Selection {
+  std::string mode;
+  std::size_t begin = 0, count = 1;
+};
+
+struct Block;
+using Operand = std::variant<Factor, Block>;
+
+/// A product of operands summed over every mode that is not listed, whose listed modes are read
+/// row-major as other modes of equal product (a tensor train over i1 i2 i3 read as in, bottleneck).
+/// Where the borders of the two readings nest it is a free reshape of the operands; where they do
+/// not, the block is materialised first.
+struct Block {
+  std::vector<Operand> product;
+  std::vector<Mode> modes;  ///< the modes of the product that stay
+  std::vector<Mode> as;     ///< how they are read
+};
+
+/// scale * product of operands, summed over every mode that is neither out nor in. A mode may stand
+/// in any number of operands (CP, diagonals, Hadamard products). A term without any in mode that is
+/// marked `constant` is added to every row instead of multiplying X (a bias).
+struct Term {
+  double scale = 1.0;
+  std::vector<Operand> product;
+  bool constant = false;
+};
+
+/// A linear map [out, in] as a sum of terms; `out` and `in` split into modes, row-major.
+struct Network {
+  std::vector<Mode> out, in;
+  std::vector<Term> terms;
+  std::vector<Selection> select;
+};
+
+/// Where an adapter acts: dW beside the frozen weight; after it, on its output
+/// (y = z + f(z), z = W x + b); before it, on its input (y = W (x + f(x)) + b).
+enum class Place { beside, after, before };
+
+enum class Activation { none, relu };
+
+/// One step of an adapter's map: x -> activation(network x).
+struct Stage {
+  Network network;
+  Activation activation = Activation::none;
+};
+
+/// What a method says about one site: where it acts, and the stages of f, applied in order. A weight
+/// update dW is one stage beside the weight; no stage leaves the site as it is.
+struct Declaration {
+  Place place = Place::beside;
+  std::vector<Stage> stages;
+};
+
+/// dW as one network.
+Declaration weight_update(Network network);
+
+/// The modes of a tensor train over `shape` with inner ranks `rank`, as factors <prefix>1 ...
+/// <prefix>d of shape (r, k_i, r) with boundary ranks 1, read as `as`. Throws UsageError naming
+/// `what` when the product of `shape` is not that of `as`.
+Block tensor_train(const std::string& prefix, const std::vector<std::size_t>& shape,
+                   std::size_t rank, const std::vector<Mode>& as,
+                   const std::vector<Initialiser>& initialisers, Owner owner,
+                   const std::string& what);
+
+}  // namespace rankfold

@@ -1,0 +1,208 @@
+#include <omp.h>
+
+#include <algorithm>
+#include <complex>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <string_view>
+
+#include "core/backend.h"
+#include "core/error.h"
+
+// xtensor-blas brings its BLAS bindings; this is the only file that sees them.
+#include <xflens/cxxblas/cxxblas.cxx>
+#include <xtensor-blas/xblas_config.hpp>
+
+extern "C" {
+char* openblas_get_corename(void);
+char* openblas_get_config(void);
+int openblas_get_num_threads(void);
+void openblas_set_num_threads(int);
+}
+
+namespace rankfold {
+namespace {
+
+/// One dimension of a loop nest.
+struct Dimension {
+  std::size_t size, a, b, target;
+};
+
+/// Drops dimensions of one value, puts the fastest one of the operands innermost and fuses
+/// neighbours that step through every operand as one.
+std::vector<Dimension> simplify(const StridedLoop& loop, bool has_b) {
+  std::vector<Dimension> nest;
+  for (std::size_t i = 0; i < loop.sizes.size(); ++i)
+    if (loop.sizes[i] != 1)
+      nest.push_back({loop.sizes[i], loop.a[i], has_b ? loop.b[i] : 0, loop.target[i]});
+  // Outermost: large strides of the target; dimensions summed over (stride 0) go innermost unless
+  // the target has a unit stride to run along.
+  std::stable_sort(nest.begin(), nest.end(), [](const Dimension& left, const Dimension& right) {
+    return std::max(left.target, std::max(left.a, left.b)) >
+           std::max(right.target, std::max(right.a, right.b));
+  });
+  std::vector<Dimension> fused;
+  for (const Dimension& dimension : nest) {
+    if (!fused.empty()) {
+      Dimension& outer = fused.back();
+      if (outer.a == dimension.a * dimension.size && outer.b == dimension.b * dimension.size &&
+          outer.target == dimension.target * dimension.size) {
+        outer = {outer.size * dimension.size, dimension.a, dimension.b, dimension.target};
+        continue;
+      }
+    }
+    fused.push_back(dimension);
+  }
+  return fused;
+}
+
+template <class T>
+void run_innermost(const Dimension& d, T alpha, const T* a, const T* b, T* target) {
+  if (d.target == 0) {
+    T sum = 0;
+    if (b)
+      for (std::size_t i = 0; i < d.size; ++i) sum += a[i * d.a] * b[i * d.b];
+    else
+      for (std::size_t i = 0; i < d.size; ++i) sum += a[i * d.a];
+    *target += alpha * sum;
+  } else if (!b && d.a == 1 && d.target == 1) {
+    for (std::size_t i = 0; i < d.size; ++i) target[i] += alpha * a[i];
+  } else if (!b) {
+    for (std::size_t i = 0; i < d.size; ++i) target[i * d.target] += alpha * a[i * d.a];
+  } else if (d.a == 1 && d.b == 1 && d.target == 1) {
+    for (std::size_t i = 0; i < d.size; ++i) target[i] += alpha * a[i] * b[i];
+  } else {
+    for (std::size_t i = 0; i < d.size; ++i)
+      target[i * d.target] += alpha * a[i * d.a] * b[i * d.b];
+  }
+}
+
+template <class T>
+void run_nest(std::span<const Dimension> nest, T alpha, const T* a, const T* b, T* target) {
+  const Dimension& outer = nest.front();
+  if (nest.size() == 1) return run_innermost(outer, alpha, a, b, target);
+  for (std::size_t i = 0; i < outer.size; ++i)
+    run_nest(nest.subspan(1), alpha, a + i * outer.a, b ? b + i * outer.b : nullptr,
+             target + i * outer.target);
+}
+
+template <class T>
+void accumulate_nest(const StridedLoop& loop, T alpha, const T* a, const T* b, T* target) {
+  const std::vector<Dimension> nest = simplify(loop, b != nullptr);
+  if (nest.empty()) {
+    *target += alpha * *a * (b ? *b : T{1});
+    return;
+  }
+  std::size_t total = 1;
+  for (const Dimension& dimension : nest) total *= dimension.size;
+  if (total == 0) return;
+  const Dimension& outer = nest.front();
+  // Rows of the target are disjoint, so threads do not change the order of any sum.
+  if (nest.size() > 1 && outer.target != 0 && total > (1u << 15)) {
+    const std::span<const Dimension> inner = std::span(nest).subspan(1);
+#pragma omp parallel for schedule(static)
+    for (std::size_t i = 0; i < outer.size; ++i)
+      run_nest(inner, alpha, a + i * outer.a, b ? b + i * outer.b : nullptr,
+               target + i * outer.target);
+    return;
+  }
+  run_nest(std::span(nest), alpha, a, b, target);
+}
+
+int to_blas(std::size_t value) {
+  if (value > static_cast<std::size_t>(std::numeric_limits<int>::max()))
+    throw Error("matrix product: dimension {} is beyond what BLAS can index ({})", value,
+                std::numeric_limits<int>::max());
+  return static_cast<int>(value);
+}
+
+template <class T>
+void multiply(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k,
+              T alpha, const T* a, std::size_t stride_a, const T* b, std::size_t stride_b, T beta,
+              T* c, std::size_t stride_c) {
+  if (m == 0 || n == 0) return;
+  const auto transpose = [](bool yes) { return yes ? cxxblas::Trans : cxxblas::NoTrans; };
+  cxxblas::gemm(cxxblas::RowMajor, transpose(transpose_a), transpose(transpose_b), to_blas(m),
+                to_blas(n), to_blas(k), alpha, a, to_blas(std::max<std::size_t>(stride_a, 1)), b,
+                to_blas(std::max<std::size_t>(stride_b, 1)), beta, c,
+                to_blas(std::max<std::size_t>(stride_c, 1)));
+}
+
+class OpenBlasBackend final : public Backend {
+ public:
+  std::string description() const override {
+    return fmt::format("OpenBLAS, {} kernels", openblas_report().kernel);
+  }
+  void* allocate(std::size_t bytes) const override {
+    constexpr std::size_t alignment = 64;
+    const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+    void* memory =
+        rounded < bytes ? nullptr : std::aligned_alloc(alignment, std::max(rounded, alignment));
+    if (!memory) throw Error("out of memory: {} bytes were asked for", bytes);
+    return memory;
+  }
+  void release(void* memory) const noexcept override { std::free(memory); }
+  void gemm(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, float alpha,
+            const float* a, std::size_t lda, const float* b, std::size_t ldb, float beta, float* c,
+            std::size_t ldc) const override {
+    multiply(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+  }
+  void gemm(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, double alpha,
+            const double* a, std::size_t lda, const double* b, std::size_t ldb, double beta,
+            double* c, std::size_t ldc) const override {
+    multiply(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+  }
+  void accumulate(const StridedLoop& loop, float alpha, const float* a, const float* b,
+                  float* target) const override {
+    accumulate_nest(loop, alpha, a, b, target);
+  }
+  void accumulate(const StridedLoop& loop, double alpha, const double* a, const double* b,
+                  double* target) const override {
+    accumulate_nest(loop, alpha, a, b, target);
+  }
+};
+
+}  // namespace
+
+std::shared_ptr<const Backend> make_openblas_backend() {
+  return std::make_shared<OpenBlasBackend>();
+}
+
+OpenBlasReport openblas_report() {
+  OpenBlasReport report;
+  report.kernel = openblas_get_corename();
+  report.configuration = openblas_get_config();
+  report.threads = openblas_get_num_threads();
+  if (const char* forced = std::getenv("OPENBLAS_CORETYPE")) report.forced_kernel = forced;
+  const std::string_view with_avx512[] = {"SkylakeX", "Cooperlake", "Sapphirerapids"};
+  report.forced_slower = !report.forced_kernel.empty() && __builtin_cpu_supports("avx512f") &&
+                         std::ranges::find(with_avx512, report.kernel) == std::end(with_avx512);
+  return report;
+}
+
+void set_threads(int threads) {
+  if (threads < 1) throw UsageError("--threads: got {}, expected at least 1", threads);
+  omp_set_dynamic(0);
+  omp_set_num_threads(threads);
+  openblas_set_num_threads(threads);
+}
+
+template <class T>
+Buffer<T>::Buffer(std::shared_ptr<const Backend> backend, std::size_t size)
+    : backend_(std::move(backend)), size_(size) {
+  if (size > std::numeric_limits<std::size_t>::max() / sizeof(T))
+    throw Error("out of memory: {} numbers were asked for", size);
+  data_ = static_cast<T*>(backend_->allocate(size * sizeof(T)));
+  std::memset(static_cast<void*>(data_), 0, size * sizeof(T));
+}
+
+template <class T>
+Buffer<T>::~Buffer() {
+  if (data_) backend_->release(data_);
+}
+
+template class Buffer<float>;
+template class Buffer<double>;
+
+}  // namespace rankfold

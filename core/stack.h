@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rankfold {
+
+/// The matrices that adapters attach to, in canonical order.
+enum class MatrixType { q, k, v, o, gate, up, down, in_proj };
+
+std::string_view to_string(MatrixType type);
+
+/// One adapted weight W[out, in] of a model.
+struct Site {
+  std::string name;  ///< the module's name, e.g. "bert.encoder.layer.0.attention.self.query"
+  MatrixType matrix = MatrixType::q;
+  std::size_t layer = 0;
+  std::size_t out = 0, in = 0;
+  std::size_t heads = 1;  ///< attention heads along the head side (out of q, k, v; in of o)
+};
+
+/// The ordered sites of a model for a selection of targets and layers: layers ascending, within a
+/// layer in canonical order. Layer and matrix modes have the size of the selection.
+struct Stack {
+  std::vector<Site> sites;
+  std::vector<std::size_t> layers;   ///< the distinct layers of the sites, ascending
+  std::vector<MatrixType> matrices;  ///< the distinct matrix types, in canonical order
+
+  Stack() = default;
+  /// Sorts the sites and collects layers and matrices. Throws Error when two sites have one name.
+  explicit Stack(std::vector<Site> unordered);
+
+  std::size_t layer_position(const Site& site) const;   ///< index of its layer in `layers`
+  std::size_t matrix_position(const Site& site) const;  ///< index of its type in `matrices`
+};
+
+/// The places in a model that an adapter may attach to, and how many layers it has.
+struct SiteCatalogue {
+  std::string model;  ///< for messages
+  std::size_t layers = 0;
+  std::vector<Site> sites;                 ///< every adaptable matrix of every layer
+  std::vector<MatrixType> adapter_places;  ///< what target `adapters` means (LoRETTA_adp's places)
+};
+
+/// Parses "q,v" or "adapters". Throws UsageError naming an unknown or repeated target.
+std::vector<MatrixType> parse_targets(const std::string& targets, const SiteCatalogue& catalogue);
+
+/// Parses "all", "first:N", "last:N" or a 0-based list such as "0,2,5-7". Ascending, distinct.
+std::vector<std::size_t> parse_layers(const std::string& layers, std::size_t layer_count);
+
+/// The stack of the chosen matrices. Throws UsageError when the model has no such matrix.
+Stack select_stack(const SiteCatalogue& catalogue, const std::string& targets,
+                   const std::string& layers);
+
+}  // namespace rankfold

@@ -1,0 +1,22 @@
+#include "decompositions/registry.h"
+
+namespace rankfold {
+
+// dW = 0: the frozen network, of which only the head is trained.
+static Declaration declare(const Site&, const Stack&, const MethodSettings&) { return {}; }
+
+Method none() {
+  return {.name = "none",
+          .summary = "no update: the frozen network, only its head is trained",
+          .formula = "dW[out,in] = 0",
+          .reference = "reference point",
+          .options = {},
+          .presets = {},
+          .has_rank = false,
+          .alpha = 0,
+          .default_targets = "",
+          .rank_limit = {},
+          .declare = declare};
+}
+
+}  // namespace rankfold
