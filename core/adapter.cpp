@@ -31,7 +31,8 @@ void expect_shape(const std::string& where, const char* name, MatrixView<T> view
 template <class T>
 void expect_apart(const std::string& where, const char* first_name, MatrixView<const T> first,
                   const char* second_name, MatrixView<const T> second) {
-  if (overlap(first, second)) throw Error("{}: {} and {} share memory", where, first_name, second_name);
+  if (overlap(first, second))
+    throw Error("{}: {} and {} share memory", where, first_name, second_name);
 }
 
 std::string describe(const std::string& method, const Stack& stack, std::size_t site) {

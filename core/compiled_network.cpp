@@ -13,7 +13,8 @@ namespace {
 constexpr std::size_t most_modes = 60;
 constexpr std::size_t most_operands = 13;  // planning visits 3^operands splits
 
-std::vector<Axis> contiguous_axes(const std::vector<int>& modes, const std::vector<std::size_t>& sizes) {
+std::vector<Axis> contiguous_axes(const std::vector<int>& modes,
+                                  const std::vector<std::size_t>& sizes) {
   std::vector<Axis> axes;
   std::size_t stride = 1;
   for (std::size_t i = modes.size(); i-- > 0;) {
@@ -176,12 +177,12 @@ class TermCompiler {
       } else {
         if (selection->count == 0 || selection->begin >= mode.size ||
             selection->count > mode.size - selection->begin)
-          throw Error("{}: factor '{}' has {} values of mode '{}', the site reads {} from {}", what_,
-                      factor.name, mode.size, mode.name, selection->count, selection->begin);
+          throw Error("{}: factor '{}' has {} values of mode '{}', the site reads {} from {}",
+                      what_, factor.name, mode.size, mode.name, selection->count, selection->begin);
         operand.offset += selection->begin * stride;
         if (selection->count > 1)
-          operand.axes.insert(operand.axes.begin(),
-                              Axis{number({mode.name, selection->count}), selection->count, stride});
+          operand.axes.insert(operand.axes.begin(), Axis{number({mode.name, selection->count}),
+                                                         selection->count, stride});
       }
       stride *= mode.size;
     }

@@ -27,8 +27,9 @@ struct TreeOperand {
 struct ContractionTree {
   std::vector<TreeOperand> operands;
   std::vector<ContractionStep> steps;
-  std::vector<std::vector<Axis>> results;  ///< of each step: contiguous; tokens, where present, first
-  std::vector<Axis> output;                ///< the same of the whole product
+  std::vector<std::vector<Axis>>
+      results;               ///< of each step: contiguous; tokens, where present, first
+  std::vector<Axis> output;  ///< the same of the whole product
 };
 
 /// One term of a network, ready to run.
@@ -50,15 +51,15 @@ struct CompiledNetwork {
 /// Finds the parameter that holds a factor's copy for the site at hand.
 using FindParameter = std::function<std::size_t(const Factor&)>;
 
-/// Contraction orders found so far, by operands' modes, output and sizes: sites of equal shape share
-/// one search.
-using PlanCache = std::map<std::tuple<std::vector<std::vector<int>>, std::vector<int>,
-                                      std::vector<std::size_t>>,
-                           std::vector<ContractionStep>>;
+/// Contraction orders found so far, by operands' modes, output and sizes: sites of equal shape
+/// share one search.
+using PlanCache =
+    std::map<std::tuple<std::vector<std::vector<int>>, std::vector<int>, std::vector<std::size_t>>,
+             std::vector<ContractionStep>>;
 
-/// Throws Error (prefixed by `what`: method and site) where a mode has two sizes, a selection leaves
-/// its mode, an out or in mode stands in no operand, or there are too many modes or operands.
-/// `tokens` is the number of rows to plan for.
+/// Throws Error (prefixed by `what`: method and site) where a mode has two sizes, a selection
+/// leaves its mode, an out or in mode stands in no operand, or there are too many modes or
+/// operands. `tokens` is the number of rows to plan for.
 CompiledNetwork compile_network(const Network& network, std::size_t tokens,
                                 const FindParameter& find_parameter, PlanCache& cache,
                                 const std::string& what);

@@ -82,8 +82,8 @@ std::vector<Axis> concatenate(std::initializer_list<const std::vector<Axis>*> pa
 
 /// The same tensor stored contiguously in the order batch, rows, columns.
 template <class T>
-TensorView<const T> reorder(const Backend& backend, Scratch<T>& scratch, const TensorView<const T>& from,
-                            std::vector<Axis> order) {
+TensorView<const T> reorder(const Backend& backend, Scratch<T>& scratch,
+                            const TensorView<const T>& from, std::vector<Axis> order) {
   TensorView<T> copy{nullptr, contiguous(std::move(order))};
   copy.data = scratch.take(product(copy.axes));
   accumulate<T>(backend, T{1}, from, copy);
@@ -96,7 +96,8 @@ struct Roles {
   bool plain = true;  ///< every mode stands in at least two of the three
 };
 
-Roles sort_roles(const std::vector<Axis>& a, const std::vector<Axis>& b, const std::vector<Axis>& c) {
+Roles sort_roles(const std::vector<Axis>& a, const std::vector<Axis>& b,
+                 const std::vector<Axis>& c) {
   Roles roles;
   for (const Axis& axis : c) {
     const bool in_a = find_axis(a, axis.mode), in_b = find_axis(b, axis.mode);
@@ -176,12 +177,14 @@ void contract(const Backend& backend, Scratch<T>& scratch, T alpha, const Tensor
   TensorView<const T> left = a, right = b;
   auto left_layout = matrix_layout(a.axes, roles.rows, roles.contracted);
   if (!left_layout) {
-    left = reorder(backend, scratch, a, concatenate({&roles.batch, &roles.rows, &roles.contracted}));
+    left =
+        reorder(backend, scratch, a, concatenate({&roles.batch, &roles.rows, &roles.contracted}));
     left_layout = matrix_layout(left.axes, roles.rows, roles.contracted);
   }
   auto right_layout = matrix_layout(b.axes, roles.contracted, roles.columns);
   if (!right_layout) {
-    right = reorder(backend, scratch, b, concatenate({&roles.batch, &roles.contracted, &roles.columns}));
+    right = reorder(backend, scratch, b,
+                    concatenate({&roles.batch, &roles.contracted, &roles.columns}));
     right_layout = matrix_layout(right.axes, roles.contracted, roles.columns);
   }
   TensorView<T> target = c;
@@ -192,7 +195,8 @@ void contract(const Backend& backend, Scratch<T>& scratch, T alpha, const Tensor
     target_layout = matrix_layout(target.axes, roles.rows, roles.columns);
   }
 
-  const std::size_t m = product(roles.rows), n = product(roles.columns), k = product(roles.contracted);
+  const std::size_t m = product(roles.rows), n = product(roles.columns),
+                    k = product(roles.contracted);
   const std::size_t batches = product(roles.batch);
   for (std::size_t index = 0; index < batches; ++index) {
     std::size_t offset_a = 0, offset_b = 0, offset_c = 0, rest = index;

@@ -21,7 +21,8 @@ struct TensorView {
   std::vector<Axis> axes;
 };
 
-/// Working memory that is reused call after call: take what is needed, reset at the start of a call.
+/// Working memory that is reused call after call: take what is needed, reset at the start of a
+/// call.
 template <class T>
 class Scratch {
  public:
@@ -60,9 +61,9 @@ struct ContractionStep {
   std::vector<int> modes;
 };
 
-/// The cheapest order (FLOPs, then bytes) in which to multiply `operands` (each a list of modes) into
-/// a tensor over `output`, by dynamic programming over subsets; `sizes` by mode. Fewer than two
-/// operands need no step. The last step's modes are `output` in its order.
+/// The cheapest order (FLOPs, then bytes) in which to multiply `operands` (each a list of modes)
+/// into a tensor over `output`, by dynamic programming over subsets; `sizes` by mode. Fewer than
+/// two operands need no step. The last step's modes are `output` in its order.
 std::vector<ContractionStep> plan_contraction(const std::vector<std::vector<int>>& operands,
                                               const std::vector<int>& output,
                                               const std::vector<std::size_t>& sizes);

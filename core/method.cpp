@@ -24,10 +24,12 @@ void check_option(const Method& method, const std::string& name, const std::stri
   for (const MethodOption& option : method.options) known.push_back(option.name);
   const auto option = std::ranges::find(method.options, name, &MethodOption::name);
   if (option == method.options.end()) {
-    if (known.empty()) throw UsageError("[{}] has no options, got '{}'", method.name, printable(name));
+    if (known.empty())
+      throw UsageError("[{}] has no options, got '{}'", method.name, printable(name));
     throw unknown_name(fmt::format("option of {}", method.name), name, known);
   }
-  if (!option->choices.empty() && std::ranges::find(option->choices, value) == option->choices.end())
+  if (!option->choices.empty() &&
+      std::ranges::find(option->choices, value) == option->choices.end())
     refuse(method, name, value, fmt::format("one of {}", fmt::join(option->choices, ", ")));
 }
 
@@ -83,8 +85,8 @@ std::vector<std::size_t> MethodSettings::shape(const std::string& option) const 
   for (const std::string& part : split(text(option), ',')) {
     const auto size = parse_number<std::size_t>(trim(part));
     if (!size || *size == 0 || *size > largest_rank)
-      throw UsageError("option {} is '{}', expected positive whole numbers such as 8,12,8,8", option,
-                       printable(text(option)));
+      throw UsageError("option {} is '{}', expected positive whole numbers such as 8,12,8,8",
+                       option, printable(text(option)));
     sizes.push_back(*size);
   }
   return sizes;
@@ -113,7 +115,8 @@ MethodSettings resolve_settings(const Method& method, const MethodRequest& reque
     settings.options[name] = value;
   }
   if (request.alpha) {
-    if (method.alpha == 0) throw UsageError("[{}] has no alpha, got {}", method.name, *request.alpha);
+    if (method.alpha == 0)
+      throw UsageError("[{}] has no alpha, got {}", method.name, *request.alpha);
     if (!std::isfinite(*request.alpha) || *request.alpha <= 0)
       throw UsageError("[{}] alpha is {}, expected a positive number", method.name, *request.alpha);
     settings.alpha = *request.alpha;
@@ -147,7 +150,8 @@ class Counter {
     for (const Mode& mode : factor.modes) {
       shape_.push_back(mode.size);
       if (__builtin_mul_overflow(size, mode.size, &size))
-        throw Error("[{}] factor '{}' has more numbers than can be counted", method_.name, factor.name);
+        throw Error("[{}] factor '{}' has more numbers than can be counted", method_.name,
+                    factor.name);
     }
     if (factor.owner != Owner::site && !is_new_owner(factor, site)) return;
     if (factor.trainable && __builtin_add_overflow(count_.trainable, size, &count_.trainable))
@@ -213,8 +217,7 @@ std::unique_ptr<Adapter<T>> make_adapter(const Method& method, const Stack& stac
   std::vector<Declaration> declarations;
   for (const Site& site : stack.sites)
     declarations.push_back(method.declare(site, stack, settings));
-  return std::make_unique<NetworkAdapter<T>>(method.name, stack, declarations,
-                                             std::move(backend));
+  return std::make_unique<NetworkAdapter<T>>(method.name, stack, declarations, std::move(backend));
 }
 
 template std::unique_ptr<Adapter<float>> make_adapter(const Method&, const Stack&,
@@ -235,7 +238,7 @@ void Registry::add(Method method) {
   methods_.insert(place, std::move(method));
 }
 
-const Method& Registry::at(std::string_view name) const {
+const Method& Registry::at(std::string_view name) const& {
   const auto found = std::ranges::lower_bound(methods_, name, {}, &Method::name);
   if (found == methods_.end() || found->name != name) throw unknown_name("method", name, names());
   return *found;

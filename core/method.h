@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/adapter.h"
@@ -51,7 +52,7 @@ struct Method {
   std::vector<MethodOption> options;
   std::vector<Preset> presets;
   bool has_rank = true;
-  double alpha = 1;  ///< default of --alpha; 0: the method has no alpha
+  double alpha = 1;             ///< default of --alpha; 0: the method has no alpha
   std::string default_targets;  ///< where it differs from q,v
   /// The largest rank for a stack, or nothing where the method has no limit of its own.
   std::function<std::optional<std::size_t>(const Stack&)> rank_limit;
@@ -97,8 +98,11 @@ class Registry {
   /// Throws Error when the name is taken.
   void add(Method method);
   /// Throws UsageError naming the nearest method.
-  const Method& at(std::string_view name) const;
-  const std::vector<Method>& methods() const { return methods_; }  ///< sorted by name
+  const Method& at(std::string_view name) const&;
+  Method at(std::string_view name) && { return std::as_const(*this).at(name); }
+  /// Sorted by name. A temporary registry gives values, so that no reference outlives it.
+  const std::vector<Method>& methods() const& { return methods_; }
+  std::vector<Method> methods() && { return std::move(methods_); }
   std::vector<std::string> names() const;
 
  private:

@@ -8,9 +8,10 @@ Declaration weight_update(Network network) {
   return {Place::beside, {Stage{std::move(network), Activation::none}}};
 }
 
-Block tensor_train(const std::string& prefix, const std::vector<std::size_t>& shape, std::size_t rank,
-                   const std::vector<Mode>& as, const std::vector<Initialiser>& initialisers,
-                   Owner owner, const std::string& what) {
+Block tensor_train(const std::string& prefix, const std::vector<std::size_t>& shape,
+                   std::size_t rank, const std::vector<Mode>& as,
+                   const std::vector<Initialiser>& initialisers, Owner owner,
+                   const std::string& what) {
   std::size_t expected = 1, given = 1;
   for (const Mode& mode : as) expected *= mode.size;
   for (const std::size_t size : shape)
@@ -27,10 +28,8 @@ Block tensor_train(const std::string& prefix, const std::vector<std::size_t>& sh
     };
     const Mode mode{fmt::format("{}_mode{}", prefix, i + 1), shape[i]};
     train.modes.push_back(mode);
-    train.product.push_back(Factor{fmt::format("{}{}", prefix, i + 1),
-                                   {bond(i), mode, bond(i + 1)},
-                                   initialisers[i],
-                                   owner});
+    train.product.push_back(Factor{
+        fmt::format("{}{}", prefix, i + 1), {bond(i), mode, bond(i + 1)}, initialisers[i], owner});
   }
   return train;
 }

@@ -39,7 +39,7 @@ enum class Owner { model, layer, matrix, site };
 struct Factor {
   std::string name;  ///< as in the paper
   std::vector<Mode> modes;
-  Initialiser initialiser;
+  Initialiser initialiser = {};
   Owner owner = Owner::site;
   bool trainable = true;
 };
@@ -92,8 +92,8 @@ struct Stage {
   Activation activation = Activation::none;
 };
 
-/// What a method says about one site: where it acts, and the stages of f, applied in order. A weight
-/// update dW is one stage beside the weight; no stage leaves the site as it is.
+/// What a method says about one site: where it acts, and the stages of f, applied in order. A
+/// weight update dW is one stage beside the weight; no stage leaves the site as it is.
 struct Declaration {
   Place place = Place::beside;
   std::vector<Stage> stages;

@@ -69,7 +69,9 @@ std::vector<Place> places_of(const std::vector<Declaration>& declarations) {
 }
 
 /// Trace slots of a term: for each block its steps (or a copy), then the steps of the product.
-std::size_t slots_of(const ContractionTree& tree) { return std::max<std::size_t>(tree.steps.size(), 1); }
+std::size_t slots_of(const ContractionTree& tree) {
+  return std::max<std::size_t>(tree.steps.size(), 1);
+}
 std::size_t slots_of(const CompiledTerm& term) {
   std::size_t slots = slots_of(term.apply);
   for (const ContractionTree& block : term.blocks) slots += slots_of(block);
@@ -152,7 +154,8 @@ struct NetworkAdapter<T>::TermRun {
     evaluate(term.apply, product_slot(), T{1}, trace, {row, term.apply.output});
     std::vector<Axis> every_row = term.apply.output;
     every_row.insert(every_row.begin(), Axis{token_mode, y.rows, y.stride});
-    accumulate<T>(backend, static_cast<T>(term.scale), {row, term.apply.output}, {y.data, every_row});
+    accumulate<T>(backend, static_cast<T>(term.scale), {row, term.apply.output},
+                  {y.data, every_row});
   }
 
   void reconstruct(Trace<T>& trace, T* delta) const {
@@ -166,8 +169,7 @@ template <class T>
 NetworkAdapter<T>::NetworkAdapter(std::string method, const Stack& stack,
                                   const std::vector<Declaration>& declarations,
                                   std::shared_ptr<const Backend> backend)
-    : Adapter<T>(std::move(method), stack, places_of(declarations), backend),
-      scratch_(backend) {
+    : Adapter<T>(std::move(method), stack, places_of(declarations), backend), scratch_(backend) {
   PlanCache cache;
   for (std::size_t index = 0; index < stack.sites.size(); ++index) {
     const Site& site = stack.sites[index];
@@ -179,10 +181,11 @@ NetworkAdapter<T>::NetworkAdapter(std::string method, const Stack& stack,
     CompiledSite compiled;
     if (place != Place::beside) compiled.input_slot = compiled.slots++;
     for (const Stage& stage : declarations[index].stages) {
-      CompiledStage ready{compile_network(stage.network, planned_tokens, find_parameter, cache, what),
-                          stage.activation,
-                          {},
-                          0};
+      CompiledStage ready{
+          compile_network(stage.network, planned_tokens, find_parameter, cache, what),
+          stage.activation,
+          {},
+          0};
       if (ready.network.in != width)
         throw Error("{}: a stage reads {} numbers, expected {}", what, ready.network.in, width);
       width = ready.network.out;
@@ -213,10 +216,11 @@ std::size_t NetworkAdapter<T>::add_parameter(const Factor& factor, const Site& s
     const auto position = static_cast<std::size_t>(found - parameters.begin());
     if (found->shape != shape)
       throw UsageError(
-          "[{}] sites {} and {} share factor '{}' but need unequal shapes: {} and {}; choose targets "
+          "[{}] sites {} and {} share factor '{}' but need unequal shapes: {} and {}; choose "
+          "targets "
           "of one shape",
-          this->method_, first_user_[position], site.name, factor.name, fmt::join(found->shape, "x"),
-          fmt::join(shape, "x"));
+          this->method_, first_user_[position], site.name, factor.name,
+          fmt::join(found->shape, "x"), fmt::join(shape, "x"));
     return position;
   }
   std::size_t size = 1;
@@ -247,8 +251,8 @@ void NetworkAdapter<T>::run_stages(const CompiledSite& site, MatrixView<const T>
       out.data = ensure(trace, stage.output_slot, out.rows * out.columns, this->backend_);
     }
     for (std::size_t i = 0; i < stage.network.terms.size(); ++i)
-      TermRun{*this->backend_, this->backend_, scratch_, this->parameters_, stage.network.terms[i],
-              stage.first_slot[i], x}
+      TermRun{*this->backend_,        this->backend_,      scratch_, this->parameters_,
+              stage.network.terms[i], stage.first_slot[i], x}
           .apply(trace, out);
     if (stage.activation == Activation::relu)
       for (std::size_t i = 0; i < out.rows * out.columns; ++i)
@@ -285,8 +289,13 @@ void NetworkAdapter<T>::do_reconstruct(std::size_t index, MatrixView<T> delta) c
   std::vector<T> dense(delta.rows * delta.columns, T{0});
   for (const CompiledStage& stage : sites_[index].stages)
     for (std::size_t i = 0; i < stage.network.terms.size(); ++i)
-      TermRun{*this->backend_, this->backend_, scratch_, this->parameters_, stage.network.terms[i],
-              stage.first_slot[i], {nullptr, planned_tokens, stage.network.in}}
+      TermRun{*this->backend_,
+              this->backend_,
+              scratch_,
+              this->parameters_,
+              stage.network.terms[i],
+              stage.first_slot[i],
+              {nullptr, planned_tokens, stage.network.in}}
           .reconstruct(trace, dense.data());
   for (std::size_t row = 0; row < delta.rows; ++row)
     std::copy_n(dense.data() + row * delta.columns, delta.columns, delta.row(row));
@@ -358,7 +367,7 @@ void NetworkAdapter<T>::reverse_stages(const CompiledSite& site, MatrixView<cons
     }
     for (std::size_t i = 0; i < stage.network.terms.size(); ++i) {
       const CompiledTerm& term = stage.network.terms[i];
-      const TermRun run{*this->backend_, this->backend_, scratch_, this->parameters_, term,
+      const TermRun run{*this->backend_,     this->backend_, scratch_, this->parameters_, term,
                         stage.first_slot[i], input};
       block_gradients.assign(term.blocks.size(), nullptr);
       const auto target = [&](const TreeOperand& operand) -> TensorView<T> {
@@ -403,8 +412,9 @@ void NetworkAdapter<T>::reverse_stages(const CompiledSite& site, MatrixView<cons
 }
 
 template <class T>
-void NetworkAdapter<T>::do_backward(std::size_t index, MatrixView<const T> x, MatrixView<const T> dy,
-                                    const Trace<T>& trace, MatrixView<T> dx) {
+void NetworkAdapter<T>::do_backward(std::size_t index, MatrixView<const T> x,
+                                    MatrixView<const T> dy, const Trace<T>& trace,
+                                    MatrixView<T> dx) {
   const CompiledSite& site = sites_[index];
   if (trace.buffers.size() < site.slots)
     throw Error("[{}] site {}: backward was called without the trace of a forward call",
@@ -414,8 +424,8 @@ void NetworkAdapter<T>::do_backward(std::size_t index, MatrixView<const T> x, Ma
   const std::size_t in = this->stack_.sites[index].in, out = this->stack_.sites[index].out;
   const auto add_frozen = [&](MatrixView<const T> upper) {
     if (dx.data && weight)
-      this->backend_->gemm(false, false, upper.rows, in, out, T{1}, upper.data, upper.stride, weight,
-                           in, T{1}, dx.data, dx.stride);
+      this->backend_->gemm(false, false, upper.rows, in, out, T{1}, upper.data, upper.stride,
+                           weight, in, T{1}, dx.data, dx.stride);
   };
   if (this->places_[index] == Place::beside) {
     reverse_stages(site, x, dy, trace, dx);

@@ -17,7 +17,8 @@ class NetworkAdapter final : public Adapter<T> {
  public:
   /// `declarations`: one a site. Throws Error naming both sites where a shared factor has unequal
   /// shapes. Calls on one adapter must not overlap in time (they share working memory).
-  NetworkAdapter(std::string method, const Stack& stack, const std::vector<Declaration>& declarations,
+  NetworkAdapter(std::string method, const Stack& stack,
+                 const std::vector<Declaration>& declarations,
                  std::shared_ptr<const Backend> backend);
 
  private:

@@ -9,7 +9,8 @@ namespace rankfold {
 
 /// The option that divides alpha by the root of the rank (rsLoRA, arXiv 2312.03732).
 inline MethodOption rslora_option() {
-  return {"rslora", "false", {"true", "false"}, "scale by alpha / sqrt(rank) instead of alpha / rank"};
+  return {
+      "rslora", "false", {"true", "false"}, "scale by alpha / sqrt(rank) instead of alpha / rank"};
 }
 
 /// min(out, in) over the sites: the limit where the rank is a matrix rank.

@@ -11,26 +11,18 @@ struct PublishedShape {
   std::vector<std::size_t> shape;
 };
 
-/// Table 10 of arXiv 2402.11417, for the trains of LoRETTA_adp (64) and LoRETTA_rep (8, 16, 32), and
-/// the 768 x 768 head.
+/// Table 10 of arXiv 2402.11417, for the trains of LoRETTA_adp (64) and LoRETTA_rep (8, 16, 32),
+/// and the 768 x 768 head.
 const std::vector<PublishedShape>& published_shapes() {
   static const std::vector<PublishedShape> shapes = {
-      {768, 64, {8, 8, 12, 8, 8}},
-      {64, 768, {8, 8, 12, 8, 8}},
-      {4096, 64, {16, 16, 16, 4, 4, 4}},
-      {64, 4096, {4, 4, 4, 16, 16, 16}},
-      {768, 8, {8, 8, 12, 8}},
-      {8, 768, {8, 12, 8, 8}},
-      {768, 16, {8, 8, 12, 4, 4}},
-      {16, 768, {4, 4, 12, 8, 8}},
-      {768, 32, {8, 8, 12, 8, 4}},
-      {32, 768, {4, 8, 12, 8, 8}},
-      {4096, 8, {8, 8, 8, 8, 8}},
-      {8, 4096, {8, 8, 8, 8, 8}},
-      {4096, 16, {8, 8, 8, 8, 4, 4}},
-      {16, 4096, {4, 4, 8, 8, 8, 8}},
-      {4096, 32, {8, 8, 8, 8, 8, 4}},
-      {32, 4096, {4, 8, 8, 8, 8, 8}},
+      {768, 64, {8, 8, 12, 8, 8}},       {64, 768, {8, 8, 12, 8, 8}},
+      {4096, 64, {16, 16, 16, 4, 4, 4}}, {64, 4096, {4, 4, 4, 16, 16, 16}},
+      {768, 8, {8, 8, 12, 8}},           {8, 768, {8, 12, 8, 8}},
+      {768, 16, {8, 8, 12, 4, 4}},       {16, 768, {4, 4, 12, 8, 8}},
+      {768, 32, {8, 8, 12, 8, 4}},       {32, 768, {4, 8, 12, 8, 8}},
+      {4096, 8, {8, 8, 8, 8, 8}},        {8, 4096, {8, 8, 8, 8, 8}},
+      {4096, 16, {8, 8, 8, 8, 4, 4}},    {16, 4096, {4, 4, 8, 8, 8, 8}},
+      {4096, 32, {8, 8, 8, 8, 8, 4}},    {32, 4096, {4, 8, 8, 8, 8, 8}},
       {768, 768, {12, 8, 8, 8, 8, 12}},
   };
   return shapes;
@@ -69,10 +61,6 @@ std::vector<std::size_t> balanced_modes(std::size_t size) {
 
 }  // namespace
 
-bool has_published_shape(std::size_t inputs, std::size_t outputs) {
-  return find_published(inputs, outputs) != nullptr;
-}
-
 std::vector<std::size_t> loretta_shape(const std::vector<std::size_t>& given, std::size_t inputs,
                                        std::size_t outputs) {
   if (!given.empty()) return given;
@@ -84,11 +72,11 @@ std::vector<std::size_t> loretta_shape(const std::vector<std::size_t>& given, st
   return shape;
 }
 
-Block loretta_train(const std::string& prefix, const std::vector<std::size_t>& shape, std::size_t rank,
-                    const Mode& inputs, const Mode& outputs, const std::string& what) {
+Block loretta_train(const std::string& prefix, const std::vector<std::size_t>& shape,
+                    std::size_t rank, const Mode& inputs, const Mode& outputs,
+                    const std::string& what) {
   const auto length = static_cast<double>(shape.size());
-  const double deviation =
-      std::pow(static_cast<double>(inputs.size + outputs.size), -0.5 / length);
+  const double deviation = std::pow(static_cast<double>(inputs.size + outputs.size), -0.5 / length);
   std::vector<Initialiser> initialisers(shape.size(),
                                         normal(deviation / std::sqrt(static_cast<double>(rank))));
   initialisers.back() = normal(deviation);

@@ -13,13 +13,11 @@ namespace rankfold {
 std::vector<std::size_t> loretta_shape(const std::vector<std::size_t>& given, std::size_t inputs,
                                        std::size_t outputs);
 
-/// Whether the paper's table has these sizes.
-bool has_published_shape(std::size_t inputs, std::size_t outputs);
-
 /// inputs x outputs as a train of factors <prefix>1 ... <prefix>d with LoRETTA's start: each core
 /// N(0, 1) / sqrt(its right rank) * (inputs + outputs)^(-1/(2d)), so that every entry of the matrix
 /// has variance 1 / (inputs + outputs).
-Block loretta_train(const std::string& prefix, const std::vector<std::size_t>& shape, std::size_t rank,
-                    const Mode& inputs, const Mode& outputs, const std::string& what);
+Block loretta_train(const std::string& prefix, const std::vector<std::size_t>& shape,
+                    std::size_t rank, const Mode& inputs, const Mode& outputs,
+                    const std::string& what);
 
 }  // namespace rankfold

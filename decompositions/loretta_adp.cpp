@@ -12,18 +12,21 @@ static Declaration declare(const Site& site, const Stack&, const MethodSettings&
   const bool before = site.matrix == MatrixType::gate || site.matrix == MatrixType::up;
   const Mode hidden{"hidden", before ? site.in : site.out}, b{"b", settings.count("bottleneck")};
   const double scale = settings.number("scale");
-  const auto layer = [&](const std::string& prefix, const Mode& from, const Mode& to, double factor) {
+  const auto layer = [&](const std::string& prefix, const Mode& from, const Mode& to,
+                         double factor) {
     const std::string option = "shape-" + prefix;
     const Initialiser bias = uniform(1 / std::sqrt(static_cast<double>(to.size)));
-    return Network{
-        .out = {to},
-        .in = {from},
-        .terms = {{.scale = factor,
-                   .product = {loretta_train(
-                       prefix, loretta_shape(settings.shape(option), from.size, to.size),
-                       settings.rank, from, to, "[loretta_adp] site " + site.name + ": " + option)}},
-                  {.scale = factor, .product = {Factor{prefix + "_bias", {to}, bias}}, .constant = true}},
-        .select = {}};
+    return Network{.out = {to},
+                   .in = {from},
+                   .terms = {{.scale = factor,
+                              .product = {loretta_train(
+                                  prefix, loretta_shape(settings.shape(option), from.size, to.size),
+                                  settings.rank, from, to,
+                                  "[loretta_adp] site " + site.name + ": " + option)}},
+                             {.scale = factor,
+                              .product = {Factor{prefix + "_bias", {to}, bias}},
+                              .constant = true}},
+                   .select = {}};
   };
   return {before ? Place::before : Place::after,
           {{layer("down", hidden, b, 1), Activation::relu}, {layer("up", b, hidden, scale)}}};
@@ -32,13 +35,15 @@ static Declaration declare(const Site& site, const Stack&, const MethodSettings&
 Method loretta_adp() {
   return {.name = "loretta_adp",
           .summary = "bottleneck adapters whose two matrices are tensor trains",
-          .formula = "y = z + scale * (TT_up relu(TT_down z + down_bias) + up_bias), z = W x + b; before "
-                     "gate and up: y = W (x + f(x))",
+          .formula =
+              "y = z + scale * (TT_up relu(TT_down z + down_bias) + up_bias), z = W x + b; before "
+              "gate and up: y = W (x + f(x))",
           .reference = "Yang et al., LoRETTA, arXiv 2402.11417, section 3.2 and table 10",
-          .options = {{"bottleneck", "64", {}, "the inner size b"},
-                      {"shape-down", "", {}, "modes of TT_down, product hidden x b (default: table 10)"},
-                      {"shape-up", "", {}, "modes of TT_up, product b x hidden"},
-                      {"scale", "1", {}, "factor of the adapter's output"}},
+          .options =
+              {{"bottleneck", "64", {}, "the inner size b"},
+               {"shape-down", "", {}, "modes of TT_down, product hidden x b (default: table 10)"},
+               {"shape-up", "", {}, "modes of TT_up, product b x hidden"},
+               {"scale", "1", {}, "factor of the adapter's output"}},
           .presets = {{"paper", "table 1: bottleneck 64", {{"bottleneck", "64"}, {"scale", "1"}}}},
           .alpha = 0,
           .default_targets = "adapters",

@@ -7,16 +7,17 @@
 namespace rankfold {
 
 // T[hidden, (head, head_dim), layer, matrix] =
-//     sum_p A[hidden, p] B[p, head_dim] C_h[head, p] C_l[layer, p] C_m[matrix, p]: CP over the model.
-// The heads lie where the matrix has them (rows of q, k, v; columns of o), or always on the output or
-// input side, as the authors' two codes have it. The code draws A with the rank as fan-in.
+//     sum_p A[hidden, p] B[p, head_dim] C_h[head, p] C_l[layer, p] C_m[matrix, p]: CP over the
+//     model.
+// The heads lie where the matrix has them (rows of q, k, v; columns of o), or always on the output
+// or input side, as the authors' two codes have it. The code draws A with the rank as fan-in.
 static Declaration declare(const Site& site, const Stack& stack, const MethodSettings& settings) {
   const std::string& axis = settings.text("head-axis");
   const bool on_input = axis == "input" || (axis == "physical" && site.matrix == MatrixType::o);
   const std::size_t head_side = on_input ? site.in : site.out;
   if (site.heads == 0 || head_side % site.heads != 0)
-    throw UsageError("[lorta] site {}: {} heads do not divide its {} side of {}", site.name, site.heads,
-                     on_input ? "input" : "output", head_side);
+    throw UsageError("[lorta] site {}: {} heads do not divide its {} side of {}", site.name,
+                     site.heads, on_input ? "input" : "output", head_side);
   const Mode hidden{"hidden", on_input ? site.out : site.in}, head{"head", site.heads},
       head_dim{"head_dim", head_side / site.heads}, layer{"layer", stack.layers.size()},
       matrix{"matrix", stack.matrices.size()}, p{"p", settings.rank};
@@ -38,15 +39,20 @@ static Declaration declare(const Site& site, const Stack& stack, const MethodSet
 Method lorta() {
   return {.name = "lorta",
           .summary = "CP over hidden, head, head dimension, layer and matrix: one tensor a model",
-          .formula = "dW_{l,m}[out,in] = alpha/r * sum_p A[hidden,p] B[p,head_dim] C_h[head,p] C_l[l,p] "
-                     "C_m[m,p]; (out; in) = (head, head_dim; hidden), for o the reverse",
+          .formula =
+              "dW_{l,m}[out,in] = alpha/r * sum_p A[hidden,p] B[p,head_dim] C_h[head,p] C_l[l,p] "
+              "C_m[m,p]; (out; in) = (head, head_dim; hidden), for o the reverse",
           .reference = "Hounie et al., LoRTA, arXiv 2410.04060; ihounie/lorta",
-          .options = {{"head-axis", "physical", {"physical", "output", "input"},
+          .options = {{"head-axis",
+                       "physical",
+                       {"physical", "output", "input"},
                        "the side that heads split: the matrix's own, or always one side"},
                       rslora_option()},
-          .presets = {{"peft", "ihounie/lorta, peft: heads on the input of every matrix",
+          .presets = {{"peft",
+                       "ihounie/lorta, peft: heads on the input of every matrix",
                        {{"alpha", "8"}, {"head-axis", "input"}}},
-                      {"lit-gpt", "ihounie/lorta, lit_gpt: heads on the output of every matrix",
+                      {"lit-gpt",
+                       "ihounie/lorta, lit_gpt: heads on the output of every matrix",
                        {{"alpha", "16"}, {"head-axis", "output"}}}},
           .alpha = 8,
           .default_targets = "",

@@ -3,7 +3,9 @@
 namespace rankfold {
 
 // dW = 0: the frozen network, of which only the head is trained.
-static Declaration declare(const Site&, const Stack&, const MethodSettings&) { return {}; }
+static Declaration declare(const Site&, const Stack&, const MethodSettings&) {
+  return {};
+}
 
 Method none() {
   return {.name = "none",

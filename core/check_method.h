@@ -1,0 +1,43 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/method.h"
+
+namespace rankfold {
+
+/// How far two ways to compute the same thing are apart: the largest relative error by what was
+/// compared (a tensor, or a clause of the contract), and what is wrong beyond rounding.
+struct CheckReport {
+  std::string name;
+  std::map<std::string, double> errors;  ///< |got - expected| / |expected|, in the 2-norm
+  std::vector<std::string> failures;     ///< one line each; empty: the check passed
+  std::size_t accepted = 0;              ///< stacks and settings that the method ran on
+
+  double worst() const;
+  /// Keeps the larger error of `what`; beyond `tolerance` (or not a number) it is a failure.
+  void compare(const std::string& what, std::span<const double> got,
+               std::span<const double> expected, double tolerance);
+};
+
+/// The contract of every method, in double, on small stacks whose sizes all differ, at ranks 1 and
+/// 3, with every choice of every option: counts against the parameters held, every gradient against
+/// central differences, application against reconstruction, sums of shared gradients over sites,
+/// accumulation, equal starts from equal seeds, untouched inputs, single against double precision,
+/// refused ranks. A method that accepts no stack fails.
+CheckReport check_contract(const Method& method);
+
+/// Compares with tensors that other software computed: `folder` holds case.json (stack, settings)
+/// and tensors.safetensors (factor.*, base.*, x.*, gy.*; y.*, delta.*, grad.*, gx.*) as
+/// ../golden/decompositions of the reference data has them. Tolerance 1e-12 of each tensor's norm.
+/// Throws Error where the folder is not such a case or belongs to another method.
+CheckReport check_golden(const Method& method, const std::filesystem::path& folder);
+
+/// The method that a case of golden data is about.
+std::string golden_method(const std::filesystem::path& folder);
+
+}  // namespace rankfold

@@ -1,0 +1,192 @@
+#include "core/files.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "core/error.h"
+#include "core/text.h"
+
+namespace rankfold {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string shown(const fs::path& file) {
+  return printable(file.string());
+}
+
+std::string reason(int error) {
+  return std::generic_category().message(error);
+}
+
+int open_retrying(const fs::path& file, int flags, mode_t mode = 0) {
+  int descriptor;
+  do {
+    descriptor = ::open(file.c_str(), flags | O_CLOEXEC, mode);
+  } while (descriptor < 0 && errno == EINTR);
+  return descriptor;
+}
+
+/// A file open for reading and what it was then.
+struct InputFile {
+  int descriptor = -1;
+  struct stat status = {};
+
+  explicit InputFile(const fs::path& file) : descriptor(open_retrying(file, O_RDONLY)) {
+    if (descriptor < 0 && errno == ENOENT) throw Error("{}: no such file", shown(file));
+    if (descriptor < 0) throw Error("{}: cannot be opened: {}", shown(file), reason(errno));
+    const bool examined = ::fstat(descriptor, &status) == 0;
+    if (examined && !S_ISDIR(status.st_mode)) return;
+    const int error = errno;
+    ::close(descriptor);
+    if (!examined) throw Error("{}: cannot be examined: {}", shown(file), reason(error));
+    throw Error("{}: is a folder, expected a file", shown(file));
+  }
+  ~InputFile() { ::close(descriptor); }
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+};
+
+/// fsync, except where the kind of file or file system has none.
+bool flush_to_disk(int descriptor) {
+  int status;
+  do {
+    status = ::fsync(descriptor);
+  } while (status != 0 && errno == EINTR);
+  return status == 0 || errno == EINVAL || errno == ENOTSUP;
+}
+
+}  // namespace
+
+std::string read_text(const fs::path& file, std::size_t limit) {
+  const InputFile opened(file);
+  const auto refuse_size = [&] {
+    throw Error("{}: is larger than the {} bytes that are accepted here", shown(file), limit);
+  };
+  std::string text;
+  if (S_ISREG(opened.status.st_mode)) {
+    const auto size = static_cast<std::size_t>(opened.status.st_size);
+    if (size > limit) refuse_size();
+    text.reserve(size);
+  }
+  // Pipes and /proc tell no size: read to the end, whatever was promised.
+  std::string buffer(std::size_t{1} << 16, '\0');
+  while (true) {
+    const ssize_t count = ::read(opened.descriptor, buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw Error("{}: cannot be read: {}", shown(file), reason(errno));
+    if (count == 0) return text;
+    if (static_cast<std::size_t>(count) > limit - text.size()) refuse_size();
+    text.append(buffer.data(), static_cast<std::size_t>(count));
+  }
+}
+
+void write_atomically(const fs::path& file, std::string_view bytes) {
+  AtomicFile output(file);
+  output.write(bytes.data(), bytes.size());
+  output.commit();
+}
+
+AtomicFile::AtomicFile(fs::path file) : file_(std::move(file)) {
+  if (!file_.has_filename()) throw Error("'{}': is not the name of a file", shown(file_));
+  struct stat existing {};
+  const bool exists = ::stat(file_.c_str(), &existing) == 0;
+  if (exists && S_ISDIR(existing.st_mode))
+    throw Error("{}: is a folder, expected a file to write", shown(file_));
+  if (exists && !S_ISREG(existing.st_mode)) {
+    descriptor_ = open_retrying(file_, O_WRONLY);
+    if (descriptor_ < 0) throw Error("{}: cannot be written: {}", shown(file_), reason(errno));
+    return;
+  }
+
+  std::error_code failure;
+  if (exists && fs::is_symlink(file_, failure)) {
+    const fs::path target = fs::canonical(file_, failure);
+    if (failure) throw Error("{}: cannot be resolved: {}", shown(file_), failure.message());
+    file_ = target;
+  }
+  const fs::path folder = file_.has_parent_path() ? file_.parent_path() : fs::path(".");
+  fs::create_directories(folder, failure);
+  if (failure) throw Error("{}: its folder cannot be made: {}", shown(file_), failure.message());
+
+  static std::atomic<unsigned> next_number{0};
+  do {
+    // The name leads with a dot and leaves the file's own out, so that no search for result files
+    // finds it and it is never too long.
+    temporary_ = folder / fmt::format(".rankfold-tmp-{}-{}", ::getpid(), next_number++);
+    descriptor_ = open_retrying(temporary_, O_WRONLY | O_CREAT | O_EXCL, 0666);
+  } while (descriptor_ < 0 && errno == EEXIST);
+  if (descriptor_ < 0) {
+    const int error = errno;
+    temporary_.clear();
+    throw Error("{}: cannot be written: {}", shown(file_), reason(error));
+  }
+  // Best effort: what was private stays private.
+  if (exists) static_cast<void>(::fchmod(descriptor_, existing.st_mode & 07777) == 0);
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(const void* bytes, std::size_t size) {
+  const char* next = static_cast<const char*>(bytes);
+  while (size > 0) {
+    const ssize_t count = ::write(descriptor_, next, size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw Error("{}: cannot be written: {}", shown(file_), reason(errno));
+    next += count;
+    size -= static_cast<std::size_t>(count);
+  }
+}
+
+void AtomicFile::commit() {
+  if (!flush_to_disk(descriptor_))
+    throw Error("{}: cannot be written: {}", shown(file_), reason(errno));
+  if (::close(std::exchange(descriptor_, -1)) != 0)
+    throw Error("{}: cannot be written: {}", shown(file_), reason(errno));
+  if (temporary_.empty()) return;
+  if (::rename(temporary_.c_str(), file_.c_str()) != 0)
+    throw Error("{}: cannot be written: {}", shown(file_), reason(errno));
+  const fs::path folder = temporary_.parent_path();
+  temporary_.clear();
+  // The content is in place; flushing the folder only makes its name survive a power cut.
+  if (const int descriptor = open_retrying(folder, O_RDONLY | O_DIRECTORY); descriptor >= 0) {
+    flush_to_disk(descriptor);
+    ::close(descriptor);
+  }
+}
+
+MappedFile::MappedFile(const fs::path& file) {
+  const InputFile opened(file);
+  if (!S_ISREG(opened.status.st_mode))
+    throw Error("{}: is not a regular file and cannot be mapped", shown(file));
+  size_ = static_cast<std::size_t>(opened.status.st_size);
+  if (size_ == 0) return;
+  void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, opened.descriptor, 0);
+  if (address == MAP_FAILED) throw Error("{}: cannot be mapped: {}", shown(file), reason(errno));
+  data_ = static_cast<const std::byte*>(address);
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+}  // namespace rankfold

@@ -1,0 +1,80 @@
+#include "core/text.h"
+
+#include <charconv>
+#include <cmath>
+#include <type_traits>
+
+#include <fmt/format.h>
+
+namespace rankfold {
+
+std::string_view trim(std::string_view text) {
+  constexpr std::string_view blanks = " \t\r\n\v\f";
+  const std::size_t first = text.find_first_not_of(blanks);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(blanks) - first + 1);
+}
+
+std::vector<std::string> split(std::string_view text, char separator) {
+  std::vector<std::string> parts;
+  while (true) {
+    const std::size_t end = text.find(separator);
+    parts.emplace_back(text.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    text.remove_prefix(end + 1);
+  }
+}
+
+std::string join(std::span<const std::string> parts, std::string_view separator) {
+  std::string joined;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (i > 0) joined += separator;
+    joined += parts[i];
+  }
+  return joined;
+}
+
+template <class Number>
+std::optional<Number> parse_number(std::string_view text) {
+  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
+  Number number{};
+  const char* end = text.data() + text.size();
+  const auto [stopped, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || stopped != end) return std::nullopt;
+  if constexpr (std::is_floating_point_v<Number>) {
+    if (!std::isfinite(number)) return std::nullopt;
+  }
+  return number;
+}
+
+template std::optional<int> parse_number<int>(std::string_view);
+template std::optional<long> parse_number<long>(std::string_view);
+template std::optional<long long> parse_number<long long>(std::string_view);
+template std::optional<unsigned> parse_number<unsigned>(std::string_view);
+template std::optional<unsigned long> parse_number<unsigned long>(std::string_view);
+template std::optional<unsigned long long> parse_number<unsigned long long>(std::string_view);
+template std::optional<float> parse_number<float>(std::string_view);
+template std::optional<double> parse_number<double>(std::string_view);
+
+std::string printable(std::string_view text, std::size_t limit) {
+  std::string line;
+  for (const char letter : text) {
+    const auto byte = static_cast<unsigned char>(letter);
+    const bool continues_character = (byte & 0xC0) == 0x80;
+    if (line.size() >= limit && !continues_character) return line + "...";
+    if (letter == '\n') {
+      line += "\\n";
+    } else if (letter == '\t') {
+      line += "\\t";
+    } else if (letter == '\r') {
+      line += "\\r";
+    } else if (byte < 0x20 || byte == 0x7F) {
+      line += fmt::format("\\x{:02x}", byte);
+    } else {
+      line += letter;
+    }
+  }
+  return line;
+}
+
+}  // namespace rankfold

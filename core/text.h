@@ -1,0 +1,30 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rankfold {
+
+/// `text` without the blanks (space, tab, line ends) at both of its ends. A view into `text`.
+std::string_view trim(std::string_view text);
+
+/// The parts of `text` between `separator`s, as they are: "a,,b" has three, "" has one empty part.
+std::vector<std::string> split(std::string_view text, char separator);
+
+/// The parts with `separator` between them.
+std::string join(std::span<const std::string> parts, std::string_view separator);
+
+/// The number that the whole of `text` spells in base 10, whatever the locale; nothing where it is
+/// empty, holds anything else (blanks included), or does not fit into Number. Instantiated for int,
+/// long, long long, their unsigned counterparts, float and double; "inf" and "nan" are no numbers.
+template <class Number>
+std::optional<Number> parse_number(std::string_view text);
+
+/// `text` for a one-line message: control characters as \n, \t or \x1b, at most `limit` bytes (cut
+/// between UTF-8 characters, "..." at the end where something was left out).
+std::string printable(std::string_view text, std::size_t limit = 2000);
+
+}  // namespace rankfold

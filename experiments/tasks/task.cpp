@@ -1,0 +1,65 @@
+#include "experiments/tasks/task.h"
+
+#include "core/error.h"
+#include "experiments/tasks/sources.h"
+
+namespace rankfold {
+namespace {
+
+using Loader = Dataset (*)(const Task&, const std::filesystem::path&);
+
+std::vector<Task> make_tasks() {
+  std::vector<Task> all = {
+      {"cola", false, 2, false, {"matthews_correlation"}},
+      {"sst2", false, 2, false, {"accuracy"}},
+      {"stsb", true, 1, true, {"pearson", "spearman"}},
+  };
+  for (const char* set : {"movies", "products", "tweets", "editorials"}) {
+    all.push_back({set, false, 2, false, {"accuracy", "f1", "matthews_correlation"}});
+  }
+  for (const char* set : {"movies", "products", "tweets", "editorials"}) {
+    all.push_back({std::string(set) + "-regression", true, 1, false, {"pearson", "spearman"}});
+  }
+  return all;
+}
+
+Loader find_loader(const Task& task) {
+  const bool glue = task.name == "cola" || task.name == "sst2" || task.name == "stsb";
+  return glue ? load_glue : load_sentiment;
+}
+
+}  // namespace
+
+const std::vector<Task>& tasks() {
+  static const std::vector<Task> all = make_tasks();
+  return all;
+}
+
+const Task& find_task(std::string_view name) {
+  std::vector<std::string> names;
+  for (const Task& task : tasks()) {
+    if (task.name == name) return task;
+    names.push_back(task.name);
+  }
+  throw unknown_name("task", name, names);
+}
+
+const std::vector<Example>& examples(const Dataset& dataset, Split split) {
+  switch (split) {
+    case Split::train:
+      return dataset.train;
+    case Split::held_out:
+      return dataset.held_out;
+    case Split::dev:
+      break;
+  }
+  return dataset.dev;
+}
+
+Dataset load_dataset(const Task& task, const std::filesystem::path& data, std::size_t max_train) {
+  Dataset dataset = find_loader(task)(task, data);
+  if (max_train > 0 && dataset.train.size() > max_train) dataset.train.resize(max_train);
+  return dataset;
+}
+
+}  // namespace rankfold

@@ -1,0 +1,112 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "core/check_method.h"
+#include "core/error.h"
+#include "decompositions/registry.h"
+
+namespace rankfold {
+namespace {
+
+std::vector<std::string> names() {
+  return builtin_registry().names();
+}
+
+class EveryMethod : public testing::TestWithParam<std::string> {};
+
+TEST_P(EveryMethod, KeepsTheContract) {
+  const CheckReport report = check_contract(builtin_registry().at(GetParam()));
+  EXPECT_GT(report.accepted, 0u);
+  EXPECT_THAT(report.failures, testing::IsEmpty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Registry, EveryMethod, testing::ValuesIn(names()),
+                         [](const auto& method) { return method.param; });
+
+std::vector<std::filesystem::path> golden_cases() {
+  std::vector<std::filesystem::path> cases;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(RANKFOLD_GOLDEN_DIR "/decompositions"))
+    if (entry.is_directory()) cases.push_back(entry.path());
+  std::ranges::sort(cases);
+  return cases;
+}
+
+class GoldenCase : public testing::TestWithParam<std::filesystem::path> {};
+
+TEST_P(GoldenCase, AgreesWithTheReferenceToRounding) {
+  const CheckReport report =
+      check_golden(builtin_registry().at(golden_method(GetParam())), GetParam());
+  EXPECT_GT(report.errors.size(), 3u);
+  EXPECT_LE(report.worst(), 1e-12);
+  EXPECT_THAT(report.failures, testing::IsEmpty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Decompositions, GoldenCase, testing::ValuesIn(golden_cases()),
+                         [](const auto& folder) { return folder.param.filename().string(); });
+
+TEST(Registry, HoldsExactlyTheBuiltinMethods) {
+  EXPECT_THAT(names(), testing::ElementsAre("full", "lora", "loretta_adp", "loretta_rep", "lorta",
+                                            "lotr", "none"));
+}
+
+TEST(Registry, RefusesATakenNameAndNamesTheNearestMethod) {
+  Registry registry = builtin_registry();
+  EXPECT_THROW(registry.add(lora()), Error);
+  try {
+    registry.at("lotrr");
+    FAIL();
+  } catch (const UsageError& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("'lotr'"));
+  }
+}
+
+Declaration declare_shared_a(const Site& site, const Stack&, const MethodSettings& settings) {
+  const Mode out{"out", site.out}, in{"in", site.in}, r{"r", settings.rank};
+  return weight_update({.out = {out},
+                        .in = {in},
+                        .terms = {{.product = {Factor{"B", {out, r}, zeros()},
+                                               Factor{"A", {r, in}, normal(1), Owner::model}}}},
+                        .select = {}});
+}
+
+TEST(Contract, RefusesASharedFactorOnlyWhereShapesDiffer) {
+  Method method = lora();
+  method.name = "shared_a";
+  method.options.clear();
+  method.presets.clear();
+  method.declare = declare_shared_a;
+  const CheckReport report = check_contract(method);
+  EXPECT_THAT(report.failures, testing::IsEmpty());
+  EXPECT_EQ(report.accepted, 4u);  // two ranks on the two stacks of one shape
+}
+
+TEST(Contract, FailsAMethodThatAcceptsNoStack) {
+  Method method = lora();
+  method.declare = [](const Site&, const Stack&, const MethodSettings&) -> Declaration {
+    throw UsageError("[lora] not here");
+  };
+  EXPECT_THAT(check_contract(method).failures, testing::Not(testing::IsEmpty()));
+}
+
+TEST(Contract, FailsAnUpdateOfAWrongWidth) {
+  Method method = lora();
+  const auto declare = method.declare;
+  method.declare = [declare](const Site& site, const Stack& stack, const MethodSettings& settings) {
+    Site narrow = site;
+    narrow.out -= 1;
+    return declare(narrow, stack, settings);
+  };
+  EXPECT_THAT(check_contract(method).failures, testing::Not(testing::IsEmpty()));
+}
+
+TEST(Contract, FailsAMethodWithoutAReference) {
+  Method method = lora();
+  method.reference = "";
+  EXPECT_THAT(check_contract(method).failures, testing::Not(testing::IsEmpty()));
+}
+
+}  // namespace
+}  // namespace rankfold

@@ -1,0 +1,189 @@
+#include "core/files.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "core/temporary_folder.h"
+
+namespace rankfold {
+namespace {
+
+using testing::HasSubstr;
+namespace fs = std::filesystem;
+
+std::string text_of(const MappedFile& file) {
+  const auto bytes = file.bytes();
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+TEST(Files, ReadsWhatWasWritten) {
+  const TemporaryFolder folder;
+  const std::string text("a\0b\n", 4);
+  write_atomically(folder.path / "file", text);
+  EXPECT_EQ(read_text(folder.path / "file"), text);
+  EXPECT_EQ(text_of(MappedFile(folder.path / "file")), text);
+}
+
+TEST(Files, HandlesFilesLargerThanOneRead) {
+  const TemporaryFolder folder;
+  std::string text;
+  for (int i = 0; i < 100000; ++i) text += std::to_string(i);
+  write_atomically(folder.path / "file", text);
+  EXPECT_EQ(read_text(folder.path / "file"), text);
+}
+
+TEST(Files, HandlesEmptyFiles) {
+  const TemporaryFolder folder;
+  write_atomically(folder.path / "file", "");
+  EXPECT_EQ(read_text(folder.path / "file"), "");
+  EXPECT_EQ(MappedFile(folder.path / "file").bytes().size(), 0);
+}
+
+TEST(Files, ReadsFilesThatTellNoSize) {
+  EXPECT_FALSE(read_text("/proc/self/status").empty());
+}
+
+TEST(Files, NamesAMissingFile) {
+  EXPECT_EQ(message_of<Error>([] { read_text("/no/such/file"); }), "/no/such/file: no such file");
+  EXPECT_EQ(message_of<Error>([] { MappedFile("/no/such/file"); }), "/no/such/file: no such file");
+}
+
+TEST(Files, RefusesAFolder) {
+  const TemporaryFolder folder;
+  const std::string expected = folder.path.string() + ": is a folder";
+  EXPECT_THAT(message_of<Error>([&] { read_text(folder.path); }), HasSubstr(expected));
+  EXPECT_THAT(message_of<Error>([&] { MappedFile file(folder.path); }), HasSubstr(expected));
+  EXPECT_THAT(message_of<Error>([&] { write_atomically(folder.path, ""); }), HasSubstr(expected));
+}
+
+TEST(Files, RefusesAFileBeyondTheLimit) {
+  const TemporaryFolder folder;
+  write_atomically(folder.path / "file", "12345");
+  EXPECT_EQ(read_text(folder.path / "file", 5), "12345");
+  EXPECT_THAT(message_of<Error>([&] { read_text(folder.path / "file", 4); }),
+              HasSubstr("larger than the 4 bytes"));
+  EXPECT_THAT(message_of<Error>([&] { read_text("/dev/zero", 100000); }),
+              HasSubstr("/dev/zero: is larger"));
+}
+
+TEST(Files, MakesMissingFoldersAndReplacesOldContent) {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path / "a" / "b" / "file";
+  write_atomically(file, "old and longer");
+  write_atomically(file, "new");
+  EXPECT_EQ(read_text(file), "new");
+}
+
+TEST(Files, AParentThatIsAFileIsNamed) {
+  const TemporaryFolder folder;
+  write_atomically(folder.path / "file", "");
+  EXPECT_THAT(message_of<Error>([&] { write_atomically(folder.path / "file" / "x", ""); }),
+              HasSubstr("file/x: "));
+}
+
+TEST(Files, ReadersSeeTheOldContentUntilCommit) {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path / "file";
+  write_atomically(file, "old");
+  AtomicFile output(file);
+  output.write("new", 3);
+  EXPECT_EQ(read_text(file), "old");
+  output.commit();
+  EXPECT_EQ(read_text(file), "new");
+  EXPECT_EQ(folder.count(), 1);
+}
+
+TEST(Files, WithoutCommitNothingIsLeftBehind) {
+  const TemporaryFolder folder;
+  {
+    AtomicFile output(folder.path / "file");
+    output.write("part", 4);
+    EXPECT_EQ(folder.count(), 1);
+  }
+  EXPECT_EQ(folder.count(), 0);
+}
+
+TEST(Files, TwoWritersOfOneFileDoNotMix) {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path / "file";
+  AtomicFile first(file), second(file);
+  first.write("first", 5);
+  second.write("second", 6);
+  first.commit();
+  EXPECT_EQ(read_text(file), "first");
+  second.commit();
+  EXPECT_EQ(read_text(file), "second");
+}
+
+TEST(Files, WritesThroughALinkAndKeepsPermissions) {
+  const TemporaryFolder folder;
+  write_atomically(folder.path / "file", "old");
+  fs::permissions(folder.path / "file", fs::perms::owner_read | fs::perms::owner_write);
+  fs::create_symlink("file", folder.path / "link");
+  write_atomically(folder.path / "link", "new");
+  EXPECT_TRUE(fs::is_symlink(folder.path / "link"));
+  EXPECT_EQ(read_text(folder.path / "file"), "new");
+  EXPECT_EQ(fs::status(folder.path / "file").permissions(),
+            fs::perms::owner_read | fs::perms::owner_write);
+}
+
+TEST(Files, ADeviceIsWrittenNotReplaced) {
+  write_atomically("/dev/null", "text");
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
+}
+
+TEST(Files, AFullDiskIsAnError) {
+  if (!fs::is_character_file("/dev/full")) GTEST_SKIP() << "there is no /dev/full here";
+  EXPECT_THAT(message_of<Error>([] { write_atomically("/dev/full", "text"); }),
+              HasSubstr("/dev/full: cannot be written: No space left on device"));
+}
+
+TEST(Files, AFileSizeLimitLeavesTheOldContentAndNoRest) {
+  // A limit on file sizes makes write fail part of the way, as a full disk does.
+  const TemporaryFolder folder;
+  const fs::path file = folder.path / "file";
+  write_atomically(file, "old");
+  const auto write_much = [&file] {
+    ::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{1 << 16, 1 << 16};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    const std::string message =
+        message_of<Error>([&] { write_atomically(file, std::string(1 << 20, 'x')); });
+    ::_exit(message.find("File too large") != std::string::npos ? 0 : 1);
+  };
+  EXPECT_EXIT(write_much(), testing::ExitedWithCode(0), "");
+  EXPECT_EQ(read_text(file), "old");
+  EXPECT_EQ(folder.count(), 1);
+}
+
+TEST(Files, AMissingPermissionIsNamed) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root may write everywhere: run as another user";
+  const TemporaryFolder folder;
+  fs::permissions(folder.path, fs::perms::owner_read | fs::perms::owner_exec);
+  EXPECT_THAT(message_of<Error>([&] { write_atomically(folder.path / "file", "text"); }),
+              HasSubstr("file: cannot be written: Permission denied"));
+  fs::permissions(folder.path, fs::perms::owner_all);
+}
+
+TEST(Files, ANameWithALineEndStaysOneLine) {
+  EXPECT_EQ(message_of<Error>([] { read_text("/no\nfile"); }), "/no\\nfile: no such file");
+}
+
+TEST(Files, AMappedFileMoves) {
+  const TemporaryFolder folder;
+  write_atomically(folder.path / "a", "first");
+  write_atomically(folder.path / "b", "second");
+  MappedFile first(folder.path / "a"), second(folder.path / "b");
+  first = std::move(second);
+  EXPECT_EQ(text_of(first), "second");
+  const MappedFile third = std::move(first);
+  EXPECT_EQ(text_of(third), "second");
+}
+
+}  // namespace
+}  // namespace rankfold

@@ -1,0 +1,133 @@
+#include "experiments/tasks/metrics.h"
+
+#include <cmath>
+#include <limits>
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include "folder.h"
+
+namespace rankfold {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Key;
+using ::testing::UnorderedElementsAre;
+
+using Floats = std::vector<float>;
+using Metric = double (*)(std::span<const float>, std::span<const float>);
+
+void compare_with_golden(const char* kind, const std::map<std::string, Metric>& metrics) {
+  const auto golden =
+      nlohmann::json::parse(read_text(RANKFOLD_GOLDEN_DIR "/tasks/metrics.json")).at(kind);
+  ASSERT_FALSE(golden.empty());
+  for (const auto& item : golden) {
+    const auto predictions = item.at("predictions").get<Floats>();
+    const auto labels = item.at("labels").get<Floats>();
+    for (const auto& [name, metric] : metrics) {
+      EXPECT_NEAR(metric(predictions, labels), item.at("scores").at(name).get<double>(), 1e-12)
+          << name << " of " << item.at("name");
+    }
+  }
+}
+
+TEST(Metrics, ClassesScoreAsInScikitLearn) {
+  compare_with_golden(
+      "classes",
+      {{"accuracy", accuracy}, {"f1", f1}, {"matthews_correlation", matthews_correlation}});
+}
+
+TEST(Metrics, ValuesScoreAsInSciPy) {
+  compare_with_golden("values", {{"pearson", pearson}, {"spearman", spearman}});
+}
+
+TEST(Metrics, AConstantSideGivesNoCorrelation) {
+  // 0.1 is not representable: a mean of it, computed by summation, differs from it.
+  const Floats constant(1001, 0.1F);
+  Floats rising(1001);
+  for (std::size_t i = 0; i < rising.size(); ++i) rising[i] = static_cast<float>(i);
+  EXPECT_EQ(pearson(constant, rising), 0.0);
+  EXPECT_EQ(pearson(rising, constant), 0.0);
+  EXPECT_EQ(spearman(constant, rising), 0.0);
+  EXPECT_EQ(pearson(Floats{1}, Floats{2}), 0.0);
+}
+
+TEST(Metrics, TiesShareTheirAverageRank) {
+  // Ranks 1, 2.5, 2.5, 4 against 1, 2, 3, 4: 4.5 / sqrt(4.5 * 5).
+  EXPECT_NEAR(spearman(Floats{1, 5, 5, 9}, Floats{1, 2, 3, 4}), 4.5 / std::sqrt(22.5), 1e-15);
+}
+
+TEST(Metrics, RefuseUnequalLengthsEmptyInputAndNonsense) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (Metric metric : {accuracy, f1, matthews_correlation, pearson, spearman}) {
+    EXPECT_THROW(metric(Floats{1, 0}, Floats{1}), Error);
+    EXPECT_THROW(metric(Floats{}, Floats{}), Error);
+  }
+  EXPECT_THROW(matthews_correlation(Floats{2, 0}, Floats{1, 0}), Error);
+  EXPECT_THROW(f1(Floats{1, 0}, Floats{1, nan}), Error);
+  EXPECT_THROW(pearson(Floats{1, nan}, Floats{1, 0}), Error);
+  EXPECT_THROW(spearman(Floats{1, 0}, Floats{1, nan}), Error);
+}
+
+TEST(Predictions, AreTheLargestLogitAndTheLowestClassOfEquals) {
+  EXPECT_THAT(predict(find_task("sst2"), Floats{1, 2, 3, -1, 0.5F, 0.5F}), ElementsAre(1, 0, 0));
+  EXPECT_THAT(predict(find_task("stsb"), Floats{1.5F, -2}), ElementsAre(1.5F, -2));
+}
+
+TEST(Predictions, RefuseALogitThatIsNotFinite) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_THAT(message_of([&] {
+                predict(find_task("cola"), Floats{1, 2, nan, 0});
+              }),
+              AllOf(HasSubstr("'cola'"), HasSubstr("nan at position 2"), HasSubstr("finite")));
+  EXPECT_THAT(message_of([&] {
+                predict(find_task("cola"), Floats{1, 2, 3});
+              }),
+              AllOf(HasSubstr("found 3 logits"), HasSubstr("multiple of 2")));
+}
+
+TEST(Scores, HoldEveryMetricOfTheTask) {
+  for (const Task& task : tasks()) {
+    const Floats logits = task.regression ? Floats{1, 2, 4} : Floats{0, 1, 1, 0, 0, 1};
+    const Floats labels = task.regression ? Floats{1, 2, 3} : Floats{1, 0, 1};
+    const auto scores = score(task, logits, labels);
+    EXPECT_EQ(scores.size(), task.metrics.size());
+    for (const std::string& metric : task.metrics) {
+      ASSERT_EQ(scores.count(metric), 1) << metric;
+      EXPECT_GT(scores.at(metric), 0.98);
+    }
+  }
+  EXPECT_THAT(score(find_task("stsb"), Floats{1, 2}, Floats{1, 2}),
+              UnorderedElementsAre(Key("pearson"), Key("spearman")));
+}
+
+TEST(Predictions, AreWrittenAsTsvWithTheLogitsOfEachClass) {
+  const Folder folder;
+  const auto file = folder.path() / "new" / "predictions.tsv";
+  write_predictions(file, find_task("cola"), Floats{0.25F, -1.5F, 0.1F, 3}, Floats{0, 0});
+  EXPECT_EQ(read_text(file),
+            "index\tprediction\tlabel\tlogit_0\tlogit_1\n"
+            "0\t0\t0\t0.25\t-1.5\n"
+            "1\t1\t0\t0.1\t3\n");
+  write_predictions(file, find_task("stsb"), Floats{4.75F, 1e-9F}, Floats{5, 0.2F});
+  EXPECT_EQ(read_text(file),
+            "index\tprediction\tlabel\n"
+            "0\t4.75\t5\n"
+            "1\t1e-09\t0.2\n");
+}
+
+TEST(Predictions, AreNotWrittenWhereRowsAndLabelsDiffer) {
+  const Folder folder;
+  const auto file = folder.path() / "predictions.tsv";
+  EXPECT_THAT(message_of([&] {
+                write_predictions(file, find_task("cola"), Floats{1, 2}, Floats{0, 0});
+              }),
+              HasSubstr("1 predictions for 2 labels"));
+  EXPECT_FALSE(std::filesystem::exists(file));
+}
+
+}  // namespace
+}  // namespace rankfold
