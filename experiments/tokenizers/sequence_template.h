@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace rankfold {
+
+/// One part of a sequence: a whole text, or one special token; with the type id of its tokens.
+struct TemplatePart {
+  enum class Kind { first_text, second_text, token };
+  Kind kind = Kind::token;
+  std::int32_t token = 0;
+  std::int32_t type_id = 0;
+};
+
+using SequenceTemplate = std::vector<TemplatePart>;
+
+/// How one text and how two texts become a sequence: each text stands exactly once.
+struct SequenceTemplates {
+  SequenceTemplate single, pair;
+};
+
+/// BERT's: [CLS] A [SEP] with type 0, and [CLS] A [SEP] of type 0 followed by B [SEP] of type 1
+/// (Devlin et al., 2019, figure 2).
+SequenceTemplates bert_templates(std::int32_t classification_id, std::int32_t separator_id);
+
+/// A alone, and A of type 0 followed by B of type 1: no special tokens.
+SequenceTemplates plain_templates();
+
+}  // namespace rankfold

@@ -1,0 +1,133 @@
+#include "experiments/tokenizers/tokenizer.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "core/error.h"
+#include "core/text.h"
+
+namespace rankfold {
+namespace {
+
+using Kind = TemplatePart::Kind;
+
+std::size_t count_parts(const SequenceTemplate& sequence, Kind kind) {
+  return static_cast<std::size_t>(std::count_if(
+      sequence.begin(), sequence.end(), [&](const TemplatePart& p) { return p.kind == kind; }));
+}
+
+void check_template(const SequenceTemplate& sequence, const char* name, std::size_t second_texts) {
+  const std::size_t first = count_parts(sequence, Kind::first_text);
+  const std::size_t second = count_parts(sequence, Kind::second_text);
+  if (first == 1 && second == second_texts) return;
+  throw Error(
+      "template '{}' of the special tokens: found A {} times and B {} times, expected 1, {}", name,
+      first, second, second_texts);
+}
+
+/// Cuts the longer text down to the shorter one, then both to halves of the budget.
+void truncate_longest_first(std::vector<std::int32_t>& first, std::vector<std::int32_t>& second,
+                            std::size_t budget) {
+  if (first.size() + second.size() <= budget) return;
+  const bool first_is_longer = first.size() > second.size();
+  std::vector<std::int32_t>& longer = first_is_longer ? first : second;
+  std::vector<std::int32_t>& shorter = first_is_longer ? second : first;
+  const std::size_t shorter_length = std::min(shorter.size(), budget / 2);
+  shorter.resize(shorter_length);
+  longer.resize(budget - shorter_length);
+}
+
+}  // namespace
+
+Tokenizer::Tokenizer(std::unique_ptr<const TokenModel> model, std::vector<AddedToken> added_tokens,
+                     SequenceTemplates templates)
+    : model_(std::move(model)),
+      added_tokens_(std::move(added_tokens)),
+      templates_(std::move(templates)),
+      vocabulary_size_(model_->vocabulary_size()) {
+  check_template(templates_.single, "single", 0);
+  check_template(templates_.pair, "pair", 1);
+  for (const AddedToken& token : added_tokens_) {
+    const auto known = model_->find_token(token.content);
+    if (known && *known != token.id)
+      throw Error("added token '{}': found id {}, expected {} as in the vocabulary",
+                  printable(token.content), token.id, *known);
+    if (!known && model_->has_id(token.id))
+      throw Error("added token '{}': its id {} is another token's in the vocabulary",
+                  printable(token.content), token.id);
+    vocabulary_size_ = std::max(vocabulary_size_, static_cast<std::size_t>(token.id) + 1);
+    if (token.normalized) {
+      normalized_matcher_.add(model_->normalize(token.content), token);
+    } else {
+      raw_matcher_.add(token.content, token);
+    }
+  }
+}
+
+Encoding Tokenizer::encode(std::string_view text, std::optional<std::string_view> pair,
+                           std::size_t max_length) const {
+  const SequenceTemplate& sequence = pair ? templates_.pair : templates_.single;
+  const std::size_t special_tokens = count_parts(sequence, Kind::token);
+  if (max_length > 0 && max_length < special_tokens)
+    throw UsageError("max-length {}: expected at least {}, the number of special tokens",
+                     max_length, special_tokens);
+
+  std::vector<std::int32_t> first, second;
+  first.reserve(text.size() / 4 + 8);
+  append_ids(text, first);
+  if (pair) append_ids(*pair, second);
+  if (max_length > 0) {
+    const std::size_t budget = max_length - special_tokens;
+    if (pair) {
+      truncate_longest_first(first, second, budget);
+    } else {
+      first.resize(std::min(first.size(), budget));
+    }
+  }
+
+  Encoding encoding;
+  const std::size_t length = first.size() + second.size() + special_tokens;
+  encoding.ids.reserve(length);
+  encoding.type_ids.reserve(length);
+  for (const TemplatePart& part : sequence) {
+    if (part.kind == Kind::token) {
+      encoding.ids.push_back(part.token);
+    } else {
+      const auto& ids = part.kind == Kind::first_text ? first : second;
+      encoding.ids.insert(encoding.ids.end(), ids.begin(), ids.end());
+    }
+    encoding.type_ids.resize(encoding.ids.size(), part.type_id);
+  }
+  return encoding;
+}
+
+void Tokenizer::append_ids(std::string_view text, std::vector<std::int32_t>& ids) const {
+  std::size_t begin = 0;
+  for (const AddedTokenMatcher::Match& match : raw_matcher_.find_all(text)) {
+    if (match.begin > begin)
+      append_ids_of_normalized(model_->normalize(text.substr(begin, match.begin - begin)), ids);
+    ids.push_back(match.id);
+    begin = match.end;
+  }
+  if (begin < text.size()) append_ids_of_normalized(model_->normalize(text.substr(begin)), ids);
+}
+
+void Tokenizer::append_ids_of_normalized(std::string_view text,
+                                         std::vector<std::int32_t>& ids) const {
+  std::size_t begin = 0;
+  for (const AddedTokenMatcher::Match& match : normalized_matcher_.find_all(text)) {
+    model_->append_ids(text.substr(begin, match.begin - begin), ids);
+    ids.push_back(match.id);
+    begin = match.end;
+  }
+  model_->append_ids(text.substr(begin), ids);
+}
+
+std::optional<std::int32_t> Tokenizer::find_token(std::string_view content) const {
+  for (const AddedToken& token : added_tokens_)
+    if (token.content == content) return token.id;
+  return model_->find_token(content);
+}
+
+}  // namespace rankfold

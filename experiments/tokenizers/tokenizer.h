@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "experiments/tokenizers/added_tokens.h"
+#include "experiments/tokenizers/sequence_template.h"
+#include "experiments/tokenizers/token_model.h"
+
+namespace rankfold {
+
+/// One sequence as a model reads it: ids[i] is the row of the token embedding, type_ids[i] that of
+/// the segment embedding (0 first text, 1 second text with BERT). Both have the same length.
+struct Encoding {
+  std::vector<std::int32_t> ids, type_ids;
+};
+
+/// Text to ids as huggingface/tokenizers computes it: added tokens are cut out of the text, the
+/// rest is normalised and split into the model's tokens, and a template puts special tokens around
+/// them. Immutable: may be used by several threads at once.
+class Tokenizer {
+ public:
+  /// Throws Error when the templates lack a text, or an added token contradicts the model's
+  /// vocabulary (another id for its content, or an id that the vocabulary gives to another token).
+  Tokenizer(std::unique_ptr<const TokenModel> model, std::vector<AddedToken> added_tokens,
+            SequenceTemplates templates);
+
+  /// `text`, and `pair` where given, as one sequence with special tokens. Invalid UTF-8 is read as
+  /// U+FFFD. With `max_length` > 0 tokens are cut from the end so that the whole, special tokens
+  /// included, has at most `max_length`: of the longer text until both are equally long, then of
+  /// both; of an odd budget the longer text keeps one more, the second where both are equally long.
+  /// No padding. Throws UsageError when `max_length` leaves no room for the special tokens.
+  Encoding encode(std::string_view text, std::optional<std::string_view> pair = std::nullopt,
+                  std::size_t max_length = 0) const;
+
+  /// The rows that a token embedding needs: the largest id + 1, added tokens included.
+  std::size_t vocabulary_size() const { return vocabulary_size_; }
+
+  /// The id of a token by its exact content, e.g. "[PAD]" or "##ing".
+  std::optional<std::int32_t> find_token(std::string_view content) const;
+
+ private:
+  void append_ids(std::string_view text, std::vector<std::int32_t>& ids) const;
+  void append_ids_of_normalized(std::string_view text, std::vector<std::int32_t>& ids) const;
+
+  std::unique_ptr<const TokenModel> model_;
+  std::vector<AddedToken> added_tokens_;
+  AddedTokenMatcher raw_matcher_, normalized_matcher_;
+  SequenceTemplates templates_;
+  std::size_t vocabulary_size_ = 0;
+};
+
+/// The tokenizer of a model folder (tokenizer.json, else vocab.txt) or of one such file, told apart
+/// by its extension (.json or .txt). Of tokenizer.json the blocks `truncation`, `padding` and
+/// `decoder` are ignored. vocab.txt holds one WordPiece token a line, the id is the line number
+/// from 0; tokenizer_config.json beside it, where present, sets do_lower_case (default true),
+/// strip_accents (default: as do_lower_case), tokenize_chinese_chars (default true) and the special
+/// tokens' names. Throws Error naming the file and key for everything missing, malformed or not
+/// supported: so far WordPiece with BERT's normalisation, splitting and templates.
+std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& file_or_model_folder);
+
+}  // namespace rankfold

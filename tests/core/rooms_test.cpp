@@ -1,0 +1,55 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+#include <string>
+
+// Dependencies point one way: core <- decompositions <- experiments, core <- analysis <- the
+// command line. Inside experiments: tokenizers, tasks, models <- training <- sweep <- commands.
+
+namespace rankfold {
+namespace {
+
+const std::map<std::string, std::set<std::string>>& allowed() {
+  static const std::map<std::string, std::set<std::string>> rooms = {
+      {"core", {"core"}},
+      {"decompositions", {"core", "decompositions"}},
+      {"analysis", {"core", "analysis"}},
+      {"experiments/tokenizers", {"core", "experiments/tokenizers"}},
+      {"experiments/tasks", {"core", "experiments/tasks"}},
+      {"experiments/models", {"core", "decompositions", "experiments/models"}},
+      {"experiments/training",
+       {"core", "decompositions", "analysis", "experiments/tokenizers", "experiments/tasks",
+        "experiments/models", "experiments/training"}},
+      {"experiments/sweep",
+       {"core", "decompositions", "analysis", "experiments/tokenizers", "experiments/tasks",
+        "experiments/models", "experiments/training", "experiments/sweep"}},
+      {"experiments/commands",
+       {"core", "decompositions", "analysis", "experiments/tokenizers", "experiments/tasks",
+        "experiments/models", "experiments/training", "experiments/sweep", "experiments/commands"}},
+  };
+  return rooms;
+}
+
+TEST(Rooms, IncludeOnlyWhatLiesBelowThem) {
+  const std::filesystem::path source = RANKFOLD_SOURCE_DIR;
+  int files = 0;
+  for (const auto& [room, may_include] : allowed())
+    for (const auto& entry : std::filesystem::directory_iterator(source / room)) {
+      if (entry.path().extension() != ".h" && entry.path().extension() != ".cpp") continue;
+      ++files;
+      std::ifstream file(entry.path());
+      for (std::string line; std::getline(file, line);) {
+        if (!line.starts_with("#include \"")) continue;
+        const std::string included = line.substr(10, line.find('"', 10) - 10);
+        const std::string folder = included.substr(0, included.rfind('/'));
+        EXPECT_TRUE(may_include.contains(folder)) << entry.path() << " includes " << included;
+      }
+    }
+  EXPECT_GT(files, 50);
+}
+
+}  // namespace
+}  // namespace rankfold
