@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "analysis/figure_plan.h"
+
+namespace rankfold {
+
+struct Tick {
+  double value = 0;
+  std::string text;  ///< "" for a minor tick
+};
+
+/// One axis of a panel: its range and where its ticks stand.
+struct Axis {
+  AxisScale scale = AxisScale::linear;
+  double low = 0, high = 1;
+  std::vector<Tick> ticks;
+
+  /// 0 at `low`, 1 at `high`.
+  double position(double value) const;
+};
+
+/// linear: about five ticks at 1, 2, 2.5 or 5 times a power of ten; log10: powers of ten, at least
+/// two of them, with minor ticks between; log2: powers of two. The range holds all values with a
+/// margin; equal values are given some room. Values of logarithmic axes must be positive.
+Axis make_axis(AxisScale scale, const std::vector<double>& values);
+
+/// Linear with ticks at whole numbers, from about 0.
+Axis make_count_axis(const std::vector<double>& values);
+
+}  // namespace rankfold

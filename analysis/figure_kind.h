@@ -1,0 +1,8 @@
+#pragma once
+
+namespace rankfold {
+
+enum class FigureKind { parameter_efficiency, rank, depth };
+enum class ParameterAxis { adapter, trainable };
+
+}  // namespace rankfold

@@ -1,0 +1,82 @@
+#include "analysis/figure_layout.h"
+
+#include <algorithm>
+#include <set>
+
+#include "core/text.h"
+
+namespace rankfold {
+namespace {
+
+constexpr double left_margin = 46, right_margin = 10, title_height = 20, axis_height = 38;
+constexpr double legend_row = 13, note_row = 11;
+
+std::vector<FigureLayout::LegendEntry> legend_entries(const FigurePlan& plan) {
+  std::vector<FigureLayout::LegendEntry> entries;
+  std::set<std::string> names;
+  for (const FigurePanel& panel : plan.panels) {
+    for (const FigureLine& line : panel.lines) {
+      if (names.insert(line.name).second) entries.push_back({line.method, line.name, line.variant});
+    }
+  }
+  return entries;
+}
+
+std::vector<std::string> wrap(const std::string& text, double width, double font_size) {
+  std::vector<std::string> lines;
+  for (const std::string& word : split(text, ' ')) {
+    const std::string longer = lines.empty() ? word : lines.back() + " " + word;
+    if (lines.empty() || text_width(longer.c_str(), font_size) > width) {
+      lines.push_back(word);
+    } else {
+      lines.back() = longer;
+    }
+  }
+  return lines;
+}
+
+}  // namespace
+
+FigureLayout layout_figure(const FigurePlan& plan) {
+  FigureLayout layout;
+  const std::size_t columns = plan.panels.size() > 1 ? 2 : 1;
+  const std::size_t rows = (plan.panels.size() + columns - 1) / columns;
+  const double panel_width = columns == 1 ? 280 : 196, panel_height = columns == 1 ? 190 : 140;
+  const double cell_width = left_margin + panel_width + right_margin;
+  const double cell_height = title_height + panel_height + axis_height;
+  layout.width = static_cast<double>(columns) * cell_width;
+
+  layout.legend = legend_entries(plan);
+  double entry_width = 0;
+  for (const auto& entry : layout.legend) {
+    entry_width = std::max(entry_width, text_width(entry.name.c_str(), text_size));
+  }
+  entry_width += layout.sample_width + 14;
+  const double inner = layout.width - left_margin - right_margin;
+  const auto fitting = static_cast<std::size_t>(std::max(1.0, inner / entry_width));
+  const std::size_t entries = std::max<std::size_t>(layout.legend.size(), 1);
+  const std::size_t legend_rows = (entries + fitting - 1) / fitting;
+  const std::size_t legend_columns = (entries + legend_rows - 1) / legend_rows;
+  layout.note = wrap(plan.note, inner, small_size);
+
+  const double legend_height = static_cast<double>(legend_rows) * legend_row;
+  const double note_height = static_cast<double>(layout.note.size()) * note_row;
+  const double below = legend_height + note_height + 14;
+  layout.height = static_cast<double>(rows) * cell_height + below;
+  layout.note_top = note_height + 3;
+  for (std::size_t i = 0; i < plan.panels.size(); ++i) {
+    const double left = static_cast<double>(i % columns) * cell_width + left_margin;
+    const double top =
+        layout.height - static_cast<double>(i / columns) * cell_height - title_height;
+    layout.panels.push_back({left, top - panel_height, left + panel_width, top});
+  }
+  for (std::size_t i = 0; i < layout.legend.size(); ++i) {
+    const auto column = static_cast<double>(i / legend_rows);
+    const auto row = static_cast<double>(i % legend_rows);
+    layout.legend[i].x = left_margin + column * inner / static_cast<double>(legend_columns);
+    layout.legend[i].y = below - 4 - (row + 0.5) * legend_row;
+  }
+  return layout;
+}
+
+}  // namespace rankfold

@@ -1,0 +1,105 @@
+#include "analysis/label_placement.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace rankfold {
+namespace {
+
+constexpr double dot_distance = 2;  // between the dots of a line, in points
+
+double overlap(const Box& a, const Box& b) {
+  const double width = std::min(a.right, b.right) - std::max(a.left, b.left);
+  const double height = std::min(a.top, b.top) - std::max(a.bottom, b.bottom);
+  return width > 0 && height > 0 ? width * height : 0;
+}
+
+}  // namespace
+
+void LabelPlacer::add_segment(double x0, double y0, double x1, double y1) {
+  const double length = std::hypot(x1 - x0, y1 - y0);
+  const int steps = std::max(1, static_cast<int>(length / dot_distance));
+  for (int i = 0; i <= steps; ++i) {
+    const double part = static_cast<double>(i) / steps;
+    ink_.push_back({x0 + part * (x1 - x0), y0 + part * (y1 - y0)});
+  }
+}
+
+void LabelPlacer::add_marker(double x, double y, double radius) {
+  markers_.push_back({x - radius, y - radius, x + radius, y + radius});
+}
+
+double LabelPlacer::crowding(const Box& box) const {
+  double sum = 0;
+  for (const Dot& dot : ink_) {
+    const bool inside = dot.x > box.left - 1 && dot.x < box.right + 1 && dot.y > box.bottom - 0.5 &&
+                        dot.y < box.top + 0.5;
+    if (inside) sum += 4;
+  }
+  for (const Box& marker : markers_) sum += 3 * overlap(box, marker);
+  return sum;
+}
+
+std::optional<Box> LabelPlacer::place(const std::vector<Box>& candidates) {
+  std::optional<Box> best;
+  double least = 0, preference = 0;
+  for (const Box& box : candidates) {
+    preference += 0.5;  // earlier candidates are nearer to their point
+    const bool outside = box.left < 0 || box.bottom < 0 || box.right > width_ || box.top > height_;
+    const auto taken = [&](const Box& label) { return overlap(box, label) > 0; };
+    if (outside || std::any_of(labels_.begin(), labels_.end(), taken)) continue;
+    const double cost = crowding(box) + preference;
+    if (!best || cost < least) {
+      best = box;
+      least = cost;
+    }
+  }
+  if (best) labels_.push_back(*best);
+  return best;
+}
+
+std::optional<Box> LabelPlacer::place_beside(double x, double y, double width, double height) {
+  std::vector<Box> candidates;
+  for (const double distance : {4.0, 7.0, 11.0}) {
+    const double side = distance + width / 2, rise = distance + height / 2;
+    const double slant_x = 0.7 * distance + width / 2, slant_y = 0.7 * distance + height / 2;
+    for (const auto& [dx, dy] :
+         {std::pair(0.0, rise), std::pair(0.0, -rise), std::pair(slant_x, -slant_y),
+          std::pair(slant_x, slant_y), std::pair(-slant_x, slant_y), std::pair(-slant_x, -slant_y),
+          std::pair(side, 0.0), std::pair(-side, 0.0)}) {
+      candidates.push_back(
+          {x + dx - width / 2, y + dy - height / 2, x + dx + width / 2, y + dy + height / 2});
+    }
+  }
+  return place(candidates);
+}
+
+std::optional<Box> LabelPlacer::place_along(double y, double width, double height) {
+  std::vector<Box> candidates;
+  for (const double left : {width_ - width - 2, 2.0, (width_ - width) / 2, 0.75 * (width_ - width),
+                            0.25 * (width_ - width)}) {
+    for (const double bottom : {y + 1.5, y - 1.5 - height}) {
+      candidates.push_back({left, bottom, left + width, bottom + height});
+    }
+  }
+  return place(candidates);
+}
+
+double text_width(const char* text, double font_size) {
+  double ems = 0;
+  for (const char* c = text; *c != '\0'; ++c) {
+    const auto byte = static_cast<unsigned char>(*c);
+    if ((byte & 0xc0u) == 0x80u) continue;  // continuation of a UTF-8 character
+    if (std::strchr("iIjl.,:;'|!", *c) != nullptr) {
+      ems += 0.34;
+    } else if (std::strchr("mwMW%@\u2212", *c) != nullptr) {
+      ems += 0.95;
+    } else {
+      ems += (byte >= 'A' && byte <= 'Z') ? 0.7 : 0.61;
+    }
+  }
+  return ems * font_size;
+}
+
+}  // namespace rankfold

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+namespace rankfold {
+
+/// A rectangle in points (1/72 inch), origin at the lower left of a panel.
+struct Box {
+  double left = 0, bottom = 0, right = 0, top = 0;
+};
+
+/// Finds places for small labels in a panel: greedy, each label at the least crowded of the
+/// places around its point, never on another label.
+class LabelPlacer {
+ public:
+  LabelPlacer(double width, double height) : width_(width), height_(height) {}
+
+  /// A line or marker that labels should keep off.
+  void add_segment(double x0, double y0, double x1, double y1);
+  void add_marker(double x, double y, double radius);
+
+  /// The box of a label of this size beside the point, or nothing where every place is taken by
+  /// other labels or outside the panel. Later labels keep off it.
+  std::optional<Box> place_beside(double x, double y, double width, double height);
+  /// The same for a label on a horizontal line at `y`: above or below it, preferably at an end.
+  std::optional<Box> place_along(double y, double width, double height);
+
+ private:
+  struct Dot {
+    double x, y;
+  };
+  std::optional<Box> place(const std::vector<Box>& candidates);
+  double crowding(const Box& box) const;
+
+  double width_, height_;
+  std::vector<Dot> ink_;  // lines as dots
+  std::vector<Box> markers_, labels_;
+};
+
+/// The width in points of a text in DejaVu Sans of this size, estimated.
+double text_width(const char* text, double font_size);
+
+}  // namespace rankfold

@@ -1,0 +1,149 @@
+#include "analysis/line_split.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace rankfold {
+namespace {
+
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+/// "last:2" before "last:10": runs of digits compare as numbers.
+bool natural_less(const std::string& a, const std::string& b) {
+  std::size_t i = 0, j = 0;
+  while (i < a.size() && j < b.size()) {
+    if (is_digit(a[i]) && is_digit(b[j])) {
+      const std::size_t first_i = i, first_j = j;
+      while (i < a.size() && is_digit(a[i])) ++i;
+      while (j < b.size() && is_digit(b[j])) ++j;
+      const auto key = [](const std::string& text, std::size_t begin, std::size_t end) {
+        const std::size_t zeros = text.find_first_not_of('0', begin);
+        const std::size_t from = std::min(zeros, end);
+        return std::pair(end - from, text.substr(from, end - from));
+      };
+      const auto number_a = key(a, first_i, i), number_b = key(b, first_j, j);
+      if (number_a != number_b) return number_a < number_b;
+    } else if (a[i] != b[j]) {
+      return a[i] < b[j];
+    } else {
+      ++i, ++j;
+    }
+  }
+  if ((i < a.size()) != (j < b.size())) return j < b.size();
+  return a < b;
+}
+
+std::string shown(const std::string& key, const std::string& value) {
+  if (value.empty()) return "";
+  if (key == "layers" || key == "targets") return value;
+  if (key == "rows trained on") return value + " rows";
+  return key + "=" + value;
+}
+
+std::string family_of(const std::string& layers) {
+  if (layers.starts_with("first:")) return "first";
+  if (layers.starts_with("last:")) return "last";
+  return layers.empty() || layers == "all" ? "" : "chosen";
+}
+
+}  // namespace
+
+LineSplit::LineSplit(FigureKind kind, const std::vector<ResultRow>& rows) : kind_(kind) {
+  using Group = std::vector<std::string>;
+  std::map<std::pair<Group, std::string>, std::set<std::string>> values;
+  for (const ResultRow& row : rows) {
+    for (const auto& [key, value] : attributes(row)) {
+      Group group = {row.method, row.task, row.model};
+      const bool always =
+          key == "layers" || key == "targets" || key == "rank" || key == "rows trained on";
+      if (!always) group.insert(group.end(), {row.rank, row.layers});
+      values[{group, key}].insert(value);
+    }
+    const std::string family = family_of(row.layers);
+    if (!family.empty()) families_[row.method].insert(family);
+    if (const auto depth = adapted_layer_count(row)) depths_[row.method].insert(*depth);
+  }
+  for (const auto& [group_and_key, found] : values) {
+    const auto& [group, key] = group_and_key;
+    if (found.size() > 1) varying_[group.front()].insert(key);
+  }
+  for (const ResultRow& row : rows) {
+    std::vector<std::string>& names = names_[row.method];
+    for (const std::string& family : families_of(row)) {
+      names.push_back(name(row, family, false).legend);
+    }
+  }
+  for (auto& [method, names] : names_) {
+    std::sort(names.begin(), names.end(), natural_less);
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+  }
+}
+
+LineSplit::Attributes LineSplit::attributes(const ResultRow& row) const {
+  Attributes found;
+  if (kind_ == FigureKind::depth) {
+    found.emplace_back("rank", row.rank);
+  } else {
+    found.emplace_back("layers", row.layers);
+  }
+  found.emplace_back("rows trained on", row.train_rows ? std::to_string(*row.train_rows) : "all");
+  found.insert(found.end(), row.settings.begin(), row.settings.end());
+  return found;
+}
+
+std::vector<std::string> LineSplit::families_of(const ResultRow& row) const {
+  const auto families = families_.find(row.method);
+  if (kind_ != FigureKind::depth || families == families_.end() || families->second.size() < 2) {
+    return {""};
+  }
+  const std::string family = family_of(row.layers);
+  if (!family.empty()) return {family};
+  return {families->second.begin(), families->second.end()};
+}
+
+LineName LineSplit::name(const ResultRow& row, const std::string& family, bool reference) const {
+  LineName line{row.method, 0, row.method, "", row.method};
+  const auto varying = varying_.find(row.method);
+  for (const auto& [key, value] : attributes(row)) {
+    if (varying == varying_.end() || !varying->second.contains(key)) continue;
+    if (key == "rank") {
+      if (!reference) line.rank = value;
+      continue;
+    }
+    const std::string text = shown(key, value);
+    if (text.empty()) continue;
+    line.legend += ", " + text;
+    if (key != "layers") line.csv_name += ", " + text;
+  }
+  if (!family.empty()) line.legend += ", " + family + " layers";
+  if (const auto names = names_.find(row.method); names != names_.end() && !reference) {
+    const auto place = std::find(names->second.begin(), names->second.end(), line.legend);
+    line.variant = static_cast<int>(place - names->second.begin());
+  }
+  return line;
+}
+
+std::vector<LineName> LineSplit::lines_of(const ResultRow& row) const {
+  std::vector<LineName> lines;
+  for (const std::string& family : families_of(row)) lines.push_back(name(row, family, false));
+  return lines;
+}
+
+LineName LineSplit::reference_name(const ResultRow& row) const {
+  return name(row, "", true);
+}
+
+bool LineSplit::has_depths(const std::string& method) const {
+  const auto depths = depths_.find(method);
+  return depths != depths_.end() && depths->second.size() > 1;
+}
+
+bool LineSplit::lines_differ_in_rank() const {
+  return std::any_of(varying_.begin(), varying_.end(),
+                     [](const auto& method) { return method.second.contains("rank"); });
+}
+
+}  // namespace rankfold

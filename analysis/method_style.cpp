@@ -1,0 +1,71 @@
+#include "analysis/method_style.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace rankfold {
+namespace {
+
+constexpr std::array<std::string_view, 7> colours = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
+                                                     "#e69f00", "#56b4e9", "#000000"};
+
+constexpr std::array<const char*, 5> dashes = {"1", "(16,8)", "(4,8)", "(24,8,4,8)", "(8,6)"};
+
+/// gnuplot's point types, filled and open.
+struct Marker {
+  int filled, open;
+};
+constexpr Marker circle{7, 6}, square{5, 4}, triangle{9, 8}, diamond{13, 12}, pentagon{15, 14},
+    inverted{11, 10};
+constexpr std::array<Marker, 6> markers = {circle, square, triangle, diamond, pentagon, inverted};
+
+struct Entry {
+  std::string_view method;
+  int colour;
+  Marker marker;
+};
+constexpr std::array table = {Entry{"lora", 0, circle},          Entry{"lotr", 1, square},
+                              Entry{"lorta", 2, triangle},       Entry{"loretta_rep", 3, diamond},
+                              Entry{"loretta_adp", 4, inverted}, Entry{"tenslora", 5, pentagon},
+                              Entry{"full", 6, circle},          Entry{"none", 6, square},
+                              Entry{"dora", 6, diamond},         Entry{"bora", 0, square},
+                              Entry{"map", 1, triangle},         Entry{"fact_tt", 2, diamond},
+                              Entry{"fact_tk", 3, circle},       Entry{"metatt", 4, circle},
+                              Entry{"cara", 5, square},          Entry{"loha", 0, triangle},
+                              Entry{"lokr", 1, diamond},         Entry{"vera", 2, circle},
+                              Entry{"quanta", 3, square},        Entry{"fourierft", 4, triangle},
+                              Entry{"hira", 5, diamond},         Entry{"pissa", 0, inverted},
+                              Entry{"adalora", 1, pentagon},     Entry{"loretta", 3, pentagon}};
+
+/// FNV-1a, so that a name has the same style on every machine.
+std::uint64_t hash(std::string_view text) {
+  std::uint64_t value = 0xcbf29ce484222325u;
+  for (const char c : text) value = (value ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  return value ^ (value >> 29);
+}
+
+}  // namespace
+
+MethodStyle method_style(const std::string& method, int variant) {
+  const auto known = std::find_if(table.begin(), table.end(),
+                                  [&](const Entry& entry) { return entry.method == method; });
+  std::size_t colour = hash(method) % colours.size();
+  Marker marker = markers[hash(method) / colours.size() % markers.size()];
+  if (known != table.end()) {
+    colour = static_cast<std::size_t>(known->colour);
+    marker = known->marker;
+  }
+  const bool filled = variant % 2 == 0;
+  return {std::string(colours[colour]), filled ? marker.filled : marker.open,
+          dashes[static_cast<std::size_t>(variant) % dashes.size()]};
+}
+
+std::pair<int, std::string> method_order(const std::string& method) {
+  const auto known = std::find_if(table.begin(), table.end(),
+                                  [&](const Entry& entry) { return entry.method == method; });
+  return {static_cast<int>(known - table.begin()), method};
+}
+
+}  // namespace rankfold

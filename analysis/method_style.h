@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+#include <utility>
+
+namespace rankfold {
+
+/// How a method is drawn, in every figure alike: a function of its name (and of which line of the
+/// method it is), not of what else is drawn. The colours are Okabe and Ito's, which people with
+/// colour vision deficiencies tell apart (Color Universal Design, 2008); markers tell methods of
+/// one colour apart.
+struct MethodStyle {
+  std::string colour;  ///< "#0072b2"
+  int marker = 7;      ///< gnuplot's point type
+  std::string dash;    ///< gnuplot's dash type: 1 for none, or lengths of strokes and gaps
+};
+
+/// The style of a method's line; a name that is not in the table gets one derived from its bytes.
+MethodStyle method_style(const std::string& method, int variant);
+
+/// Methods of the table first, in its order, then the others by name.
+std::pair<int, std::string> method_order(const std::string& method);
+
+}  // namespace rankfold

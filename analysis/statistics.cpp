@@ -1,0 +1,40 @@
+#include "analysis/statistics.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+#include "core/error.h"
+
+namespace rankfold {
+
+double mean(std::span<const double> values) {
+  if (values.empty()) throw Error("the mean of no values is not defined");
+  std::vector<double> sorted(values.begin(), values.end());
+  std::sort(sorted.begin(), sorted.end());
+  return std::accumulate(sorted.begin(), sorted.end(), 0.0) / static_cast<double>(sorted.size());
+}
+
+double standard_error(std::span<const double> values) {
+  if (values.size() < 2) {
+    throw Error("the standard error of {} values is not defined: expected 2 or more",
+                values.size());
+  }
+  const double center = mean(values);
+  std::vector<double> squares;
+  for (double value : values) squares.push_back((value - center) * (value - center));
+  return std::sqrt(mean(squares) / static_cast<double>(values.size() - 1));
+}
+
+Interval interval(std::span<const double> values) {
+  const double center = mean(values);
+  if (values.size() >= 3) {
+    const double error = standard_error(values);
+    return {center, center - error, center + error};
+  }
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  return {center, *low, *high};
+}
+
+}  // namespace rankfold

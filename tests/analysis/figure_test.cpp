@@ -1,0 +1,392 @@
+#include "analysis/figure.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "analysis/axis.h"
+#include "analysis/figure_plan.h"
+#include "analysis/figure_script.h"
+#include "analysis/gnuplot.h"
+#include "analysis/label_placement.h"
+#include "analysis/method_style.h"
+#include "analysis/temporary_folder.h"
+#include "core/error.h"
+#include "core/files.h"
+
+namespace rankfold {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+ResultRow result(const std::string& task, const std::string& method, const std::string& rank,
+                 int seed, std::int64_t parameters, double score) {
+  ResultRow row;
+  row.task = task;
+  row.model = "tiny";
+  row.method = method;
+  row.rank = rank;
+  row.seed = std::to_string(seed);
+  row.parameters = parameters;
+  row.metric = task == "cola" ? "matthews_correlation" : "accuracy";
+  row.score = score;
+  row.origin = "test";
+  return row;
+}
+
+/// Two tasks, two methods, two ranks, three seeds, and both references.
+std::vector<ResultRow> two_tasks() {
+  std::vector<ResultRow> rows;
+  for (const std::string task : {"cola", "sst2"}) {
+    for (int seed = 0; seed < 3; ++seed) {
+      rows.push_back(result(task, "lora", "1", seed, 1000, 0.50 + 0.01 * seed));
+      rows.push_back(result(task, "lora", "4", seed, 4000, 0.60 + 0.02 * seed));
+      rows.push_back(result(task, "lotr", "1", seed, 200, 0.40));
+      rows.push_back(result(task, "lotr", "4", seed, 900, 0.55));
+      rows.push_back(result(task, "none", "", seed, 0, 0.30));
+      rows.push_back(result(task, "full", "", seed, 2359296, 0.70));
+    }
+  }
+  return rows;
+}
+
+FigurePlan plan(FigureKind kind, const std::vector<ResultRow>& rows) {
+  return plan_figure(kind, rows, ParameterAxis::adapter);
+}
+
+std::vector<std::string> names(const std::vector<FigureLine>& lines) {
+  std::vector<std::string> result;
+  for (const FigureLine& line : lines) result.push_back(line.name);
+  return result;
+}
+
+class Figure : public testing::Test {
+ protected:
+  std::string failure(const FigureRequest& request) const {
+    try {
+      draw_figure(request);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  }
+  std::string drawn(const std::vector<ResultRow>& rows, const std::string& name) const {
+    draw_figure({"parameter-efficiency", rows, folder_.path() / name});
+    return read_text(folder_.path() / name);
+  }
+  const TemporaryFolder folder_;
+};
+
+TEST(FigurePlan, GivesEachTaskAPanelAndEachMethodALine) {
+  const FigurePlan figure = plan(FigureKind::parameter_efficiency, two_tasks());
+  ASSERT_EQ(figure.panels.size(), 2u);
+  EXPECT_EQ(figure.panels[0].title, "cola");
+  EXPECT_EQ(figure.panels[0].y_label, "Matthews correlation \u00d7 100");
+  EXPECT_EQ(figure.panels[1].y_label, "accuracy, %");
+  EXPECT_THAT(names(figure.panels[1].lines), ElementsAre("lora", "lotr"));
+  EXPECT_THAT(names(figure.panels[1].references), ElementsAre("full, 2.36M", "none (head only)"));
+  const FigurePoint& point = figure.panels[1].lines[0].points[1];
+  EXPECT_EQ(point.x, 4000);
+  EXPECT_EQ(point.rank, "4");
+  EXPECT_EQ(point.runs, 3);
+  EXPECT_DOUBLE_EQ(point.value.mean, 62);
+  EXPECT_NEAR(point.value.high, 62 + 2 / std::sqrt(3.0), 1e-12);  // deviation 2, three seeds
+  EXPECT_NEAR(point.value.low, 62 - 2 / std::sqrt(3.0), 1e-12);
+  EXPECT_THAT(figure.note, AllOf(HasSubstr("Model: tiny."), HasSubstr("Mean of 3 seeds"),
+                                 HasSubstr("\u00b1 standard error")));
+}
+
+TEST(FigurePlan, SaysWhatTheBandIsForFewSeeds) {
+  std::vector<ResultRow> rows = {result("sst2", "lora", "1", 0, 1000, 0.5)};
+  EXPECT_THAT(plan(FigureKind::parameter_efficiency, rows).note, HasSubstr("One run for each"));
+  rows.push_back(result("sst2", "lora", "1", 1, 1000, 0.7));
+  const FigurePlan figure = plan(FigureKind::parameter_efficiency, rows);
+  EXPECT_THAT(figure.note, HasSubstr("Mean of 2 seeds, band: smallest to largest."));
+  EXPECT_DOUBLE_EQ(figure.panels[0].lines[0].points[0].value.low, 50);
+  EXPECT_DOUBLE_EQ(figure.panels[0].lines[0].points[0].value.high, 70);
+}
+
+TEST(FigurePlan, NeverAveragesDifferentParameterCounts) {
+  const FigurePlan figure =
+      plan(FigureKind::parameter_efficiency,
+           {result("sst2", "lora", "1", 0, 1000, 0.5), result("sst2", "lora", "1", 0, 2000, 0.7)});
+  EXPECT_EQ(figure.panels[0].lines[0].points.size(), 2u);
+}
+
+TEST(FigurePlan, SplitsLinesByLayersAndBySettingsAtOneRank) {
+  std::vector<ResultRow> rows = two_tasks();
+  for (ResultRow& row : rows) row.settings["lr"] = row.rank == "1" ? "1e-3" : "1e-4";
+  EXPECT_THAT(names(plan(FigureKind::parameter_efficiency, rows).panels[0].lines),
+              ElementsAre("lora", "lotr"));  // one learning rate at each rank
+  for (ResultRow& row : rows) {
+    if (row.method == "lora") row.layers = row.rank == "1" ? "last:2" : "last:10";
+    if (row.method == "lotr") row.settings["lr"] = row.seed == "0" ? "1" : "2";
+  }
+  const FigurePlan figure = plan(FigureKind::parameter_efficiency, rows);
+  EXPECT_THAT(names(figure.panels[0].lines),
+              ElementsAre("lora, last:2", "lora, last:10", "lotr, lr=1", "lotr, lr=2"));
+  EXPECT_EQ(figure.panels[0].lines[1].variant, 1);
+  EXPECT_THAT(figure_csv(figure), AllOf(HasSubstr("cola,lora,4,last:10,4000,"),
+                                        HasSubstr("cola,\"lotr, lr=1\",1,,200,")));
+}
+
+TEST(FigurePlan, SaysOnHowManyRowsWasTrained) {
+  std::vector<ResultRow> rows = two_tasks();
+  for (ResultRow& row : rows) row.train_rows = 600;
+  EXPECT_THAT(plan(FigureKind::parameter_efficiency, rows).note,
+              HasSubstr("Trained on the first 600 rows."));
+  for (ResultRow& row : rows) row.train_rows = row.task == "cola" ? 600 : 900;
+  const FigurePlan figure = plan(FigureKind::parameter_efficiency, rows);
+  EXPECT_EQ(figure.panels[0].title, "cola (first 600 rows)");
+  EXPECT_EQ(figure.panels[1].title, "sst2 (first 900 rows)");
+}
+
+TEST(FigurePlan, UsesTheMainMetricOfSeveral) {
+  ResultRow f1 = result("mrpc", "lora", "1", 0, 1000, 0.9);
+  f1.metric = "f1";
+  const FigurePlan figure =
+      plan(FigureKind::parameter_efficiency, {f1, result("mrpc", "lora", "1", 0, 1000, 0.5)});
+  EXPECT_EQ(figure.panels[0].y_label, "accuracy, %");
+  EXPECT_DOUBLE_EQ(figure.panels[0].lines[0].points[0].value.mean, 50);
+}
+
+TEST(FigurePlan, PutsRanksOnTheirAxis) {
+  std::vector<ResultRow> rows = two_tasks();
+  rows.push_back(result("cola", "tenslora", "16x4", 0, 500, 0.5));
+  const FigurePlan figure = plan(FigureKind::rank, rows);
+  ASSERT_EQ(figure.panels.size(), 3u);
+  EXPECT_EQ(figure.panels[0].title, "parameters");
+  EXPECT_EQ(figure.panels[0].y_scale, AxisScale::log10);
+  EXPECT_THAT(names(figure.panels[0].references), ElementsAre("full, 2.36M"));
+  EXPECT_EQ(figure.panels[0].lines[2].points[0].x, 8);
+  EXPECT_EQ(figure.panels[0].lines[0].points[1].value.mean, 4000);
+  EXPECT_THAT(figure.note, HasSubstr("geometric mean"));
+}
+
+TEST(FigurePlan, EndsFirstAndLastLayersInAllOfThem) {
+  std::vector<ResultRow> rows;
+  for (const std::string layers : {"first:2", "last:2", "all"}) {
+    for (const std::string rank : {"1", "4"}) {
+      rows.push_back(result("cola", "lora", rank, 0, layers == "all" ? 6000 : 2000, 0.5));
+      rows.back().layers = layers;
+      rows.back().adapted_layers = layers == "all" ? 6 : 2;
+    }
+  }
+  const FigurePlan figure = plan(FigureKind::depth, rows);
+  ASSERT_EQ(figure.panels.size(), 2u);
+  EXPECT_THAT(names(figure.panels[1].lines), ElementsAre("lora, first layers", "lora, first layers",
+                                                         "lora, last layers", "lora, last layers"));
+  for (const FigureLine& line : figure.panels[1].lines) {
+    ASSERT_EQ(line.points.size(), 2u);
+    EXPECT_EQ(line.points[1].x, 6);
+  }
+  EXPECT_EQ(figure.rank_labels, RankLabels::at_line_ends);
+  rows[0].layers = "all";
+  rows[0].adapted_layers.reset();
+  EXPECT_THROW(plan(FigureKind::depth, rows), Error);
+}
+
+TEST(FigurePlan, DrawsCountsWithoutScores) {
+  std::vector<ResultRow> rows = two_tasks();
+  for (ResultRow& row : rows) row.score.reset();
+  EXPECT_EQ(plan(FigureKind::rank, rows).panels.size(), 1u);
+  EXPECT_THROW(plan(FigureKind::parameter_efficiency, rows), Error);
+  EXPECT_THROW(plan(FigureKind::rank, {}), Error);
+}
+
+TEST(FigurePlan, NeedsTrainableParametersForTheirAxis) {
+  std::vector<ResultRow> rows = two_tasks();
+  const auto draw = [&] {
+    return plan_figure(FigureKind::parameter_efficiency, rows, ParameterAxis::trainable);
+  };
+  EXPECT_THROW(draw(), Error);
+  for (ResultRow& row : rows) row.trainable = row.parameters + 770;
+  EXPECT_EQ(draw().panels[0].lines[0].points[0].x, 1770);
+}
+
+TEST(FigurePlan, RefusesMethodsWithoutParametersOnALogarithmicAxis) {
+  EXPECT_THROW(plan(FigureKind::parameter_efficiency, {result("cola", "lora", "1", 0, 0, 0.5)}),
+               Error);
+}
+
+TEST(ShortCount, HasThreeDigits) {
+  EXPECT_EQ(short_count(960), "960");
+  EXPECT_EQ(short_count(73728), "73.7k");
+  EXPECT_EQ(short_count(999999), "1M");
+  EXPECT_EQ(short_count(2359296), "2.36M");
+}
+
+TEST(Axis, HasAtLeastTwoPowersOfTen) {
+  for (const std::vector<double>& values :
+       {std::vector<double>{1000}, {3000, 75000}, {200, 300}, {1, 1e9}}) {
+    const Axis axis = make_axis(AxisScale::log10, values);
+    int labelled = 0;
+    for (const Tick& tick : axis.ticks) {
+      EXPECT_GE(tick.value, axis.low);
+      EXPECT_LE(tick.value, axis.high);
+      labelled += tick.text.empty() ? 0 : 1;
+    }
+    EXPECT_GE(labelled, 2);
+    for (const double value : values) {
+      EXPECT_GT(axis.position(value), 0);
+      EXPECT_LT(axis.position(value), 1);
+    }
+  }
+}
+
+TEST(Axis, HasRoundTicks) {
+  std::vector<std::string> texts;
+  for (const Tick& tick : make_axis(AxisScale::linear, {-11, 31}).ticks) texts.push_back(tick.text);
+  EXPECT_THAT(texts, ElementsAre("\u221210", "0", "10", "20", "30"));
+  texts.clear();
+  for (const Tick& tick : make_axis(AxisScale::log2, {1, 32}).ticks) texts.push_back(tick.text);
+  EXPECT_THAT(texts, ElementsAre("1", "2", "4", "8", "16", "32"));
+  EXPECT_GE(make_axis(AxisScale::linear, {50}).ticks.size(), 2u);
+}
+
+TEST(LabelPlacer, KeepsLabelsOffEachOther) {
+  LabelPlacer placer(100, 100);
+  std::vector<Box> boxes;
+  for (int i = 0; i < 30; ++i) {
+    const auto box = placer.place_beside(50 + 0.1 * i, 50, 8, 6);
+    if (box) boxes.push_back(*box);
+  }
+  EXPECT_GE(boxes.size(), 6u);
+  EXPECT_LT(boxes.size(), 30u);
+  for (std::size_t i = 0; i < boxes.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      const bool apart = boxes[i].right <= boxes[j].left || boxes[j].right <= boxes[i].left ||
+                         boxes[i].top <= boxes[j].bottom || boxes[j].top <= boxes[i].bottom;
+      EXPECT_TRUE(apart);
+    }
+  }
+}
+
+TEST(MethodStyle, DependsOnTheMethodAlone) {
+  EXPECT_EQ(method_style("lora", 0).colour, "#0072b2");
+  EXPECT_EQ(method_style("someone's own", 0).colour, method_style("someone's own", 3).colour);
+  EXPECT_NE(method_style("lora", 0).dash, method_style("lora", 1).dash);
+  EXPECT_LT(method_order("lotr"), method_order("a method of its own"));
+}
+
+TEST(GnuplotText, LeavesNothingThatEndsAString) {
+  EXPECT_EQ(gnuplot_text("loretta_rep \\n {/Symbol a}"), "'loretta_rep \\n {/Symbol a}'");
+  EXPECT_EQ(gnuplot_text("a'b`c\nd\xff"), "'a\u2019b\u2019c?d?'");
+  EXPECT_EQ(gnuplot_text("abc", 2), "'ab\u2026'");
+  EXPECT_EQ(gnuplot_text("\u00e9\u00d7"), "'\u00e9\u00d7'");
+}
+
+TEST(FigureScript, IsAFunctionOfThePlan) {
+  const FigurePlan figure = plan(FigureKind::parameter_efficiency, two_tasks());
+  std::vector<ResultRow> turned = two_tasks();
+  std::reverse(turned.begin(), turned.end());
+  EXPECT_EQ(figure_script(figure, FigureFormat::svg, "figure.svg"),
+            figure_script(plan(FigureKind::parameter_efficiency, turned), FigureFormat::svg,
+                          "figure.svg"));
+}
+
+TEST_F(Figure, RefusesUnknownKindsAxesAndEndings) {
+  const std::vector<ResultRow> rows = two_tasks();
+  EXPECT_THAT(failure({"rnk", rows, "a.pdf"}), HasSubstr("did you mean 'rank'"));
+  EXPECT_THAT(failure({"rank", rows, "a.pdf", "trainabel"}), HasSubstr("'trainable'"));
+  EXPECT_THAT(failure({"rank", rows, "a.jpg"}), AllOf(HasSubstr(".jpg"), HasSubstr(".svg")));
+  EXPECT_THROW(draw_figure({"rnk", rows, "a.pdf"}), UsageError);
+}
+
+TEST_F(Figure, DoesNotOverwriteItsInput) {
+  write_atomically(folder_.path() / "input.csv", "kept");
+  std::vector<ResultRow> rows = two_tasks();
+  for (ResultRow& row : rows) row.origin = (folder_.path() / "input.csv").string() + ":2";
+  EXPECT_THAT(failure({"rank", rows, folder_.path() / "input.pdf"}), HasSubstr("overwrite"));
+  EXPECT_EQ(read_text(folder_.path() / "input.csv"), "kept");
+}
+
+class DrawnFigure : public Figure {
+ protected:
+  void SetUp() override {
+    if (!gnuplot_is_installed()) GTEST_SKIP() << "gnuplot is not installed: no figure is drawn";
+  }
+};
+
+TEST_F(DrawnFigure, HasTheFormatOfItsEnding) {
+  EXPECT_THAT(drawn(two_tasks(), "a.pdf"), testing::StartsWith("%PDF-"));
+  EXPECT_THAT(drawn(two_tasks(), "a.png"), testing::StartsWith("\x89PNG\r\n"));
+  EXPECT_THAT(drawn(two_tasks(), "a.svg"), AllOf(HasSubstr("<svg"), HasSubstr("</svg>")));
+}
+
+TEST_F(DrawnFigure, ExistsForEveryKind) {
+  std::vector<ResultRow> rows = two_tasks();
+  for (ResultRow& row : rows) row.adapted_layers = row.rank == "1" ? 2 : 4;
+  for (const std::string& kind : figure_kinds()) {
+    const std::filesystem::path file = folder_.path() / (kind + ".svg");
+    draw_figure({kind, rows, file});
+    EXPECT_GT(std::filesystem::file_size(file), 1000u) << kind;
+  }
+}
+
+TEST_F(DrawnFigure, HasTheSameBytesEachTime) {
+  for (const std::string ending : {".svg", ".pdf", ".png"}) {
+    EXPECT_EQ(drawn(two_tasks(), "a" + ending), drawn(two_tasks(), "b" + ending)) << ending;
+  }
+}
+
+TEST_F(DrawnFigure, ComesWithTheValuesThatItShows) {
+  drawn(two_tasks(), "a.svg");
+  const std::string csv = read_text(folder_.path() / "a.csv");
+  EXPECT_THAT(
+      csv, testing::StartsWith("panel,method,rank,layers,parameters,trainable,mean,low,high,runs\n"
+                               "cola,lora,1,,1000,,51,50.42264973,51.57735027,3\n"));
+  EXPECT_THAT(csv, AllOf(HasSubstr("cola,none,,,0,,30,30,30,3\n"),
+                         HasSubstr("sst2,full,,,2359296,,70,70,70,3\n")));
+}
+
+TEST_F(DrawnFigure, DrawsReferencesAlone) {
+  EXPECT_THAT(drawn({result("cola", "none", "", 0, 0, 0.1)}, "a.svg"), HasSubstr("none (head"));
+  draw_figure({"rank", {result("cola", "none", "", 0, 0, 0.1)}, folder_.path() / "b.svg"});
+}
+
+TEST_F(DrawnFigure, DrawsHostileNamesAsText) {
+  const std::string trap = (folder_.path() / "trap").string();
+  std::vector<ResultRow> rows;
+  const std::vector<std::string> hostile = {"'; system('touch " + trap + "'); '",
+                                            "`touch " + trap + "`",
+                                            "'`touch " + trap + "`'",
+                                            "\"; system(\"touch " + trap + "\")",
+                                            "\nsystem('touch " + trap + "')\n",
+                                            "a''b",
+                                            "a\\",
+                                            "EOD",
+                                            "\n</text><script>",
+                                            "@x $panel0_line0 {/Symbol a} %s"};
+  for (const std::string& name : hostile) {
+    rows.push_back(result(name, name, "1", 0, 1000, 0.5));
+    rows.back().metric = name;
+    rows.back().model = name;
+    rows.back().layers = name;
+    rows.push_back(rows.back());
+    rows.back().settings["lr"] = name;
+  }
+  const std::string svg = drawn(rows, "a.svg");
+  EXPECT_FALSE(std::filesystem::exists(trap));
+  EXPECT_THAT(svg, testing::Not(HasSubstr("<script>")));
+}
+
+TEST_F(DrawnFigure, LeavesNothingBehindWhereGnuplotFails) {
+  EXPECT_THROW(run_gnuplot("plot nothing_of_the_sort\n", "figure.svg"), Error);
+  EXPECT_THROW(run_gnuplot("print 1\n", "figure.svg"), Error);
+  try {
+    run_gnuplot("set terminal svg\nset output 'figure.svg'\nplot nothing_of_the_sort\n",
+                "figure.svg");
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(),
+                AllOf(HasSubstr("undefined variable"), testing::Not(HasSubstr("\n"))));
+  }
+}
+
+}  // namespace
+}  // namespace rankfold

@@ -1,0 +1,41 @@
+#include "analysis/statistics.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "core/error.h"
+
+namespace rankfold {
+namespace {
+
+TEST(Statistics, MeanDoesNotDependOnTheOrder) {
+  const std::vector<double> values = {0.1, 0.7, 1e9, 0.2}, turned = {1e9, 0.2, 0.7, 0.1};
+  EXPECT_EQ(mean(values), mean(turned));
+  EXPECT_DOUBLE_EQ(mean(std::vector<double>{1, 2, 6}), 3);
+}
+
+TEST(Statistics, StandardErrorIsTheSampleDeviationOverTheRootOfTheCount) {
+  // Deviations -2, 0, 2: variance 8 / 2 = 4, standard error 2 / sqrt(3).
+  EXPECT_DOUBLE_EQ(standard_error(std::vector<double>{1, 3, 5}), 2 / std::sqrt(3.0));
+}
+
+TEST(Statistics, RefusesTooFewValues) {
+  EXPECT_THROW(mean({}), Error);
+  EXPECT_THROW(standard_error(std::vector<double>{1}), Error);
+  EXPECT_THROW(interval({}), Error);
+}
+
+TEST(Statistics, IntervalIsTheStandardErrorFromThreeValuesOn) {
+  const Interval two = interval(std::vector<double>{4, 2});
+  EXPECT_DOUBLE_EQ(two.mean, 3);
+  EXPECT_DOUBLE_EQ(two.low, 2);
+  EXPECT_DOUBLE_EQ(two.high, 4);
+  const Interval three = interval(std::vector<double>{1, 3, 5});
+  EXPECT_DOUBLE_EQ(three.low, 3 - 2 / std::sqrt(3.0));
+  EXPECT_DOUBLE_EQ(three.high, 3 + 2 / std::sqrt(3.0));
+}
+
+}  // namespace
+}  // namespace rankfold
