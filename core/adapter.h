@@ -64,7 +64,8 @@ class Adapter {
   /// frozen path, adapters before or after the weight).
   void set_frozen(std::vector<FrozenLinear<T>> frozen);
 
-  /// W' - W of a site, [out, in], overwritten. Throws Error where the method is no weight update.
+  /// W' - W of a site, [out, in], overwritten (the linear part, where a method adds a bias too).
+  /// Throws Error where the method is no weight update.
   bool is_weight_update() const;
   void reconstruct(std::size_t site, MatrixView<T> delta) const;
 

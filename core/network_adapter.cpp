@@ -289,14 +289,15 @@ void NetworkAdapter<T>::do_reconstruct(std::size_t index, MatrixView<T> delta) c
   std::vector<T> dense(delta.rows * delta.columns, T{0});
   for (const CompiledStage& stage : sites_[index].stages)
     for (std::size_t i = 0; i < stage.network.terms.size(); ++i)
-      TermRun{*this->backend_,
-              this->backend_,
-              scratch_,
-              this->parameters_,
-              stage.network.terms[i],
-              stage.first_slot[i],
-              {nullptr, planned_tokens, stage.network.in}}
-          .reconstruct(trace, dense.data());
+      if (!stage.network.terms[i].constant)
+        TermRun{*this->backend_,
+                this->backend_,
+                scratch_,
+                this->parameters_,
+                stage.network.terms[i],
+                stage.first_slot[i],
+                {nullptr, planned_tokens, stage.network.in}}
+            .reconstruct(trace, dense.data());
   for (std::size_t row = 0; row < delta.rows; ++row)
     std::copy_n(dense.data() + row * delta.columns, delta.columns, delta.row(row));
 }

@@ -10,9 +10,11 @@
 #include "core/backend.h"
 #include "core/error.h"
 
-// xtensor-blas brings its BLAS bindings; this is the only file that sees them.
-#include <xflens/cxxblas/cxxblas.cxx>
+// xtensor-blas brings its BLAS bindings; this is the only file that sees them. Its configuration
+// comes first: without it the bindings silently use their own loops instead of OpenBLAS.
 #include <xtensor-blas/xblas_config.hpp>
+
+#include <xflens/cxxblas/cxxblas.cxx>
 
 extern "C" {
 char* openblas_get_corename(void);

@@ -1,0 +1,160 @@
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/backend.h"
+#include "core/check_method.h"
+#include "core/error.h"
+#include "core/text.h"
+#include "experiments/commands/command.h"
+#include "experiments/commands/table.h"
+#include "experiments/models/check_model.h"
+#include "experiments/tokenizers/tokenizer_cases.h"
+
+namespace rankfold {
+namespace {
+
+namespace fs = std::filesystem;
+using json = nlohmann::ordered_json;
+
+struct Finding {
+  std::string name;
+  std::map<std::string, double> errors;
+  std::vector<std::string> failures;
+};
+
+/// Not a number where a comparison met one; JSON has null for it.
+double worst_of(const std::map<std::string, double>& errors) {
+  double worst = 0;
+  for (const auto& [what, error] : errors)
+    if (!(error <= worst)) worst = error;
+  return worst;
+}
+
+int report(const Finding& finding, Context& context) {
+  const double worst = worst_of(finding.errors);
+  if (context.json) {
+    const json document = {{"case", finding.name}, {"errors", finding.errors}, {"worst", worst}};
+    context.out << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+  } else {
+    std::vector<std::vector<std::string>> rows = {{"compared", "largest relative error"}};
+    for (const auto& [what, error] : finding.errors)
+      rows.push_back({what, fmt::format("{:.2e}", error)});
+    write_table(context.out, rows, {1});
+    context.out << fmt::format("{}: worst {:.2e}, {}\n", finding.name, worst,
+                               finding.failures.empty() ? "passed" : "failed");
+  }
+  for (const std::string& failure : finding.failures)
+    context.err << fmt::format("{}: {}\n", finding.name, printable(failure));
+  return finding.failures.empty() ? 0 : 1;
+}
+
+/// The cases of a method: the folder itself, or those below it.
+std::vector<fs::path> find_cases(const fs::path& folder, const std::string& method) {
+  std::error_code failure;
+  if (!fs::is_directory(folder, failure))
+    throw Error("--golden {}: found no such folder; expected one with case.json",
+                printable(folder.string()));
+  if (fs::exists(folder / "case.json", failure)) return {folder};
+  std::vector<fs::path> cases;
+  for (const auto& entry : fs::directory_iterator(folder, failure))
+    if (fs::exists(entry.path() / "case.json", failure) && golden_method(entry.path()) == method)
+      cases.push_back(entry.path());
+  std::ranges::sort(cases);
+  if (cases.empty())
+    throw Error("--golden {}: found no case of {}; expected case.json and tensors.safetensors",
+                printable(folder.string()), method);
+  return cases;
+}
+
+int check_method(const Arguments& arguments, Context& context) {
+  const Method& method = context.registry.at(arguments.positional(0));
+  if (!arguments.has("golden")) {
+    const CheckReport result = check_contract(method);
+    return report({method.name, result.errors, result.failures}, context);
+  }
+  const std::vector<fs::path> cases = find_cases(arguments.text("golden"), method.name);
+  Finding all{cases.size() == 1 ? cases.front().filename().string() : method.name, {}, {}};
+  for (const fs::path& folder : cases) {
+    const CheckReport result = check_golden(method, folder);
+    const std::string prefix = cases.size() == 1 ? "" : folder.filename().string() + "/";
+    for (const auto& [what, error] : result.errors) all.errors[prefix + what] = error;
+    for (const std::string& failure : result.failures) all.failures.push_back(prefix + failure);
+  }
+  return report(all, context);
+}
+
+int check_model_folder(const Arguments& arguments, Context& context) {
+  const double tolerance = arguments.number("tolerance", 1e-4);
+  const fs::path folder = arguments.positional(0);
+  std::optional<fs::path> io;
+  if (arguments.has("io")) io = arguments.text("io");
+  warn_about_slow_kernels(context.err);
+  const ModelIoReport result = check_model(folder, io, make_openblas_backend());
+  for (const std::string& note : result.notes) context.err << note << '\n';
+  if (!result.skipped.empty())
+    context.err << fmt::format("{} without a counterpart here: {}\n",
+                               counted(result.skipped.size(), "tensor", "tensors"),
+                               printable(join(result.skipped, ", "), 300));
+  Finding finding{folder.string(), result.errors, {}};
+  for (const auto& [what, error] : result.errors)
+    if (!(error <= tolerance))
+      finding.failures.push_back(fmt::format("{}: relative error {:.2e}, expected at most {:.0e}",
+                                             what, error, tolerance));
+  return report(finding, context);
+}
+
+int check_tokenizer(const Arguments& arguments, Context& context) {
+  const std::string file = arguments.positional(0);
+  const auto tokenizer = load_tokenizer(file);
+  const std::vector<TokenizerCase> cases = load_tokenizer_cases(arguments.text("cases"));
+  if (cases.empty()) throw Error("--cases {}: found no cases", printable(arguments.text("cases")));
+  const TokenizerComparison result = compare(*tokenizer, cases);
+  const double share = static_cast<double>(result.mismatches) / static_cast<double>(result.cases);
+  Finding finding{file, {{"ids", share}}, {}};
+  if (result.mismatches > 0)
+    finding.failures.push_back(fmt::format("{} of {} cases differ; the first: {}",
+                                           result.mismatches, result.cases, result.first_mismatch));
+  else
+    context.err << counted(result.cases, "case", "cases") << " agree\n";
+  return report(finding, context);
+}
+
+}  // namespace
+
+Command check_method_command() {
+  return {"check method",
+          "the contract of a method, or comparison with golden tensors",
+          {{"NAME"}},
+          {{"golden", "DIR", "", "a case (case.json, tensors.safetensors) or a folder of cases"}},
+          "",
+          check_method,
+          {}};
+}
+
+Command check_model_command() {
+  return {
+      "check model",
+      "a model folder against itself, or against reference data",
+      {{"DIR"}},
+      {{"io", "FILE", "", "safetensors: input_ids, attention_mask, hidden.k, logits, loss, grad.*"},
+       {"tolerance", "X", "1e-4", "relative error from which on a tensor differs"}},
+      "Without --io sequences are run packed and one by one, and compared.",
+      check_model_folder,
+      {}};
+}
+
+Command check_tokenizer_command() {
+  return {"check tokenizer",
+          "a tokenizer against another's ids",
+          {{"FILE"}},
+          {{"cases", "FILE", "", "JSON: [{text, pair, max_length, ids, type_ids}]", true}},
+          "FILE: tokenizer.json, vocab.txt or a model folder. The error is the share of cases that "
+          "differ.",
+          check_tokenizer,
+          {}};
+}
+
+}  // namespace rankfold

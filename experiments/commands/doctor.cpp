@@ -1,0 +1,117 @@
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "analysis/gnuplot.h"
+#include "core/backend.h"
+#include "core/text.h"
+#include "core/version.h"
+#include "experiments/commands/command.h"
+#include "experiments/commands/table.h"
+
+namespace rankfold {
+namespace {
+
+namespace fs = std::filesystem;
+using json = nlohmann::ordered_json;
+
+bool is_in_path(const std::string& program) {
+  const char* path = std::getenv("PATH");
+  for (const std::string& folder : split(path == nullptr ? "" : path, ':'))
+    if (::access((fs::path(folder) / program).c_str(), X_OK) == 0) return true;
+  return false;
+}
+
+/// The kernels that OpenBLAS would choose by itself: it chooses when it is loaded, so another
+/// process of this program is asked. "" where that cannot be.
+std::string native_kernel() {
+  std::error_code failure;
+  const std::string program = fs::read_symlink("/proc/self/exe", failure).string();
+  // In a test's process the executable is another program.
+  if (failure || fs::path(program).filename() != "rankfold") return "";
+  std::string quoted = "'";
+  for (const char letter : program) quoted += letter == '\'' ? "'\\''" : std::string(1, letter);
+  const std::string command =
+      "env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE " + quoted + "' doctor --json 2>/dev/null";
+  const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "r"), ::pclose);
+  if (!pipe) return "";
+  std::string text;
+  std::array<char, 4096> buffer;
+  while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), pipe.get()))
+    text.append(buffer.data(), count);
+  const json document = json::parse(text, nullptr, false);
+  if (!document.is_object() || !document.contains("blas")) return "";
+  return document["blas"].value("kernel", "");
+}
+
+int run(const Arguments&, Context& context) {
+  const OpenBlasReport blas = openblas_report();
+  const std::string native = blas.forced_kernel.empty() ? blas.kernel : native_kernel();
+  std::error_code failure;
+  const bool has_gpu = fs::exists("/proc/driver/nvidia/version", failure);
+  const bool has_gnuplot = gnuplot_is_installed();
+  const bool has_slurm = is_in_path("sbatch");
+  std::vector<std::string> install;
+  if (!has_gnuplot) install.push_back("gnuplot-nox");
+  if (context.json) {
+    const json document = {{"rankfold", version()},
+                           {"compiler", compiler()},
+                           {"cpu", cpu_model()},
+                           {"processors", cpu_count()},
+                           {"memory_mib", memory_mib()},
+                           {"blas",
+                            {{"kernel", blas.kernel},
+                             {"forced_kernel", blas.forced_kernel},
+                             {"native_kernel", native},
+                             {"forced_slower", blas.forced_slower},
+                             {"threads", blas.threads},
+                             {"configuration", blas.configuration}}},
+                           {"gpu", {{"driver", has_gpu}, {"used", false}}},
+                           {"gnuplot", has_gnuplot},
+                           {"slurm", {{"sbatch", has_slurm}, {"used", false}}},
+                           {"arrow", {{"used", false}}},
+                           {"install", install}};
+    context.out << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+    return 0;
+  }
+  const std::string kernel =
+      blas.forced_kernel.empty()
+          ? blas.kernel + " (OpenBLAS's own choice)"
+          : fmt::format("{} (forced by OPENBLAS_CORETYPE={}; its own choice: {})", blas.kernel,
+                        printable(blas.forced_kernel, 40), native.empty() ? "unknown" : native);
+  write_table(context.out,
+              {{"rankfold", fmt::format("{}, {}", version(), compiler())},
+               {"CPU", fmt::format("{}, {}, {} MiB", cpu_model(),
+                                   counted(cpu_count(), "processor", "processors"), memory_mib())},
+               {"BLAS", blas.configuration},
+               {"kernels", kernel},
+               {"threads", std::to_string(blas.threads)},
+               {"GPU", has_gpu ? "NVIDIA driver found; this version computes on the CPU"
+                               : "no NVIDIA driver; this version computes on the CPU"},
+               {"gnuplot", has_gnuplot ? "found" : "missing: needed by `rankfold figure`"},
+               {"Slurm", has_slurm ? "sbatch found; this version runs sweeps on this machine only"
+                                   : "no sbatch; sweeps run on this machine"},
+               {"Arrow", "not used by this version (no Parquet)"}});
+  if (blas.forced_slower)
+    context.out << "\nThe forced kernels cost about half the speed of this CPU's AVX-512: unset "
+                   "OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE.\n";
+  if (!install.empty())
+    context.out << "\nTo install: apt-get install " << join(install, " ") << '\n';
+  else
+    context.out << "\nNothing is missing.\n";
+  return 0;
+}
+
+}  // namespace
+
+Command doctor_command() {
+  return {"doctor", "what this machine has and what is missing", {}, {}, "", run, {}};
+}
+
+}  // namespace rankfold

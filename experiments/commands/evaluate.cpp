@@ -1,0 +1,59 @@
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "experiments/commands/command.h"
+#include "experiments/training/evaluate.h"
+
+namespace rankfold {
+namespace {
+
+int run(const Arguments& arguments, Context& context) {
+  EvaluationRequest request;
+  request.model = arguments.text("model");
+  request.adapter = arguments.text("adapter");
+  request.task = arguments.text("task");
+  request.data = arguments.text("data");
+  request.predictions = arguments.text("predictions");
+  request.batch = arguments.count("batch", request.batch);
+  request.max_length = arguments.count("max-length", 0);
+  request.threads = arguments.count("threads", 0);
+  if (request.threads > 4096)
+    throw UsageError("--threads is {}; expected 1 to 4096", request.threads);
+  if (request.adapter.empty() && request.task.empty())
+    throw UsageError("evaluate: --task is missing; expected it or --adapter, which knows its task");
+  warn_about_slow_kernels(context.err);
+  const Evaluation result = evaluate(request, context.registry);
+  if (context.json) {
+    const nlohmann::ordered_json document = {{"task", result.task},
+                                             {"scores", result.scores},
+                                             {"examples", result.examples},
+                                             {"seconds", result.seconds}};
+    context.out << document.dump(2) << '\n';
+    return 0;
+  }
+  for (const auto& [metric, value] : result.scores)
+    context.out << fmt::format("{} {} {:.6f}\n", result.task, metric, value);
+  return 0;
+}
+
+}  // namespace
+
+Command evaluate_command() {
+  return {"evaluate",
+          "scores a model, with or without an adapter, on a task's dev set",
+          {},
+          {{"model", "DIR", "", "model folder", true},
+           {"adapter", "DIR", "", "the run's folder adapter/; without it the model's own head"},
+           {"task", "NAME", "", "default: the adapter's"},
+           {"data", "DIR", "", "as in finetune", true},
+           {"predictions", "FILE", "", "writes index, prediction, label and logits as TSV"},
+           {"batch", "N", "32", "sequences at once"},
+           {"max-length", "N", "", "default: the adapter's, else 128"},
+           {"threads", "N", "", "default: all processors"}},
+          "",
+          run,
+          {}};
+}
+
+}  // namespace rankfold

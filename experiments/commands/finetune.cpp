@@ -1,0 +1,74 @@
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "core/progress.h"
+#include "experiments/commands/command.h"
+#include "experiments/commands/setting_options.h"
+#include "experiments/training/interrupt.h"
+#include "experiments/training/trainer.h"
+
+namespace rankfold {
+namespace {
+
+/// "accuracy 0.9123, f1 0.9011".
+std::string scores_text(const std::map<std::string, double>& scores) {
+  std::string text;
+  for (const auto& [metric, value] : scores)
+    text += fmt::format("{}{} {:.4f}", text.empty() ? "" : ", ", metric, value);
+  return text;
+}
+
+std::string run_text(const RunResult& run, const std::string& out) {
+  const std::string rank = run.settings.text("rank");
+  const std::string scores = run.status == "done" ? scores_text(run.scores)
+                                                  : fmt::format("{} ({})", run.status, run.error);
+  return fmt::format("{} {}{}: {}; adapter {}, trainable {} parameters; {:.1f} s; {}",
+                     run.settings.text("task"), run.settings.text("method"),
+                     rank.empty() ? "" : " rank " + rank, scores, run.parameters.adapter,
+                     run.parameters.trainable, run.train_seconds, out);
+}
+
+int run(const Arguments& arguments, Context& context) {
+  warn_about_slow_kernels(context.err);
+  const InterruptGuard guard;
+  std::unique_ptr<Progress> bar;
+  FinetuneOptions options;
+  options.force = arguments.has("force");
+  options.stop_requested = InterruptGuard::requested;
+  options.message = [&](const std::string& line) { context.err << line << '\n'; };
+  options.progress = [&](const TrainingProgress& progress) {
+    if (!bar)
+      bar = std::make_unique<Progress>("training", progress.steps, standard_error_is_terminal());
+    bar->update(progress.step, fmt::format("loss {:.4f}, {:.0f} tokens/s", progress.loss,
+                                           progress.tokens_per_second));
+    if (progress.step == progress.steps) bar->finish();
+  };
+  const std::string out = arguments.text("out");
+  const RunResult result = finetune(given_settings(arguments), out, context.registry, options);
+  if (context.json)
+    context.out << to_json_text(result);
+  else
+    context.out << run_text(result, out) << '\n';
+  return result.exit_status();
+}
+
+}  // namespace
+
+Command finetune_command() {
+  std::vector<Option> options = setting_options(true);
+  options.push_back(set_option());
+  options.push_back({"out", "DIR", "", "results: run.json, event file, adapter/", true});
+  options.push_back({"force", "", "", "run again where --out holds a finished run"});
+  return {"finetune",
+          "trains one adapter on one task",
+          {},
+          options,
+          "run.json in --out tells settings, parameters, scores and speed. A finished run is not "
+          "repeated.",
+          run,
+          {}};
+}
+
+}  // namespace rankfold

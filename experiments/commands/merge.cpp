@@ -1,0 +1,45 @@
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "experiments/commands/command.h"
+#include "experiments/commands/table.h"
+#include "experiments/training/merge.h"
+
+namespace rankfold {
+namespace {
+
+int run(const Arguments& arguments, Context& context) {
+  const std::string out = arguments.text("out");
+  warn_about_slow_kernels(context.err);
+  const MergeResult result =
+      merge(arguments.text("model"), arguments.text("adapter"), out, context.registry);
+  if (context.json) {
+    const nlohmann::ordered_json document = {{"out", out},
+                                             {"method", result.method},
+                                             {"sites", result.sites},
+                                             {"tensors", result.tensors},
+                                             {"bytes", result.bytes}};
+    context.out << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+  } else {
+    context.out << fmt::format("{}: {} into {}, {} written\n", out, result.method,
+                               counted(result.sites, "weight", "weights"),
+                               counted(result.tensors, "tensor", "tensors"));
+  }
+  return 0;
+}
+
+}  // namespace
+
+Command merge_command() {
+  return {"merge",
+          "folds an adapter's update into its model: a plain model folder",
+          {},
+          {{"model", "DIR", "", "the adapter's base model", true},
+           {"adapter", "DIR", "", "a run's folder adapter/", true},
+           {"out", "DIR", "", "new model folder", true}},
+          "",
+          run,
+          {}};
+}
+
+}  // namespace rankfold

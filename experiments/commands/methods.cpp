@@ -1,0 +1,103 @@
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/text.h"
+#include "experiments/commands/command.h"
+#include "experiments/commands/table.h"
+#include "experiments/training/settings.h"
+
+namespace rankfold {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+std::string values_text(const MethodOption& option) {
+  std::string text = option.choices.empty() ? "" : join(option.choices, "|");
+  if (!option.fallback.empty())
+    text += (text.empty() ? "default " : "; default ") + option.fallback;
+  return text;
+}
+
+json to_json(const Method& method) {
+  json document = {{"name", method.name},
+                   {"summary", method.summary},
+                   {"formula", method.formula},
+                   {"reference", method.reference},
+                   {"rank", method.has_rank}};
+  document["alpha"] = nullptr;
+  if (method.alpha != 0) document["alpha"] = method.alpha;
+  document["targets"] = method.default_targets.empty() ? "q,v" : method.default_targets;
+  document["options"] = json::array();
+  for (const MethodOption& option : method.options)
+    document["options"].push_back({{"name", option.name},
+                                   {"default", option.fallback},
+                                   {"choices", option.choices},
+                                   {"meaning", option.meaning}});
+  document["presets"] = json::array();
+  for (const Preset& preset : method.presets)
+    document["presets"].push_back(
+        {{"name", preset.name}, {"source", preset.source}, {"values", preset.values}});
+  return document;
+}
+
+void print_method(const Method& method, std::ostream& out) {
+  out << method.name << ": " << method.summary << "\n\n";
+  out << "  formula  " << method.formula << '\n';
+  out << "  paper    " << method.reference << '\n';
+  out << "  rank     " << (method.has_rank ? "--rank R" : "none") << '\n';
+  if (method.alpha != 0) out << "  alpha    " << canonical_number(method.alpha) << " (default)\n";
+  if (!method.default_targets.empty()) out << "  targets  " << method.default_targets << '\n';
+  if (!method.options.empty()) {
+    out << "\nOptions (--set KEY=VALUE; in sweep files " << method.name << ".KEY = VALUE)\n";
+    std::vector<std::vector<std::string>> rows;
+    for (const MethodOption& option : method.options)
+      rows.push_back({"  " + option.name, values_text(option), option.meaning});
+    write_table(out, rows);
+  }
+  if (method.presets.empty()) return;
+  out << "\nPresets (--preset NAME)\n";
+  std::vector<std::vector<std::string>> rows;
+  for (const Preset& preset : method.presets) {
+    std::vector<std::string> values;
+    for (const auto& [key, value] : preset.values) values.push_back(key + "=" + value);
+    rows.push_back({"  " + preset.name, join(values, " "), preset.source});
+  }
+  write_table(out, rows);
+}
+
+int run(const Arguments& arguments, Context& context) {
+  const std::string name = arguments.positional(0);
+  std::vector<const Method*> chosen;
+  if (!name.empty())
+    chosen.push_back(&context.registry.at(name));
+  else
+    for (const Method& method : context.registry.methods()) chosen.push_back(&method);
+  if (context.json) {
+    json document = {{"methods", json::array()}};
+    for (const Method* method : chosen) document["methods"].push_back(to_json(*method));
+    context.out << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+  } else if (!name.empty()) {
+    print_method(*chosen.front(), context.out);
+  } else {
+    std::vector<std::vector<std::string>> rows = {{"method", "update", "what it is"}};
+    for (const Method* method : chosen)
+      rows.push_back({method->name, method->formula, method->summary});
+    write_table(context.out, rows);
+    context.out << "\n`rankfold methods NAME` shows options, presets and the paper.\n";
+  }
+  return 0;
+}
+
+}  // namespace
+
+Command methods_command() {
+  return {"methods",
+          "lists the registered methods: formula, options, presets, paper",
+          {{"NAME", false}},
+          {},
+          "",
+          run,
+          {}};
+}
+
+}  // namespace rankfold

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "experiments/commands/options.h"
+#include "experiments/training/settings.h"
+
+namespace rankfold {
+
+/// The settings of a run (run_settings) as options of a command: those named, or all of them. None
+/// is marked as required unless `keep_required`.
+std::vector<Option> setting_options(bool keep_required, const std::vector<std::string>& names = {});
+
+/// --set: the method's own keys.
+Option set_option();
+
+/// What was given of the settings and of --set.
+RunSettings given_settings(const Arguments& arguments);
+
+}  // namespace rankfold

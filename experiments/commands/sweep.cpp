@@ -1,0 +1,195 @@
+#include <algorithm>
+#include <memory>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/progress.h"
+#include "core/text.h"
+#include "experiments/commands/command.h"
+#include "experiments/commands/setting_options.h"
+#include "experiments/commands/sweep_report.h"
+#include "experiments/commands/table.h"
+#include "experiments/sweep/count_sweep.h"
+#include "experiments/sweep/sweep.h"
+
+namespace rankfold {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<SweepEntry> read_entries(const Arguments& arguments, const Registry& registry) {
+  std::vector<SweepEntry> entries;
+  if (!arguments.positional(0).empty()) entries = read_sweep_file(arguments.positional(0));
+  const auto add = [&](const std::string& key, const std::string& value) {
+    // The command line has the last word.
+    std::erase_if(entries, [&](const SweepEntry& entry) { return entry.key == key; });
+    entries.push_back({key, value, "--" + key});
+  };
+  for (const SettingSpec& spec : run_settings())
+    if (arguments.has(spec.name)) add(spec.name, arguments.text(spec.name));
+  for (const SettingSpec& spec : sweep_settings())
+    if (arguments.has(spec.name)) add(spec.name, arguments.text(spec.name));
+  for (const Method& method : registry.methods()) {
+    std::vector<std::string> names;
+    for (const SettingSpec& spec : run_settings()) names.push_back(spec.name);
+    for (const MethodOption& option : method.options) names.push_back(option.name);
+    for (const std::string& name : names)
+      if (arguments.has(method.name + "." + name))
+        add(method.name + "." + name, arguments.text(method.name + "." + name));
+  }
+  if (arguments.has("set")) entries.push_back({"set", join(arguments.texts("set"), " "), "--set"});
+  return entries;
+}
+
+int count_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run, ShapeStore& store,
+                Context& context) {
+  const std::vector<CountRow> rows = count_runs(expansion.runs, context.registry, store);
+  const fs::path file = fs::path(sweep.out) / "counts.csv";
+  if (dry_run) {
+    if (context.json) {
+      print_count_plan(rows, context.out);
+      return 0;
+    }
+    for (const CountRow& row : rows) context.out << describe(row.run) << '\n';
+    context.out << fmt::format("{} settings\n", rows.size());
+    return 0;
+  }
+  std::error_code failure;
+  if (fs::exists(fs::path(sweep.out) / "sweep.json", failure))
+    throw Error("--out {}: holds a sweep of kind train (sweep.json); choose another folder",
+                printable(sweep.out));
+  write_atomically(file, counts_csv(rows));
+  if (context.json)
+    context.out
+        << nlohmann::ordered_json({{"out", file.string()}, {"settings", rows.size()}}).dump(2)
+        << '\n';
+  else
+    context.out << fmt::format("{}: {} settings\n", file.string(), rows.size());
+  return 0;
+}
+
+TrainSweepOptions sweep_options(const Sweep& sweep, const Context& context) {
+  TrainSweepOptions options;
+  options.program = {fs::read_symlink("/proc/self/exe").string(), "finetune"};
+  for (const std::string& plugin : context.plugins)
+    options.more.push_back("--plugin=" + fs::absolute(plugin).string());
+  options.environment = {{quiet_kernels_variable, "1"}};
+  options.jobs = sweep.jobs;
+  return options;
+}
+
+/// One run that has ended, as a line of progress.
+std::string ended_text(const SweepRun& run, const fs::path& out) {
+  const std::string name = run.folder.lexically_relative(out).string();
+  if (run.state == RunState::failed)
+    return fmt::format("{}: failed: {} (see {})", name, run.reason,
+                       (run.folder / "log.txt").string());
+  if (run.state == RunState::stopped) return name + ": stopped";
+  return name + ": " + result_text(run);
+}
+
+int train_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run, Context& context) {
+  std::vector<SweepRun> runs = plan_runs(expansion.runs, sweep.out, context.registry);
+  if (dry_run) {
+    print_plan(runs, sweep.out, context.json, context.out);
+    return 0;
+  }
+  const auto open =
+      static_cast<std::size_t>(std::ranges::count(runs, RunState::open, &SweepRun::state));
+  context.err << fmt::format("{}, {} finished before, {} at a time\n",
+                             counted(runs.size(), "run", "runs"), runs.size() - open, sweep.jobs);
+  if (open > 0) warn_about_slow_kernels(context.err);
+  const bool terminal = standard_error_is_terminal();
+  std::unique_ptr<Progress> bar;
+  if (terminal && open > 0) bar = std::make_unique<Progress>("sweep", open, true);
+  std::size_t ended = 0;
+  TrainSweepOptions options = sweep_options(sweep, context);
+  options.ended = [&](const SweepRun& run) {
+    ++ended;
+    const std::string text = ended_text(run, sweep.out);
+    if (bar) bar->update(ended, text);
+    if (!bar || run.state == RunState::failed)
+      context.err << fmt::format("[{}/{}] {}\n", ended, open, text) << std::flush;
+  };
+  const bool completed = run_sweep(runs, sweep.out, options);
+  if (bar && completed) bar->finish();
+  bar.reset();
+  print_report(runs, sweep.out, context.json, context.out);
+  print_totals(runs, context.err);
+  if (!completed) {
+    context.err << "rankfold: stopped; finished runs are kept, the same command goes on\n";
+    return 130;
+  }
+  return std::ranges::count(runs, RunState::failed, &SweepRun::state) > 0 ? 1 : 0;
+}
+
+int run(const Arguments& arguments, Context& context) {
+  const std::vector<SweepEntry> entries = read_entries(arguments, context.registry);
+  if (entries.empty())
+    throw UsageError("sweep: found no settings; expected a sweep file or options such as --method");
+  Sweep sweep = parse_sweep(entries, context.registry);
+  const bool dry_run = arguments.has("dry-run");
+  if (sweep.out.empty() && !dry_run)
+    throw UsageError("sweep: --out is missing; expected DIR (the folder of the results)");
+  if (sweep.out.empty()) sweep.out = ".rankfold-dry-run";
+  ShapeStore store(sweep.kind);
+  const Expansion expansion =
+      expand(sweep, context.registry,
+             [&](const Method& method, const PlannedRun& planned, std::size_t budget) {
+               return rank_within_budget(method, planned, budget, store);
+             });
+  for (const std::string& line : expansion.skipped) context.err << line << '\n';
+  if (expansion.runs.empty()) throw UsageError("sweep: no run is left; expected a larger budget");
+  return sweep.kind == SweepKind::count ? count_sweep(sweep, expansion, dry_run, store, context)
+                                        : train_sweep(sweep, expansion, dry_run, context);
+}
+
+/// `--lotr.stack VALUE` and the like, for those that the words name.
+std::vector<Option> method_options(const std::vector<std::string>& words,
+                                   const Registry& registry) {
+  std::vector<Option> options;
+  for (const std::string& word : words) {
+    if (!word.starts_with("--")) continue;
+    const std::string name = word.substr(2, std::min(word.find('='), word.size()) - 2);
+    const std::size_t dot = name.find('.');
+    if (dot == std::string::npos) continue;
+    const std::vector<std::string> names = registry.names();
+    if (std::ranges::find(names, name.substr(0, dot)) == names.end()) continue;
+    if (std::ranges::find(options, name, &Option::name) != options.end()) continue;
+    // Checks the name as a sweep file's key is checked.
+    parse_sweep({{name, "1", "--" + name}}, registry);
+    options.push_back({name, "VALUES", "", "", false});
+  }
+  return options;
+}
+
+}  // namespace
+
+Command sweep_command() {
+  std::vector<Option> options = {
+      {"dry-run", "", "", "print the runs and their number, and run nothing"}};
+  for (const SettingSpec& spec : sweep_settings())
+    options.push_back({spec.name, spec.value, spec.fallback, spec.meaning});
+  for (const Option& option : setting_options(false)) options.push_back(option);
+  options.push_back(set_option());
+  return {
+      "sweep",
+      "runs a grid of methods, ranks, layers, seeds, ...: training runs or counts",
+      {{"FILE", false}},
+      options,
+      "Every setting may be a list: scalars with commas (--rank 1,2,4), lists with ';' between "
+      "them\n(--targets 'q,v;q,k,v,o'). --METHOD.KEY gives a setting, or a key of the method, for "
+      "one method:\n--lora.lr 1e-3,2e-3 --lotr.stack one,per-type. FILE holds the same as `key = "
+      "value` lines; '#' begins a\ncomment; the command line has the last word. A setting that "
+      "is given for a method replaces the\ncommon one.\n\n"
+      "Results lie in OUT/TASK/MODEL/METHOD/lr=.../rank=.../.../seed=.../: lr, rank and seed, "
+      "and what varies\nor differs from its default. Finished runs are found by their settings "
+      "and not repeated, so a sweep\nmay grow: add values and run it again.",
+      run,
+      method_options};
+}
+
+}  // namespace rankfold

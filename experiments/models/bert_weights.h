@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/backend.h"
+#include "experiments/models/config_file.h"
+#include "experiments/models/encoder_layer.h"
+#include "experiments/models/frozen_weights.h"
+#include "experiments/models/host.h"
+
+namespace rankfold {
+
+/// The part of a BERT's config.json that its computation needs.
+struct BertConfig {
+  EncoderSettings encoder;
+  std::size_t layers = 0, vocabulary = 0, positions = 0, types = 0;
+  float epsilon = 0;
+  double classifier_dropout = 0;
+};
+
+/// Reads and checks config.json. `dropout` at least 0 replaces every dropout of the file.
+BertConfig read_bert_config(const ConfigFile& file, double dropout);
+
+/// Frozen tensors of the embeddings; the norm's may be replaced by trained ones.
+struct BertEmbeddings {
+  const float* words = nullptr;      ///< [vocabulary, hidden]
+  const float* positions = nullptr;  ///< [positions, hidden]
+  const float* types = nullptr;      ///< [types, hidden]
+  LayerNorm norm;
+};
+
+BertEmbeddings read_bert_embeddings(const BertConfig& config, FrozenWeights& weights);
+
+/// Layer `layer`; its sites are named "bert.encoder.layer.<layer>....".
+EncoderLayer read_bert_layer(const BertConfig& config, std::size_t layer, FrozenWeights& weights,
+                             std::shared_ptr<const Backend> backend);
+
+}  // namespace rankfold

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/backend.h"
+
+namespace rankfold {
+
+/// How far a host model is from reference data.
+struct ModelIoReport {
+  /// Of each compared tensor: |computed - expected| / |expected| in the Euclidean norm (hidden
+  /// states over real tokens only).
+  std::map<std::string, double> errors;
+  /// Reference tensors that a host does not offer (gradients of frozen biases).
+  std::vector<std::string> skipped;
+  /// What loading said.
+  std::vector<std::string> notes;
+
+  double worst() const;
+};
+
+/// Loads the model folder and compares it with `io`, a safetensors file with input_ids,
+/// attention_mask (ones, then zeros, in each row), token_type_ids (optional), labels and any of
+/// hidden.<k>, logits, loss, grad.<parameter>, all without dropout. Gradients of a site's dense
+/// weight are those of the method `full`. Without `io` two sequences are run packed and one by one,
+/// and their logits compared. Throws Error where a file or tensor is not as described.
+ModelIoReport check_model(const std::filesystem::path& folder,
+                          const std::optional<std::filesystem::path>& io,
+                          std::shared_ptr<const Backend> backend);
+
+}  // namespace rankfold

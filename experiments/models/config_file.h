@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json_fwd.hpp>
+
+namespace rankfold {
+
+/// A model folder's config.json. Members throw Error naming the file, the key, what was found and
+/// what was expected. A key that is absent or null is a missing key.
+class ConfigFile {
+ public:
+  explicit ConfigFile(std::filesystem::path file);
+
+  const std::filesystem::path& path() const { return path_; }
+  bool has(std::string_view key) const;
+  /// A positive integer of at most 2^31 - 1.
+  std::size_t count(std::string_view key) const;
+  std::size_t count(std::string_view key, std::size_t fallback) const;
+  /// A finite number in [low, high].
+  double number(std::string_view key, double low, double high) const;
+  double number(std::string_view key, double low, double high, double fallback) const;
+  bool flag(std::string_view key, bool fallback) const;
+  std::string text(std::string_view key) const;
+  std::string text(std::string_view key, std::string_view fallback) const;
+
+ private:
+  const nlohmann::json* find(std::string_view key) const;
+  const nlohmann::json& at(std::string_view key, std::string_view expected) const;
+
+  std::filesystem::path path_;
+  std::shared_ptr<const nlohmann::json> values_;
+};
+
+}  // namespace rankfold

@@ -1,0 +1,65 @@
+#include "experiments/models/frozen_weights.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/ranges.h>
+
+#include "core/error.h"
+#include "experiments/models/row_kernels.h"
+
+namespace rankfold {
+namespace {
+
+std::string replaced_end(std::string_view name, std::string_view end, std::string_view other) {
+  return name.ends_with(end) ? std::string(name.substr(0, name.size() - end.size())).append(other)
+                             : std::string();
+}
+
+void check_finite(const float* values, std::size_t size, const std::string& culprit) {
+  constexpr std::size_t chunk = 1 << 16;
+  bool finite = true;
+#pragma omp parallel for schedule(static) reduction(&& : finite)
+  for (std::size_t begin = 0; begin < size; begin += chunk)
+    finite = is_finite_row(std::min(chunk, size - begin), values + begin) && finite;
+  if (finite) return;
+  const auto found =
+      std::find_if_not(values, values + size, [](float x) { return std::isfinite(x); });
+  throw Error("{}: element {} is {}, expected finite numbers", culprit, found - values, *found);
+}
+
+}  // namespace
+
+FrozenWeights::FrozenWeights(const std::filesystem::path& folder, std::string prefix)
+    : folder_(folder), prefix_(std::move(prefix)) {}
+
+const TensorEntry* FrozenWeights::find(std::string_view name) const {
+  for (const std::string& spelling :
+       {std::string(name), replaced_end(name, "LayerNorm.weight", "LayerNorm.gamma"),
+        replaced_end(name, "LayerNorm.bias", "LayerNorm.beta")}) {
+    if (spelling.empty()) continue;
+    if (const TensorEntry* entry = folder_.find(spelling)) return entry;
+    if (!spelling.starts_with(prefix_)) continue;
+    if (const TensorEntry* entry = folder_.find(std::string_view(spelling).substr(prefix_.size())))
+      return entry;
+  }
+  return nullptr;
+}
+
+const float* FrozenWeights::tensor(std::string_view name, const std::vector<std::size_t>& shape) {
+  const TensorEntry* entry = find(name);
+  if (!entry)
+    throw Error("{}: tensor {} is missing, expected shape [{}]", folder_.path().string(), name,
+                fmt::join(shape, ", "));
+  const std::string culprit = fmt::format("{}: tensor {}", folder_.path().string(), entry->name);
+  if (entry->shape != shape)
+    throw Error("{}: shape is [{}], expected [{}]", culprit, fmt::join(entry->shape, ", "),
+                fmt::join(shape, ", "));
+  const float* values = folder_.f32_data(entry->name);
+  if (!values) values = converted_.emplace_back(folder_.read<float>(entry->name)).data();
+  check_finite(values, entry->elements(), culprit);
+  elements_ += entry->elements();
+  return values;
+}
+
+}  // namespace rankfold

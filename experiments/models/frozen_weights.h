@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/safetensors.h"
+
+namespace rankfold {
+
+/// The frozen tensors of a model folder by their full names ("bert.encoder.layer.0..."), whether
+/// or not the checkpoint writes the prefix ("bert."), and whether its layer norms have "weight",
+/// "bias" or the older "gamma", "beta". Tensors in float32 stay in the mapped file; others are
+/// converted once. Values live as long as this object.
+class FrozenWeights {
+ public:
+  FrozenWeights(const std::filesystem::path& folder, std::string prefix);
+
+  /// The entry of a tensor, or null where the checkpoint has none.
+  const TensorEntry* find(std::string_view name) const;
+  /// The values of a tensor. Throws Error naming folder and tensor: it is missing, its shape is not
+  /// `shape`, or one of its numbers is not finite.
+  const float* tensor(std::string_view name, const std::vector<std::size_t>& shape);
+  /// Numbers in all tensors that were asked for.
+  std::size_t elements() const { return elements_; }
+
+ private:
+  WeightFolder folder_;
+  std::string prefix_;
+  std::deque<std::vector<float>> converted_;
+  std::size_t elements_ = 0;
+};
+
+}  // namespace rankfold

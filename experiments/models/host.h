@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/adapter.h"
+#include "core/backend.h"
+#include "core/stack.h"
+
+namespace rankfold {
+
+/// Sequences of a batch packed end to end: padding does not exist.
+struct Batch {
+  std::vector<std::int32_t> ids, type_ids;  ///< all tokens of all sequences
+  std::vector<std::size_t> starts;          ///< first token of each sequence, and the end: n + 1
+  std::vector<float> labels;                ///< class index or regression target, one a sequence
+  std::size_t sequences() const { return starts.empty() ? 0 : starts.size() - 1; }
+  std::size_t tokens() const { return ids.size(); }
+};
+
+/// A tensor of the host itself that is trained: the head, norms, a tensor-train head.
+struct TrainedTensor {
+  std::string name;  ///< as in the model's checkpoint, e.g. "classifier.weight"
+  std::vector<std::size_t> shape;
+  std::span<float> value, gradient;
+};
+
+/// Which parts of the host train beside the adapter (`--train`). The output layer always trains.
+struct TrainedParts {
+  bool norms = false;    ///< every layer norm's weight and bias
+  bool tt_head = false;  ///< the dense layer before the output becomes a trained tensor train
+  std::size_t tt_rank = 5;
+};
+
+struct HostSettings {
+  std::size_t labels = 2;
+  bool regression = false;
+  std::uint64_t seed = 0;  ///< of new head weights: N(0, 0.02), bias 0
+  TrainedParts parts;
+  /// Network dropout on embeddings, hidden states and attention; negative: as config.json says.
+  double dropout = -1;
+};
+
+/// A pretrained network with a classification or regression head, all weights frozen but the
+/// trained parts. Gradients accumulate until zero_gradients.
+class Host {
+ public:
+  virtual ~Host() = default;
+  virtual const SiteCatalogue& catalogue() const = 0;
+  virtual FrozenLinear<float> frozen(const Site& site) const = 0;
+  /// Lets the adapter act on the sites of its stack (and gives it their frozen weights); null
+  /// detaches. The adapter outlives its use.
+  virtual void attach(Adapter<float>* adapter) = 0;
+  virtual std::vector<TrainedTensor> trained() = 0;
+  virtual void zero_gradients() = 0;
+  virtual std::size_t total_parameters() const = 0;  ///< of the model with its head, no adapter
+  virtual std::size_t max_tokens() const = 0;        ///< positions that the model has
+  /// What a user should know of how it was loaded (new head weights), one line each.
+  virtual const std::vector<std::string>& notes() const = 0;
+
+  /// Logits [sequences, labels], without dropout; nothing is kept for a backward.
+  virtual std::vector<float> predict(const Batch& batch) = 0;
+  /// One training pass: forward with dropout (masks addressed by seed and step), mean loss
+  /// (cross-entropy, or squared error for regression), backward: adds to the gradients of the
+  /// trained tensors and of the adapter. Returns the loss.
+  virtual double train_pass(const Batch& batch, std::uint64_t seed, std::uint64_t step) = 0;
+  /// predict, keeping the hidden states: [layers + 1] of [tokens, hidden]. For parity checks.
+  virtual std::vector<std::vector<float>> hidden_states(const Batch& batch) = 0;
+};
+
+/// Reads a model folder as the Hub lays it out (config.json, model.safetensors or shards). Frozen
+/// weights stay memory-mapped. Names with and without the "bert." prefix are found. Throws Error
+/// naming the file, the tensor, what was found and what was expected: an architecture that is not
+/// known here, a missing tensor, a wrong shape, a number that is not finite.
+std::unique_ptr<Host> load_host(const std::filesystem::path& folder, const HostSettings& settings,
+                                std::shared_ptr<const Backend> backend);
+
+}  // namespace rankfold

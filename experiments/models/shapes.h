@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/stack.h"
+
+namespace rankfold {
+
+/// The sizes of a transformer, without its weights: all that counting needs.
+struct ModelShape {
+  std::string name;    ///< short name on the Hub, or the folder's
+  std::string family;  ///< albert, bert, deberta, deberta-v2, gpt2, llama, roberta, vit
+  std::size_t layers = 0;
+  std::size_t distinct_layers = 0;  ///< layers with weights of their own: 1 for ALBERT
+  std::size_t hidden = 0, intermediate = 0;
+  std::size_t heads = 0, key_value_heads = 0, head_size = 0;
+  std::size_t vocabulary = 0;     ///< rows of the token embedding; 0 for vit
+  std::size_t positions = 0;      ///< the longest input in tokens (vit: patches and class token)
+  std::size_t position_rows = 0;  ///< of the learned position embedding; 0: none
+  std::size_t token_types = 0;
+  std::size_t embedding = 0;      ///< width of the token embedding; hidden but for ALBERT
+  std::size_t relative_rows = 0;  ///< of DeBERTa's relative position embedding
+  std::size_t patch_values = 0;   ///< vit: numbers in one patch (3 * 16 * 16)
+  /// Weights without any head (no classifier, no language model head); nothing where the
+  /// configuration has parts that are not known here. Encoders whose classifier reads a pooler
+  /// (ALBERT, BERT) are counted with it.
+  std::optional<std::size_t> parameters;
+};
+
+/// roberta-base, llama-2-7b, ...: by name.
+const std::vector<ModelShape>& built_in_shapes();
+
+/// A built-in shape by name, or that of a model folder from its config.json. Throws UsageError with
+/// the nearest name where it is neither; Error naming config.json and the key.
+ModelShape find_shape(const std::string& name_or_folder);
+ModelShape read_shape(const std::filesystem::path& folder);
+
+/// Every adaptable matrix under the module names of Hugging Face. ALBERT has one site a matrix type
+/// (its layers share their weights); DeBERTa has in_proj (q, k and v fused); GPT-2's fused c_attn
+/// counts as q, k and v. Adapters sit after o and down in encoders, at gate, up and down in Llama.
+SiteCatalogue catalogue(const ModelShape& shape);
+
+/// Weights and biases of every layer norm: encoders (2 layers + 1) * 2 hidden.
+std::size_t norm_parameters(const ModelShape& shape);
+/// The trained head of a classifier with `labels` outputs: RoBERTa dense and out_proj, DeBERTa
+/// pooler and classifier, others the output layer alone.
+std::size_t head_parameters(const ModelShape& shape, std::size_t labels);
+/// labels * hidden, and a bias where the family has one.
+std::size_t output_parameters(const ModelShape& shape, std::size_t labels);
+/// LoRETTA's head: the dense hidden x hidden layer before the output as a tensor train of `rank`,
+/// and its bias; its modes are those of loretta_shape (12,8,8,8,8,12 for 768). Throws UsageError
+/// where the family has no such layer (gpt2, llama, vit).
+std::size_t tensor_train_head_parameters(const ModelShape& shape, std::size_t rank);
+
+/// Trained parts of the model beside the adapter: the sum over "norms", "head", "tt-head" and
+/// "output" of a comma list; "" is 0. Throws UsageError for an unknown or repeated part, for
+/// tt-head with head, and for output with head (which holds it).
+std::size_t trained_part_parameters(const ModelShape& shape, const std::string& parts,
+                                    std::size_t labels, std::size_t rank);
+
+}  // namespace rankfold

@@ -1,0 +1,40 @@
+#include "experiments/sweep/counting.h"
+
+namespace rankfold {
+namespace {
+
+std::string canonical_targets(const std::string& targets, const Stack& stack) {
+  if (targets == "adapters") return targets;
+  std::string joined;
+  for (const MatrixType type : stack.matrices) {
+    if (!joined.empty()) joined += ',';
+    joined += to_string(type);
+  }
+  return joined;
+}
+
+}  // namespace
+
+ModelCount count_stack(const ModelShape& shape, const Method& method, const RunSettings& settings,
+                       std::size_t labels, const Stack& stack) {
+  const MethodSettings resolved = resolve_settings(method, method_request(settings), stack);
+  Count counted = count_parameters(method, stack, resolved);
+  ModelCount result;
+  result.rank = resolved.rank;
+  result.targets = canonical_targets(chosen_targets(settings, method), stack);
+  result.matrices = stack.sites.size();
+  result.adapter = counted.trainable;
+  result.trainable = counted.trainable +
+                     trained_part_parameters(shape, settings.text("train"), labels, resolved.rank);
+  result.factors = std::move(counted.factors);
+  return result;
+}
+
+ModelCount count_model(const ModelShape& shape, const Method& method, const RunSettings& settings,
+                       std::size_t labels) {
+  return count_stack(
+      shape, method, settings, labels,
+      select_stack(catalogue(shape), chosen_targets(settings, method), settings.text("layers")));
+}
+
+}  // namespace rankfold

@@ -1,0 +1,197 @@
+#include <algorithm>
+#include <set>
+
+#include "core/error.h"
+#include "core/text.h"
+#include "experiments/sweep/sweep.h"
+
+namespace rankfold {
+namespace {
+
+constexpr std::size_t most_runs = 1'000'000;
+
+/// The values that one name takes for one method, in the order in which they are varied.
+struct Axis {
+  std::string name;
+  bool option = false;  ///< of the method, not a setting of the run
+  std::vector<std::string> values;
+};
+
+bool matters_for_counting(const std::string& name) {
+  static const std::set<std::string> names = {"model",  "method",  "rank",   "alpha",
+                                              "preset", "targets", "layers", "train"};
+  return names.contains(name);
+}
+
+bool matters(const std::string& name, const Sweep& sweep, const Method& method) {
+  if (sweep.kind == SweepKind::count && !matters_for_counting(name)) return false;
+  if (name == "rank") return method.has_rank && sweep.budgets.empty();
+  if (name == "alpha") return method.alpha != 0;
+  if (name == "targets" || name == "layers" || name == "preset") return method.name != "none";
+  return true;
+}
+
+const std::vector<std::string>* find_values(const Sweep& sweep, const std::string& method,
+                                            const std::string& name) {
+  const auto own = sweep.by_method.find(method);
+  if (own != sweep.by_method.end()) {
+    const auto found = own->second.find(name);
+    if (found != own->second.end()) return &found->second;
+  }
+  const auto found = sweep.common.find(name);
+  return found == sweep.common.end() ? nullptr : &found->second;
+}
+
+/// Model, data and task vary slowest (they stand before the method), the seed fastest.
+std::vector<Axis> axes_of(const Sweep& sweep, const Method& method) {
+  std::vector<Axis> axes;
+  const auto add = [&](const std::string& name) {
+    const std::vector<std::string>* values = find_values(sweep, method.name, name);
+    if (values != nullptr && matters(name, sweep, method)) axes.push_back({name, false, *values});
+  };
+  for (const SettingSpec& spec : run_settings())
+    if (spec.name != "method" && spec.name != "seed") add(spec.name);
+  const auto own = sweep.by_method.find(method.name);
+  if (own != sweep.by_method.end())
+    for (const auto& [name, values] : own->second)
+      if (std::ranges::find(method.options, name, &MethodOption::name) != method.options.end() &&
+          std::ranges::find(run_settings(), name, &SettingSpec::name) == run_settings().end())
+        axes.push_back({name, true, values});
+  add("seed");
+  return axes;
+}
+
+std::string identity(const PlannedRun& run, const Method& method, SweepKind kind) {
+  const RunSettings settings =
+      kind == SweepKind::train ? canonical(run.settings, &method) : run.settings;
+  std::string text = std::to_string(run.labels);
+  for (const auto& values : {settings.values, settings.options})
+    for (const auto& [name, value] : values) text += '\n' + name + '=' + value;
+  return text;
+}
+
+/// Calls `visit` with every combination of the axes' values.
+template <class Visit>
+void for_each_combination(const std::vector<Axis>& axes, PlannedRun run, std::size_t depth,
+                          const Visit& visit) {
+  if (depth == axes.size()) return visit(run);
+  const Axis& axis = axes[depth];
+  for (const std::string& value : axis.values) {
+    (axis.option ? run.settings.options : run.settings.values)[axis.name] = value;
+    for_each_combination(axes, run, depth + 1, visit);
+  }
+}
+
+class Expander {
+ public:
+  Expander(const Sweep& sweep, const Registry& registry, const RankChooser& choose_rank)
+      : sweep_(sweep), registry_(registry), choose_rank_(choose_rank) {}
+
+  Expansion expand() {
+    for (const char* name : {"model", "method"})
+      if (!sweep_.common.contains(name) && !is_given_for_every_method(name))
+        throw UsageError("sweep: {} is missing", name);
+    std::vector<std::string> methods;
+    for (const std::string& name : sweep_.common.at("method")) {
+      registry_.at(name);
+      if (std::ranges::find(methods, name) == methods.end()) methods.push_back(name);
+    }
+    check_size(methods);
+    for (const std::string& name : methods) add_method(registry_.at(name));
+    sort_by_place();
+    return std::move(expansion_);
+  }
+
+ private:
+  bool is_given_for_every_method(const std::string& name) const {
+    const auto methods = sweep_.common.find("method");
+    return methods != sweep_.common.end() &&
+           std::ranges::all_of(methods->second, [&](const std::string& method) {
+             return find_values(sweep_, method, name) != nullptr;
+           });
+  }
+
+  std::vector<std::string> labels() const {
+    const auto found = sweep_.common.find("labels");
+    if (sweep_.kind == SweepKind::train || found == sweep_.common.end()) return {"2"};
+    return found->second;
+  }
+
+  void check_size(const std::vector<std::string>& methods) const {
+    std::size_t total = 0;
+    for (const std::string& name : methods) {
+      std::size_t runs = labels().size() * std::max<std::size_t>(1, sweep_.budgets.size());
+      for (const Axis& axis : axes_of(sweep_, registry_.at(name)))
+        if (__builtin_mul_overflow(runs, axis.values.size(), &runs)) runs = most_runs + 1;
+      total = std::min(most_runs + 1, total + std::min(runs, most_runs + 1));
+    }
+    if (total > most_runs)
+      throw UsageError("sweep: the grid has more than {} runs; expected fewer values", most_runs);
+  }
+
+  void add_method(const Method& method) {
+    PlannedRun first;
+    first.settings.values["method"] = method.name;
+    for_each_combination(axes_of(sweep_, method), first, 0, [&](const PlannedRun& run) {
+      for (const std::string& labels : this->labels()) {
+        PlannedRun labelled = run;
+        labelled.labels = parse_number<std::size_t>(labels).value();
+        add_run(method, labelled);
+      }
+    });
+  }
+
+  void add_run(const Method& method, PlannedRun run) {
+    if (sweep_.kind == SweepKind::train) run.settings.values.try_emplace("threads", "1");
+    if (sweep_.budgets.empty() || method.name == "none") return add_new(method, run);
+    for (const std::size_t budget : sweep_.budgets) {
+      const auto rank = choose_rank_(method, run, budget);
+      if (!rank) {
+        add_skipped(method, run, budget);
+        continue;
+      }
+      if (method.has_rank) run.settings.values["rank"] = std::to_string(*rank);
+      add_new(method, run);
+    }
+  }
+
+  void add_new(const Method& method, const PlannedRun& run) {
+    if (seen_.insert(identity(run, method, sweep_.kind)).second) expansion_.runs.push_back(run);
+  }
+
+  void add_skipped(const Method& method, const PlannedRun& run, std::size_t budget) {
+    std::string line = fmt::format("{} on {}: {} than {} parameters; left out", method.name,
+                                   printable(run.settings.text("model"), 80),
+                                   method.has_rank ? "rank 1 has more" : "has more", budget);
+    if (std::ranges::find(expansion_.skipped, line) == expansion_.skipped.end())
+      expansion_.skipped.push_back(std::move(line));
+  }
+
+  /// Position of a run's value among those of the sweep, so that the order is the user's.
+  std::size_t place(const PlannedRun& run, const char* name) const {
+    const std::vector<std::string>* values = find_values(sweep_, run.settings.text("method"), name);
+    if (values == nullptr) return 0;
+    return static_cast<std::size_t>(std::ranges::find(*values, run.settings.text(name)) -
+                                    values->begin());
+  }
+
+  void sort_by_place() {
+    std::ranges::stable_sort(expansion_.runs, {}, [&](const PlannedRun& run) {
+      return std::tuple(place(run, "model"), place(run, "data"), place(run, "task"));
+    });
+  }
+
+  const Sweep& sweep_;
+  const Registry& registry_;
+  const RankChooser& choose_rank_;
+  std::set<std::string> seen_;
+  Expansion expansion_;
+};
+
+}  // namespace
+
+Expansion expand(const Sweep& sweep, const Registry& registry, const RankChooser& choose_rank) {
+  return Expander(sweep, registry, choose_rank).expand();
+}
+
+}  // namespace rankfold

@@ -1,0 +1,197 @@
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/text.h"
+#include "experiments/sweep/sweep.h"
+
+namespace rankfold {
+namespace {
+
+const SettingSpec* find_spec(const std::vector<SettingSpec>& specs, const std::string& name) {
+  const auto found = std::ranges::find(specs, name, &SettingSpec::name);
+  return found == specs.end() ? nullptr : &*found;
+}
+
+bool has_option(const Method& method, const std::string& name) {
+  return std::ranges::find(method.options, name, &MethodOption::name) != method.options.end();
+}
+
+std::vector<std::string> split_grid(const SweepEntry& entry, const std::string& value, bool list) {
+  std::vector<std::string> values;
+  for (const std::string& part : split(value, list ? ';' : ',')) {
+    values.emplace_back(trim(part));
+    if (values.back().empty())
+      throw UsageError("{}: {} has an empty value in '{}'", entry.where, entry.key,
+                       printable(value, 80));
+  }
+  return values;
+}
+
+std::string single_value(const SweepEntry& entry) {
+  if (entry.value.find(',') != std::string::npos)
+    throw UsageError("{}: {} is '{}', expected one value", entry.where, entry.key,
+                     printable(entry.value, 80));
+  return entry.value;
+}
+
+std::size_t positive(const SweepEntry& entry, const std::string& text, std::size_t most) {
+  const auto value = parse_number<unsigned long>(text);
+  if (!value || *value == 0 || *value > most)
+    throw UsageError("{}: {} is '{}', expected a whole number from 1 to {}", entry.where, entry.key,
+                     printable(text, 80), most);
+  return *value;
+}
+
+class Parser {
+ public:
+  explicit Parser(const Registry& registry) : registry_(registry) {}
+
+  void add(const SweepEntry& entry) {
+    const std::size_t dot = entry.key.find('.');
+    if (entry.key == "set") {
+      add_pairs(entry);
+    } else if (dot != std::string::npos) {
+      add_of_method(entry, entry.key.substr(0, dot), entry.key.substr(dot + 1), entry.value);
+    } else if (const SettingSpec* spec = find_spec(run_settings(), entry.key)) {
+      sweep_.common[entry.key] = split_grid(entry, entry.value, spec->list);
+    } else if (find_spec(sweep_settings(), entry.key) != nullptr) {
+      add_own(entry);
+    } else {
+      throw unknown_key(entry);
+    }
+  }
+
+  Sweep take() { return std::move(sweep_); }
+
+ private:
+  void add_own(const SweepEntry& entry) {
+    if (entry.key == "kind") {
+      const std::string kind = single_value(entry);
+      if (kind == "fit")
+        throw UsageError(
+            "{}: kind is 'fit', which this version does not run yet; expected train "
+            "or count",
+            entry.where);
+      if (kind != "train" && kind != "count") {
+        const std::vector<std::string> kinds = {"train", "count"};
+        throw UsageError("{}: {}", entry.where, unknown_name("kind", kind, kinds).what());
+      }
+      sweep_.kind = kind == "count" ? SweepKind::count : SweepKind::train;
+    } else if (entry.key == "out") {
+      sweep_.out = entry.value;
+    } else if (entry.key == "jobs") {
+      sweep_.jobs = positive(entry, single_value(entry), 1024);
+    } else if (entry.key == "budget") {
+      sweep_.budgets.clear();
+      for (const std::string& value : split_grid(entry, entry.value, false))
+        sweep_.budgets.push_back(positive(entry, value, std::size_t{1} << 62));
+    } else {
+      sweep_.common["labels"].clear();
+      for (const std::string& value : split_grid(entry, entry.value, false))
+        sweep_.common["labels"].push_back(std::to_string(positive(entry, value, 1'000'000)));
+    }
+  }
+
+  void add_of_method(const SweepEntry& entry, const std::string& method_name,
+                     const std::string& name, const std::string& value) {
+    const std::vector<std::string> names = registry_.names();
+    if (std::ranges::find(names, method_name) == names.end())
+      throw UsageError("{}: {}", entry.where, unknown_name("method", method_name, names).what());
+    const Method& method = registry_.at(method_name);
+    const SettingSpec* spec = find_spec(run_settings(), name);
+    const bool is_setting = spec != nullptr && name != "method";
+    if (!is_setting && !has_option(method, name)) {
+      std::vector<std::string> known;
+      for (const MethodOption& option : method.options) known.push_back(option.name);
+      for (const SettingSpec& setting : run_settings())
+        if (setting.name != "method") known.push_back(setting.name);
+      throw UsageError("{}: {}", entry.where,
+                       unknown_name("key of " + method_name, name, known).what());
+    }
+    const bool list = is_setting ? spec->list : name.starts_with("shape");
+    sweep_.by_method[method_name][name] = split_grid(entry, value, list);
+  }
+
+  void add_pairs(const SweepEntry& entry) {
+    for (const std::string& word : split(entry.value, ' ')) {
+      if (trim(word).empty()) continue;
+      const std::size_t equals = word.find('='), dot = word.find('.');
+      if (equals == std::string::npos || equals == 0 || equals + 1 == word.size())
+        throw UsageError("{}: found '{}', expected key=value", entry.where, printable(word, 80));
+      const std::string key = word.substr(0, equals), value = word.substr(equals + 1);
+      if (dot < equals) {
+        add_of_method(entry, key.substr(0, dot), key.substr(dot + 1), value);
+        continue;
+      }
+      bool known = false;
+      for (const Method& method : registry_.methods()) {
+        if (!has_option(method, key)) continue;
+        add_of_method(entry, method.name, key, value);
+        known = true;
+      }
+      if (!known) throw UsageError("{}: no method has a key '{}'", entry.where, printable(key, 80));
+    }
+  }
+
+  UsageError unknown_key(const SweepEntry& entry) const {
+    std::vector<std::string> known;
+    for (const SettingSpec& spec : run_settings()) known.push_back(spec.name);
+    for (const SettingSpec& spec : sweep_settings()) known.push_back(spec.name);
+    for (const Method& method : registry_.methods())
+      if (has_option(method, entry.key))
+        return UsageError("{}: '{}' is a key of {}; write {}.{}", entry.where, entry.key,
+                          method.name, method.name, entry.key);
+    return UsageError("{}: {}", entry.where, unknown_name("key", entry.key, known).what());
+  }
+
+  const Registry& registry_;
+  Sweep sweep_;
+};
+
+void check_together(const std::vector<SweepEntry>& entries, const Sweep& sweep) {
+  for (const SweepEntry& entry : entries) {
+    const bool is_rank = entry.key == "rank" || entry.key.ends_with(".rank");
+    if (is_rank && !sweep.budgets.empty())
+      throw UsageError("{}: {} and budget exclude each other: the budget chooses the rank",
+                       entry.where, entry.key);
+    if (entry.key == "labels" && sweep.kind == SweepKind::train)
+      throw UsageError("{}: labels is for kind = count; in training the task has its own",
+                       entry.where);
+  }
+}
+
+}  // namespace
+
+const std::vector<SettingSpec>& sweep_settings() {
+  using enum SettingKind;
+  static const std::vector<SettingSpec> specs = {
+      {"kind",
+       "KIND",
+       "train",
+       "train: runs the grid; count: writes counts.csv",
+       false,
+       choice,
+       {"train", "count"}},
+      {"out", "DIR", "", "results", false, folder, {}},
+      {"jobs", "N", "1", "runs at a time, each a process", false, count, {}},
+      {"budget",
+       "N",
+       "",
+       "instead of rank: the largest rank with at most N adapter parameters",
+       false,
+       count,
+       {}},
+      {"labels", "N", "2", "kind count: outputs of the head", false, count, {}},
+  };
+  return specs;
+}
+
+Sweep parse_sweep(const std::vector<SweepEntry>& entries, const Registry& registry) {
+  Parser parser(registry);
+  for (const SweepEntry& entry : entries) parser.add(entry);
+  Sweep sweep = parser.take();
+  check_together(entries, sweep);
+  return sweep;
+}
+
+}  // namespace rankfold

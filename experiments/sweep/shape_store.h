@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <string>
+#include <tuple>
+
+#include "core/method.h"
+#include "experiments/models/shapes.h"
+#include "experiments/sweep/counting.h"
+#include "experiments/sweep/sweep.h"
+
+namespace rankfold {
+
+/// Shapes and stacks that the runs of a sweep share: each is read and selected once.
+class ShapeStore {
+ public:
+  /// Training needs model folders; counting takes built-in names as well.
+  explicit ShapeStore(SweepKind kind) : kind_(kind) {}
+
+  /// Throws as find_shape or read_shape does.
+  const ModelShape& shape(const std::string& model);
+  /// Throws as select_stack does.
+  const Stack& stack(const std::string& model, const std::string& targets,
+                     const std::string& layers);
+  ModelCount count(const Method& method, const PlannedRun& run);
+
+ private:
+  SweepKind kind_;
+  std::map<std::string, ModelShape> shapes_;
+  std::map<std::string, SiteCatalogue> catalogues_;
+  std::map<std::tuple<std::string, std::string, std::string>, Stack> stacks_;
+};
+
+/// The largest rank whose adapter has at most `budget` parameters, found by doubling and bisection
+/// (counts grow with the rank); nothing where rank 1 has more. For a method without a rank: 0 where
+/// it fits.
+std::optional<std::size_t> rank_within_budget(const Method& method, const PlannedRun& run,
+                                              std::size_t budget, ShapeStore& store);
+
+}  // namespace rankfold

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/method.h"
+#include "experiments/training/settings.h"
+
+namespace rankfold {
+
+enum class SweepKind { train, count };
+
+/// One line of a sweep file, or one option of the command line.
+struct SweepEntry {
+  std::string key;    ///< "rank", "lotr.stack", "lora.lr"
+  std::string value;  ///< grid values, not yet split
+  std::string where;  ///< "sweep.txt:3" or "--rank", for messages
+};
+
+/// Reads `key = value` lines. '#' begins a comment at the start of a line or behind a blank; empty
+/// lines are skipped. Throws UsageError naming file and line: no '=', an empty key or value, a key
+/// that stands twice, a control character.
+std::vector<SweepEntry> read_sweep_file(const std::filesystem::path& file);
+
+/// What a sweep knows besides the settings of a run: kind, out, jobs, budget, labels.
+const std::vector<SettingSpec>& sweep_settings();
+
+/// A grid: for every setting the values that it takes, for all methods or for one.
+struct Sweep {
+  using Grid = std::map<std::string, std::vector<std::string>>;
+  SweepKind kind = SweepKind::train;
+  std::string out;
+  std::size_t jobs = 1;
+  Grid common;                            ///< settings of a run, and labels
+  std::map<std::string, Grid> by_method;  ///< a method's own settings and options
+  std::vector<std::size_t> budgets;       ///< parameters of the adapter; they choose the rank
+};
+
+/// Splits grid values: at commas for scalars, at ';' for settings that are lists themselves
+/// (targets, layers, train, and options named shape...). Of two entries for one key the later wins.
+/// `set` holds pairs: key=value for every method that has the key, or method.key=value.
+/// Throws UsageError naming the entry for an unknown key (with the nearest), method or kind, an
+/// empty grid value, budget together with rank.
+Sweep parse_sweep(const std::vector<SweepEntry>& entries, const Registry& registry);
+
+struct PlannedRun {
+  RunSettings settings;  ///< as given; settings that its method ignores are left out
+  std::size_t labels = 2;
+  bool operator==(const PlannedRun&) const = default;
+};
+
+/// The largest rank whose adapter has at most `budget` parameters, or nothing where rank 1 has more
+/// (for a method without a rank: 0 where it fits).
+using RankChooser =
+    std::function<std::optional<std::size_t>(const Method&, const PlannedRun&, std::size_t budget)>;
+
+struct Expansion {
+  std::vector<PlannedRun> runs;
+  std::vector<std::string> skipped;  ///< one line for each that no rank fits
+};
+
+/// The runs of the grid, without repetition, always in one order: model, data, task, method, then
+/// the settings in the order of run_settings, the method's options by name, the seed last.
+/// Settings that cannot matter are dropped first: those of training where kind is count, rank and
+/// alpha where the method has none, targets and layers of the method none. Throws UsageError for
+/// more than 1,000,000 runs and for a missing model, method or (kind train) required setting.
+Expansion expand(const Sweep& sweep, const Registry& registry, const RankChooser& choose_rank);
+
+}  // namespace rankfold

@@ -1,0 +1,233 @@
+#include "experiments/sweep/train_sweep.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <map>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/text.h"
+#include "core/version.h"
+#include "experiments/sweep/count_sweep.h"
+#include "experiments/sweep/processes.h"
+#include "experiments/sweep/run_paths.h"
+#include "experiments/sweep/shape_store.h"
+#include "experiments/tasks/task.h"
+#include "experiments/training/run_folder.h"
+
+namespace rankfold {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string identity(const RunSettings& settings) {
+  std::string text;
+  for (const auto& values : {settings.values, settings.options})
+    for (const auto& [name, value] : values) text += name + '=' + value + '\n';
+  return text;
+}
+
+void check_folder(const char* option, const std::string& folder) {
+  std::error_code failure;
+  if (!fs::is_directory(folder, failure))
+    throw UsageError("--{} {}: found no such folder", option, printable(folder, 300));
+}
+
+void check_runs(const std::vector<PlannedRun>& runs, const Registry& registry) {
+  ShapeStore store(SweepKind::train);
+  for (const PlannedRun& run : runs) {
+    try {
+      check_settings(run.settings);
+      find_task(run.settings.text("task"));
+      check_folder("model", run.settings.text("model"));
+      check_folder("data", run.settings.text("data"));
+      const ModelShape& shape = store.shape(run.settings.text("model"));
+      if (run.settings.count("max-length") > shape.positions)
+        throw UsageError("--max-length is {}; the model has {} positions",
+                         run.settings.text("max-length"), shape.positions);
+    } catch (const UsageError& error) {
+      throw UsageError("{} (in {})", error.what(), describe(run));
+    }
+  }
+  count_runs(runs, registry, store);
+}
+
+void check_out(const fs::path& out) {
+  std::error_code failure;
+  if (!fs::exists(out, failure)) return;
+  if (!fs::is_directory(out, failure))
+    throw Error("--out {}: is not a folder", printable(out.string()));
+  if (fs::exists(out / "counts.csv", failure) && !fs::exists(out / "sweep.json", failure))
+    throw Error("--out {}: holds a sweep of kind count (counts.csv); choose another folder",
+                printable(out.string()));
+}
+
+/// Every readable run.json below the folder, by the identity of its settings: finished ones before
+/// others.
+std::map<std::string, std::pair<fs::path, RunResult>> find_runs(const fs::path& out) {
+  std::map<std::string, std::pair<fs::path, RunResult>> found;
+  std::error_code failure;
+  for (fs::recursive_directory_iterator entry(out, failure), end; !failure && entry != end;
+       entry.increment(failure)) {
+    if (entry->path().filename() != "run.json") continue;
+    const fs::path folder = entry->path().parent_path();
+    std::optional<RunResult> run = find_run(folder);
+    if (!run) continue;
+    const std::string key = identity(run->settings);
+    const auto known = found.find(key);
+    if (known == found.end() || known->second.second.status != "done")
+      found.insert_or_assign(key, std::pair(folder, std::move(*run)));
+  }
+  return found;
+}
+
+RunState state_of(const RunResult& result) {
+  if (result.status == "done") return RunState::finished;
+  return result.status == "diverged" ? RunState::diverged : RunState::open;
+}
+
+/// A sweep works alone in its folder; the lock goes with the process.
+class FolderLock {
+ public:
+  explicit FolderLock(const fs::path& folder) {
+    descriptor_ = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor_ < 0)
+      throw Error("--out {}: cannot be opened: {}", folder.string(), std::strerror(errno));
+    if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+      ::close(descriptor_);
+      throw Error("--out {}: another sweep is running in this folder", folder.string());
+    }
+  }
+  ~FolderLock() { ::close(descriptor_); }
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int descriptor_;
+};
+
+std::vector<std::string> command_of(const SweepRun& run, const TrainSweepOptions& options) {
+  std::vector<std::string> command = options.program;
+  for (const SettingSpec& spec : run_settings()) {
+    const auto value = run.given.values.find(spec.name);
+    if (value != run.given.values.end()) command.push_back("--" + spec.name + "=" + value->second);
+  }
+  if (!run.given.options.empty()) command.push_back("--set");
+  for (const auto& [name, value] : run.given.options) command.push_back(name + "=" + value);
+  command.push_back("--out=" + run.folder.string());
+  command.insert(command.end(), options.more.begin(), options.more.end());
+  return command;
+}
+
+/// The last line that a failed process wrote.
+std::string last_line(const fs::path& log) {
+  try {
+    const std::string text = read_text(log);
+    const std::vector<std::string> lines = split(trim(text), '\n');
+    return printable(trim(lines.back()), 300);
+  } catch (const Error&) {
+    return "";
+  }
+}
+
+void take_result(SweepRun& run, const JobEnd& end) {
+  run.result = find_run(run.folder);
+  if (run.result && run.result->settings == run.settings && run.result->status != "failed" &&
+      end.signal == 0 && (end.exit_status == 0) == (run.result->status == "done")) {
+    run.state = state_of(*run.result);
+    return;
+  }
+  run.state = end.stopped ? RunState::stopped : RunState::failed;
+  if (end.stopped) return;
+  run.reason = end.signal != 0 ? fmt::format("ended by signal {}", end.signal)
+                               : last_line(run.folder / "log.txt");
+  if (run.reason.empty()) run.reason = fmt::format("exit status {}", end.exit_status);
+}
+
+}  // namespace
+
+std::vector<SweepRun> plan_runs(const std::vector<PlannedRun>& runs, const fs::path& out,
+                                const Registry& registry) {
+  check_out(out);
+  check_runs(runs, registry);
+  std::vector<SweepRun> planned;
+  std::vector<RunSettings> settings;
+  for (const PlannedRun& run : runs) {
+    settings.push_back(canonical(run.settings, &registry.at(run.settings.text("method"))));
+    planned.push_back({run.settings, settings.back(), {}, RunState::open, {}, ""});
+  }
+  const std::vector<fs::path> paths = run_paths(settings, registry);
+  const auto existing = find_runs(out);
+  std::map<fs::path, std::size_t> owners;
+  for (std::size_t i = 0; i < planned.size(); ++i) {
+    SweepRun& run = planned[i];
+    run.folder = out / paths[i];
+    if (const auto found = existing.find(identity(run.settings)); found != existing.end()) {
+      run.folder = found->second.first;
+      run.result = found->second.second;
+      run.state = state_of(*run.result);
+    } else if (const auto other = find_run(run.folder); other && other->status != "failed") {
+      throw Error("{} belongs to a run of other settings ({}); choose another --out",
+                  (run.folder / "run.json").string(),
+                  first_difference(other->settings, run.settings));
+    }
+    const auto [owner, is_new] = owners.emplace(run.folder, i);
+    if (!is_new)
+      throw UsageError("sweep: two runs would share the folder {} ({}); rename a model folder",
+                       run.folder.string(),
+                       first_difference(planned[owner->second].settings, run.settings));
+  }
+  return planned;
+}
+
+std::string sweep_json(const std::vector<SweepRun>& runs) {
+  nlohmann::ordered_json document = {{"kind", "train"}, {"rankfold", version()}};
+  document["runs"] = nlohmann::ordered_json::array();
+  for (const SweepRun& run : runs) {
+    nlohmann::ordered_json settings(run.settings.values);
+    for (const auto& [name, value] : run.settings.options)
+      settings[run.settings.text("method") + "." + name] = value;
+    document["runs"].push_back({{"folder", run.folder.generic_string()}, {"settings", settings}});
+  }
+  return document.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+bool run_sweep(std::vector<SweepRun>& runs, const fs::path& out, const TrainSweepOptions& options) {
+  std::error_code failure;
+  fs::create_directories(out, failure);
+  if (failure) throw Error("--out {}: cannot be made: {}", out.string(), failure.message());
+  const FolderLock lock(out);
+  std::vector<SweepRun> relative = runs;
+  for (SweepRun& run : relative) run.folder = run.folder.lexically_relative(out);
+  write_atomically(out / "sweep.json", sweep_json(relative));
+
+  std::vector<std::size_t> open;
+  std::vector<Job> jobs;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    if (runs[i].state != RunState::open) continue;
+    fs::create_directories(runs[i].folder, failure);
+    if (failure) throw Error("{}: cannot be made: {}", runs[i].folder.string(), failure.message());
+    open.push_back(i);
+    jobs.push_back({command_of(runs[i], options), runs[i].folder / "log.txt"});
+    // Until its process says otherwise.
+    runs[i].state = RunState::stopped;
+  }
+  JobOptions job_options;
+  job_options.at_a_time = options.jobs;
+  job_options.environment = options.environment;
+  job_options.ended = [&](const JobEnd& end) {
+    SweepRun& run = runs[open[end.job]];
+    take_result(run, end);
+    if (options.ended) options.ended(run);
+  };
+  return run_jobs(jobs, job_options);
+}
+
+}  // namespace rankfold

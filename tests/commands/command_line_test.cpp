@@ -1,0 +1,183 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "commands/command_line.h"
+#include "core/files.h"
+#include "core/temporary_folder.h"
+#include "decompositions/registry.h"
+#include "experiments/training/settings.h"
+
+namespace rankfold {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+TEST(CommandLine, HelpsOnEveryLevel) {
+  EXPECT_THAT(call("--help").out, HasSubstr("finetune"));
+  EXPECT_EQ(call("--help").status, 0);
+  EXPECT_THAT(call("check --help").out, HasSubstr("check tokenizer"));
+  for (const Command& command : commands()) {
+    const Outcome outcome = call(command.name + " --help");
+    EXPECT_EQ(outcome.status, 0) << command.name;
+    EXPECT_THAT(outcome.out, HasSubstr("--json")) << command.name;
+    EXPECT_THAT(outcome.out, HasSubstr("--plugin FILE")) << command.name;
+    EXPECT_EQ(outcome.err, "") << command.name;
+    EXPECT_EQ(call(command.name + " -h").out, outcome.out) << command.name;
+  }
+}
+
+TEST(CommandLine, HelpOfFinetuneHasEverySetting) {
+  const std::string help = call("finetune --help").out;
+  for (const SettingSpec& setting : run_settings())
+    EXPECT_THAT(help, HasSubstr("  --" + setting.name + " ")) << setting.name;
+}
+
+TEST(CommandLine, HelpKeepsToTheWidth) {
+  std::istringstream lines(call("sweep --help").out + call("finetune --help").out);
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 110U) << line;
+}
+
+TEST(CommandLine, NamesItsVersion) {
+  EXPECT_THAT(call("--version").out, StartsWith("rankfold "));
+}
+
+TEST(CommandLine, WithoutACommandSaysWhatThereIs) {
+  const Outcome outcome = call("");
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_THAT(outcome.err, HasSubstr("usage"));
+}
+
+TEST(CommandLine, RefusesWhatItDoesNotKnow) {
+  const std::vector<std::pair<std::string, std::string>> wrong = {
+      {"cuont", "did you mean 'count'"},
+      {"--jsn", "'--jsn'"},
+      {"check", "method, model, tokenizer"},
+      {"check methd lora", "did you mean 'method'"},
+      {"check method", "NAME is missing"},
+      {"check method lort", "did you mean 'lora'"},
+      {"methods lorta_", "did you mean 'lorta'"},
+      {"methods lora lotr", "'lotr'"},
+      {"models roberta", "roberta"},
+      {"finetune", "--model is missing"},
+      {"finetune --modle x", "did you mean '--model'"},
+      {"evaluate --model x --data y", "--task is missing"},
+      {"merge --model x", "--adapter is missing"},
+      {"figure --input x --out y.pdf", "KIND is missing"},
+      {"figure ranks --input x --out y.pdf", "did you mean 'rank'"},
+      {"check model x --tolerance big", "--tolerance"},
+      {"doctor --fast", "'--fast'"}};
+  for (const auto& [words, message] : wrong) {
+    const Outcome outcome = call(words);
+    EXPECT_EQ(outcome.status, 2) << words << ": " << outcome.err;
+    EXPECT_EQ(outcome.out, "") << words;
+    EXPECT_EQ(outcome.error_lines(), 1U) << words;
+    EXPECT_THAT(outcome.err, HasSubstr(message));
+  }
+}
+
+TEST(CommandLine, FailsOnMissingFiles) {
+  const std::string data = " --data " RANKFOLD_SOURCE_DIR "/tests";
+  const std::vector<std::string> wrong = {
+      "evaluate --model /nowhere --task sst2" + data,
+      "merge --model /nowhere --adapter /nowhere --out /tmp/rankfold-never-made",
+      "figure rank --input /nowhere --out /tmp/rankfold-never-made.pdf",
+      "check model /nowhere",
+      "check tokenizer /nowhere --cases /nowhere",
+      "check method lora --golden /nowhere",
+      "finetune --model /nowhere --task sst2 --method lora --rank 1 --lr 1 --out "
+      "/tmp/rankfold-never-made" +
+          data};
+  for (const std::string& words : wrong) {
+    const Outcome outcome = call(words);
+    EXPECT_EQ(outcome.status, 1) << words << ": " << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr("/nowhere")) << words;
+    EXPECT_EQ(outcome.out, "") << words;
+  }
+}
+
+TEST(CommandLine, ReportsOutputThatCannotBeWritten) {
+  std::ostringstream out, err;
+  out.setstate(std::ios::badbit);
+  EXPECT_EQ(run_command({"methods"}, out, err), 1);
+  EXPECT_THAT(err.str(), HasSubstr("standard output"));
+}
+
+TEST(CommandLine, PutsControlCharactersOfArgumentsIntoOneLine) {
+  const Outcome outcome = call({"count", "--model", "a\nb\x1b[31m", "--method", "lora"});
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_EQ(outcome.error_lines(), 1U);
+  EXPECT_EQ(outcome.err.find('\x1b'), std::string::npos);
+}
+
+TEST(Methods, ListsTheRegistry) {
+  const nlohmann::json document = call("methods --json").json();
+  const std::vector<std::string> names = builtin_registry().names();
+  ASSERT_EQ(document["methods"].size(), names.size());
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const nlohmann::json& method = document["methods"][i];
+    EXPECT_EQ(method["name"], names[i]);
+    EXPECT_NE(method["formula"], "");
+    EXPECT_NE(method["reference"], "");
+    EXPECT_TRUE(method["options"].is_array());
+    const Outcome text = call("methods " + names[i]);
+    EXPECT_EQ(text.status, 0);
+    EXPECT_THAT(text.out, HasSubstr(method["formula"].get<std::string>()));
+  }
+  EXPECT_EQ(call("methods lora --json").json()["methods"].size(), 1U);
+}
+
+TEST(Models, ListsTheShapes) {
+  EXPECT_EQ(call("models --json").json()["models"].size(), 16U);
+  const nlohmann::json model = call("models deberta-base --json").json()["models"][0];
+  EXPECT_EQ(model["parameters"], 138601728);
+  EXPECT_THAT(call("models llama-3-8b").out, HasSubstr("model.layers.0.self_attn.k_proj"));
+}
+
+TEST(Plugins, AreRefusedWithTheirFile) {
+  const Outcome missing = call("methods --plugin /nowhere/plugin.so");
+  EXPECT_EQ(missing.status, 1);
+  EXPECT_THAT(missing.err, HasSubstr("/nowhere/plugin.so"));
+  const TemporaryFolder folder;
+  const std::string text = (folder.path / "text.so").string();
+  write_atomically(text, "no library");
+  EXPECT_THAT(call({"methods", "--plugin", text}).err, HasSubstr("cannot be loaded"));
+  EXPECT_EQ(call({"methods", "--plugin", folder.path.string()}).status, 1);
+  EXPECT_EQ(call("methods --plugin").status, 2);
+}
+
+TEST(Check, ComparesAMethodWithGoldenTensors) {
+  const Outcome one =
+      call("check method lora --golden " RANKFOLD_GOLDEN_DIR "/decompositions/lora --json");
+  ASSERT_EQ(one.status, 0) << one.err;
+  EXPECT_EQ(one.json().size(), 3U);
+  EXPECT_EQ(one.json()["case"], "lora");
+  EXPECT_LT(one.json()["worst"], 1e-12);
+  EXPECT_GT(one.json()["errors"].size(), 3U);
+  const Outcome all = call("check method lorta --golden " RANKFOLD_GOLDEN_DIR "/decompositions");
+  EXPECT_EQ(all.status, 0) << all.err;
+  EXPECT_THAT(all.out, HasSubstr("lorta_heads_input/"));
+  EXPECT_EQ(call("check method none --golden " RANKFOLD_GOLDEN_DIR "/decompositions").status, 1);
+}
+
+TEST(Check, ComparesAModelWithReferenceData) {
+  const std::string model = RANKFOLD_GOLDEN_DIR "/models/bert";
+  const Outcome good = call("check model " + model + " --io " + model + "/io.safetensors --json");
+  ASSERT_EQ(good.status, 0) << good.err;
+  EXPECT_TRUE(good.json()["errors"].contains("logits"));
+  const Outcome strict =
+      call("check model " + model + " --io " + model + "/io.safetensors --tolerance 1e-30");
+  EXPECT_EQ(strict.status, 1);
+}
+
+TEST(Doctor, TellsWhatThereIs) {
+  const Outcome outcome = call("doctor --json");
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_NE(outcome.json()["blas"]["kernel"], "");
+  EXPECT_GE(outcome.json()["processors"], 1);
+  EXPECT_THAT(call("doctor").out, HasSubstr("gnuplot"));
+}
+
+}  // namespace
+}  // namespace rankfold

@@ -1,0 +1,155 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/safetensors.h"
+#include "experiments/models/check_model.h"
+#include "experiments/models/host.h"
+#include "models/bert_example.h"
+
+namespace rankfold {
+namespace {
+
+using testing::HasSubstr;
+
+/// A copy of the golden folder that a test damages.
+class DamagedFolder : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() /
+              ("rankfold-bert-" + std::to_string(::getpid()) + "-" +
+               testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::create_directories(folder_);
+    for (const char* name : {"config.json", "model.safetensors"})
+      std::filesystem::copy_file(golden / name, folder_ / name);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  void set(const std::string& key, const nlohmann::json& value) {
+    auto config = nlohmann::json::parse(read_text(folder_ / "config.json"));
+    config[key] = value;
+    write_atomically(folder_ / "config.json", config.dump());
+  }
+  void expect_error(const std::string& message) {
+    try {
+      load_host(folder_, {}, make_openblas_backend());
+      ADD_FAILURE() << "loaded; expected: " << message;
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr(message));
+      EXPECT_THAT(error.what(), HasSubstr(folder_.string()));
+      EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
+    }
+  }
+  std::filesystem::path folder_;
+};
+
+TEST_F(DamagedFolder, WithoutConfigIsRefused) {
+  std::filesystem::remove(folder_ / "config.json");
+  expect_error("config.json");
+}
+
+TEST_F(DamagedFolder, WithAWrongConfigIsRefused) {
+  set("model_type", "gpt5");
+  expect_error("model_type is 'gpt5', expected bert");
+  set("model_type", "bert");
+  set("hidden_act", "swish");
+  expect_error("hidden_act is 'swish', expected gelu");
+  set("hidden_act", "gelu");
+  set("num_attention_heads", 5);
+  expect_error("hidden_size 32 is no multiple of num_attention_heads 5");
+  set("num_attention_heads", -4);
+  expect_error("num_attention_heads is -4");
+  set("num_attention_heads", 4);
+  set("intermediate_size", 65);
+  expect_error("shape is [64, 32], expected [65, 32]");
+  set("intermediate_size", 64);
+  set("num_hidden_layers", 3);
+  expect_error("bert.encoder.layer.2.attention.self.query.weight is missing");
+  set("num_hidden_layers", 2);
+  set("hidden_dropout_prob", 1.5);
+  expect_error("hidden_dropout_prob is 1.5");
+  write_atomically(folder_ / "config.json", "[1, 2");
+  expect_error("no JSON");
+}
+
+TEST_F(DamagedFolder, WithATruncatedCheckpointIsRefused) {
+  const std::string bytes = read_text(folder_ / "model.safetensors");
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{7}, std::size_t{100}, bytes.size() - 1}) {
+    write_atomically(folder_ / "model.safetensors", bytes.substr(0, size));
+    expect_error("model.safetensors");
+  }
+}
+
+TEST_F(DamagedFolder, WithWeightsThatAreNotFiniteIsRefused) {
+  std::string bytes = read_text(folder_ / "model.safetensors");
+  const SafetensorsFile file(folder_ / "model.safetensors");
+  const std::string name = "bert.encoder.layer.1.output.dense.weight";
+  std::size_t data = 0;
+  for (const TensorEntry& entry : file.entries()) data = std::max(data, entry.end);
+  const std::size_t offset = bytes.size() - data + file.at(name).begin + 4 * 37;
+  for (const float value : {std::nanf(""), INFINITY}) {
+    std::memcpy(bytes.data() + offset, &value, 4);
+    write_atomically(folder_ / "model.safetensors", bytes);
+    expect_error(name + ": element 37 is");
+  }
+}
+
+TEST_F(DamagedFolder, WithNamesWithoutPrefixIsTheSameModel) {
+  const SafetensorsFile file(golden / "model.safetensors");
+  std::vector<TensorToWrite> tensors;
+  for (const TensorEntry& entry : file.entries()) {
+    std::string name = entry.name;
+    if (name.starts_with("bert.")) name = name.substr(5);
+    if (name.ends_with("LayerNorm.weight")) name.replace(name.size() - 6, 6, "gamma");
+    if (name.ends_with("LayerNorm.bias")) name.replace(name.size() - 4, 4, "beta");
+    tensors.push_back({name, entry.type, entry.shape, file.bytes(entry)});
+  }
+  write_safetensors(folder_ / "model.safetensors", tensors);
+  const auto backend = make_openblas_backend();
+  EXPECT_EQ(load_host(folder_, {}, backend)->predict(example()),
+            load_host(golden, {}, backend)->predict(example()));
+}
+
+TEST_F(DamagedFolder, InAnotherPrecisionIsTheSameModel) {
+  const SafetensorsFile file(golden / "model.safetensors");
+  std::vector<std::vector<double>> values;
+  std::vector<TensorToWrite> tensors;
+  for (const TensorEntry& entry : file.entries()) {
+    values.push_back(file.read<double>(entry.name));
+    tensors.push_back(make_tensor(entry.name, entry.shape, std::span<const double>(values.back())));
+  }
+  write_safetensors(folder_ / "model.safetensors", tensors);
+  const auto backend = make_openblas_backend();
+  EXPECT_EQ(load_host(folder_, {}, backend)->predict(example()),
+            load_host(golden, {}, backend)->predict(example()));
+}
+
+TEST_F(DamagedFolder, WithoutPoolerAndClassifierGetsNewOnesAndSaysSo) {
+  const SafetensorsFile file(golden / "model.safetensors");
+  std::vector<TensorToWrite> tensors;
+  for (const TensorEntry& entry : file.entries())
+    if (!entry.name.starts_with("bert.pooler") && !entry.name.starts_with("classifier"))
+      tensors.push_back({entry.name, entry.type, entry.shape, file.bytes(entry)});
+  write_safetensors(folder_ / "model.safetensors", tensors);
+  const auto backend = make_openblas_backend();
+  HostSettings settings;
+  settings.seed = 3;
+  const auto host = load_host(folder_, settings, backend);
+  EXPECT_THAT(host->notes(), testing::ElementsAre(HasSubstr("no bert.pooler.dense")));
+  EXPECT_EQ(host->predict(example()), load_host(folder_, settings, backend)->predict(example()));
+  settings.seed = 4;
+  EXPECT_NE(host->predict(example()), load_host(folder_, settings, backend)->predict(example()));
+  EXPECT_LT(check_model(folder_, {}, backend).worst(), 1e-5);
+}
+
+}  // namespace
+}  // namespace rankfold

@@ -1,0 +1,236 @@
+#include <chrono>
+#include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "experiments/sweep/count_sweep.h"
+#include "experiments/sweep/run_paths.h"
+#include "experiments/sweep/shape_store.h"
+#include "sweep/sweep_fixture.h"
+
+namespace rankfold {
+namespace {
+
+using testing::HasSubstr;
+
+const std::string training = "model = m\ndata = d\ntask = sst2\nlr = 1e-3\n";
+
+TEST(Expand, IsTheProductOfTheGrid) {
+  const auto runs = runs_of(training + "method = lora, lotr\nrank = 1,2,4\nseed = 1,2\n");
+  ASSERT_EQ(runs.size(), 12U);
+  EXPECT_EQ(runs[0].settings.text("method"), "lora");
+  EXPECT_EQ(runs[0].settings.text("seed"), "1");
+  EXPECT_EQ(runs[1].settings.text("seed"), "2");
+  EXPECT_EQ(runs[1].settings.text("rank"), "1");
+  EXPECT_EQ(runs[6].settings.text("method"), "lotr");
+}
+
+TEST(Expand, IsDeterministic) {
+  const std::string lines =
+      training + "method = lotr, lora\nrank = 4,2\nlotr.stack = one,per-type\n";
+  EXPECT_EQ(runs_of(lines), runs_of(lines));
+}
+
+TEST(Expand, ModelsAndTasksVarySlowest) {
+  const auto runs = runs_of(
+      "model = a, b\ndata = d\ntask = sst2, cola\nlr = 1e-3\n"
+      "method = lora, lotr\nrank = 1\n");
+  ASSERT_EQ(runs.size(), 8U);
+  EXPECT_EQ(runs[3].settings.text("model"), "a");
+  EXPECT_EQ(runs[4].settings.text("model"), "b");
+  EXPECT_EQ(runs[1].settings.text("task"), "sst2");
+  EXPECT_EQ(runs[1].settings.text("method"), "lotr");
+}
+
+TEST(Expand, RemovesRepetitions) {
+  EXPECT_EQ(runs_of(training + "method = none\nrank = 1,2,4\ntargets = q,v;k\n").size(), 1U);
+  EXPECT_EQ(runs_of(training + "method = lora\nrank = 1, 1, 01\n").size(), 1U);
+  EXPECT_EQ(runs_of(training + "method = lora, lora\nrank = 1\n").size(), 1U);
+  EXPECT_EQ(runs_of("model = m\ndata = d\ntask = sst2\nlr = 1e-3, 0.001\nmethod = lora\nrank = 1\n")
+                .size(),
+            1U);
+  // The default of targets, and of alpha, written out.
+  EXPECT_EQ(runs_of(training + "method = lora\nrank = 1\ntargets = q,v\nalpha = 8\n").size(), 1U);
+  EXPECT_EQ(
+      runs_of("kind = count\nmodel = roberta-base\nmethod = lora\nrank = 1\nseed = 1,2\n").size(),
+      1U);
+}
+
+TEST(Expand, KeysOfAMethodReplaceTheCommonOnes) {
+  const auto runs = runs_of(training +
+                            "method = lora, lotr\nrank = 1\nlora.lr = 2e-3, 4e-3\n"
+                            "lotr.stack = one, per-type\n");
+  ASSERT_EQ(runs.size(), 4U);
+  EXPECT_EQ(runs[0].settings.text("lr"), "2e-3");
+  EXPECT_EQ(runs[1].settings.text("lr"), "4e-3");
+  EXPECT_EQ(runs[2].settings.text("lr"), "1e-3");
+  EXPECT_EQ(runs[0].settings.options.count("stack"), 0U);
+  EXPECT_EQ(runs[3].settings.options.at("stack"), "per-type");
+}
+
+TEST(Expand, ThreadsAreOneWhereNotGiven) {
+  EXPECT_EQ(runs_of(training + "method = lora\nrank = 1\njobs = 4\n")[0].settings.text("threads"),
+            "1");
+  EXPECT_EQ(
+      runs_of(training + "method = lora\nrank = 1\nthreads = 2\n")[0].settings.text("threads"),
+      "2");
+}
+
+TEST(Expand, RefusesWhatIsMissingOrTooMuch) {
+  const auto refusal = [](const std::string& lines) {
+    return message_of<UsageError>([&] { runs_of(lines); });
+  };
+  EXPECT_THAT(refusal("method = lora\n"), HasSubstr("model is missing"));
+  EXPECT_THAT(refusal("model = m\nrank = 1\n"), HasSubstr("method is missing"));
+  EXPECT_THAT(refusal(training + "method = lorra\n"), HasSubstr("did you mean 'lora'"));
+  EXPECT_THAT(refusal("model = m\nmethod = lora\nrank = 1\ndata = d\ntask = sst2\n"),
+              HasSubstr("--lr is missing"));
+  std::string many;
+  for (int i = 1; i <= 1001; ++i) many += (i > 1 ? "," : "") + std::to_string(i);
+  EXPECT_THAT(refusal(training + "method = lora\nrank = " + many + "\nseed = " + many + "\n"),
+              HasSubstr("more than 1000000"));
+}
+
+TEST(Expand, GivesABudgetTheLargestRankThatFits) {
+  const Registry registry = builtin_registry();
+  const Sweep sweep =
+      parse_sweep(entries_of("kind = count\nmodel = roberta-base\nmethod = lora, lotr, full, none\n"
+                             "budget = 100000, 10000\n"),
+                  registry);
+  ShapeStore store(SweepKind::count);
+  const Expansion expansion =
+      expand(sweep, registry, [&](const Method& method, const PlannedRun& run, std::size_t budget) {
+        return rank_within_budget(method, run, budget, store);
+      });
+  std::vector<std::string> found;
+  for (const PlannedRun& run : expansion.runs)
+    found.push_back(run.settings.text("method") + run.settings.text("rank"));
+  // LoRA has 36864 r parameters, LoTR 1536 r + 24 r^2.
+  EXPECT_THAT(found, testing::ElementsAre("lora2", "lotr40", "lotr5", "none"));
+  EXPECT_EQ(expansion.skipped.size(), 3U);
+  EXPECT_THAT(expansion.skipped[0], HasSubstr("lora"));
+}
+
+TEST(RankWithinBudget, IsExact) {
+  const Registry registry = builtin_registry();
+  ShapeStore store(SweepKind::count);
+  PlannedRun run;
+  run.settings.values = {{"model", "roberta-base"}, {"method", "lora"}};
+  const Method& lora = registry.at("lora");
+  EXPECT_EQ(rank_within_budget(lora, run, 36863, store), std::nullopt);
+  for (const std::size_t rank : {1U, 2U, 3U, 7U, 8U, 9U, 767U}) {
+    EXPECT_EQ(rank_within_budget(lora, run, 36864 * rank, store), rank);
+    EXPECT_EQ(rank_within_budget(lora, run, 36864 * (rank + 1) - 1, store), rank);
+  }
+  // The limit of the method, not that of the budget.
+  EXPECT_EQ(rank_within_budget(lora, run, std::size_t{1} << 60, store), 768U);
+}
+
+TEST(CountSweep, WritesOneRowASetting) {
+  const Registry registry = builtin_registry();
+  ShapeStore store(SweepKind::count);
+  const auto runs = runs_of(
+      "kind = count\nmodel = roberta-base\nmethod = lora, lotr\nrank = 2, 8\n"
+      "targets = q,v\nlotr.stack = one, per-type\ntrain = norms\n");
+  const std::string csv = counts_csv(count_runs(runs, registry, store));
+  EXPECT_THAT(csv, testing::StartsWith("model,method,rank,targets,layers,train,lotr.stack,matrices,"
+                                       "adapted_layers,adapter,trainable\n"));
+  EXPECT_THAT(csv, HasSubstr("roberta-base,lora,8,\"q,v\",all,norms,,24,12,294912,333312\n"));
+  EXPECT_THAT(csv, HasSubstr("roberta-base,lotr,2,\"q,v\",all,norms,one,24,12,3168,41568\n"));
+}
+
+TEST(CountSweep, NamesTheRunThatDoesNotFit) {
+  const Registry registry = builtin_registry();
+  ShapeStore store(SweepKind::count);
+  const auto runs = runs_of("kind = count\nmodel = roberta-base\nmethod = lora\nrank = 8, 4096\n");
+  EXPECT_THAT(message_of<UsageError>([&] { count_runs(runs, registry, store); }),
+              HasSubstr("(in lora rank 4096 on roberta-base)"));
+}
+
+TEST(CountSweep, CountsTenThousandSettingsInASecond) {
+  const Registry registry = builtin_registry();
+  ShapeStore store(SweepKind::count);
+  std::string ranks;
+  for (int i = 1; i <= 768; ++i) ranks += (i > 1 ? "," : "") + std::to_string(i);
+  const auto start = std::chrono::steady_clock::now();
+  const auto runs =
+      runs_of("kind = count\nmodel = roberta-base\nmethod = lora, lotr, lorta\nrank = " + ranks +
+              "\nlayers = all;first:6;last:6;first:1;last:1\n");
+  const auto rows = count_runs(runs, registry, store);
+  counts_csv(rows);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  EXPECT_GE(rows.size(), 10000U);
+  std::cout << rows.size() << " settings in " << seconds.count() << " s\n";
+  EXPECT_LT(seconds.count(), 4.0) << "expected below 1 s in an optimised build on a free machine";
+}
+
+RunSettings run_of(std::map<std::string, std::string> values,
+                   std::map<std::string, std::string> options = {}) {
+  RunSettings run;
+  run.values = {{"model", "models/tiny"}, {"data", "d"}, {"task", "sst2"}, {"method", "lora"},
+                {"lr", "5e-4"},           {"rank", "8"}, {"threads", "1"}};
+  for (const auto& [name, value] : values) run.values[name] = value;
+  run.options = std::move(options);
+  const Registry registry = builtin_registry();
+  return canonical(run, &registry.at(run.text("method")));
+}
+
+std::vector<std::string> paths_of(const std::vector<RunSettings>& runs) {
+  std::vector<std::string> texts;
+  for (const auto& path : run_paths(runs, builtin_registry())) texts.push_back(path.string());
+  return texts;
+}
+
+TEST(RunPaths, ShowWhatVariesOrIsNotTheDefault) {
+  EXPECT_THAT(paths_of({run_of({})}),
+              testing::ElementsAre("sst2/tiny/lora/lr=5e-4/rank=8/seed=42"));
+  EXPECT_THAT(paths_of({run_of({{"batch", "16"}, {"alpha", "4"}})}),
+              testing::ElementsAre("sst2/tiny/lora/lr=5e-4/rank=8/alpha=4/batch=16/seed=42"));
+  EXPECT_THAT(paths_of({run_of({}), run_of({{"batch", "16"}})}),
+              testing::ElementsAre("sst2/tiny/lora/lr=5e-4/rank=8/batch=32/seed=42",
+                                   "sst2/tiny/lora/lr=5e-4/rank=8/batch=16/seed=42"));
+  EXPECT_THAT(paths_of({run_of({{"method", "lotr"}}, {{"stack", "per-type"}})}),
+              testing::ElementsAre("sst2/tiny/lotr/lr=5e-4/rank=8/stack=per-type/seed=42"));
+}
+
+TEST(RunPaths, DifferencesOfMethodsAreNoVariation) {
+  // Their default alphas differ.
+  EXPECT_THAT(paths_of({run_of({}), run_of({{"method", "lotr"}})}),
+              testing::ElementsAre("sst2/tiny/lora/lr=5e-4/rank=8/seed=42",
+                                   "sst2/tiny/lotr/lr=5e-4/rank=8/seed=42"));
+}
+
+TEST(RunPaths, APresetHidesWhatItSets) {
+  EXPECT_THAT(paths_of({run_of({{"preset", "lotr-repository"}})}),
+              testing::ElementsAre("sst2/tiny/lora/lr=5e-4/rank=8/preset=lotr-repository/seed=42"));
+}
+
+TEST(RunPaths, AreSafe) {
+  EXPECT_EQ(path_safe("q,v"), "q,v");
+  EXPECT_EQ(path_safe("first:6"), "first:6");
+  EXPECT_EQ(path_safe("a/b=c d\n"), "a%2Fb%3Dc%20d%0A");
+  EXPECT_EQ(path_safe(".."), "%2E.");
+  const std::string path = paths_of({run_of({{"layers", "0,1"}, {"model", "/tmp/.."}})}).front();
+  EXPECT_EQ(path.find(".."), std::string::npos);
+}
+
+TEST(RunPaths, OfManyRunsNeverMeet) {
+  std::vector<RunSettings> runs;
+  for (const char* method : {"lora", "lotr"})
+    for (const char* rank : {"1", "8"})
+      for (const char* batch : {"16", "32"})
+        for (const char* clip : {"0", "1"})
+          for (const char* seed : {"42", "43"})
+            runs.push_back(run_of({{"method", method},
+                                   {"rank", rank},
+                                   {"batch", batch},
+                                   {"clip", clip},
+                                   {"seed", seed}}));
+  const std::vector<std::string> paths = paths_of(runs);
+  EXPECT_EQ(std::set<std::string>(paths.begin(), paths.end()).size(), runs.size());
+}
+
+}  // namespace
+}  // namespace rankfold

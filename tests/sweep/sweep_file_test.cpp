@@ -1,0 +1,101 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "sweep/sweep_fixture.h"
+
+namespace rankfold {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(SweepFile, HoldsKeysAndValues) {
+  const std::vector<SweepEntry> entries =
+      entries_of("# a comment\n\nkind = count\r\n  rank=1, 2 # more\ndata = a#b\n");
+  ASSERT_EQ(entries.size(), 3U);
+  EXPECT_EQ(entries[0].key, "kind");
+  EXPECT_EQ(entries[0].value, "count");
+  EXPECT_THAT(entries[0].where, HasSubstr("sweep.txt:3"));
+  EXPECT_EQ(entries[1].value, "1, 2");
+  EXPECT_EQ(entries[2].value, "a#b");
+}
+
+TEST(SweepFile, TakesAByteOrderMarkAndNoLastLineEnd) {
+  EXPECT_EQ(entries_of("\xEF\xBB\xBFrank = 1").front().key, "rank");
+  EXPECT_TRUE(entries_of("").empty());
+}
+
+TEST(SweepFile, RefusesBrokenLines) {
+  const std::vector<std::pair<std::string, std::string>> wrong = {
+      {"rank = 1\nrank 2\n", ":2: found 'rank 2'"},
+      {"= 1\n", ":1: found no key"},
+      {"rank =\n", ":1: rank has no value"},
+      {"rank = # 1\n", ":1: rank has no value"},
+      {"rank = 1\nlr = 1\nrank = 2\n", ":3: rank stands twice"},
+      {std::string("rank = 1\0\n", 10), ":1: found a control character"},
+      {"rank = \x1b[31m1\n", ":1: found a control character"}};
+  for (const auto& [text, message] : wrong)
+    EXPECT_THAT(message_of<UsageError>([&] { entries_of(text); }), HasSubstr(message));
+  const TemporaryFolder folder;
+  EXPECT_THAT(message_of<Error>([&] { read_sweep_file(folder.path); }),
+              HasSubstr(folder.path.string()));
+  EXPECT_THAT(message_of<Error>([&] { read_sweep_file(folder.path / "none"); }), HasSubstr("none"));
+}
+
+std::string refusal(const std::string& lines) {
+  return message_of<UsageError>([&] { parse_sweep(entries_of(lines), builtin_registry()); });
+}
+
+TEST(ParseSweep, NamesLineAndNearestKey) {
+  EXPECT_THAT(refusal("kind = count\nrnk = 1\n"),
+              HasSubstr(":2: unknown key 'rnk'; did you mean 'rank'"));
+  EXPECT_THAT(refusal("lora.rnk = 1\n"),
+              HasSubstr("unknown key of lora 'rnk'; did you mean 'rank'"));
+  EXPECT_THAT(refusal("lorra.rank = 1\n"), HasSubstr("did you mean 'lora'"));
+  EXPECT_THAT(refusal("stack = one\n"), HasSubstr("write lotr.stack"));
+  EXPECT_THAT(refusal("lora.method = lotr\n"), HasSubstr("unknown key of lora 'method'"));
+  EXPECT_THAT(refusal("lora.stack = one\n"), HasSubstr("unknown key of lora 'stack'"));
+}
+
+TEST(ParseSweep, RefusesValuesThatCannotBe) {
+  EXPECT_THAT(refusal("kind = counts\n"), HasSubstr("did you mean 'count'"));
+  EXPECT_THAT(refusal("kind = fit\n"), HasSubstr("'fit'"));
+  EXPECT_THAT(refusal("kind = train, count\n"), HasSubstr("one value"));
+  EXPECT_THAT(refusal("rank = 1,,2\n"), HasSubstr("empty value"));
+  EXPECT_THAT(refusal("rank = ,\n"), HasSubstr("empty value"));
+  EXPECT_THAT(refusal("targets = q,v;\n"), HasSubstr("empty value"));
+  EXPECT_THAT(refusal("jobs = 0\n"), HasSubstr("jobs"));
+  EXPECT_THAT(refusal("jobs = two\n"), HasSubstr("'two'"));
+  EXPECT_THAT(refusal("budget = -5\n"), HasSubstr("'-5'"));
+  EXPECT_THAT(refusal("budget = 1000\nrank = 8\n"), HasSubstr("exclude each other"));
+  EXPECT_THAT(refusal("budget = 1000\nlora.rank = 8\n"), HasSubstr("exclude each other"));
+  EXPECT_THAT(refusal("labels = 3\n"), HasSubstr("kind = count"));
+  EXPECT_THAT(refusal("set = stack\n"), HasSubstr("key=value"));
+  EXPECT_THAT(refusal("set = stak=one\n"), HasSubstr("no method has a key 'stak'"));
+}
+
+TEST(ParseSweep, SplitsListsAtSemicolons) {
+  const Sweep sweep = parse_sweep(
+      entries_of("rank = 1, 2\ntargets = q,v ; q,k,v,o\nlayers = 0,2;all\n"
+                 "loretta_rep.shape-a = 8,12,8,8; 8,8,12,8\nlotr.stack = one, per-type\n"
+                 "lora.targets = q,v;k\n"),
+      builtin_registry());
+  EXPECT_EQ(sweep.common.at("rank"), (std::vector<std::string>{"1", "2"}));
+  EXPECT_EQ(sweep.common.at("targets"), (std::vector<std::string>{"q,v", "q,k,v,o"}));
+  EXPECT_EQ(sweep.common.at("layers"), (std::vector<std::string>{"0,2", "all"}));
+  EXPECT_EQ(sweep.by_method.at("loretta_rep").at("shape-a"),
+            (std::vector<std::string>{"8,12,8,8", "8,8,12,8"}));
+  EXPECT_EQ(sweep.by_method.at("lotr").at("stack"), (std::vector<std::string>{"one", "per-type"}));
+  EXPECT_EQ(sweep.by_method.at("lora").at("targets"), (std::vector<std::string>{"q,v", "k"}));
+}
+
+TEST(ParseSweep, SpreadsSetOverTheMethodsThatHaveTheKey) {
+  const Sweep sweep =
+      parse_sweep(entries_of("set = rslora=true lotr.stack=per-type\n"), builtin_registry());
+  EXPECT_EQ(sweep.by_method.at("lora").at("rslora").front(), "true");
+  EXPECT_EQ(sweep.by_method.at("lotr").at("rslora").front(), "true");
+  EXPECT_EQ(sweep.by_method.at("lotr").at("stack").front(), "per-type");
+}
+
+}  // namespace
+}  // namespace rankfold

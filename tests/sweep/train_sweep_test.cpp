@@ -1,0 +1,262 @@
+#include <signal.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "experiments/sweep/processes.h"
+#include "experiments/sweep/train_sweep.h"
+#include "sweep/sweep_fixture.h"
+
+namespace rankfold {
+namespace {
+
+using testing::HasSubstr;
+namespace fs = std::filesystem;
+
+Job shell(const TemporaryFolder& folder, const std::string& script,
+          const std::string& log = "log") {
+  return {{"/bin/sh", "-c", script}, folder.path / log};
+}
+
+TEST(Processes, KeepTheirOutputAndTellHowTheyEnded) {
+  const TemporaryFolder folder;
+  const std::vector<Job> jobs = {shell(folder, "echo $COLOUR; cat; exit 3", "a"),
+                                 shell(folder, "kill -9 $$", "b"),
+                                 {{"/nowhere/program"}, folder.path / "c"}};
+  std::map<std::size_t, JobEnd> ends;
+  JobOptions options;
+  options.environment = {{"COLOUR", "blue"}};
+  options.ended = [&](const JobEnd& end) { ends[end.job] = end; };
+  EXPECT_TRUE(run_jobs(jobs, options));
+  ASSERT_EQ(ends.size(), 3U);
+  EXPECT_EQ(ends[0].exit_status, 3);
+  EXPECT_EQ(read_text(folder.path / "a"), "blue\n");
+  EXPECT_EQ(ends[1].signal, SIGKILL);
+  EXPECT_EQ(ends[2].exit_status, 127);
+  EXPECT_THAT(read_text(folder.path / "c"), HasSubstr("cannot be run"));
+}
+
+TEST(Processes, RunAsManyAtATimeAsAsked) {
+  for (const std::size_t most : {1U, 3U}) {
+    const TemporaryFolder folder;
+    std::vector<Job> jobs;
+    for (int i = 0; i < 6; ++i) jobs.push_back(shell(folder, "sleep 0.1", std::to_string(i)));
+    std::size_t running = 0, highest = 0;
+    JobOptions options;
+    options.at_a_time = most;
+    options.started = [&](std::size_t) { highest = std::max(highest, ++running); };
+    options.ended = [&](const JobEnd&) { --running; };
+    EXPECT_TRUE(run_jobs(jobs, options));
+    EXPECT_EQ(highest, most);
+    EXPECT_EQ(running, 0U);
+  }
+}
+
+TEST(Processes, EndWithASignalToTheirParent) {
+  const TemporaryFolder folder;
+  const std::vector<Job> jobs = {shell(folder, "sleep 60"), shell(folder, "echo never", "second")};
+  JobEnd last;
+  JobOptions options;
+  options.started = [](std::size_t) { ::kill(::getpid(), SIGINT); };
+  options.ended = [&](const JobEnd& end) { last = end; };
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_FALSE(run_jobs(jobs, options));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(8));
+  EXPECT_TRUE(last.stopped);
+  EXPECT_EQ(last.signal, SIGTERM);
+  EXPECT_FALSE(fs::exists(folder.path / "second"));
+}
+
+TEST(Processes, RefuseALogThatCannotBeWritten) {
+  const TemporaryFolder folder;
+  EXPECT_THAT(message_of<Error>([&] {
+                run_jobs({{{"/bin/true"}, folder.path / "none" / "log"}}, {});
+              }),
+              HasSubstr("log"));
+}
+
+/// A sweep over a tiny model whose runs are a shell script instead of training.
+class TrainSweep : public testing::Test {
+ protected:
+  TrainSweep() {
+    write_tiny_model(folder_.path / "tiny");
+    fs::create_directories(folder_.path / "data");
+    out_ = folder_.path / "out";
+    lines_ = "model = " + (folder_.path / "tiny").string() +
+             "\ndata = " + (folder_.path / "data").string() +
+             "\ntask = sst2\nlr = 1e-3\nmax-length = 32\n";
+  }
+
+  std::vector<SweepRun> plan(const std::string& more) {
+    return plan_runs(runs_of(lines_ + more), out_, builtin_registry());
+  }
+
+  /// Runs the open ones with a script that finds run.json's settings in the file `result`, one a
+  /// folder, and notes its call.
+  bool run(std::vector<SweepRun>& runs, const std::string& status = "done", int exit_status = 0) {
+    for (const SweepRun& planned : runs) {
+      RunResult result;
+      result.settings = planned.settings;
+      result.status = status;
+      result.scores = {{"accuracy", 0.5}};
+      write_atomically(planned.folder / "result", to_json_text(result));
+    }
+    TrainSweepOptions options;
+    options.program = {"/bin/sh", "-c",
+                       "for word; do case $word in --out=*) out=${word#--out=};; esac; done; "
+                       "echo \"$@\" >> \"$out/calls\"; cp \"$out/result\" \"$out/run.json\"; "
+                       "echo the last words; exit " +
+                           std::to_string(exit_status),
+                       "sh"};
+    return run_sweep(runs, out_, options);
+  }
+
+  TemporaryFolder folder_;
+  fs::path out_;
+  std::string lines_;
+};
+
+TEST_F(TrainSweep, RunsWhatIsOpenAndNothingElse) {
+  std::vector<SweepRun> runs = plan("method = lora\nrank = 1,2\n");
+  ASSERT_EQ(runs.size(), 2U);
+  EXPECT_TRUE(run(runs));
+  for (const SweepRun& finished : runs) {
+    EXPECT_EQ(finished.state, RunState::finished);
+    EXPECT_THAT(read_text(finished.folder / "log.txt"), HasSubstr("the last words"));
+    EXPECT_THAT(read_text(finished.folder / "calls"), HasSubstr("--threads=1"));
+  }
+  EXPECT_THAT(read_text(out_ / "sweep.json"), HasSubstr("\"kind\": \"train\""));
+  std::vector<SweepRun> again = plan("method = lora\nrank = 1,2,4\n");
+  EXPECT_EQ(again[0].state, RunState::finished);
+  EXPECT_EQ(again[1].state, RunState::finished);
+  EXPECT_EQ(again[2].state, RunState::open);
+  EXPECT_TRUE(run(again));
+  const std::string calls = read_text(again[0].folder / "calls");
+  EXPECT_EQ(std::ranges::count(calls, '\n'), 1);
+}
+
+TEST_F(TrainSweep, FindsFinishedRunsWhenASettingBeginsToVary) {
+  std::vector<SweepRun> runs = plan("method = lora\nrank = 1\n");
+  run(runs);
+  std::vector<SweepRun> grown = plan("method = lora\nrank = 1\nbatch = 16, 32\n");
+  ASSERT_EQ(grown.size(), 2U);
+  EXPECT_EQ(grown[0].state, RunState::open);
+  EXPECT_THAT(grown[0].folder.string(), HasSubstr("batch=16"));
+  EXPECT_EQ(grown[1].state, RunState::finished);
+  EXPECT_EQ(grown[1].folder, runs[0].folder);
+  run(grown);
+  // And when it no longer varies.
+  EXPECT_EQ(plan("method = lora\nrank = 1\nbatch = 16\n")[0].state, RunState::finished);
+}
+
+TEST_F(TrainSweep, TriesFailedRunsAgainAndKeepsDivergedOnes) {
+  std::vector<SweepRun> failing = plan("method = lora\nrank = 1\n");
+  run(failing, "failed", 1);
+  EXPECT_EQ(failing[0].state, RunState::failed);
+  EXPECT_EQ(failing[0].reason, "the last words");
+  EXPECT_EQ(plan("method = lora\nrank = 1\n")[0].state, RunState::open);
+  std::vector<SweepRun> diverging = plan("method = lora\nrank = 2\n");
+  run(diverging, "diverged", 1);
+  EXPECT_EQ(diverging[0].state, RunState::diverged);
+  EXPECT_EQ(plan("method = lora\nrank = 2\n")[0].state, RunState::diverged);
+}
+
+TEST_F(TrainSweep, NeverTakesAHalfWrittenRunForFinished) {
+  std::vector<SweepRun> runs = plan("method = lora\nrank = 1\n");
+  run(runs);
+  const std::string whole = read_text(runs[0].folder / "run.json");
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{1}, whole.size() / 2, whole.size() - 3}) {
+    write_atomically(runs[0].folder / "run.json", whole.substr(0, size));
+    EXPECT_EQ(plan("method = lora\nrank = 1\n")[0].state, RunState::open) << size;
+  }
+  fs::remove(runs[0].folder / "run.json");
+  EXPECT_EQ(plan("method = lora\nrank = 1\n")[0].state, RunState::open);
+}
+
+TEST_F(TrainSweep, DoesNotBelieveASuccessWithoutAResult) {
+  std::vector<SweepRun> runs = plan("method = lora\nrank = 1\n");
+  TrainSweepOptions options;
+  options.program = {"/bin/true"};
+  EXPECT_TRUE(run_sweep(runs, out_, options));
+  EXPECT_EQ(runs[0].state, RunState::failed);
+}
+
+TEST_F(TrainSweep, OneFailureDoesNotStopTheOthers) {
+  std::vector<SweepRun> runs = plan("method = lora\nrank = 1,2,4\n");
+  fs::create_directories(runs[1].folder);
+  std::vector<SweepRun> copy = runs;
+  TrainSweepOptions options;
+  options.program = {"/bin/sh", "-c", "case \"$*\" in *--rank=2*) kill -9 $$;; esac; exit 1", "sh"};
+  std::size_t ended = 0;
+  options.ended = [&](const SweepRun&) { ++ended; };
+  EXPECT_TRUE(run_sweep(copy, out_, options));
+  EXPECT_EQ(ended, 3U);
+  EXPECT_EQ(copy[1].reason, "ended by signal 9");
+  EXPECT_EQ(copy[2].reason, "exit status 1");
+}
+
+TEST_F(TrainSweep, RefusesAFolderWithOtherResults) {
+  std::vector<SweepRun> runs = plan("method = lora\nrank = 1\n");
+  run(runs);
+  fs::create_directories(folder_.path / "other");
+  const std::string before = lines_;
+  lines_.replace(lines_.find("/data"), 5, "/other");
+  EXPECT_THAT(message_of<Error>([&] { plan("method = lora\nrank = 1\n"); }), HasSubstr("data is"));
+  lines_ = before;
+  fs::remove(out_ / "sweep.json");
+  write_atomically(out_ / "counts.csv", "model\n");
+  EXPECT_THAT(message_of<Error>([&] { plan("method = lora\nrank = 1\n"); }),
+              HasSubstr("kind count"));
+}
+
+TEST_F(TrainSweep, RefusesModelsThatWouldShareAFolder) {
+  write_tiny_model(folder_.path / "more" / "tiny");
+  lines_.replace(lines_.find('\n'), 1, ", " + (folder_.path / "more" / "tiny").string() + "\n");
+  EXPECT_THAT(message_of<UsageError>([&] { plan("method = lora\nrank = 1\n"); }),
+              HasSubstr("share the folder"));
+}
+
+TEST_F(TrainSweep, ChecksEveryRunBeforeTheFirst) {
+  const auto refusal = [&](const std::string& more) {
+    return message_of<Error>([&] { plan(more); });
+  };
+  EXPECT_THAT(refusal("method = lora\nrank = 1, 33\n"), HasSubstr("lora rank 33"));
+  EXPECT_THAT(refusal("method = lora\nrank = 1\ntargets = gate\n"), HasSubstr("gate"));
+  EXPECT_THAT(refusal("method = lora\nrank = 1\nlayers = all; 2\n"), HasSubstr("layer 2"));
+  EXPECT_THAT(refusal("method = lora\n"), HasSubstr("rank"));
+  EXPECT_THAT(refusal("method = lora\nrank = 1\nepochs = 0\n"), HasSubstr("--epochs"));
+  EXPECT_THAT(refusal("method = lora\nrank = 1\npreset = peff\n"), HasSubstr("peft"));
+  EXPECT_THAT(refusal("method = lotr\nrank = 1\nlotr.stack = both\n"), HasSubstr("both"));
+  lines_.replace(lines_.find("sst2"), 4, "sst3");
+  EXPECT_THAT(refusal("method = lora\nrank = 1\n"), HasSubstr("sst3"));
+  EXPECT_FALSE(fs::exists(out_));
+}
+
+TEST_F(TrainSweep, ChecksModelAndDataAndLength) {
+  lines_.replace(lines_.find("max-length = 32"), 15, "max-length = 65");
+  EXPECT_THAT(message_of<Error>([&] { plan("method = none\n"); }), HasSubstr("64 positions"));
+  lines_.replace(lines_.find("/data"), 5, "/dada");
+  EXPECT_THAT(message_of<Error>([&] { plan("method = none\n"); }), HasSubstr("dada"));
+  lines_.replace(lines_.find("/tiny"), 5, "/none");
+  EXPECT_THAT(message_of<Error>([&] { plan("method = none\n"); }), HasSubstr("none"));
+}
+
+TEST_F(TrainSweep, WorksAloneInItsFolder) {
+  std::vector<SweepRun> slow = plan("method = lora\nrank = 1\n"), other = plan("method = none\n");
+  TrainSweepOptions options;
+  options.program = {"/bin/sh", "-c", "sleep 0.2", "sh"};
+  std::string message;
+  options.ended = [&](const SweepRun&) {
+    message = message_of<Error>([&] { run_sweep(other, out_, {}); });
+  };
+  run_sweep(slow, out_, options);
+  EXPECT_THAT(message, HasSubstr("another sweep"));
+}
+
+}  // namespace
+}  // namespace rankfold
