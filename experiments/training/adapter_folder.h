@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "core/method.h"
+#include "experiments/models/host.h"
+
+namespace rankfold {
+
+/// adapter_config.json: everything that is needed to build the adapter again on its base model.
+struct AdapterDescription {
+  std::string method;
+  MethodSettings settings;  ///< rank, alpha, options: complete
+  std::string rank;         ///< as it was asked for; "" where the method has none
+  std::string targets, layers, train;
+  std::string task;
+  std::size_t labels = 2;
+  bool regression = false;
+  std::string model;        ///< name of the base model's folder
+  std::string fingerprint;  ///< of the base checkpoint: see model_fingerprint
+  std::size_t max_length = 128;
+  std::size_t batch = 32;
+  std::uint64_t seed = 0;
+};
+
+/// A hash of the names, types, shapes and first 64 bytes of a model folder's tensors, as 16
+/// hexadecimal digits.
+std::string model_fingerprint(const std::filesystem::path& model);
+
+/// Writes adapter_config.json and adapter_model.safetensors: every factor, trainable or frozen,
+/// under its parameter name (owner: the site's module name), and the host's trained tensors under
+/// their checkpoint names. The configuration is written last. Throws Error naming the file.
+void save_adapter(const std::filesystem::path& folder, const AdapterDescription& description,
+                  Adapter<float>& adapter, Host& host);
+
+/// Reads adapter_config.json; throws Error naming the file and the key.
+AdapterDescription read_adapter_description(const std::filesystem::path& folder);
+
+/// Fills the adapter's factors and the host's trained tensors from the file; bits as they were
+/// saved. Throws Error naming the file and the tensor: missing, unknown, of another shape or type,
+/// not finite.
+void load_adapter_tensors(const std::filesystem::path& folder, Adapter<float>& adapter, Host& host);
+
+/// A host with the adapter of `folder` attached. The host refers to the adapter.
+struct AdaptedModel {
+  AdapterDescription description;
+  std::unique_ptr<Adapter<float>> adapter;
+  std::unique_ptr<Host> host;
+};
+/// Throws Error naming the file where the adapter belongs to another model (by fingerprint), its
+/// method is not registered or its settings do not fit.
+AdaptedModel load_adapted_model(const std::filesystem::path& model,
+                                const std::filesystem::path& folder, const Registry& registry,
+                                std::shared_ptr<const Backend> backend);
+
+}  // namespace rankfold

@@ -1,0 +1,95 @@
+#include "experiments/training/data.h"
+
+#include <algorithm>
+#include <exception>
+#include <numeric>
+
+#include "core/error.h"
+#include "core/random.h"
+
+namespace rankfold {
+namespace {
+
+std::vector<std::vector<std::size_t>> cut(const std::vector<std::size_t>& order,
+                                          std::size_t batch) {
+  std::vector<std::vector<std::size_t>> batches;
+  for (std::size_t begin = 0; begin < order.size(); begin += batch) {
+    const std::size_t end = std::min(order.size(), begin + batch);
+    batches.emplace_back(order.begin() + static_cast<std::ptrdiff_t>(begin),
+                         order.begin() + static_cast<std::ptrdiff_t>(end));
+  }
+  return batches;
+}
+
+}  // namespace
+
+EncodedSplit encode_split(const std::vector<Example>& examples, const Tokenizer& tokenizer,
+                          std::size_t max_length) {
+  EncodedSplit split;
+  split.sequences.resize(examples.size());
+  split.labels.resize(examples.size());
+  std::exception_ptr failure;
+  const auto count = static_cast<std::int64_t>(examples.size());
+#pragma omp parallel for schedule(dynamic, 64)
+  for (std::int64_t i = 0; i < count; ++i) {
+    const Example& example = examples[i];
+    // An exception may not leave the parallel loop.
+    try {
+      const auto pair =
+          example.pair.empty() ? std::nullopt : std::optional<std::string_view>(example.pair);
+      split.sequences[i] = tokenizer.encode(example.text, pair, max_length);
+      split.labels[i] = example.label;
+    } catch (...) {
+#pragma omp critical(rankfold_encode_failure)
+      if (!failure) failure = std::current_exception();
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
+  return split;
+}
+
+Batch pack(const EncodedSplit& split, std::span<const std::size_t> chosen) {
+  Batch batch;
+  std::size_t tokens = 0;
+  for (std::size_t index : chosen) tokens += split.sequences[index].ids.size();
+  batch.ids.reserve(tokens);
+  batch.type_ids.reserve(tokens);
+  batch.starts.push_back(0);
+  for (std::size_t index : chosen) {
+    const Encoding& sequence = split.sequences[index];
+    batch.ids.insert(batch.ids.end(), sequence.ids.begin(), sequence.ids.end());
+    batch.type_ids.insert(batch.type_ids.end(), sequence.type_ids.begin(), sequence.type_ids.end());
+    batch.starts.push_back(batch.ids.size());
+    batch.labels.push_back(split.labels[index]);
+  }
+  return batch;
+}
+
+std::vector<std::vector<std::size_t>> epoch_batches(std::size_t examples, std::size_t batch,
+                                                    std::uint64_t seed, std::size_t epoch) {
+  return cut(RandomStream(seed, "shuffle", epoch).permutation(examples), batch);
+}
+
+std::vector<float> predict_split(Host& host, const EncodedSplit& split, std::size_t batch,
+                                 std::size_t labels) {
+  std::vector<std::size_t> order(split.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return split.sequences[a].ids.size() > split.sequences[b].ids.size();
+  });
+  std::vector<float> logits(split.size() * labels);
+  for (const std::vector<std::size_t>& chosen : cut(order, batch)) {
+    const std::vector<float> part = host.predict(pack(split, chosen));
+    if (part.size() != chosen.size() * labels) {
+      throw Error("the network gave {} logits for {} sequences; expected {} a sequence",
+                  part.size(), chosen.size(), labels);
+    }
+    for (std::size_t row = 0; row < chosen.size(); ++row) {
+      std::copy_n(part.begin() + static_cast<std::ptrdiff_t>(row * labels), labels,
+                  logits.begin() + static_cast<std::ptrdiff_t>(chosen[row] * labels));
+    }
+  }
+  return logits;
+}
+
+}  // namespace rankfold

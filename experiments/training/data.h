@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "experiments/models/host.h"
+#include "experiments/tasks/task.h"
+#include "experiments/tokenizers/tokenizer.h"
+
+namespace rankfold {
+
+/// A split as the model reads it: one encoding and label an example.
+struct EncodedSplit {
+  std::vector<Encoding> sequences;
+  std::vector<float> labels;
+  std::size_t size() const { return sequences.size(); }
+};
+
+/// Tokenises all examples (in parallel; the result does not depend on the threads), each cut to
+/// `max_length` tokens.
+EncodedSplit encode_split(const std::vector<Example>& examples, const Tokenizer& tokenizer,
+                          std::size_t max_length);
+
+/// The chosen examples end to end as one packed batch.
+Batch pack(const EncodedSplit& split, std::span<const std::size_t> chosen);
+
+/// The batches of an epoch (1-based): a permutation of all examples, addressed by (seed, "shuffle",
+/// epoch), cut into pieces of `batch`; the last one may be shorter and is kept.
+std::vector<std::vector<std::size_t>> epoch_batches(std::size_t examples, std::size_t batch,
+                                                    std::uint64_t seed, std::size_t epoch);
+
+/// Logits [examples, labels] in the order of the split. The batches hold examples of like length,
+/// because a batch takes as long as its longest sequences where threads share the work.
+std::vector<float> predict_split(Host& host, const EncodedSplit& split, std::size_t batch,
+                                 std::size_t labels);
+
+}  // namespace rankfold

@@ -1,0 +1,91 @@
+#include "experiments/training/evaluate.h"
+
+#include <chrono>
+
+#include "core/backend.h"
+#include "core/error.h"
+#include "core/safetensors.h"
+#include "core/version.h"
+#include "experiments/tasks/metrics.h"
+#include "experiments/tasks/task.h"
+#include "experiments/training/adapter_folder.h"
+#include "experiments/training/data.h"
+
+namespace rankfold {
+namespace {
+
+namespace fs = std::filesystem;
+
+const Task& choose_task(const EvaluationRequest& request, const AdapterDescription* description) {
+  if (request.task.empty() && description == nullptr) {
+    throw UsageError("--task is missing; expected a task such as sst2");
+  }
+  const Task& task = find_task(request.task.empty() ? description->task : request.task);
+  if (description != nullptr &&
+      (task.labels != description->labels || task.regression != description->regression)) {
+    throw UsageError("--task is {}; the adapter in {} was trained for {}, whose output differs",
+                     task.name, request.adapter.string(), description->task);
+  }
+  return task;
+}
+
+/// A model without adapter must bring its own output layer: a new one would be noise.
+void require_classifier(const fs::path& model, const Task& task) {
+  const WeightFolder weights(model);
+  for (const char* name : {"classifier.weight", "classifier.out_proj.weight", "score.weight"}) {
+    const TensorEntry* entry = weights.find(name);
+    if (entry == nullptr) continue;
+    if (entry->shape.empty() || entry->shape.front() != task.labels) {
+      throw Error("{}: '{}' has {} outputs; task {} needs {}", model.string(), name,
+                  entry->shape.empty() ? 0 : entry->shape.front(), task.name, task.labels);
+    }
+    return;
+  }
+  throw Error("{}: has no classifier (classifier.weight); give --adapter, or a merged model",
+              model.string());
+}
+
+}  // namespace
+
+Evaluation evaluate(const EvaluationRequest& request, const Registry& registry) {
+  const auto start = std::chrono::steady_clock::now();
+  set_threads(static_cast<int>(request.threads == 0 ? cpu_count() : request.threads));
+  const auto backend = make_openblas_backend();
+
+  AdaptedModel adapted;
+  const bool with_adapter = !request.adapter.empty();
+  if (with_adapter) {
+    adapted = load_adapted_model(request.model, request.adapter, registry, backend);
+  }
+  const Task& task = choose_task(request, with_adapter ? &adapted.description : nullptr);
+  if (!with_adapter) {
+    require_classifier(request.model, task);
+    HostSettings settings;
+    settings.labels = task.labels;
+    settings.regression = task.regression;
+    adapted.host = load_host(request.model, settings, backend);
+  }
+
+  const std::size_t max_length =
+      request.max_length == 0 ? adapted.description.max_length : request.max_length;
+  if (max_length > adapted.host->max_tokens()) {
+    throw UsageError("--max-length is {}; the model in {} has {} positions", max_length,
+                     request.model.string(), adapted.host->max_tokens());
+  }
+  const std::size_t batch = request.batch == 0 ? adapted.description.batch : request.batch;
+  const Dataset dataset = load_dataset(task, request.data);
+  const EncodedSplit split = encode_split(dataset.dev, *load_tokenizer(request.model), max_length);
+  const std::vector<float> logits = predict_split(*adapted.host, split, batch, task.labels);
+
+  Evaluation result;
+  result.task = task.name;
+  result.scores = score(task, logits, split.labels);
+  result.examples = split.size();
+  if (!request.predictions.empty()) {
+    write_predictions(request.predictions, task, logits, split.labels);
+  }
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+}  // namespace rankfold

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "core/method.h"
+
+namespace rankfold {
+
+struct EvaluationRequest {
+  std::filesystem::path model;
+  std::filesystem::path adapter;  ///< empty: the model folder's own head is used
+  std::string task;               ///< empty: the adapter's
+  std::filesystem::path data;
+  std::filesystem::path predictions;  ///< empty: none; else a TSV: index, prediction, label, logits
+  std::size_t batch = 0;              ///< 0: the adapter's, else 32
+  std::size_t max_length = 0;         ///< 0: the adapter's, else 128
+  std::size_t threads = 0;            ///< 0: all cores
+};
+
+struct Evaluation {
+  std::string task;
+  std::map<std::string, double> scores;
+  std::size_t examples = 0;
+  double seconds = 0;
+};
+
+/// The scores on the task's dev set; with an adapter those that its run reported (same bits on the
+/// same machine with the same batch size and threads). Throws Error where neither the adapter nor
+/// the model folder has a classifier, or where the adapter belongs to another model or task.
+Evaluation evaluate(const EvaluationRequest& request, const Registry& registry);
+
+}  // namespace rankfold

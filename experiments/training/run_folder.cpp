@@ -1,0 +1,55 @@
+#include "experiments/training/run_folder.h"
+
+#include <map>
+#include <system_error>
+#include <vector>
+
+#include "core/error.h"
+#include "core/files.h"
+
+namespace rankfold {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string text_or_unset(const std::map<std::string, std::string>& values,
+                          const std::string& name) {
+  const auto found = values.find(name);
+  return found == values.end() || found->second.empty() ? "not set" : found->second;
+}
+
+}  // namespace
+
+std::string first_difference(const RunSettings& there, const RunSettings& here) {
+  for (const SettingSpec& spec : run_settings()) {
+    const std::string left = text_or_unset(there.values, spec.name),
+                      right = text_or_unset(here.values, spec.name);
+    if (left != right) return fmt::format("{} is {} there and {} here", spec.name, left, right);
+  }
+  std::map<std::string, std::string> names = there.options;
+  names.insert(here.options.begin(), here.options.end());
+  for (const auto& [name, unused] : names) {
+    const std::string left = text_or_unset(there.options, name),
+                      right = text_or_unset(here.options, name);
+    if (left != right) return fmt::format("{} is {} there and {} here", name, left, right);
+  }
+  return "";
+}
+
+void prepare_run_folder(const fs::path& out) {
+  std::error_code failure;
+  fs::create_directories(out, failure);
+  if (failure) throw Error("--out {}: cannot be made: {}", out.string(), failure.message());
+  { const AtomicFile probe(out / "run.json"); }
+  std::vector<fs::path> stale{out / "run.json", out / "adapter" / "adapter_config.json",
+                              out / "adapter" / "adapter_model.safetensors"};
+  for (const auto& entry : fs::directory_iterator(out)) {
+    if (entry.path().filename().string().starts_with("events.out.tfevents.")) {
+      stale.push_back(entry.path());
+    }
+  }
+  for (const fs::path& file : stale) fs::remove(file, failure);
+}
+
+}  // namespace rankfold

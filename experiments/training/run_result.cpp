@@ -1,0 +1,134 @@
+#include "experiments/training/run_result.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/backend.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "core/text.h"
+#include "core/version.h"
+
+namespace rankfold {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+json typed(const SettingSpec& spec, const std::string& text) {
+  const bool numerical = spec.kind == SettingKind::count || spec.kind == SettingKind::number ||
+                         spec.kind == SettingKind::rank;
+  if (!numerical) return text;
+  if (const auto whole = parse_number<unsigned long long>(text)) return *whole;
+  if (const auto real = parse_number<double>(text)) return *real;
+  return text;
+}
+
+json settings_document(const RunSettings& settings) {
+  json document = json::object();
+  for (const SettingSpec& spec : run_settings()) {
+    const std::string& text = settings.text(spec.name);
+    if (!text.empty()) document[spec.name] = typed(spec, text);
+  }
+  for (const auto& [name, value] : settings.options) {
+    document[settings.text("method") + "." + name] = value;
+  }
+  return document;
+}
+
+std::string text_of(const json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  return value.is_number_float() ? canonical_number(value.get<double>()) : value.dump();
+}
+
+RunSettings read_settings(const json& document) {
+  RunSettings settings;
+  const std::string prefix = document.at("method").get<std::string>() + ".";
+  for (const auto& [name, value] : document.items()) {
+    if (name.starts_with(prefix)) {
+      settings.options[name.substr(prefix.size())] = text_of(value);
+    } else {
+      settings.values[name] = text_of(value);
+    }
+  }
+  return settings;
+}
+
+json epochs_document(const std::vector<EpochResult>& epochs) {
+  json document = json::array();
+  for (const EpochResult& epoch : epochs) {
+    document.push_back({{"epoch", epoch.epoch},
+                        {"loss", epoch.loss},
+                        {"scores", json(epoch.scores)},
+                        {"seconds", epoch.seconds}});
+  }
+  return document;
+}
+
+RunResult parse_run(const json& document) {
+  RunResult result;
+  result.settings = read_settings(document.at("settings"));
+  result.status = document.at("status").get<std::string>();
+  result.error = document.value("error", "");
+  result.failed_step = document.value("failed_step", std::size_t{0});
+  const json& parameters = document.at("parameters");
+  result.parameters = {
+      parameters.at("adapter").get<std::size_t>(), parameters.at("head").get<std::size_t>(),
+      parameters.at("trainable").get<std::size_t>(), parameters.at("total").get<std::size_t>()};
+  result.scores = document.at("scores").get<std::map<std::string, double>>();
+  for (const json& epoch : document.at("epochs")) {
+    result.epochs.push_back({epoch.at("epoch").get<std::size_t>(), epoch.at("loss").get<double>(),
+                             epoch.at("scores").get<std::map<std::string, double>>(),
+                             epoch.at("seconds").get<double>()});
+  }
+  result.tokens_per_second = document.at("tokens_per_second").get<double>();
+  result.examples_per_second = document.at("examples_per_second").get<double>();
+  result.train_seconds = document.at("train_seconds").get<double>();
+  result.adapted_layers = document.at("adapted_layers").get<std::size_t>();
+  result.peak_memory_mib = document.at("peak_memory_mib").get<double>();
+  return result;
+}
+
+}  // namespace
+
+std::string to_json_text(const RunResult& result) {
+  json document;
+  document["settings"] = settings_document(result.settings);
+  document["status"] = result.status;
+  if (!result.error.empty()) document["error"] = result.error;
+  if (result.failed_step > 0) document["failed_step"] = result.failed_step;
+  document["parameters"] = {{"adapter", result.parameters.adapter},
+                            {"head", result.parameters.head},
+                            {"trainable", result.parameters.trainable},
+                            {"total", result.parameters.total}};
+  document["adapted_layers"] = result.adapted_layers;
+  document["scores"] = json(result.scores);
+  document["epochs"] = epochs_document(result.epochs);
+  document["tokens_per_second"] = result.tokens_per_second;
+  document["examples_per_second"] = result.examples_per_second;
+  document["train_seconds"] = result.train_seconds;
+  document["peak_memory_mib"] = result.peak_memory_mib;
+  document["machine"] = machine_description();
+  document["versions"] = {
+      {"rankfold", version()}, {"compiler", compiler()}, {"blas", openblas_report().configuration}};
+  return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+RunResult read_run(const std::filesystem::path& file) {
+  const std::string text = read_text(file);
+  try {
+    return parse_run(json::parse(text));
+  } catch (const json::exception& failure) {
+    throw Error("{}: is no run.json: {}", file.string(), printable(failure.what(), 200));
+  }
+}
+
+std::optional<RunResult> find_run(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(folder / "run.json", ignored)) return std::nullopt;
+  try {
+    return read_run(folder / "run.json");
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace rankfold

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace rankfold {
+
+enum class ScheduleKind { constant, linear, polynomial, cosine };
+
+/// constant, linear, polynomial or cosine; throws UsageError naming the nearest one.
+ScheduleKind parse_schedule(std::string_view name);
+
+/// What the learning rate is multiplied with at optimizer step t = 0, 1, ..., total - 1, with w
+/// warm-up steps: t / w while t < w (step 0 has rate 0), then, with x = (t - w) / (total - w) in
+/// [0, 1],
+///
+///   constant 1 · linear 1 - x · polynomial e + (1 - e) (1 - x)^power, e = final_rate / rate ·
+///   cosine (1 + cos(pi x)) / 2
+///
+/// At and after `total`: linear and cosine 0, polynomial e. The values are those of transformers'
+/// schedules of the same names.
+struct Schedule {
+  ScheduleKind kind = ScheduleKind::linear;
+  std::size_t warmup = 0;
+  double total = 1;          ///< steps of the run; LoTR's trainer uses a fraction
+  double rate = 1;           ///< the peak learning rate, for polynomial only
+  double final_rate = 1e-7;  ///< polynomial: the rate at the end
+  double power = 1;          ///< polynomial
+
+  double factor(std::size_t step) const;
+};
+
+/// Warm-up steps of a share of the run: ceil(fraction * steps), as transformers' warmup_ratio. A
+/// product that is a whole number but for rounding counts as that number.
+std::size_t warmup_steps(double fraction, std::size_t steps);
+
+}  // namespace rankfold

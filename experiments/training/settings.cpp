@@ -1,0 +1,322 @@
+#include "experiments/training/settings.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+
+#include "core/error.h"
+#include "core/text.h"
+
+namespace rankfold {
+namespace {
+
+std::vector<SettingSpec> make_table() {
+  using enum SettingKind;
+  return {
+      {"model",
+       "DIR",
+       "",
+       "model folder: config.json, model.safetensors, vocabulary",
+       false,
+       folder,
+       {},
+       true},
+      {"data",
+       "DIR",
+       "",
+       "folder with train.tsv and dev.tsv, or with the tasks' folders",
+       false,
+       folder,
+       {},
+       true},
+      {"task",
+       "NAME",
+       "",
+       "cola, sst2, stsb, movies, products, tweets, editorials",
+       false,
+       text,
+       {},
+       true},
+      {"method", "NAME", "", "decomposition; `rankfold methods` lists them", false, text, {}, true},
+      {"rank", "R", "", "rank of the decomposition; one a mode is written 8x8x4", false, rank, {}},
+      {"alpha",
+       "X",
+       "",
+       "scale of the update times the rank; default: the method's",
+       false,
+       number,
+       {}},
+      {"preset", "NAME", "", "a published set-up of the method", false, text, {}},
+      {"targets",
+       "LIST",
+       "",
+       "adapted matrices: q,k,v,o,gate,up,down,in_proj or adapters; default "
+       "q,v or the method's",
+       true,
+       list,
+       {}},
+      {"layers",
+       "LIST",
+       "all",
+       "all, first:N, last:N or a 0-based list such as 0,2,5-7",
+       true,
+       list,
+       {}},
+      {"train", "LIST", "", "trained besides adapter and head: norms, tt-head", true, list, {}},
+      {"lr", "X", "", "peak learning rate", false, number, {}, true},
+      {"epochs", "N", "3", "passes over the training set", false, count, {}},
+      {"batch", "N", "32", "sequences a step", false, count, {}},
+      {"max-length", "N", "128", "tokens a sequence is cut to", false, count, {}},
+      {"max-train", "N", "0", "first N rows of the training set; 0: all", false, count, {}},
+      {"optimizer", "NAME", "adamw", "adamw or sgd", false, choice, {"adamw", "sgd"}},
+      {"weight-decay", "X", "0", "of every trained tensor", false, number, {}},
+      {"beta1", "X", "0.9", "AdamW: decay of the mean gradient", false, number, {}},
+      {"beta2", "X", "0.999", "AdamW: decay of the mean squared gradient", false, number, {}},
+      {"epsilon", "X", "1e-8", "AdamW: added to the denominator", false, number, {}},
+      {"schedule",
+       "NAME",
+       "linear",
+       "constant, linear, polynomial or cosine",
+       false,
+       choice,
+       {"constant", "linear", "polynomial", "cosine"}},
+      {"warmup",
+       "X",
+       "0.06",
+       "share of the steps in which the rate rises from 0",
+       false,
+       number,
+       {}},
+      {"clip",
+       "X",
+       "0",
+       "largest norm of all gradients together; 0: no clipping",
+       false,
+       number,
+       {}},
+      {"dropout", "X", "", "of the network; default: as config.json says", false, number, {}},
+      {"seed", "N", "42", "of head, factors, data order and dropout", false, count, {}},
+      {"threads", "N", "", "default: all processors; 1 in sweeps", false, count, {}},
+  };
+}
+
+const SettingSpec* find_spec(std::string_view name) {
+  const auto& table = run_settings();
+  const auto found = std::find_if(table.begin(), table.end(),
+                                  [&](const SettingSpec& spec) { return spec.name == name; });
+  return found == table.end() ? nullptr : &*found;
+}
+
+double parse_finite(const std::string& name, const std::string& text) {
+  const auto value = parse_number<double>(text);
+  if (!value || !std::isfinite(*value)) {
+    throw UsageError("--{} is '{}'; expected a number such as 5e-4", name, printable(text, 80));
+  }
+  return *value;
+}
+
+std::uint64_t parse_count(const std::string& name, const std::string& text) {
+  const auto value = parse_number<unsigned long long>(text);
+  if (!value) {
+    throw UsageError("--{} is '{}'; expected a whole number, 0 or more", name, printable(text, 80));
+  }
+  return *value;
+}
+
+std::string canonical_list(const std::string& name, const std::string& text) {
+  std::vector<std::string> words;
+  for (const std::string& part : split(text, ',')) {
+    words.emplace_back(trim(part));
+    if (words.back().empty()) {
+      throw UsageError("--{} is '{}'; expected words with a comma between them", name,
+                       printable(text, 80));
+    }
+  }
+  return join(words, ",");
+}
+
+std::string canonical_rank(const std::string& text) {
+  std::vector<std::string> ranks;
+  for (const std::string& part : split(text, 'x')) {
+    const auto value = parse_number<unsigned long long>(part);
+    if (!value || *value == 0) {
+      throw UsageError("--rank is '{}'; expected a positive number such as 8, or 8x8x4",
+                       printable(text, 80));
+    }
+    ranks.push_back(std::to_string(*value));
+  }
+  return join(ranks, "x");
+}
+
+std::string canonical_value(const SettingSpec& spec, const std::string& text) {
+  switch (spec.kind) {
+    case SettingKind::folder: {
+      std::filesystem::path path = std::filesystem::path(text).lexically_normal();
+      if (!path.has_filename() && path.has_relative_path()) path = path.parent_path();
+      return path.string();
+    }
+    case SettingKind::count:
+      return std::to_string(parse_count(spec.name, text));
+    case SettingKind::number:
+      return canonical_number(parse_finite(spec.name, text));
+    case SettingKind::list:
+      return canonical_list(spec.name, text);
+    case SettingKind::rank:
+      return canonical_rank(text);
+    case SettingKind::choice:
+      if (std::find(spec.choices.begin(), spec.choices.end(), text) == spec.choices.end()) {
+        throw unknown_name(spec.name, text, spec.choices);
+      }
+      return text;
+    case SettingKind::text:
+      break;
+  }
+  return text;
+}
+
+void check_limits(const RunSettings& settings) {
+  const auto require = [&](const std::string& name, bool valid, const char* expected) {
+    if (!valid) {
+      throw UsageError("--{} is {}; expected {}", name, printable(settings.text(name), 80),
+                       expected);
+    }
+  };
+  require("lr", settings.number("lr") > 0, "a positive number");
+  require("epochs", settings.count("epochs") > 0, "1 or more");
+  require("batch", settings.count("batch") > 0, "1 or more");
+  require("max-length", settings.count("max-length") > 0, "1 or more");
+  require("weight-decay", settings.number("weight-decay") >= 0, "0 or more");
+  require("clip", settings.number("clip") >= 0, "0 or more");
+  require("epsilon", settings.number("epsilon") > 0, "a positive number");
+  for (const char* name : {"beta1", "beta2"}) {
+    require(name, settings.number(name) >= 0 && settings.number(name) < 1, "0 or more, below 1");
+  }
+  require("warmup", settings.number("warmup") >= 0 && settings.number("warmup") <= 1,
+          "a share of the steps, 0 to 1");
+  if (!settings.text("dropout").empty()) {
+    require("dropout", settings.number("dropout") >= 0 && settings.number("dropout") < 1,
+            "0 or more, below 1");
+  }
+  if (!settings.text("threads").empty()) {
+    require("threads", settings.count("threads") > 0 && settings.count("threads") <= 4096,
+            "1 to 4096");
+  }
+  if (settings.text("train").empty()) return;
+  static const std::vector<std::string> parts{"head", "norms", "output", "tt-head"};
+  for (const std::string& part : split(settings.text("train"), ',')) {
+    const std::string word(trim(part));
+    if (std::find(parts.begin(), parts.end(), word) == parts.end()) {
+      throw unknown_name("part for --train", word, parts);
+    }
+  }
+}
+
+}  // namespace
+
+const std::vector<SettingSpec>& run_settings() {
+  static const std::vector<SettingSpec> table = make_table();
+  return table;
+}
+
+const std::string& RunSettings::text(const std::string& name) const {
+  const auto found = values.find(name);
+  if (found != values.end()) return found->second;
+  const SettingSpec* spec = find_spec(name);
+  if (spec == nullptr) throw Error("run settings: there is no setting '{}'", name);
+  return spec->fallback;
+}
+
+double RunSettings::number(const std::string& name) const {
+  return parse_finite(name, text(name));
+}
+
+std::size_t RunSettings::count(const std::string& name) const {
+  return parse_count(name, text(name));
+}
+
+void check_settings(const RunSettings& settings) {
+  for (const auto& [name, value] : settings.values) {
+    const SettingSpec* spec = find_spec(name);
+    if (spec == nullptr) {
+      std::vector<std::string> names;
+      for (const SettingSpec& known : run_settings()) names.push_back(known.name);
+      throw unknown_name("setting", name, names);
+    }
+    if (!value.empty()) canonical_value(*spec, value);
+  }
+  for (const SettingSpec& spec : run_settings()) {
+    if (spec.required && settings.text(spec.name).empty()) {
+      throw UsageError("--{} is missing; expected {} ({})", spec.name, spec.value, spec.meaning);
+    }
+  }
+  check_limits(settings);
+}
+
+RunSettings canonical(const RunSettings& settings, const Method* method) {
+  check_settings(settings);
+  RunSettings result;
+  for (const SettingSpec& spec : run_settings()) {
+    const std::string& value = settings.text(spec.name);
+    if (!value.empty()) result.values[spec.name] = canonical_value(spec, value);
+  }
+  result.options = settings.options;
+  if (method == nullptr) return result;
+
+  result.values["targets"] = canonical_list("targets", chosen_targets(result, *method));
+  const auto preset = std::find_if(
+      method->presets.begin(), method->presets.end(),
+      [&](const Preset& candidate) { return candidate.name == result.text("preset"); });
+  if (preset != method->presets.end()) {
+    for (const auto& [name, value] : preset->values) {
+      if (name == "alpha") {
+        result.values.try_emplace(name, canonical_number(parse_finite(name, value)));
+      } else {
+        result.options.try_emplace(name, value);
+      }
+    }
+  }
+  if (method->alpha != 0) result.values.try_emplace("alpha", canonical_number(method->alpha));
+  for (const MethodOption& option : method->options) {
+    if (!option.fallback.empty()) result.options.try_emplace(option.name, option.fallback);
+  }
+  // Numbers among the options have one form as well; shapes and words stay as they are.
+  for (auto& [name, value] : result.options) {
+    const auto number = parse_number<double>(value);
+    if (number && std::isfinite(*number)) value = canonical_number(*number);
+  }
+  return result;
+}
+
+std::string canonical_number(double value) {
+  if (value == 0) return "0";
+  char buffer[64];
+  const auto shortest =
+      std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific);
+  const std::string text(buffer, shortest.ptr);
+  const std::size_t mark = text.find('e');
+  const int exponent = std::stoi(text.substr(mark + 1));
+  const std::string scientific = text.substr(0, mark) + "e" + std::to_string(exponent);
+  if (exponent >= 15 || exponent < -30) return scientific;
+  char plain_buffer[64];
+  const auto plain_end = std::to_chars(plain_buffer, plain_buffer + sizeof plain_buffer, value,
+                                       std::chars_format::fixed);
+  const std::string plain(plain_buffer, plain_end.ptr);
+  return exponent >= 0 || plain.size() <= scientific.size() ? plain : scientific;
+}
+
+MethodRequest method_request(const RunSettings& settings) {
+  MethodRequest request;
+  request.rank = settings.text("rank");
+  if (!settings.text("alpha").empty()) request.alpha = settings.number("alpha");
+  request.preset = settings.text("preset");
+  request.options = settings.options;
+  return request;
+}
+
+std::string chosen_targets(const RunSettings& settings, const Method& method) {
+  if (!settings.text("targets").empty()) return settings.text("targets");
+  return method.default_targets.empty() ? "q,v" : method.default_targets;
+}
+
+}  // namespace rankfold

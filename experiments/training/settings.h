@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/method.h"
+
+namespace rankfold {
+
+/// What the text of a setting must look like, and which of two texts mean the same.
+enum class SettingKind {
+  text,    ///< any
+  folder,  ///< a path; "a//b/" is "a/b"
+  count,   ///< a whole number, 0 or more; "007" is "7"
+  number,  ///< a finite number; see canonical_number
+  list,    ///< comma-separated words; blanks around them do not matter
+  rank,    ///< "8", or one a mode: "8x8x4"
+  choice   ///< one of `choices`
+};
+
+/// One setting of a run: the same name on the command line, in a sweep file and in run.json.
+struct SettingSpec {
+  std::string name;      ///< "lr", "max-train"
+  std::string value;     ///< placeholder in --help: "X", "N", "DIR"
+  std::string fallback;  ///< default as text; "" where it is required or absent
+  std::string meaning;
+  bool list = false;  ///< the value is itself a list: in sweep files ';' separates grid values
+  SettingKind kind = SettingKind::text;
+  std::vector<std::string> choices;
+  bool required = false;
+};
+
+/// Every setting of a training run, in the order of --help: model, data, task, method, rank, alpha,
+/// preset, targets, layers, train, lr, epochs, batch, max-length, max-train, optimizer,
+/// weight-decay, beta1, beta2, epsilon, schedule, warmup, clip, dropout, seed, threads. The
+/// method's own keys (`--set`) are not among them.
+const std::vector<SettingSpec>& run_settings();
+
+/// Settings as text by name; the method's own keys (`--set`) apart. Missing names mean the default.
+struct RunSettings {
+  std::map<std::string, std::string> values;
+  std::map<std::string, std::string> options;  ///< of the method
+
+  const std::string& text(const std::string& name) const;  ///< value or default
+  double number(const std::string& name) const;            ///< UsageError naming --name
+  std::size_t count(const std::string& name) const;
+  bool operator==(const RunSettings&) const = default;
+};
+
+/// Throws UsageError for an unknown name (with the nearest one), a value of the wrong form or out
+/// of range, or a required setting that is missing. The method's options are checked by
+/// resolve_settings.
+void check_settings(const RunSettings& settings);
+
+/// Sorted, complete, one form per value ("5e-04" becomes "5e-4"): the identity of a run. With its
+/// `method`, what the method decides is filled in too: targets, alpha and options, those of the
+/// preset before its defaults. Settings without a value ("" by default) are left out.
+/// Calls check_settings.
+RunSettings canonical(const RunSettings& settings, const Method* method = nullptr);
+
+/// The one text of a number, which reads back as the same double: the shortest digits that do, and
+/// below 1 the shorter of the plain and the exponent form (plain in a tie: "0.06", but "5e-4"),
+/// from 1 on the plain form ("16", "1.5"; beyond 1e15 the exponent form "1e16").
+std::string canonical_number(double value);
+
+/// What make_adapter's settings come from: rank, alpha, preset and options of a run.
+MethodRequest method_request(const RunSettings& settings);
+
+/// --targets, or what the method does without it: "q,v" where it has no default of its own.
+std::string chosen_targets(const RunSettings& settings, const Method& method);
+
+}  // namespace rankfold

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "core/method.h"
+#include "experiments/training/run_result.h"
+#include "experiments/training/settings.h"
+
+namespace rankfold {
+
+/// Where a run stands, for a bar or plain lines.
+struct TrainingProgress {
+  std::size_t epoch = 0, epochs = 0;  ///< 1-based
+  std::size_t step = 0, steps = 0;    ///< of the whole run, 1-based
+  double loss = 0;                    ///< of this step
+  double tokens_per_second = 0;       ///< since the start of training
+};
+
+/// What a caller of finetune may hook into or change; none of it is part of a run's identity.
+struct FinetuneOptions {
+  bool force = false;  ///< runs again where --out already holds a finished run
+  std::function<void(const TrainingProgress&)> progress;
+  std::function<void(const std::string&)> message;  ///< one line for standard error
+  /// Asked before every step; true stops the run (see interrupt.h).
+  std::function<bool()> stop_requested;
+};
+
+/// One training run: model, task and method of `settings`; writes into `out` the event file, the
+/// folder `adapter/` and, last and atomically, `run.json`.
+///
+/// A folder that holds a finished run of the same settings is left as it is (`skipped`); of other
+/// settings: UsageError naming the file and the first key that differs. A loss or gradient that is
+/// not finite, or a loss above 10,000 times the first one's (and 10,000), ends the run as
+/// "diverged": run.json is written and the result returned, nothing thrown. Any other failure
+/// writes status "failed" with the message where the folder is writable and throws; wrong settings
+/// (UsageError) leave no file. A stop request throws Error and leaves no run.json. Same settings,
+/// seed and threads give the same bits.
+RunResult finetune(const RunSettings& settings, const std::filesystem::path& out,
+                   const Registry& registry, const FinetuneOptions& options = {});
+
+}  // namespace rankfold
