@@ -15,15 +15,17 @@ void count_on_roberta(benchmark::State& state, const Method& method) {
   const MethodSettings settings =
       resolve_settings(method, {method.has_rank ? "8" : "", {}, "", {}}, stack);
   std::size_t counted = 0;
-  for (auto _ : state) benchmark::DoNotOptimize(counted = count_parameters(method, stack, settings).trainable);
+  for (auto _ : state)
+    benchmark::DoNotOptimize(counted = count_parameters(method, stack, settings).trainable);
   state.counters["parameters"] = static_cast<double>(counted);
 }
 
 const int registered = [] {
   const Registry registry = builtin_registry();
   for (const Method& method : registry.methods())
-    benchmark::RegisterBenchmark(("count/" + method.name).c_str(),
-                                 [method](benchmark::State& state) { count_on_roberta(state, method); });
+    benchmark::RegisterBenchmark(
+        ("count/" + method.name).c_str(),
+        [method](benchmark::State& state) { count_on_roberta(state, method); });
   return 0;
 }();
 

@@ -13,16 +13,16 @@ constexpr std::size_t width = 768, tokens = 4096;
 
 struct Layer {
   std::shared_ptr<const Backend> backend = make_openblas_backend();
-  Buffer<float> weight{backend, width * width}, x{backend, tokens * width}, y{backend, tokens * width},
-      dy{backend, tokens * width}, dx{backend, tokens * width};
+  Buffer<float> weight{backend, width*width}, x{backend, tokens*width}, y{backend, tokens*width},
+      dy{backend, tokens*width}, dx{backend, tokens*width};
 
   Layer() {
     for (auto* buffer : {&weight, &x, &dy})
       RandomStream(1, "benchmark").fill_normal(buffer->span(), 0.0, 0.02);
   }
   void forward() {
-    backend->gemm(false, true, tokens, width, width, 1.0f, x.data(), width, weight.data(), width, 0.0f,
-                  y.data(), width);
+    backend->gemm(false, true, tokens, width, width, 1.0f, x.data(), width, weight.data(), width,
+                  0.0f, y.data(), width);
   }
 };
 

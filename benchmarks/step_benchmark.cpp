@@ -42,7 +42,8 @@ void step(benchmark::State& state, const Method& method) {
   const Stack stack = select_stack(
       host->catalogue(), method.default_targets.empty() ? "q,v" : method.default_targets, "all");
   const auto adapter = make_adapter<float>(
-      method, stack, resolve_settings(method, {method.has_rank ? "8" : "", {}, "", {}}, stack), backend);
+      method, stack, resolve_settings(method, {method.has_rank ? "8" : "", {}, "", {}}, stack),
+      backend);
   adapter->initialise(1);
   host->attach(adapter.get());
   const Batch batch = random_batch();
