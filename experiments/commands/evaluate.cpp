@@ -14,6 +14,7 @@ int run(const Arguments& arguments, Context& context) {
   request.adapter = arguments.text("adapter");
   request.task = arguments.text("task");
   request.data = arguments.text("data");
+  request.score_on = arguments.text("score-on");
   request.predictions = arguments.text("predictions");
   request.batch = arguments.count("batch", request.batch);
   request.max_length = arguments.count("max-length", 0);
@@ -47,6 +48,7 @@ Command evaluate_command() {
            {"adapter", "DIR", "", "the run's folder adapter/; without it the model's own head"},
            {"task", "NAME", "", "default: the adapter's"},
            {"data", "DIR", "", "as in finetune", true},
+           {"score-on", "SPLIT", "", "dev or held-out; default: the adapter's, else dev"},
            {"predictions", "FILE", "", "writes index, prediction, label and logits as TSV"},
            {"batch", "N", "32", "sequences at once"},
            {"max-length", "N", "", "default: the adapter's, else 128"},

@@ -34,6 +34,7 @@ class Bert final : public Host {
   void attach(Adapter<float>* adapter) override;
   std::vector<TrainedTensor> trained() override;
   void zero_gradients() override;
+  std::vector<DrawnTensor> drawn() const override;
   std::size_t total_parameters() const override;
   std::size_t max_tokens() const override { return config_.positions; }
   const std::vector<std::string>& notes() const override { return notes_; }
@@ -193,6 +194,14 @@ FrozenLinear<float> Bert::frozen(const Site& site) const {
     }
   throw Error("{}: no site {}; sites are named {} and so on", catalogue_.model, site.name,
               catalogue_.sites.front().name);
+}
+
+std::vector<Host::DrawnTensor> Bert::drawn() const {
+  if (new_pooler_.empty()) return {};
+  const std::size_t hidden = config_.encoder.hidden;
+  const std::span<const float> values(new_pooler_);
+  return {{"bert.pooler.dense.weight", {hidden, hidden}, values.first(hidden * hidden)},
+          {"bert.pooler.dense.bias", {hidden}, values.last(hidden)}};
 }
 
 void Bert::attach(Adapter<float>* adapter) {

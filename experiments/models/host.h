@@ -57,6 +57,13 @@ class Host {
   virtual void attach(Adapter<float>* adapter) = 0;
   virtual std::vector<TrainedTensor> trained() = 0;
   virtual void zero_gradients() = 0;
+  /// Frozen tensors that the checkpoint lacks and the host drew anew: a merged model needs them.
+  struct DrawnTensor {
+    std::string name;
+    std::vector<std::size_t> shape;
+    std::span<const float> value;
+  };
+  virtual std::vector<DrawnTensor> drawn() const = 0;
   virtual std::size_t total_parameters() const = 0;  ///< of the model with its head, no adapter
   virtual std::size_t max_tokens() const = 0;        ///< positions that the model has
   /// What a user should know of how it was loaded (new head weights), one line each.

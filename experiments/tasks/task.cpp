@@ -1,6 +1,7 @@
 #include "experiments/tasks/task.h"
 
 #include "core/error.h"
+#include "core/text.h"
 #include "experiments/tasks/sources.h"
 
 namespace rankfold {
@@ -54,6 +55,16 @@ const std::vector<Example>& examples(const Dataset& dataset, Split split) {
       break;
   }
   return dataset.dev;
+}
+
+const std::vector<Example>& scored_examples(const Task& task, const Dataset& dataset,
+                                            const std::string& score_on) {
+  if (score_on != "dev" && score_on != "held-out")
+    throw UsageError("--score-on is '{}'; expected dev or held-out", printable(score_on));
+  const std::vector<Example>& chosen = score_on == "dev" ? dataset.dev : dataset.held_out;
+  if (chosen.empty())
+    throw UsageError("--score-on {}: task {} has no such examples", score_on, task.name);
+  return chosen;
 }
 
 Dataset load_dataset(const Task& task, const std::filesystem::path& data, std::size_t max_train) {

@@ -52,6 +52,11 @@ struct Dataset {
 /// The examples of one split.
 const std::vector<Example>& examples(const Dataset& dataset, Split split);
 
+/// The examples that the setting score-on names: "dev", or "held-out" (for choosing learning rates,
+/// so that dev stays unseen). Throws UsageError for another word or where there are none.
+const std::vector<Example>& scored_examples(const Task& task, const Dataset& dataset,
+                                            const std::string& score_on);
+
 /// Reads a task from the folder `data`. `max_train` keeps the first N examples of train; 0 keeps
 /// all. held_out and dev are never cut.
 ///

@@ -94,6 +94,7 @@ AdapterDescription parse_description(const json& document) {
   description.fingerprint = document.at("fingerprint").get<std::string>();
   description.max_length = document.at("max_length").get<std::size_t>();
   description.batch = document.at("batch").get<std::size_t>();
+  description.score_on = document.at("score_on").get<std::string>();
   description.seed = document.at("seed").get<std::uint64_t>();
   return description;
 }
@@ -142,6 +143,7 @@ void save_adapter(const fs::path& folder, const AdapterDescription& description,
   document["regression"] = description.regression;
   document["max_length"] = description.max_length;
   document["batch"] = description.batch;
+  document["score_on"] = description.score_on;
   document["seed"] = description.seed;
   write_atomically(folder / configuration_name,
                    document.dump(2, ' ', false, json::error_handler_t::replace) + "\n");

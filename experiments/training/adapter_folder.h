@@ -23,6 +23,7 @@ struct AdapterDescription {
   std::string fingerprint;  ///< of the base checkpoint: see model_fingerprint
   std::size_t max_length = 128;
   std::size_t batch = 32;
+  std::string score_on = "dev";  ///< the examples that the run's score is about
   std::uint64_t seed = 0;
 };
 

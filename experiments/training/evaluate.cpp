@@ -74,7 +74,10 @@ Evaluation evaluate(const EvaluationRequest& request, const Registry& registry) 
   }
   const std::size_t batch = request.batch == 0 ? adapted.description.batch : request.batch;
   const Dataset dataset = load_dataset(task, request.data);
-  const EncodedSplit split = encode_split(dataset.dev, *load_tokenizer(request.model), max_length);
+  const EncodedSplit split = encode_split(
+      scored_examples(task, dataset,
+                      request.score_on.empty() ? adapted.description.score_on : request.score_on),
+      *load_tokenizer(request.model), max_length);
   const std::vector<float> logits = predict_split(*adapted.host, split, batch, task.labels);
 
   Evaluation result;

@@ -14,6 +14,7 @@ struct EvaluationRequest {
   std::filesystem::path adapter;  ///< empty: the model folder's own head is used
   std::string task;               ///< empty: the adapter's
   std::filesystem::path data;
+  std::string score_on;               ///< dev or held-out; empty: the adapter's, else dev
   std::filesystem::path predictions;  ///< empty: none; else a TSV: index, prediction, label, logits
   std::size_t batch = 0;              ///< 0: the adapter's, else 32
   std::size_t max_length = 0;         ///< 0: the adapter's, else 128
@@ -27,7 +28,7 @@ struct Evaluation {
   double seconds = 0;
 };
 
-/// The scores on the task's dev set; with an adapter those that its run reported (same bits on the
+/// The scores on the task's dev set (see score_on); with an adapter those that its run reported (same bits on the
 /// same machine with the same batch size and threads). Throws Error where neither the adapter nor
 /// the model folder has a classifier, or where the adapter belongs to another model or task.
 Evaluation evaluate(const EvaluationRequest& request, const Registry& registry);

@@ -165,6 +165,8 @@ std::size_t write_tensors(const WeightFolder& weights, AdaptedModel& adapted, co
     tensors[tensor.name] =
         make_tensor(tensor.name, tensor.shape, std::span<const float>(tensor.value));
   }
+  for (const Host::DrawnTensor& tensor : adapted.host->drawn())
+    tensors[tensor.name] = make_tensor(tensor.name, tensor.shape, tensor.value);
   std::vector<TensorToWrite> list;
   for (auto& [name, tensor] : tensors) list.push_back(std::move(tensor));
   write_safetensors(out / "model.safetensors", list, {{"format", "pt"}});

@@ -96,6 +96,13 @@ std::vector<SettingSpec> make_table() {
        number,
        {}},
       {"dropout", "X", "", "of the network; default: as config.json says", false, number, {}},
+      {"score-on",
+       "SPLIT",
+       "dev",
+       "examples that are scored: dev, or held-out for choosing learning rates",
+       false,
+       choice,
+       {"dev", "held-out"}},
       {"seed", "N", "42", "of head, factors, data order and dropout", false, count, {}},
       {"threads", "N", "", "default: all processors; 1 in sweeps", false, count, {}},
   };

@@ -147,7 +147,8 @@ void Run::load() {
   const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(model);
   const Dataset dataset = load_dataset(task_, settings_.text("data"), settings_.count("max-train"));
   train_split_ = encode_split(dataset.train, *tokenizer, max_length);
-  dev_split_ = encode_split(dataset.dev, *tokenizer, max_length);
+  dev_split_ = encode_split(scored_examples(task_, dataset, settings_.text("score-on")), *tokenizer,
+                            max_length);
 
   std::vector<TrainedSpan> tensors;
   for (Parameter<float>& parameter : adapter_->parameters()) {
@@ -295,6 +296,7 @@ void Run::save() const {
   description.fingerprint = model_fingerprint(model);
   description.max_length = settings_.count("max-length");
   description.batch = batch_;
+  description.score_on = settings_.text("score-on");
   description.seed = seed_;
   save_adapter(out_ / "adapter", description, *adapter_, *host_);
 }

@@ -12,7 +12,7 @@
 
 #include "analysis/checksum.h"
 #include "analysis/csv.h"
-#include "analysis/temporary_folder.h"
+#include "temporary_folder.h"
 #include "core/error.h"
 #include "core/files.h"
 
@@ -56,7 +56,7 @@ TEST(Checksum, AgreesWithPublishedValues) {
 
 TEST(EventLog, ReadsWhatItWrote) {
   const TemporaryFolder folder;
-  const ScalarLog log = read_scalars(written_log(folder.path() / "new" / "run"));
+  const ScalarLog log = read_scalars(written_log(folder.path / "new" / "run"));
   ASSERT_EQ(log.events.size(), 3u);
   EXPECT_FALSE(log.truncated);
   EXPECT_EQ(log.events[0].tag, "train/loss");
@@ -70,7 +70,7 @@ TEST(EventLog, ReadsWhatItWrote) {
 
 TEST(EventLog, NamesFilesAsTensorBoardExpects) {
   const TemporaryFolder folder;
-  const EventWriter first(folder.path()), second(folder.path());
+  const EventWriter first(folder.path), second(folder.path);
   EXPECT_NE(first.file(), second.file());
   const std::string name = first.file().filename().string();
   EXPECT_THAT(name, testing::StartsWith("events.out.tfevents."));
@@ -79,7 +79,7 @@ TEST(EventLog, NamesFilesAsTensorBoardExpects) {
 
 TEST(EventLog, ReadsEveryRecordBeforeTheFileIsClosed) {
   const TemporaryFolder folder;
-  EventWriter writer(folder.path());
+  EventWriter writer(folder.path);
   writer.scalar("loss", 1, 1);
   EXPECT_EQ(read_scalars(writer.file()).events.size(), 1u);
   writer.scalar("loss", 2, 2);
@@ -88,7 +88,7 @@ TEST(EventLog, ReadsEveryRecordBeforeTheFileIsClosed) {
 
 TEST(EventLog, RefusesToWriteOnceClosed) {
   const TemporaryFolder folder;
-  EventWriter writer(folder.path());
+  EventWriter writer(folder.path);
   writer.close();
   writer.close();
   EXPECT_THROW(writer.scalar("loss", 1, 1), Error);
@@ -111,8 +111,8 @@ TEST(EventLog, ReadsTheLogOfTorch) {
 
 TEST(EventLog, ReadsAPrefixOfAnyLength) {
   const TemporaryFolder folder;
-  const std::string bytes = read_text(written_log(folder.path()));
-  const std::filesystem::path cut = folder.path() / "cut";
+  const std::string bytes = read_text(written_log(folder.path));
+  const std::filesystem::path cut = folder.path / "cut";
   std::size_t most = 0, truncated = 0;
   for (std::size_t size = 0; size <= bytes.size(); ++size) {
     write_bytes(cut, bytes.substr(0, size));
@@ -128,8 +128,8 @@ TEST(EventLog, ReadsAPrefixOfAnyLength) {
 
 TEST(EventLog, NamesFileAndOffsetOfADamagedRecord) {
   const TemporaryFolder folder;
-  const std::string bytes = read_text(written_log(folder.path()));
-  const std::filesystem::path damaged = folder.path() / "damaged";
+  const std::string bytes = read_text(written_log(folder.path));
+  const std::filesystem::path damaged = folder.path / "damaged";
   const std::size_t first = 12 + static_cast<unsigned char>(bytes[0]) + 4;
   for (std::size_t at = 0; at < bytes.size(); ++at) {
     std::string changed = bytes;
@@ -152,8 +152,8 @@ TEST(EventLog, RefusesAMessageThatIsNoEvent) {
   std::memcpy(record.data() + 8, &length_sum, 4);
   const std::uint32_t sum = masked_crc32c(message.data(), message.size());
   record += message + std::string(reinterpret_cast<const char*>(&sum), 4);
-  write_bytes(folder.path() / "log", record);
-  EXPECT_THAT(failure_of(folder.path() / "log"), HasSubstr("are not an event message"));
+  write_bytes(folder.path / "log", record);
+  EXPECT_THAT(failure_of(folder.path / "log"), HasSubstr("are not an event message"));
 }
 
 }  // namespace

@@ -12,7 +12,7 @@
 #include "analysis/gnuplot.h"
 #include "analysis/label_placement.h"
 #include "analysis/method_style.h"
-#include "analysis/temporary_folder.h"
+#include "temporary_folder.h"
 #include "core/error.h"
 #include "core/files.h"
 
@@ -75,8 +75,8 @@ class Figure : public testing::Test {
     return "no error";
   }
   std::string drawn(const std::vector<ResultRow>& rows, const std::string& name) const {
-    draw_figure({"parameter-efficiency", rows, folder_.path() / name});
-    return read_text(folder_.path() / name);
+    draw_figure({"parameter-efficiency", rows, folder_.path / name});
+    return read_text(folder_.path / name);
   }
   const TemporaryFolder folder_;
 };
@@ -298,11 +298,11 @@ TEST_F(Figure, RefusesUnknownKindsAxesAndEndings) {
 }
 
 TEST_F(Figure, DoesNotOverwriteItsInput) {
-  write_atomically(folder_.path() / "input.csv", "kept");
+  write_atomically(folder_.path / "input.csv", "kept");
   std::vector<ResultRow> rows = two_tasks();
-  for (ResultRow& row : rows) row.origin = (folder_.path() / "input.csv").string() + ":2";
-  EXPECT_THAT(failure({"rank", rows, folder_.path() / "input.pdf"}), HasSubstr("overwrite"));
-  EXPECT_EQ(read_text(folder_.path() / "input.csv"), "kept");
+  for (ResultRow& row : rows) row.origin = (folder_.path / "input.csv").string() + ":2";
+  EXPECT_THAT(failure({"rank", rows, folder_.path / "input.pdf"}), HasSubstr("overwrite"));
+  EXPECT_EQ(read_text(folder_.path / "input.csv"), "kept");
 }
 
 class DrawnFigure : public Figure {
@@ -322,7 +322,7 @@ TEST_F(DrawnFigure, ExistsForEveryKind) {
   std::vector<ResultRow> rows = two_tasks();
   for (ResultRow& row : rows) row.adapted_layers = row.rank == "1" ? 2 : 4;
   for (const std::string& kind : figure_kinds()) {
-    const std::filesystem::path file = folder_.path() / (kind + ".svg");
+    const std::filesystem::path file = folder_.path / (kind + ".svg");
     draw_figure({kind, rows, file});
     EXPECT_GT(std::filesystem::file_size(file), 1000u) << kind;
   }
@@ -336,7 +336,7 @@ TEST_F(DrawnFigure, HasTheSameBytesEachTime) {
 
 TEST_F(DrawnFigure, ComesWithTheValuesThatItShows) {
   drawn(two_tasks(), "a.svg");
-  const std::string csv = read_text(folder_.path() / "a.csv");
+  const std::string csv = read_text(folder_.path / "a.csv");
   EXPECT_THAT(
       csv, testing::StartsWith("panel,method,rank,layers,parameters,trainable,mean,low,high,runs\n"
                                "cola,lora,1,,1000,,51,50.42264973,51.57735027,3\n"));
@@ -346,11 +346,11 @@ TEST_F(DrawnFigure, ComesWithTheValuesThatItShows) {
 
 TEST_F(DrawnFigure, DrawsReferencesAlone) {
   EXPECT_THAT(drawn({result("cola", "none", "", 0, 0, 0.1)}, "a.svg"), HasSubstr("none (head"));
-  draw_figure({"rank", {result("cola", "none", "", 0, 0, 0.1)}, folder_.path() / "b.svg"});
+  draw_figure({"rank", {result("cola", "none", "", 0, 0, 0.1)}, folder_.path / "b.svg"});
 }
 
 TEST_F(DrawnFigure, DrawsHostileNamesAsText) {
-  const std::string trap = (folder_.path() / "trap").string();
+  const std::string trap = (folder_.path / "trap").string();
   std::vector<ResultRow> rows;
   const std::vector<std::string> hostile = {"'; system('touch " + trap + "'); '",
                                             "`touch " + trap + "`",

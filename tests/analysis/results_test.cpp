@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "analysis/csv.h"
-#include "analysis/temporary_folder.h"
+#include "temporary_folder.h"
 #include "core/error.h"
 #include "core/files.h"
 
@@ -20,8 +20,8 @@ const std::string header = "task,model,method,rank,seed,parameters,metric,score\
 class ResultFiles : public testing::Test {
  protected:
   std::filesystem::path write(const std::string& name, const std::string& text) const {
-    write_atomically(folder_.path() / name, text);
-    return folder_.path() / name;
+    write_atomically(folder_.path / name, text);
+    return folder_.path / name;
   }
   std::string failure(const std::string& csv) const {
     try {
@@ -128,7 +128,7 @@ TEST_F(ResultFiles, ReadFinishedRunsOfAFolder) {
   write("a/seed=3/run.json", run_json("diverged"));
   write("a/seed=4/other.json", "{");
   testing::internal::CaptureStderr();
-  const auto rows = read_results(folder_.path());
+  const auto rows = read_results(folder_.path);
   const std::string messages = testing::internal::GetCapturedStderr();
   EXPECT_THAT(messages, AllOf(HasSubstr("left out 1 run (failed)"), HasSubstr("1 run (diverged)")));
   ASSERT_EQ(rows.size(), 1u);
@@ -149,7 +149,7 @@ TEST_F(ResultFiles, NameTheKeyOfABrokenRun) {
     text.replace(text.find(from), from.size(), to);
     write("run.json", text);
     try {
-      read_results(folder_.path());
+      read_results(folder_.path);
     } catch (const Error& error) {
       return std::string(error.what());
     }
@@ -166,8 +166,8 @@ TEST_F(ResultFiles, NameTheKeyOfABrokenRun) {
 }
 
 TEST_F(ResultFiles, RefuseAFolderWithoutFinishedRuns) {
-  EXPECT_THROW(read_results(folder_.path()), Error);
-  EXPECT_THROW(read_results(folder_.path() / "missing"), Error);
+  EXPECT_THROW(read_results(folder_.path), Error);
+  EXPECT_THROW(read_results(folder_.path / "missing"), Error);
 }
 
 TEST(MainMetric, IsTheOneOfTheTask) {

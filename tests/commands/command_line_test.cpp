@@ -3,7 +3,7 @@
 
 #include "commands/command_line.h"
 #include "core/files.h"
-#include "core/temporary_folder.h"
+#include "temporary_folder.h"
 #include "decompositions/registry.h"
 #include "experiments/training/settings.h"
 

@@ -14,7 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/files.h"
-#include "core/temporary_folder.h"
+#include "temporary_folder.h"
 
 namespace rankfold {
 namespace {

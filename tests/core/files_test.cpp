@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "core/temporary_folder.h"
+#include "temporary_folder.h"
 
 namespace rankfold {
 namespace {

@@ -10,7 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "core/temporary_folder.h"
+#include "temporary_folder.h"
 
 namespace rankfold {
 namespace {

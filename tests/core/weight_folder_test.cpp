@@ -5,7 +5,7 @@
 
 #include "core/error.h"
 #include "core/safetensors.h"
-#include "core/temporary_folder.h"
+#include "temporary_folder.h"
 
 namespace rankfold {
 namespace {

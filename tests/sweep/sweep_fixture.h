@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "core/files.h"
-#include "core/temporary_folder.h"
+#include "temporary_folder.h"
 #include "decompositions/registry.h"
 #include "experiments/sweep/sweep.h"
 

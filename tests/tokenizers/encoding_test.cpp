@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "core/temporary_folder.h"
+#include "temporary_folder.h"
 #include "experiments/tokenizers/bert_normalizer.h"
 #include "experiments/tokenizers/prefix_tree.h"
 #include "experiments/tokenizers/tokenizer.h"

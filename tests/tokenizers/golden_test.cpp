@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/files.h"
-#include "core/temporary_folder.h"
+#include "temporary_folder.h"
 #include "experiments/tokenizers/tokenizer.h"
 #include "experiments/tokenizers/tokenizer_cases.h"
 #include "experiments/tokenizers/unicode.h"

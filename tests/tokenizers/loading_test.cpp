@@ -9,7 +9,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
-#include "core/temporary_folder.h"
+#include "temporary_folder.h"
 #include "experiments/tokenizers/tokenizer.h"
 #include "experiments/tokenizers/tokenizer_cases.h"
 

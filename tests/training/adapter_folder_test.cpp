@@ -161,6 +161,25 @@ TEST_F(AdapterFolder, MergesACheckpointWithoutHeadUnderTheFullNames) {
   EXPECT_EQ(evaluate_merged().scores, run.scores);
 }
 
+TEST_F(AdapterFolder, MergesAPoolerThatTheCheckpointLacksWithTheRest) {
+  const SafetensorsFile original(fs::path(RANKFOLD_GOLDEN_DIR) / "models/bert/model.safetensors");
+  std::vector<TensorToWrite> list;
+  for (const TensorEntry& entry : original.entries())
+    if (entry.name.find("pooler") == std::string::npos)
+      list.push_back({entry.name, entry.type, entry.shape, original.bytes(entry)});
+  write_safetensors(folder / "model/model.safetensors", list);
+  const RunResult run = train(settings());
+  merge_adapter();
+  EXPECT_NE(WeightFolder(folder / "merged").find("bert.pooler.dense.weight"), nullptr);
+  EXPECT_EQ(evaluate_merged().scores, run.scores);
+}
+
+TEST_F(AdapterFolder, ScoresTheExamplesThatTheRunScored) {
+  RunSettings wanted = settings();
+  wanted.values["score-on"] = "held-out";
+  EXPECT_THAT(error_of([&] { train(wanted); }), HasSubstr("cola has no such examples"));
+}
+
 TEST_F(AdapterFolder, RefusesToMergeIntoAFolderThatIsNotEmpty) {
   train(settings());
   fs::create_directories(folder / "merged");

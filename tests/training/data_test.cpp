@@ -58,6 +58,7 @@ class EchoHost : public Host {
   void attach(Adapter<float>*) override {}
   std::vector<TrainedTensor> trained() override { return {}; }
   void zero_gradients() override {}
+  std::vector<DrawnTensor> drawn() const override { return {}; }
   std::size_t total_parameters() const override { return 0; }
   std::size_t max_tokens() const override { return 100; }
   const std::vector<std::string>& notes() const override { return notes_; }
