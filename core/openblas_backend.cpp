@@ -15,6 +15,9 @@
 #include <xtensor-blas/xblas_config.hpp>
 
 #include <xflens/cxxblas/cxxblas.cxx>
+#ifndef HAVE_CBLAS
+#error "the bindings would multiply with loops of their own"
+#endif
 
 extern "C" {
 char* openblas_get_corename(void);

@@ -79,10 +79,9 @@ int run(const Arguments& arguments, Context& context) {
   } else if (!name.empty()) {
     print_method(*chosen.front(), context.out);
   } else {
-    std::vector<std::vector<std::string>> rows = {{"method", "update", "what it is"}};
     for (const Method* method : chosen)
-      rows.push_back({method->name, method->formula, method->summary});
-    write_table(context.out, rows);
+      context.out << fmt::format("{:<12}  {}\n{:14}{}\n", method->name, method->summary, "",
+                                 method->formula);
     context.out << "\n`rankfold methods NAME` shows options, presets and the paper.\n";
   }
   return 0;
