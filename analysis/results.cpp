@@ -13,10 +13,10 @@ namespace {
 
 /// Columns of a table of results that tell runs apart, beside those with a member of ResultRow.
 const std::set<std::string> setting_columns = {
-    "alpha",  "batch",    "dropout",    "epochs",     "init",        "kind",
-    "layout", "lr",       "max-length", "preset",     "optimizer",   "rslora",
-    "set",    "schedule", "scale",      "stack",      "targets",     "train",
-    "warmup", "norm",     "head-axis",  "bottleneck", "weight-decay"};
+    "alpha",      "batch",        "dropout", "epochs",    "init",    "kind", "layout",
+    "lr",         "max-length",   "preset",  "optimizer", "rslora",  "set",  "schedule",
+    "scale",      "stack",        "targets", "train",     "warmup",  "norm", "head-axis",
+    "bottleneck", "weight-decay", "beta1",   "beta2",     "epsilon", "clip", "score-on"};
 /// Columns of a table of counts that are results, or have a member of ResultRow.
 const std::set<std::string> not_settings_of_a_count = {
     "task",     "model",     "method",    "rank",    "seed",          "layers",

@@ -49,14 +49,16 @@ struct Method {
   std::string summary;
   std::string formula;    ///< the index formula of the update
   std::string reference;  ///< paper and section
-  std::vector<MethodOption> options;
-  std::vector<Preset> presets;
+  std::vector<MethodOption> options = {};
+  std::vector<Preset> presets = {};
   bool has_rank = true;
   double alpha = 1;             ///< default of --alpha; 0: the method has no alpha
-  std::string default_targets;  ///< where it differs from q,v
+  std::string default_targets = {};  ///< where it differs from q,v
   /// The largest rank for a stack, or nothing where the method has no limit of its own.
-  std::function<std::optional<std::size_t>(const Stack&)> rank_limit;
+  std::function<std::optional<std::size_t>(const Stack&)> rank_limit = {};
   std::function<Declaration(const Site&, const Stack&, const MethodSettings&)> declare;
+  /// Lines on what was chosen where the settings leave it open; may be empty.
+  std::function<std::vector<std::string>(const Stack&, const MethodSettings&)> notes = {};
 };
 
 /// Completes and checks what the user gave: preset, alpha, options; unknown option or choice, rank

@@ -77,7 +77,7 @@ struct Term {
 struct Network {
   std::vector<Mode> out, in;
   std::vector<Term> terms;
-  std::vector<Selection> select;
+  std::vector<Selection> select = {};
 };
 
 /// Where an adapter acts: dW beside the frozen weight; after it, on its output

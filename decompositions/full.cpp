@@ -5,10 +5,8 @@ namespace rankfold {
 // dW[out, in] = D[out, in]: every entry of the weight free, the reference that methods aim at.
 static Declaration declare(const Site& site, const Stack&, const MethodSettings&) {
   const Mode out{"out", site.out}, in{"in", site.in};
-  return weight_update({.out = {out},
-                        .in = {in},
-                        .terms = {{.product = {Factor{"D", {out, in}, zeros()}}}},
-                        .select = {}});
+  return weight_update(
+      {.out = {out}, .in = {in}, .terms = {{.product = {Factor{"D", {out, in}, zeros()}}}}});
 }
 
 Method full() {
@@ -16,12 +14,8 @@ Method full() {
           .summary = "a dense update of every target weight (full fine-tuning of these matrices)",
           .formula = "dW[out,in] = D[out,in]",
           .reference = "reference point",
-          .options = {},
-          .presets = {},
           .has_rank = false,
           .alpha = 0,
-          .default_targets = "",
-          .rank_limit = {},
           .declare = declare};
 }
 

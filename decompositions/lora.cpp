@@ -17,8 +17,7 @@ static Declaration declare(const Site& site, const Stack&, const MethodSettings&
        .in = {in},
        .terms = {{.scale = alpha_over_rank(settings, settings.rank),
                   .product = {Factor{"B", {out, r}, zeros()},
-                              Factor{"A", {r, in}, uniform(1 / std::sqrt(fan_in))}}}},
-       .select = {}});
+                              Factor{"A", {r, in}, uniform(1 / std::sqrt(fan_in))}}}}});
 }
 
 Method lora() {
@@ -36,7 +35,6 @@ Method lora() {
                        "daskol/lotr, lotr/lora.py",
                        {{"alpha", "1"}, {"init", "fan-in-rank"}}}},
           .alpha = 8,
-          .default_targets = "",
           .rank_limit = smallest_side,
           .declare = declare};
 }

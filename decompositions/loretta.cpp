@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include <fmt/ranges.h>
+
 namespace rankfold {
 namespace {
 
@@ -70,6 +72,28 @@ std::vector<std::size_t> loretta_shape(const std::vector<std::size_t>& given, st
   shape.insert(shape.end(), tail.begin(), tail.end());
   if (shape.empty()) shape = {1};
   return shape;
+}
+
+std::vector<std::string> loretta_notes(const std::string& method, const Stack& stack,
+                                       const MethodSettings& settings,
+                                       const std::string& first_shape,
+                                       const std::string& second_shape,
+                                       std::pair<std::size_t, std::size_t> (*sides)(const Site&)) {
+  const std::size_t bottleneck = settings.count("bottleneck");
+  std::vector<std::string> notes;
+  const auto add = [&](const std::string& option, std::size_t inputs, std::size_t outputs) {
+    if (!settings.text(option).empty() || find_published(inputs, outputs)) return;
+    std::string note = fmt::format(
+        "[{}] {} of {} x {}: {} (balanced; the paper's table has no such sizes)", method, option,
+        inputs, outputs, fmt::join(loretta_shape({}, inputs, outputs), ","));
+    if (std::ranges::find(notes, note) == notes.end()) notes.push_back(std::move(note));
+  };
+  for (const Site& site : stack.sites) {
+    const auto [inputs, outputs] = sides(site);
+    add(first_shape, inputs, bottleneck);
+    add(second_shape, bottleneck, outputs);
+  }
+  return notes;
 }
 
 Block loretta_train(const std::string& prefix, const std::vector<std::size_t>& shape,

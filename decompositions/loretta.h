@@ -1,8 +1,10 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "core/method.h"
 #include "core/network.h"
 
 namespace rankfold {
@@ -12,6 +14,15 @@ namespace rankfold {
 /// `inputs`, then those of `outputs`, each split into at most `largest` where its primes allow.
 std::vector<std::size_t> loretta_shape(const std::vector<std::size_t>& given, std::size_t inputs,
                                        std::size_t outputs);
+
+/// A line for every train (inputs x bottleneck, then bottleneck x outputs; `sides` gives a site's
+/// inputs and outputs) whose shape is neither given nor in the paper's table, each size once:
+/// "[method] shape-a of 384 x 8: 4,8,12,8 (balanced; the paper's table has no such sizes)".
+std::vector<std::string> loretta_notes(const std::string& method, const Stack& stack,
+                                       const MethodSettings& settings,
+                                       const std::string& first_shape,
+                                       const std::string& second_shape,
+                                       std::pair<std::size_t, std::size_t> (*sides)(const Site&));
 
 /// inputs x outputs as a train of factors <prefix>1 ... <prefix>d with LoRETTA's start: each core
 /// N(0, 1) / sqrt(its right rank) * (inputs + outputs)^(-1/(2d)), so that every entry of the matrix

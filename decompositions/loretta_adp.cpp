@@ -6,11 +6,17 @@
 
 namespace rankfold {
 
+static bool acts_before(const Site& site) {
+  return site.matrix == MatrixType::gate || site.matrix == MatrixType::up;
+}
+static std::size_t hidden_side(const Site& site) {
+  return acts_before(site) ? site.in : site.out;
+}
+
 // f(h) = scale * (TT_up relu(TT_down h + down_bias) + up_bias), y = z + f(z) with z = W x after the
 // attention and feed-forward outputs; before Llama's gate and up, y = W (x + f(x)).
 static Declaration declare(const Site& site, const Stack&, const MethodSettings& settings) {
-  const bool before = site.matrix == MatrixType::gate || site.matrix == MatrixType::up;
-  const Mode hidden{"hidden", before ? site.in : site.out}, b{"b", settings.count("bottleneck")};
+  const Mode hidden{"hidden", hidden_side(site)}, b{"b", settings.count("bottleneck")};
   const double scale = settings.number("scale");
   const auto layer = [&](const std::string& prefix, const Mode& from, const Mode& to,
                          double factor) {
@@ -25,11 +31,16 @@ static Declaration declare(const Site& site, const Stack&, const MethodSettings&
                                   "[loretta_adp] site " + site.name + ": " + option)}},
                              {.scale = factor,
                               .product = {Factor{prefix + "_bias", {to}, bias}},
-                              .constant = true}},
-                   .select = {}};
+                              .constant = true}}};
   };
-  return {before ? Place::before : Place::after,
+  return {acts_before(site) ? Place::before : Place::after,
           {{layer("down", hidden, b, 1), Activation::relu}, {layer("up", b, hidden, scale)}}};
+}
+
+static std::vector<std::string> notes(const Stack& stack, const MethodSettings& settings) {
+  return loretta_notes(
+      "loretta_adp", stack, settings, "shape-down", "shape-up",
+      [](const Site& site) { return std::pair(hidden_side(site), hidden_side(site)); });
 }
 
 Method loretta_adp() {
@@ -47,8 +58,8 @@ Method loretta_adp() {
           .presets = {{"paper", "table 1: bottleneck 64", {{"bottleneck", "64"}, {"scale", "1"}}}},
           .alpha = 0,
           .default_targets = "adapters",
-          .rank_limit = {},
-          .declare = declare};
+          .declare = declare,
+          .notes = notes};
 }
 
 }  // namespace rankfold

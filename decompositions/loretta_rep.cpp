@@ -18,13 +18,17 @@ static Declaration declare(const Site& site, const Stack&, const MethodSettings&
       {.out = {out},
        .in = {in},
        .terms = {{.scale = alpha_over_rank(settings, by_rank ? settings.rank : b.size),
-                  .product = {train("a", "shape-a", in, b), train("b", "shape-b", b, out)}}},
-       .select = {}});
+                  .product = {train("a", "shape-a", in, b), train("b", "shape-b", b, out)}}}});
+}
+
+static std::vector<std::string> notes(const Stack& stack, const MethodSettings& settings) {
+  return loretta_notes("loretta_rep", stack, settings, "shape-a", "shape-b",
+                       [](const Site& site) { return std::pair(site.in, site.out); });
 }
 
 Method loretta_rep() {
   return {.name = "loretta_rep",
-          .summary = "a low-rank product whose two matrices are tensor trains",
+          .summary = "a low-rank product of two tensor trains",
           .formula =
               "dW[out,in] = alpha/b * sum_b TT_b[b,out] TT_a[in,b]; TT = product of cores "
               "[x,mode,y] of bond rank r, read row-major",
@@ -45,9 +49,8 @@ Method loretta_rep() {
                        "PyPI loretta: alpha 16, bottleneck 8",
                        {{"alpha", "16"}, {"bottleneck", "8"}, {"scale-by", "bottleneck"}}}},
           .alpha = 16,
-          .default_targets = "",
-          .rank_limit = {},
-          .declare = declare};
+          .declare = declare,
+          .notes = notes};
 }
 
 }  // namespace rankfold

@@ -9,8 +9,8 @@ namespace rankfold {
 // T[hidden, (head, head_dim), layer, matrix] =
 //     sum_p A[hidden, p] B[p, head_dim] C_h[head, p] C_l[layer, p] C_m[matrix, p]: CP over the
 //     model.
-// The heads lie where the matrix has them (rows of q, k, v; columns of o), or always on the output
-// or input side, as the authors' two codes have it. The code draws A with the rank as fan-in.
+// Heads lie where the matrix has them (rows of q, k, v; columns of o), or always on one side, as
+// the authors' two codes have it. Their code draws A with the rank as fan-in.
 static Declaration declare(const Site& site, const Stack& stack, const MethodSettings& settings) {
   const std::string& axis = settings.text("head-axis");
   const bool on_input = axis == "input" || (axis == "physical" && site.matrix == MatrixType::o);
@@ -55,8 +55,6 @@ Method lorta() {
                        "ihounie/lorta, lit_gpt: heads on the output of every matrix",
                        {{"alpha", "16"}, {"head-axis", "output"}}}},
           .alpha = 8,
-          .default_targets = "",
-          .rank_limit = {},
           .declare = declare};
 }
 

@@ -15,8 +15,7 @@ static Declaration declare(const Site& site, const Stack&, const MethodSettings&
                         .terms = {{.scale = alpha_over_rank(settings, settings.rank),
                                    .product = {Factor{"lhs", {r, out}, normal(1), shared},
                                                Factor{"mid", {s, r}, zeros(), Owner::site},
-                                               Factor{"rhs", {in, s}, normal(1), shared}}}},
-                        .select = {}});
+                                               Factor{"rhs", {in, s}, normal(1), shared}}}}});
 }
 
 Method lotr() {
@@ -32,7 +31,6 @@ Method lotr() {
                   rslora_option()},
       .presets = {{"paper", "daskol/lotr, lotr/lotr.py: scale 1 over the rank", {{"alpha", "1"}}}},
       .alpha = 1,
-      .default_targets = "",
       .rank_limit = smallest_side,
       .declare = declare};
 }

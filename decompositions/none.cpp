@@ -12,12 +12,8 @@ Method none() {
           .summary = "no update: the frozen network, only its head is trained",
           .formula = "dW[out,in] = 0",
           .reference = "reference point",
-          .options = {},
-          .presets = {},
           .has_rank = false,
           .alpha = 0,
-          .default_targets = "",
-          .rank_limit = {},
           .declare = declare};
 }
 

@@ -27,9 +27,7 @@ Method gated_pair() {
           .formula = "dW_{l,m}[out,in] = alpha/r * sum_p g[l,p] U_m[out,p] V_m[p,in]",
           .reference = "made up for docs/adding-a-method.md",
           .options = {rslora_option()},
-          .presets = {},
           .alpha = 8,
-          .default_targets = "",
           .rank_limit = smallest_side,
           .declare = declare};
 }

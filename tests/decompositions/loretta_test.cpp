@@ -211,6 +211,19 @@ TEST(LorettaShape, ComesFromThePaperOrIsBalanced) {
   EXPECT_EQ(loretta_shape({}, 13, 2), (std::vector<std::size_t>{13, 2}));
 }
 
+TEST(LorettaShape, IsReportedWhereThePaperHasNone) {
+  const Method method = loretta_rep();
+  const auto notes = [&](std::size_t width, std::map<std::string, std::string> options) {
+    const Stack stack(
+        {{"0", MatrixType::q, 0, width, width, 12}, {"1", MatrixType::v, 0, width, width, 12}});
+    return method.notes(stack, resolve_settings(method, {"2", {}, "", std::move(options)}, stack));
+  };
+  EXPECT_TRUE(notes(768, {}).empty());
+  ASSERT_EQ(notes(384, {}).size(), 2u);
+  EXPECT_NE(notes(384, {})[0].find("shape-a of 384 x 8: 4,8,12,8"), std::string::npos);
+  EXPECT_EQ(notes(384, {{"shape-a", "384,8"}}).size(), 1u);
+}
+
 TEST(LorettaShape, IsRefusedWhenItsProductDoesNotMatch) {
   const Stack stack({{"query", MatrixType::q, 0, 768, 768, 12}});
   const Method method = loretta_rep();
