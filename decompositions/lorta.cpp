@@ -7,8 +7,7 @@
 namespace rankfold {
 
 // T[hidden, (head, head_dim), layer, matrix] =
-//     sum_p A[hidden, p] B[p, head_dim] C_h[head, p] C_l[layer, p] C_m[matrix, p]: CP over the
-//     model.
+//     sum_p A[hidden, p] B[p, head_dim] C_h[head, p] C_l[layer, p] C_m[matrix, p]  (CP)
 // Heads lie where the matrix has them (rows of q, k, v; columns of o), or always on one side, as
 // the authors' two codes have it. Their code draws A with the rank as fan-in.
 static Declaration declare(const Site& site, const Stack& stack, const MethodSettings& settings) {
