@@ -52,6 +52,7 @@ int run(const Arguments& arguments, Context& context) {
   const std::size_t labels = arguments.count("labels", 2);
   if (labels > 1'000'000) throw UsageError("--labels is {}; expected at most 1000000", labels);
   const ModelCount count = count_model(shape, method, given_settings(arguments), labels);
+  for (const std::string& note : count.notes) context.err << note << '\n';
   (context.json ? print_json : print_text)(shape.name, method, count, context.out);
   return 0;
 }

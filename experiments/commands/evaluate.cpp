@@ -3,7 +3,9 @@
 
 #include "core/error.h"
 #include "experiments/commands/command.h"
+#include "experiments/commands/scoring_bar.h"
 #include "experiments/training/evaluate.h"
+#include "experiments/training/settings.h"
 
 namespace rankfold {
 namespace {
@@ -24,6 +26,8 @@ int run(const Arguments& arguments, Context& context) {
   if (request.adapter.empty() && request.task.empty())
     throw UsageError("evaluate: --task is missing; expected it or --adapter, which knows its task");
   warn_about_slow_kernels(context.err);
+  ScoringBar bar;
+  request.progress = [&](std::size_t done, std::size_t examples) { bar.update(done, examples); };
   const Evaluation result = evaluate(request, context.registry);
   if (context.json) {
     const nlohmann::ordered_json document = {{"task", result.task},
@@ -46,11 +50,11 @@ Command evaluate_command() {
           {},
           {{"model", "DIR", "", "model folder", true},
            {"adapter", "DIR", "", "the run's folder adapter/; without it the model's own head"},
-           {"task", "NAME", "", "default: the adapter's"},
+           {"task", "NAME", "", "default: the adapter's; " + task_names()},
            {"data", "DIR", "", "as in finetune", true},
            {"score-on", "SPLIT", "", "dev or held-out; default: the adapter's, else dev"},
            {"predictions", "FILE", "", "writes index, prediction, label and logits as TSV"},
-           {"batch", "N", "32", "sequences at once"},
+           {"batch", "N", "", "sequences at once; default: the adapter's, else 32"},
            {"max-length", "N", "", "default: the adapter's, else 128"},
            {"threads", "N", "", "default: all processors"}},
           "",

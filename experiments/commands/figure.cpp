@@ -25,7 +25,8 @@ int run(const Arguments& arguments, Context& context) {
   fs::path input = arguments.text("input");
   std::error_code failure;
   // What a sweep of kind count leaves in its folder.
-  if (fs::exists(input / "counts.csv", failure) && !fs::exists(input / "sweep.json", failure)) input /= "counts.csv";
+  if (fs::exists(input / "counts.csv", failure) && !fs::exists(input / "sweep.json", failure))
+    input /= "counts.csv";
   request.rows = read_results(input);
   draw_figure(request);
   const std::string csv = fs::path(request.out).replace_extension(".csv").string();

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/progress.h"
 #include "experiments/commands/command.h"
+#include "experiments/commands/scoring_bar.h"
 #include "experiments/commands/setting_options.h"
 #include "experiments/training/interrupt.h"
 #include "experiments/training/trainer.h"
@@ -37,14 +38,19 @@ int run(const Arguments& arguments, Context& context) {
   FinetuneOptions options;
   options.force = arguments.has("force");
   options.stop_requested = InterruptGuard::requested;
-  options.message = [&](const std::string& line) { context.err << line << '\n'; };
+  const bool terminal = standard_error_is_terminal();
+  options.message = [&](const std::string& line) {
+    // A bar may stand in the line; it is drawn again.
+    context.err << (bar && terminal ? "\r\x1b[K" : "") << line << '\n';
+  };
   options.progress = [&](const TrainingProgress& progress) {
-    if (!bar)
-      bar = std::make_unique<Progress>("training", progress.steps, standard_error_is_terminal());
+    if (!bar) bar = std::make_unique<Progress>("training", progress.steps, terminal);
     bar->update(progress.step, fmt::format("loss {:.4f}, {:.0f} tokens/s", progress.loss,
                                            progress.tokens_per_second));
     if (progress.step == progress.steps) bar->finish();
   };
+  ScoringBar scoring;
+  options.scoring = [&](std::size_t done, std::size_t examples) { scoring.update(done, examples); };
   const std::string out = arguments.text("out");
   const RunResult result = finetune(given_settings(arguments), out, context.registry, options);
   if (context.json)

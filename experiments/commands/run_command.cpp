@@ -38,8 +38,9 @@ void print_overview(const std::vector<Command>& all, const std::string& group, s
   std::vector<Words> rows;
   for (const Command& command : all) rows.push_back({"  " + command.name, command.summary});
   write_table(out, rows);
-  out << "\n`rankfold COMMAND --help` explains a command. All take --json and --plugin FILE.\n"
-         "Exit status: 0 done, 1 failed, 2 wrong usage.\n";
+  out << "\n`rankfold COMMAND --help` or `rankfold help COMMAND` explains a command. All take "
+         "--json "
+         "and\n--plugin FILE. Exit status: 0 done, 1 failed, 2 wrong usage.\n";
 }
 
 void print_help(const Command& command, std::ostream& out) {
@@ -90,6 +91,11 @@ int dispatch(const Words& words, std::ostream& out, std::ostream& err) {
     return 2;
   }
   const std::string& first = words.front();
+  if (first == "help" && words.size() > 1) {
+    Words asked(words.begin() + 1, words.end());
+    asked.push_back("--help");
+    return dispatch(asked, out, err);
+  }
   if (first == "--help" || first == "-h" || first == "help") {
     print_overview(all, "", out);
     return 0;

@@ -54,7 +54,7 @@ int count_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run, Sh
       return 0;
     }
     for (const CountRow& row : rows) context.out << describe(row.run) << '\n';
-    context.out << fmt::format("{} settings\n", rows.size());
+    context.out << counted(rows.size(), "setting", "settings") << '\n';
     return 0;
   }
   std::error_code failure;
@@ -67,7 +67,8 @@ int count_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run, Sh
         << nlohmann::ordered_json({{"out", file.string()}, {"settings", rows.size()}}).dump(2)
         << '\n';
   else
-    context.out << fmt::format("{}: {} settings\n", file.string(), rows.size());
+    context.out << fmt::format("{}: {}\n", file.string(),
+                               counted(rows.size(), "setting", "settings"));
   return 0;
 }
 
@@ -111,8 +112,10 @@ int train_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run, Co
     ++ended;
     const std::string text = ended_text(run, sweep.out);
     if (bar) bar->update(ended, text);
+    // The bar stands in the line; it is drawn again.
     if (!bar || run.state == RunState::failed)
-      context.err << fmt::format("[{}/{}] {}\n", ended, open, text) << std::flush;
+      context.err << fmt::format("{}[{}/{}] {}\n", bar ? "\r\x1b[K" : "", ended, open, text)
+                  << std::flush;
   };
   const bool completed = run_sweep(runs, sweep.out, options);
   if (bar && completed) bar->finish();
@@ -121,7 +124,7 @@ int train_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run, Co
   print_totals(runs, context.err);
   if (!completed) {
     context.err << "rankfold: stopped; finished runs are kept, the same command goes on\n";
-    return 130;
+    return 1;
   }
   return std::ranges::count(runs, RunState::failed, &SweepRun::state) > 0 ? 1 : 0;
 }
@@ -159,8 +162,7 @@ std::vector<Option> method_options(const std::vector<std::string>& words,
     const std::vector<std::string> names = registry.names();
     if (std::ranges::find(names, name.substr(0, dot)) == names.end()) continue;
     if (std::ranges::find(options, name, &Option::name) != options.end()) continue;
-    // Checks the name as a sweep file's key is checked.
-    parse_sweep({{name, "1", "--" + name}}, registry);
+    check_method_key("--" + name, name.substr(0, dot), name.substr(dot + 1), registry);
     options.push_back({name, "VALUES", "", "", false});
   }
   return options;

@@ -42,19 +42,19 @@ std::string model_name(const SweepRun& run) {
   return fs::path(run.settings.text("model")).filename().string();
 }
 
-json settings_json(const RunSettings& settings) {
-  json document(settings.values);
-  for (const auto& [name, value] : settings.options)
-    document[settings.text("method") + "." + name] = value;
-  return document;
+/// "-" where there is nothing that was trained.
+std::string parameters_text(const SweepRun& run) {
+  const bool trained = run.state == RunState::finished || run.state == RunState::diverged;
+  return trained && run.result ? std::to_string(run.result->parameters.adapter) : "-";
 }
 
 json run_json(const SweepRun& run, const fs::path& out) {
   json document = {{"folder", run.folder.lexically_relative(out).generic_string()},
                    {"status", state_name(run.state)}};
+  const json settings = settings_document(run.settings);
   for (const char* name : {"task", "model", "method", "rank", "seed"})
-    document[name] = run.settings.text(name).empty() ? json() : json(run.settings.text(name));
-  document["settings"] = settings_json(run.settings);
+    document[name] = settings.contains(name) ? settings.at(name) : json();
+  document["settings"] = settings;
   if (run.result && run.state == RunState::finished) {
     document["parameters"] = run.result->parameters.adapter;
     document["scores"] = run.result->scores;
@@ -93,7 +93,7 @@ void print_plan(const std::vector<SweepRun>& runs, const fs::path& out, bool jso
 void print_count_plan(const std::vector<CountRow>& rows, std::ostream& stream) {
   json document = {{"count", rows.size()}, {"runs", json::array()}};
   for (const CountRow& row : rows)
-    document["runs"].push_back({{"settings", settings_json(row.run.settings)}});
+    document["runs"].push_back({{"settings", settings_document(row.run.settings)}});
   stream << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
 }
 
@@ -106,8 +106,7 @@ void print_report(const std::vector<SweepRun>& runs, const fs::path& out, bool j
   for (const SweepRun& run : runs) {
     const std::string metric = main_metric_of(run);
     rows.push_back({run.settings.text("task"), model_name(run), run.settings.text("method"),
-                    run.settings.text("rank"), run.settings.text("seed"),
-                    run.result ? std::to_string(run.result->parameters.adapter) : "",
+                    run.settings.text("rank"), run.settings.text("seed"), parameters_text(run),
                     metric.empty() ? "" : fmt::format("{:.4f}", run.result->scores.at(metric)),
                     metric, state_name(run.state), run.folder.lexically_relative(out).string()});
   }

@@ -37,6 +37,11 @@ class Bert final : public Host {
   std::vector<DrawnTensor> drawn() const override;
   std::size_t total_parameters() const override;
   std::size_t max_tokens() const override { return config_.positions; }
+  std::map<std::string, double> dropouts() const override {
+    return {{"hidden", config_.encoder.hidden_dropout},
+            {"attention", config_.encoder.attention_dropout},
+            {"classifier", config_.classifier_dropout}};
+  }
   const std::vector<std::string>& notes() const override { return notes_; }
 
   std::vector<float> predict(const Batch& batch) override;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -66,6 +67,8 @@ class Host {
   virtual std::vector<DrawnTensor> drawn() const = 0;
   virtual std::size_t total_parameters() const = 0;  ///< of the model with its head, no adapter
   virtual std::size_t max_tokens() const = 0;        ///< positions that the model has
+  /// Dropout probabilities of training by place: hidden, attention, classifier.
+  virtual std::map<std::string, double> dropouts() const = 0;
   /// What a user should know of how it was loaded (new head weights), one line each.
   virtual const std::vector<std::string>& notes() const = 0;
 

@@ -1,5 +1,7 @@
 #include "experiments/sweep/counting.h"
 
+#include "experiments/training/trained_parts.h"
+
 namespace rankfold {
 namespace {
 
@@ -24,17 +26,21 @@ ModelCount count_stack(const ModelShape& shape, const Method& method, const RunS
   result.targets = canonical_targets(chosen_targets(settings, method), stack);
   result.matrices = stack.sites.size();
   result.adapter = counted.trainable;
-  result.trainable = counted.trainable +
-                     trained_part_parameters(shape, settings.text("train"), labels, resolved.rank);
+  result.trainable =
+      counted.trainable + trained_part_parameters(shape, settings.text("train"), labels,
+                                                  tensor_train_head_rank(settings.text("rank")));
   result.factors = std::move(counted.factors);
   return result;
 }
 
 ModelCount count_model(const ModelShape& shape, const Method& method, const RunSettings& settings,
                        std::size_t labels) {
-  return count_stack(
-      shape, method, settings, labels,
-      select_stack(catalogue(shape), chosen_targets(settings, method), settings.text("layers")));
+  const Stack stack =
+      select_stack(catalogue(shape), chosen_targets(settings, method), settings.text("layers"));
+  ModelCount count = count_stack(shape, method, settings, labels, stack);
+  if (method.notes)
+    count.notes = method.notes(stack, resolve_settings(method, method_request(settings), stack));
+  return count;
 }
 
 }  // namespace rankfold

@@ -16,11 +16,13 @@ struct ModelCount {
   std::size_t matrices = 0;
   std::size_t adapter = 0, trainable = 0;
   std::vector<FactorCount> factors;
+  std::vector<std::string> notes;  ///< of Method::notes; left empty by count_stack
 };
 
 /// Trainable numbers of a method on a model with `labels` outputs, from shapes alone. Of `settings`
 /// it reads rank, alpha, preset, options, targets, layers and train. Throws UsageError for what
-/// does not fit: targets, layers, rank, options, trained parts.
+/// does not fit: targets, layers, rank, options, trained parts. tt-head has the rank of the method,
+/// or 5 where it has none.
 ModelCount count_model(const ModelShape& shape, const Method& method, const RunSettings& settings,
                        std::size_t labels);
 

@@ -61,9 +61,11 @@ std::vector<Axis> axes_of(const Sweep& sweep, const Method& method) {
   return axes;
 }
 
-std::string identity(const PlannedRun& run, const Method& method, SweepKind kind) {
+/// The same text for runs that are the same.
+std::string identity_text(const PlannedRun& run, const Registry& registry, SweepKind kind) {
+  if (kind == SweepKind::train) check_settings(run.settings);
   const RunSettings settings =
-      kind == SweepKind::train ? canonical(run.settings, &method) : run.settings;
+      kind == SweepKind::train ? identity(run.settings, registry) : run.settings;
   std::string text = std::to_string(run.labels);
   for (const auto& values : {settings.values, settings.options})
     for (const auto& [name, value] : values) text += '\n' + name + '=' + value;
@@ -143,7 +145,7 @@ class Expander {
 
   void add_run(const Method& method, PlannedRun run) {
     if (sweep_.kind == SweepKind::train) run.settings.values.try_emplace("threads", "1");
-    if (sweep_.budgets.empty() || method.name == "none") return add_new(method, run);
+    if (sweep_.budgets.empty() || method.name == "none") return add_new(run);
     for (const std::size_t budget : sweep_.budgets) {
       const auto rank = choose_rank_(method, run, budget);
       if (!rank) {
@@ -151,12 +153,13 @@ class Expander {
         continue;
       }
       if (method.has_rank) run.settings.values["rank"] = std::to_string(*rank);
-      add_new(method, run);
+      add_new(run);
     }
   }
 
-  void add_new(const Method& method, const PlannedRun& run) {
-    if (seen_.insert(identity(run, method, sweep_.kind)).second) expansion_.runs.push_back(run);
+  void add_new(const PlannedRun& run) {
+    if (seen_.insert(identity_text(run, registry_, sweep_.kind)).second)
+      expansion_.runs.push_back(run);
   }
 
   void add_skipped(const Method& method, const PlannedRun& run, std::size_t budget) {

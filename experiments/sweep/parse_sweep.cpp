@@ -34,6 +34,31 @@ std::string single_value(const SweepEntry& entry) {
   return entry.value;
 }
 
+void check_setting_of(const SweepEntry& entry, const std::string& name, const std::string& value) {
+  try {
+    check_setting(name, value);
+  } catch (const UsageError& error) {
+    throw UsageError("{}: {}", entry.where, error.what());
+  }
+}
+
+/// What can be said of a value without a model: its word, number or shape.
+void check_option(const SweepEntry& entry, const Method& method, const std::string& name,
+                  const std::string& value) {
+  const MethodOption& option = *std::ranges::find(method.options, name, &MethodOption::name);
+  const std::string kind = fmt::format("value of {}.{}", method.name, name);
+  if (!option.choices.empty() && std::ranges::find(option.choices, value) == option.choices.end())
+    throw UsageError("{}: {}", entry.where, unknown_name(kind, value, option.choices).what());
+  const bool is_number = option.choices.empty() && parse_number<double>(option.fallback);
+  if (is_number && !parse_number<double>(value))
+    throw UsageError("{}: {} is '{}', expected a number", entry.where, kind, printable(value, 80));
+  if (!name.starts_with("shape")) return;
+  for (const std::string& size : split(value, ','))
+    if (parse_number<unsigned long>(trim(size)).value_or(0) == 0)
+      throw UsageError("{}: {} is '{}', expected positive whole numbers such as 8,12,8,8",
+                       entry.where, kind, printable(value, 80));
+}
+
 std::size_t positive(const SweepEntry& entry, const std::string& text, std::size_t most) {
   const auto value = parse_number<unsigned long>(text);
   if (!value || *value == 0 || *value > most)
@@ -92,24 +117,30 @@ class Parser {
     }
   }
 
-  void add_of_method(const SweepEntry& entry, const std::string& method_name,
-                     const std::string& name, const std::string& value) {
-    const std::vector<std::string> names = registry_.names();
-    if (std::ranges::find(names, method_name) == names.end())
-      throw UsageError("{}: {}", entry.where, unknown_name("method", method_name, names).what());
-    const Method& method = registry_.at(method_name);
+  void add_of_method(const SweepEntry& entry, const std::string& method, const std::string& name,
+                     const std::string& value) {
+    check_method_key(entry.where, method, name, registry_);
+    const std::vector<std::string> values = grid_of(entry, name, value);
+    check_values(entry, method, name, values);
+    sweep_.by_method[method][name] = values;
+  }
+
+  /// The grid values of a method's key.
+  static std::vector<std::string> grid_of(const SweepEntry& entry, const std::string& name,
+                                          const std::string& value) {
     const SettingSpec* spec = find_spec(run_settings(), name);
-    const bool is_setting = spec != nullptr && name != "method";
-    if (!is_setting && !has_option(method, name)) {
-      std::vector<std::string> known;
-      for (const MethodOption& option : method.options) known.push_back(option.name);
-      for (const SettingSpec& setting : run_settings())
-        if (setting.name != "method") known.push_back(setting.name);
-      throw UsageError("{}: {}", entry.where,
-                       unknown_name("key of " + method_name, name, known).what());
+    return split_grid(entry, value, spec != nullptr ? spec->list : name.starts_with("shape"));
+  }
+
+  void check_values(const SweepEntry& entry, const std::string& method, const std::string& name,
+                    const std::vector<std::string>& values) const {
+    const bool is_setting = find_spec(run_settings(), name) != nullptr;
+    for (const std::string& value : values) {
+      if (is_setting)
+        check_setting_of(entry, name, value);
+      else
+        check_option(entry, registry_.at(method), name, value);
     }
-    const bool list = is_setting ? spec->list : name.starts_with("shape");
-    sweep_.by_method[method_name][name] = split_grid(entry, value, list);
   }
 
   void add_pairs(const SweepEntry& entry) {
@@ -123,13 +154,25 @@ class Parser {
         add_of_method(entry, key.substr(0, dot), key.substr(dot + 1), value);
         continue;
       }
-      bool known = false;
-      for (const Method& method : registry_.methods()) {
-        if (!has_option(method, key)) continue;
-        add_of_method(entry, method.name, key, value);
-        known = true;
-      }
-      if (!known) throw UsageError("{}: no method has a key '{}'", entry.where, printable(key, 80));
+      std::vector<const Method*> holders;
+      for (const Method& method : registry_.methods())
+        if (has_option(method, key)) holders.push_back(&method);
+      if (holders.empty())
+        throw UsageError("{}: no method has a key '{}'", entry.where, printable(key, 80));
+      // Methods may take unlike words under one key: one must take these; those that the grid has
+      // are checked with their runs.
+      const auto takes = [&](const Method* method) {
+        try {
+          check_values(entry, method->name, key, grid_of(entry, key, value));
+          return true;
+        } catch (const UsageError&) {
+          return false;
+        }
+      };
+      if (std::ranges::none_of(holders, takes))
+        check_values(entry, holders.front()->name, key, grid_of(entry, key, value));
+      for (const Method* method : holders)
+        sweep_.by_method[method->name][key] = grid_of(entry, key, value);
     }
   }
 
@@ -184,6 +227,19 @@ const std::vector<SettingSpec>& sweep_settings() {
       {"labels", "N", "2", "kind count: outputs of the head", false, count, {}},
   };
   return specs;
+}
+
+void check_method_key(const std::string& where, const std::string& method, const std::string& key,
+                      const Registry& registry) {
+  const std::vector<std::string> names = registry.names();
+  if (std::ranges::find(names, method) == names.end())
+    throw UsageError("{}: {}", where, unknown_name("method", method, names).what());
+  std::vector<std::string> known;
+  for (const MethodOption& option : registry.at(method).options) known.push_back(option.name);
+  for (const SettingSpec& setting : run_settings())
+    if (setting.name != "method") known.push_back(setting.name);
+  if (std::ranges::find(known, key) == known.end())
+    throw UsageError("{}: {}", where, unknown_name("key of " + method, key, known).what());
 }
 
 Sweep parse_sweep(const std::vector<SweepEntry>& entries, const Registry& registry) {

@@ -41,9 +41,7 @@ Values default_values(const RunSettings& run, const Registry& registry) {
 }
 
 std::string folder_name(const std::string& model) {
-  std::error_code failure;
-  const fs::path whole = fs::weakly_canonical(model, failure);
-  const fs::path name = failure ? fs::path(model).filename() : whole.filename();
+  const fs::path name = fs::path(model).filename();
   return name.empty() ? "model" : name.string();
 }
 

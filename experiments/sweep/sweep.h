@@ -45,8 +45,13 @@ struct Sweep {
 /// (targets, layers, train, and options named shape...). Of two entries for one key the later wins.
 /// `set` holds pairs: key=value for every method that has the key, or method.key=value.
 /// Throws UsageError naming the entry for an unknown key (with the nearest), method or kind, an
-/// empty grid value, budget together with rank.
+/// empty grid value, budget together with rank, and for a wrong value of a method's key, whether or
+/// not the grid has the method.
 Sweep parse_sweep(const std::vector<SweepEntry>& entries, const Registry& registry);
+
+/// Throws UsageError beginning with `where` unless `key` is a key of the method or a setting.
+void check_method_key(const std::string& where, const std::string& method, const std::string& key,
+                      const Registry& registry);
 
 struct PlannedRun {
   RunSettings settings;  ///< as given; settings that its method ignores are left out

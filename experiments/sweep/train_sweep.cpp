@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -26,18 +27,20 @@ namespace rankfold {
 namespace {
 
 namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
 
-std::string identity(const RunSettings& settings) {
+/// One text for each identity, to look runs up by.
+std::string identity_text(const RunSettings& settings, const Registry& registry) {
+  const RunSettings whole = identity(settings, registry);
   std::string text;
-  for (const auto& values : {settings.values, settings.options})
+  for (const auto& values : {whole.values, whole.options})
     for (const auto& [name, value] : values) text += name + '=' + value + '\n';
   return text;
 }
 
-void check_folder(const char* option, const std::string& folder) {
-  std::error_code failure;
-  if (!fs::is_directory(folder, failure))
-    throw UsageError("--{} {}: found no such folder", option, printable(folder, 300));
+std::string difference(const RunSettings& there, const RunSettings& here,
+                       const Registry& registry) {
+  return first_difference(identity(there, registry), identity(here, registry));
 }
 
 void check_runs(const std::vector<PlannedRun>& runs, const Registry& registry) {
@@ -46,8 +49,8 @@ void check_runs(const std::vector<PlannedRun>& runs, const Registry& registry) {
     try {
       check_settings(run.settings);
       find_task(run.settings.text("task"));
-      check_folder("model", run.settings.text("model"));
-      check_folder("data", run.settings.text("data"));
+      check_model_folder(run.settings.text("model"));
+      check_data_folder(run.settings.text("data"));
       const ModelShape& shape = store.shape(run.settings.text("model"));
       if (run.settings.count("max-length") > shape.positions)
         throw UsageError("--max-length is {}; the model has {} positions",
@@ -71,7 +74,8 @@ void check_out(const fs::path& out) {
 
 /// Every readable run.json below the folder, by the identity of its settings: finished ones before
 /// others.
-std::map<std::string, std::pair<fs::path, RunResult>> find_runs(const fs::path& out) {
+std::map<std::string, std::pair<fs::path, RunResult>> find_runs(const fs::path& out,
+                                                                const Registry& registry) {
   std::map<std::string, std::pair<fs::path, RunResult>> found;
   std::error_code failure;
   for (fs::recursive_directory_iterator entry(out, failure), end; !failure && entry != end;
@@ -80,7 +84,7 @@ std::map<std::string, std::pair<fs::path, RunResult>> find_runs(const fs::path& 
     const fs::path folder = entry->path().parent_path();
     std::optional<RunResult> run = find_run(folder);
     if (!run) continue;
-    const std::string key = identity(run->settings);
+    const std::string key = identity_text(run->settings, registry);
     const auto known = found.find(key);
     if (known == found.end() || known->second.second.status != "done")
       found.insert_or_assign(key, std::pair(folder, std::move(*run)));
@@ -126,6 +130,19 @@ std::vector<std::string> command_of(const SweepRun& run, const TrainSweepOptions
   return command;
 }
 
+/// The runs that sweep.json lists so far; none where it is not there or not whole.
+std::vector<Json> earlier_runs(const fs::path& out) {
+  std::error_code failure;
+  if (!fs::exists(out / "sweep.json", failure)) return {};
+  const Json document = Json::parse(read_text(out / "sweep.json"), nullptr, false);
+  if (!document.is_object() || !document.contains("runs")) return {};
+  std::vector<Json> runs;
+  for (const Json& run : document.at("runs"))
+    if (run.is_object() && run.contains("folder") && run.at("folder").is_string())
+      runs.push_back(run);
+  return runs;
+}
+
 /// The last line that a failed process wrote.
 std::string last_line(const fs::path& log) {
   try {
@@ -164,39 +181,45 @@ std::vector<SweepRun> plan_runs(const std::vector<PlannedRun>& runs, const fs::p
     planned.push_back({run.settings, settings.back(), {}, RunState::open, {}, ""});
   }
   const std::vector<fs::path> paths = run_paths(settings, registry);
-  const auto existing = find_runs(out);
+  const auto existing = find_runs(out, registry);
   std::map<fs::path, std::size_t> owners;
   for (std::size_t i = 0; i < planned.size(); ++i) {
     SweepRun& run = planned[i];
     run.folder = out / paths[i];
-    if (const auto found = existing.find(identity(run.settings)); found != existing.end()) {
+    if (const auto found = existing.find(identity_text(run.settings, registry));
+        found != existing.end()) {
       run.folder = found->second.first;
       run.result = found->second.second;
       run.state = state_of(*run.result);
     } else if (const auto other = find_run(run.folder); other && other->status != "failed") {
       throw Error("{} belongs to a run of other settings ({}); choose another --out",
                   (run.folder / "run.json").string(),
-                  first_difference(other->settings, run.settings));
+                  difference(other->settings, run.settings, registry));
     }
     const auto [owner, is_new] = owners.emplace(run.folder, i);
     if (!is_new)
       throw UsageError("sweep: two runs would share the folder {} ({}); rename a model folder",
                        run.folder.string(),
-                       first_difference(planned[owner->second].settings, run.settings));
+                       difference(planned[owner->second].settings, run.settings, registry));
   }
   return planned;
 }
 
-std::string sweep_json(const std::vector<SweepRun>& runs) {
-  nlohmann::ordered_json document = {{"kind", "train"}, {"rankfold", version()}};
-  document["runs"] = nlohmann::ordered_json::array();
-  for (const SweepRun& run : runs) {
-    nlohmann::ordered_json settings(run.settings.values);
-    for (const auto& [name, value] : run.settings.options)
-      settings[run.settings.text("method") + "." + name] = value;
-    document["runs"].push_back({{"folder", run.folder.generic_string()}, {"settings", settings}});
+std::string sweep_json(const std::vector<SweepRun>& runs, const fs::path& out) {
+  Json document = {{"kind", "train"}, {"rankfold", version()}, {"runs", Json::array()}};
+  std::set<std::string> folders;
+  for (const SweepRun& run : runs)
+    folders.insert(run.folder.lexically_relative(out).generic_string());
+  for (const Json& run : earlier_runs(out)) {
+    std::error_code failure;
+    const auto folder = run.at("folder").get<std::string>();
+    if (!folders.contains(folder) && fs::is_directory(out / folder, failure))
+      document["runs"].push_back(run);
   }
-  return document.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  for (const SweepRun& run : runs)
+    document["runs"].push_back({{"folder", run.folder.lexically_relative(out).generic_string()},
+                                {"settings", settings_document(run.settings)}});
+  return document.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 bool run_sweep(std::vector<SweepRun>& runs, const fs::path& out, const TrainSweepOptions& options) {
@@ -204,9 +227,7 @@ bool run_sweep(std::vector<SweepRun>& runs, const fs::path& out, const TrainSwee
   fs::create_directories(out, failure);
   if (failure) throw Error("--out {}: cannot be made: {}", out.string(), failure.message());
   const FolderLock lock(out);
-  std::vector<SweepRun> relative = runs;
-  for (SweepRun& run : relative) run.folder = run.folder.lexically_relative(out);
-  write_atomically(out / "sweep.json", sweep_json(relative));
+  write_atomically(out / "sweep.json", sweep_json(runs, out));
 
   std::vector<std::size_t> open;
   std::vector<Job> jobs;

@@ -34,7 +34,8 @@ struct SweepRun {
 /// Checks every run (names, values, targets, ranks, shapes, folders) and gives it its folder: the
 /// one that holds a run of its settings, wherever that is below `out`, else that of run_paths.
 /// Nothing is written. Throws UsageError naming the run, or two runs that would share a folder;
-/// Error where `out` holds a count sweep or a folder holds a run of other settings.
+/// Error where the folder of a model or data is missing, `out` holds a count sweep, or a folder
+/// holds a run of other settings.
 std::vector<SweepRun> plan_runs(const std::vector<PlannedRun>& runs,
                                 const std::filesystem::path& out, const Registry& registry);
 
@@ -53,7 +54,9 @@ struct TrainSweepOptions {
 bool run_sweep(std::vector<SweepRun>& runs, const std::filesystem::path& out,
                const TrainSweepOptions& options);
 
-/// sweep.json: kind, and the settings and folder of every run, in order.
-std::string sweep_json(const std::vector<SweepRun>& runs);
+/// sweep.json: kind, and the settings (as in run.json) and folder of every run: first those of the
+/// sweep.json in `out` whose folders are still there and that this sweep does not have, then this
+/// sweep's in order.
+std::string sweep_json(const std::vector<SweepRun>& runs, const std::filesystem::path& out);
 
 }  // namespace rankfold

@@ -76,28 +76,70 @@ void fill(const SafetensorsFile& file, const NamedTensor& tensor) {
   }
 }
 
-AdapterDescription parse_description(const json& document) {
-  AdapterDescription description;
-  description.method = document.at("method").get<std::string>();
-  description.rank = document.at("rank").get<std::string>();
-  if (!document.at("alpha").is_null()) {
-    description.settings.alpha = document.at("alpha").get<double>();
+/// The members of adapter_config.json. What is missing throws, or has the default that it is given.
+class Configuration {
+ public:
+  explicit Configuration(const fs::path& file) : file_(file.string()) {
+    document_ = json::parse(read_text(file), nullptr, false);
+    if (!document_.is_object()) throw Error("{}: is not a JSON object", file_);
   }
-  description.settings.options = document.at("options").get<std::map<std::string, std::string>>();
-  description.targets = document.at("targets").get<std::string>();
-  description.layers = document.at("layers").get<std::string>();
-  description.train = document.at("train").get<std::string>();
-  description.task = document.at("task").get<std::string>();
-  description.labels = document.at("labels").get<std::size_t>();
-  description.regression = document.at("regression").get<bool>();
-  description.model = document.at("model").get<std::string>();
-  description.fingerprint = document.at("fingerprint").get<std::string>();
-  description.max_length = document.at("max_length").get<std::size_t>();
-  description.batch = document.at("batch").get<std::size_t>();
-  description.score_on = document.at("score_on").get<std::string>();
-  description.seed = document.at("seed").get<std::uint64_t>();
-  return description;
-}
+
+  std::string text(const char* key) const { return text_of(key, at(key, "a text")); }
+  std::string text(const char* key, const std::string& fallback) const {
+    return document_.contains(key) ? text(key) : fallback;
+  }
+  std::size_t count(const char* key) const { return count_of(key, at(key, count_form)); }
+  std::size_t count(const char* key, std::size_t fallback) const {
+    return document_.contains(key) ? count(key) : fallback;
+  }
+  bool flag(const char* key) const {
+    const json& value = at(key, "true or false");
+    if (!value.is_boolean()) refuse(key, value, "true or false");
+    return value.get<bool>();
+  }
+  /// 0 where it is missing or null.
+  double number(const char* key) const {
+    if (!document_.contains(key) || document_.at(key).is_null()) return 0;
+    const json& value = document_.at(key);
+    if (!value.is_number()) refuse(key, value, "a number or null");
+    return value.get<double>();
+  }
+  std::map<std::string, std::string> texts(const char* key) const {
+    std::map<std::string, std::string> result;
+    if (!document_.contains(key)) return result;
+    const json& values = document_.at(key);
+    if (!values.is_object()) refuse(key, values, "an object of texts");
+    for (const auto& [name, value] : values.items())
+      result[name] = text_of(fmt::format("{}.{}", key, name), value);
+    return result;
+  }
+  [[noreturn]] void refuse(const std::string& key, const json& found, const char* expected) const {
+    const std::string shown = found.dump(-1, ' ', false, json::error_handler_t::replace);
+    throw Error("{}: {} is {}; expected {}", file_, printable(key, 80), printable(shown, 80),
+                expected);
+  }
+
+ private:
+  static constexpr const char* count_form = "a whole number, 0 or more";
+
+  const json& at(const char* key, const char* expected) const {
+    const auto found = document_.find(key);
+    if (found == document_.end())
+      throw Error("{}: {} is missing; expected {}", file_, key, expected);
+    return *found;
+  }
+  std::string text_of(const std::string& key, const json& value) const {
+    if (!value.is_string()) refuse(key, value, "a text");
+    return value.get<std::string>();
+  }
+  std::size_t count_of(const char* key, const json& value) const {
+    if (!value.is_number_unsigned()) refuse(key, value, count_form);
+    return value.get<std::size_t>();
+  }
+
+  std::string file_;
+  json document_;
+};
 
 }  // namespace
 
@@ -150,28 +192,35 @@ void save_adapter(const fs::path& folder, const AdapterDescription& description,
 }
 
 AdapterDescription read_adapter_description(const fs::path& folder) {
-  const fs::path file = folder / configuration_name;
-  const std::string text = read_text(file);
-  try {
-    const json document = json::parse(text);
-    if (!document.is_object() || document.value("format", "") != "rankfold") {
-      throw Error("{}: format is not 'rankfold'; expected an adapter folder that rankfold wrote",
-                  file.string());
-    }
-    if (document.value("version", 0) != 1) {
-      throw Error("{}: version is {}; expected 1", file.string(),
-                  printable(document.value("version", json()).dump(), 40));
-    }
-    const AdapterDescription description = parse_description(document);
-    if (description.labels == 0 || description.labels > 100000 || description.max_length == 0 ||
-        description.batch == 0) {
-      throw Error("{}: labels, max_length or batch is out of range; expected 1 or more",
-                  file.string());
-    }
-    return description;
-  } catch (const json::exception& failure) {
-    throw Error("{}: {}", file.string(), printable(failure.what(), 200));
-  }
+  const Configuration file(folder / configuration_name);
+  if (const std::string format = file.text("format"); format != "rankfold")
+    file.refuse("format", format, "'rankfold', an adapter folder that rankfold wrote");
+  if (const std::size_t number = file.count("version"); number != 1)
+    file.refuse("version", number, "1");
+  AdapterDescription description;
+  description.method = file.text("method");
+  description.rank = file.text("rank");
+  description.settings.alpha = file.number("alpha");
+  description.settings.options = file.texts("options");
+  description.targets = file.text("targets");
+  description.layers = file.text("layers", description.layers);
+  description.train = file.text("train", description.train);
+  description.task = file.text("task");
+  description.labels = file.count("labels");
+  description.regression = file.flag("regression");
+  description.model = file.text("model");
+  description.fingerprint = file.text("fingerprint");
+  description.max_length = file.count("max_length", description.max_length);
+  description.batch = file.count("batch", description.batch);
+  description.score_on = file.text("score_on", description.score_on);
+  description.seed = file.count("seed", description.seed);
+  if (description.labels == 0 || description.labels > 100000)
+    file.refuse("labels", description.labels, "1 to 100000");
+  if (description.max_length == 0) file.refuse("max_length", description.max_length, "1 or more");
+  if (description.batch == 0) file.refuse("batch", description.batch, "1 or more");
+  if (description.score_on != "dev" && description.score_on != "held-out")
+    file.refuse("score_on", description.score_on, "dev or held-out");
+  return description;
 }
 
 void load_adapter_tensors(const fs::path& folder, Adapter<float>& adapter, Host& host) {
@@ -218,7 +267,7 @@ AdaptedModel load_adapted_model(const fs::path& model, const fs::path& folder,
         select_stack(adapted.host->catalogue(), description.targets, description.layers);
     MethodRequest request;
     request.rank = description.rank;
-    if (method.alpha != 0) request.alpha = description.settings.alpha;
+    if (description.settings.alpha != 0) request.alpha = description.settings.alpha;
     request.options = description.settings.options;
     description.settings = resolve_settings(method, request, stack);
     adapted.adapter = make_adapter<float>(method, stack, description.settings, backend);

@@ -15,7 +15,7 @@ struct AdapterDescription {
   std::string method;
   MethodSettings settings;  ///< rank, alpha, options: complete
   std::string rank;         ///< as it was asked for; "" where the method has none
-  std::string targets, layers, train;
+  std::string targets, layers = "all", train;
   std::string task;
   std::size_t labels = 2;
   bool regression = false;
@@ -24,7 +24,7 @@ struct AdapterDescription {
   std::size_t max_length = 128;
   std::size_t batch = 32;
   std::string score_on = "dev";  ///< the examples that the run's score is about
-  std::uint64_t seed = 0;
+  std::uint64_t seed = 42;
 };
 
 /// A hash of the names, types, shapes and first 64 bytes of a model folder's tensors, as 16
@@ -37,7 +37,9 @@ std::string model_fingerprint(const std::filesystem::path& model);
 void save_adapter(const std::filesystem::path& folder, const AdapterDescription& description,
                   Adapter<float>& adapter, Host& host);
 
-/// Reads adapter_config.json; throws Error naming the file and the key.
+/// Reads adapter_config.json. What a run has a default for may be missing (the file of an older
+/// version) and has it: alpha, options, layers, train, max_length, batch, score_on, seed. Throws
+/// Error naming the file and the key for the others, and for a wrong value.
 AdapterDescription read_adapter_description(const std::filesystem::path& folder);
 
 /// Fills the adapter's factors and the host's trained tensors from the file; bits as they were

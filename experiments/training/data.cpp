@@ -71,13 +71,14 @@ std::vector<std::vector<std::size_t>> epoch_batches(std::size_t examples, std::s
 }
 
 std::vector<float> predict_split(Host& host, const EncodedSplit& split, std::size_t batch,
-                                 std::size_t labels) {
+                                 std::size_t labels, const ScoringProgress& progress) {
   std::vector<std::size_t> order(split.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     return split.sequences[a].ids.size() > split.sequences[b].ids.size();
   });
   std::vector<float> logits(split.size() * labels);
+  std::size_t done = 0;
   for (const std::vector<std::size_t>& chosen : cut(order, batch)) {
     const std::vector<float> part = host.predict(pack(split, chosen));
     if (part.size() != chosen.size() * labels) {
@@ -88,6 +89,8 @@ std::vector<float> predict_split(Host& host, const EncodedSplit& split, std::siz
       std::copy_n(part.begin() + static_cast<std::ptrdiff_t>(row * labels), labels,
                   logits.begin() + static_cast<std::ptrdiff_t>(chosen[row] * labels));
     }
+    done += chosen.size();
+    if (progress) progress(done, split.size());
   }
   return logits;
 }

@@ -9,7 +9,8 @@
 #include "experiments/tasks/metrics.h"
 #include "experiments/tasks/task.h"
 #include "experiments/training/adapter_folder.h"
-#include "experiments/training/data.h"
+#include "experiments/training/run_folder.h"
+#include "experiments/training/settings.h"
 
 namespace rankfold {
 namespace {
@@ -49,6 +50,9 @@ void require_classifier(const fs::path& model, const Task& task) {
 
 Evaluation evaluate(const EvaluationRequest& request, const Registry& registry) {
   const auto start = std::chrono::steady_clock::now();
+  if (!request.score_on.empty()) check_setting("score-on", request.score_on);
+  check_model_folder(request.model);
+  check_data_folder(request.data);
   set_threads(static_cast<int>(request.threads == 0 ? cpu_count() : request.threads));
   const auto backend = make_openblas_backend();
 
@@ -78,7 +82,8 @@ Evaluation evaluate(const EvaluationRequest& request, const Registry& registry) 
       scored_examples(task, dataset,
                       request.score_on.empty() ? adapted.description.score_on : request.score_on),
       *load_tokenizer(request.model), max_length);
-  const std::vector<float> logits = predict_split(*adapted.host, split, batch, task.labels);
+  const std::vector<float> logits =
+      predict_split(*adapted.host, split, batch, task.labels, request.progress);
 
   Evaluation result;
   result.task = task.name;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/method.h"
+#include "experiments/training/data.h"
 
 namespace rankfold {
 
@@ -19,6 +20,7 @@ struct EvaluationRequest {
   std::size_t batch = 0;              ///< 0: the adapter's, else 32
   std::size_t max_length = 0;         ///< 0: the adapter's, else 128
   std::size_t threads = 0;            ///< 0: all cores
+  ScoringProgress progress;
 };
 
 struct Evaluation {
@@ -28,9 +30,10 @@ struct Evaluation {
   double seconds = 0;
 };
 
-/// The scores on the task's dev set (see score_on); with an adapter those that its run reported (same bits on the
-/// same machine with the same batch size and threads). Throws Error where neither the adapter nor
-/// the model folder has a classifier, or where the adapter belongs to another model or task.
+/// The scores on the task's dev set (see score_on); with an adapter those that its run reported
+/// (same bits on the same machine with the same batch size and threads). Throws Error where neither
+/// the adapter nor the model folder has a classifier, or where the adapter belongs to another model
+/// or task; UsageError for a wrong score_on, worded as check_setting does.
 Evaluation evaluate(const EvaluationRequest& request, const Registry& registry);
 
 }  // namespace rankfold

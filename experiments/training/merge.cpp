@@ -14,6 +14,7 @@
 #include "core/safetensors.h"
 #include "core/text.h"
 #include "experiments/training/adapter_folder.h"
+#include "experiments/training/run_folder.h"
 
 namespace rankfold {
 namespace {
@@ -177,6 +178,7 @@ std::size_t write_tensors(const WeightFolder& weights, AdaptedModel& adapted, co
 
 MergeResult merge(const fs::path& model, const fs::path& adapter, const fs::path& out,
                   const Registry& registry) {
+  check_model_folder(model);
   const AdapterDescription description = read_adapter_description(adapter);
   for (const std::string& part : split(description.train, ',')) {
     if (trim(part) == "tt-head") {

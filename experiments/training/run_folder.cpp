@@ -1,11 +1,14 @@
 #include "experiments/training/run_folder.h"
 
+#include <algorithm>
 #include <map>
 #include <system_error>
 #include <vector>
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/text.h"
+#include "experiments/models/shapes.h"
 
 namespace rankfold {
 
@@ -19,7 +22,31 @@ std::string text_or_unset(const std::map<std::string, std::string>& values,
   return found == values.end() || found->second.empty() ? "not set" : found->second;
 }
 
+bool is_folder(const fs::path& path) {
+  std::error_code failure;
+  return fs::is_directory(path, failure);
+}
+
 }  // namespace
+
+void check_model_folder(const fs::path& model) {
+  if (is_folder(model)) return;
+  const std::string text = printable(model.string(), 300);
+  const auto& shapes = built_in_shapes();
+  if (std::ranges::find(shapes, model.string(), &ModelShape::name) != shapes.end())
+    throw Error(
+        "--model {}: found no such folder; {} is a built-in shape, which has no weights; expected "
+        "a folder with config.json and model.safetensors",
+        text, text);
+  throw Error("--model {}: found no such folder; expected config.json and model.safetensors in it",
+              text);
+}
+
+void check_data_folder(const fs::path& data) {
+  if (!is_folder(data))
+    throw Error("--data {}: found no such folder; expected the task's files in it",
+                printable(data.string(), 300));
+}
 
 std::string first_difference(const RunSettings& there, const RunSettings& here) {
   for (const SettingSpec& spec : run_settings()) {

@@ -7,7 +7,12 @@
 
 namespace rankfold {
 
-/// The first setting in which two canonical runs differ, in the order of run_settings, as
+/// Throw Error in one wording where a run's model or data folder does not exist; where the model is
+/// the name of a built-in shape, it says that a shape has no weights.
+void check_model_folder(const std::filesystem::path& model);
+void check_data_folder(const std::filesystem::path& data);
+
+/// The first setting in which two identities differ, in the order of run_settings, as
 /// "lr is 1e-3 there and 5e-4 here"; "" where they are the same.
 std::string first_difference(const RunSettings& there, const RunSettings& here);
 

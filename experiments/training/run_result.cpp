@@ -22,18 +22,6 @@ json typed(const SettingSpec& spec, const std::string& text) {
   return text;
 }
 
-json settings_document(const RunSettings& settings) {
-  json document = json::object();
-  for (const SettingSpec& spec : run_settings()) {
-    const std::string& text = settings.text(spec.name);
-    if (!text.empty()) document[spec.name] = typed(spec, text);
-  }
-  for (const auto& [name, value] : settings.options) {
-    document[settings.text("method") + "." + name] = value;
-  }
-  return document;
-}
-
 std::string text_of(const json& value) {
   if (value.is_string()) return value.get<std::string>();
   return value.is_number_float() ? canonical_number(value.get<double>()) : value.dump();
@@ -69,6 +57,10 @@ RunResult parse_run(const json& document) {
   result.status = document.at("status").get<std::string>();
   result.error = document.value("error", "");
   result.failed_step = document.value("failed_step", std::size_t{0});
+  if (const auto resolved = document.find("resolved"); resolved != document.end()) {
+    result.dropout = resolved->at("dropout").get<std::map<std::string, double>>();
+    result.notes = resolved->at("notes").get<std::vector<std::string>>();
+  }
   const json& parameters = document.at("parameters");
   result.parameters = {
       parameters.at("adapter").get<std::size_t>(), parameters.at("head").get<std::size_t>(),
@@ -89,12 +81,26 @@ RunResult parse_run(const json& document) {
 
 }  // namespace
 
+json settings_document(const RunSettings& settings) {
+  json document = json::object();
+  for (const SettingSpec& spec : run_settings()) {
+    const auto given = settings.values.find(spec.name);
+    if (given != settings.values.end() && !given->second.empty())
+      document[spec.name] = typed(spec, given->second);
+  }
+  for (const auto& [name, value] : settings.options) {
+    document[settings.text("method") + "." + name] = value;
+  }
+  return document;
+}
+
 std::string to_json_text(const RunResult& result) {
   json document;
   document["settings"] = settings_document(result.settings);
   document["status"] = result.status;
   if (!result.error.empty()) document["error"] = result.error;
   if (result.failed_step > 0) document["failed_step"] = result.failed_step;
+  document["resolved"] = {{"dropout", json(result.dropout)}, {"notes", json(result.notes)}};
   document["parameters"] = {{"adapter", result.parameters.adapter},
                             {"head", result.parameters.head},
                             {"trainable", result.parameters.trainable},

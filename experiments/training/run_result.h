@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include "experiments/training/settings.h"
 
 namespace rankfold {
@@ -27,11 +29,13 @@ struct ParameterCounts {
 
 /// What run.json tells, in its order.
 struct RunResult {
-  RunSettings settings;         ///< canonical
-  std::string status;           ///< "done", "failed" or "diverged"
-  std::string error;            ///< why it is not "done"
-  std::size_t failed_step = 0;  ///< of a diverged run, 1-based
-  bool skipped = false;         ///< it was finished already; nothing was computed
+  RunSettings settings;                   ///< canonical
+  std::string status;                     ///< "done", "failed" or "diverged"
+  std::string error;                      ///< why it is not "done"
+  std::size_t failed_step = 0;            ///< of a diverged run, 1-based
+  bool skipped = false;                   ///< it was finished already; nothing was computed
+  std::map<std::string, double> dropout;  ///< of the network, in effect: hidden, attention, ...
+  std::vector<std::string> notes;         ///< what the method chose: Method::notes
   ParameterCounts parameters;
   std::map<std::string, double> scores;  ///< of the last epoch; empty unless done
   std::vector<EpochResult> epochs;
@@ -44,8 +48,11 @@ struct RunResult {
   int exit_status() const { return status == "done" ? 0 : 1; }
 };
 
+/// The settings that are given, in the order of run_settings: numerical ones as numbers; the
+/// method's own keys stand as "<method>.<key>".
+nlohmann::ordered_json settings_document(const RunSettings& settings);
+
 /// The document of run.json, one line a member, with the machine and the versions of this program.
-/// Numerical settings are numbers; the method's own keys stand as "<method>.<key>".
 std::string to_json_text(const RunResult& result);
 
 /// A run.json read back; throws Error naming the file and what is wrong with it.

@@ -7,9 +7,12 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "experiments/tasks/task.h"
 
 namespace rankfold {
 namespace {
+
+namespace fs = std::filesystem;
 
 std::vector<SettingSpec> make_table() {
   using enum SettingKind;
@@ -30,16 +33,9 @@ std::vector<SettingSpec> make_table() {
        folder,
        {},
        true},
-      {"task",
-       "NAME",
-       "",
-       "cola, sst2, stsb, movies, products, tweets, editorials",
-       false,
-       text,
-       {},
-       true},
+      {"task", "NAME", "", task_names(), false, text, {}, true},
       {"method", "NAME", "", "decomposition; `rankfold methods` lists them", false, text, {}, true},
-      {"rank", "R", "", "rank of the decomposition; one a mode is written 8x8x4", false, rank, {}},
+      {"rank", "R", "", "rank of the decomposition", false, rank, {}},
       {"alpha",
        "X",
        "",
@@ -148,21 +144,33 @@ std::string canonical_rank(const std::string& text) {
   for (const std::string& part : split(text, 'x')) {
     const auto value = parse_number<unsigned long long>(part);
     if (!value || *value == 0) {
-      throw UsageError("--rank is '{}'; expected a positive number such as 8, or 8x8x4",
-                       printable(text, 80));
+      throw UsageError("--rank is '{}'; expected a positive number such as 8", printable(text, 80));
     }
     ranks.push_back(std::to_string(*value));
   }
   return join(ranks, "x");
 }
 
+/// Absolute, with the links above it followed but its own name as it was given: a model keeps the
+/// name by which the user knows it.
+std::string absolute_folder(const std::string& text) {
+  fs::path path = text;
+  if (!path.has_filename() && path.has_relative_path()) path = path.parent_path();
+  const fs::path name = path.filename();
+  std::error_code failure;
+  if (name.empty() || name == "." || name == "..") {
+    const fs::path whole = fs::weakly_canonical(fs::absolute(path, failure), failure);
+    return failure ? text : whole.string();
+  }
+  const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  const fs::path above = fs::weakly_canonical(fs::absolute(parent, failure), failure);
+  return failure ? text : (above / name).string();
+}
+
 std::string canonical_value(const SettingSpec& spec, const std::string& text) {
   switch (spec.kind) {
-    case SettingKind::folder: {
-      std::filesystem::path path = std::filesystem::path(text).lexically_normal();
-      if (!path.has_filename() && path.has_relative_path()) path = path.parent_path();
-      return path.string();
-    }
+    case SettingKind::folder:
+      return absolute_folder(text);
     case SettingKind::count:
       return std::to_string(parse_count(spec.name, text));
     case SettingKind::number:
@@ -180,6 +188,18 @@ std::string canonical_value(const SettingSpec& spec, const std::string& text) {
       break;
   }
   return text;
+}
+
+void check_forms(const RunSettings& settings) {
+  for (const auto& [name, value] : settings.values) {
+    const SettingSpec* spec = find_spec(name);
+    if (spec == nullptr) {
+      std::vector<std::string> names;
+      for (const SettingSpec& known : run_settings()) names.push_back(known.name);
+      throw unknown_name("setting", name, names);
+    }
+    if (!value.empty()) canonical_value(*spec, value);
+  }
 }
 
 void check_limits(const RunSettings& settings) {
@@ -221,6 +241,12 @@ void check_limits(const RunSettings& settings) {
 
 }  // namespace
 
+std::string task_names() {
+  std::vector<std::string> names;
+  for (const Task& task : tasks()) names.push_back(task.name);
+  return join(names, ", ");
+}
+
 const std::vector<SettingSpec>& run_settings() {
   static const std::vector<SettingSpec> table = make_table();
   return table;
@@ -242,16 +268,16 @@ std::size_t RunSettings::count(const std::string& name) const {
   return parse_count(name, text(name));
 }
 
+void check_setting(const std::string& name, const std::string& value) {
+  RunSettings probe;
+  probe.values["lr"] = "1";  // the one limit on a setting without a default
+  probe.values[name] = value;
+  check_forms(probe);
+  check_limits(probe);
+}
+
 void check_settings(const RunSettings& settings) {
-  for (const auto& [name, value] : settings.values) {
-    const SettingSpec* spec = find_spec(name);
-    if (spec == nullptr) {
-      std::vector<std::string> names;
-      for (const SettingSpec& known : run_settings()) names.push_back(known.name);
-      throw unknown_name("setting", name, names);
-    }
-    if (!value.empty()) canonical_value(*spec, value);
-  }
+  check_forms(settings);
   for (const SettingSpec& spec : run_settings()) {
     if (spec.required && settings.text(spec.name).empty()) {
       throw UsageError("--{} is missing; expected {} ({})", spec.name, spec.value, spec.meaning);
@@ -310,6 +336,20 @@ std::string canonical_number(double value) {
                                        std::chars_format::fixed);
   const std::string plain(plain_buffer, plain_end.ptr);
   return exponent >= 0 || plain.size() <= scientific.size() ? plain : scientific;
+}
+
+RunSettings identity(const RunSettings& settings, const Registry& registry) {
+  try {
+    RunSettings result = canonical(settings, &registry.at(settings.text("method")));
+    for (const char* name : {"model", "data"}) {
+      std::error_code failure;
+      const fs::path whole = fs::weakly_canonical(result.values.at(name), failure);
+      if (!failure) result.values.at(name) = whole.string();
+    }
+    return result;
+  } catch (const UsageError&) {
+    return settings;
+  }
 }
 
 MethodRequest method_request(const RunSettings& settings) {

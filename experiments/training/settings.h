@@ -14,11 +14,11 @@ namespace rankfold {
 /// What the text of a setting must look like, and which of two texts mean the same.
 enum class SettingKind {
   text,    ///< any
-  folder,  ///< a path; "a//b/" is "a/b"
+  folder,  ///< a path; canonical: absolute, its last name as given even where it is a link
   count,   ///< a whole number, 0 or more; "007" is "7"
   number,  ///< a finite number; see canonical_number
   list,    ///< comma-separated words; blanks around them do not matter
-  rank,    ///< "8", or one a mode: "8x8x4"
+  rank,    ///< "8"; the form one a mode, "8x8x4", is read, though no method takes it yet
   choice   ///< one of `choices`
 };
 
@@ -40,6 +40,9 @@ struct SettingSpec {
 /// method's own keys (`--set`) are not among them.
 const std::vector<SettingSpec>& run_settings();
 
+/// "cola, sst2, ...": every task, for --help.
+std::string task_names();
+
 /// Settings as text by name; the method's own keys (`--set`) apart. Missing names mean the default.
 struct RunSettings {
   std::map<std::string, std::string> values;
@@ -56,11 +59,20 @@ struct RunSettings {
 /// resolve_settings.
 void check_settings(const RunSettings& settings);
 
-/// Sorted, complete, one form per value ("5e-04" becomes "5e-4"): the identity of a run. With its
+/// The same for one setting alone.
+void check_setting(const std::string& name, const std::string& value);
+
+/// Sorted, complete, one form per value ("5e-04" becomes "5e-4"): what run.json keeps. With its
 /// `method`, what the method decides is filled in too: targets, alpha and options, those of the
 /// preset before its defaults. Settings without a value ("" by default) are left out.
 /// Calls check_settings.
 RunSettings canonical(const RunSettings& settings, const Method* method = nullptr);
+
+/// What tells runs apart: canonical, with the links in `model` and `data` followed. A setting that
+/// is missing (the run.json of an older version) has its default. Settings that this program would
+/// refuse (of a newer version, of a plug-in's method) come back as they are, and equal nothing
+/// else.
+RunSettings identity(const RunSettings& settings, const Registry& registry);
 
 /// The one text of a number, which reads back as the same double: the shortest digits that do, and
 /// below 1 the shorter of the plain and the exponent form (plain in a tie: "0.06", but "5e-4"),

@@ -1,14 +1,18 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 #include "experiments/models/host.h"
 
 namespace rankfold {
 
-/// The parts of the host that --train names: norms and tt-head; head and output train anyway. The
-/// tensor train of tt-head has the run's rank, as in LoRETTA (5 where the rank is not one number).
-/// check_settings has checked the names.
+/// The rank of the tensor train of tt-head: the run's, as in LoRETTA, or 5 where the method has no
+/// rank ("").
+std::size_t tensor_train_head_rank(const std::string& rank);
+
+/// The parts of the host that --train names: norms and tt-head; head and output train anyway.
+/// check_settings has checked the names, trained_part_parameters that they go together.
 TrainedParts parse_trained_parts(const std::string& train, const std::string& rank);
 
 }  // namespace rankfold

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/version.h"
+#include "experiments/models/shapes.h"
 #include "experiments/tasks/metrics.h"
 #include "experiments/tasks/task.h"
 #include "experiments/training/adapter_folder.h"
@@ -87,6 +88,7 @@ class Run {
  private:
   void train_epoch(std::size_t epoch);
   double take_step(const Batch& batch, double epoch);
+  void check_loss(const char* name, double loss) const;
   void log_step(double rate, double norm, double epoch);
   void evaluate(EpochResult& epoch);
 
@@ -118,6 +120,9 @@ class Run {
 void Run::load() {
   const fs::path model = settings_.text("model");
   const auto backend = make_openblas_backend();
+  // Refuses parts that do not go together, as count does.
+  trained_part_parameters(read_shape(model), settings_.text("train"), task_.labels,
+                          tensor_train_head_rank(settings_.text("rank")));
   parts_ = parse_trained_parts(settings_.text("train"), settings_.text("rank"));
 
   HostSettings host_settings;
@@ -127,9 +132,7 @@ void Run::load() {
   host_settings.parts = parts_;
   if (!settings_.text("dropout").empty()) host_settings.dropout = settings_.number("dropout");
   host_ = load_host(model, host_settings, backend);
-  if (options_.message) {
-    for (const std::string& note : host_->notes()) options_.message(note);
-  }
+  result_.dropout = host_->dropouts();
 
   const std::size_t max_length = settings_.count("max-length");
   if (max_length > host_->max_tokens()) {
@@ -139,6 +142,11 @@ void Run::load() {
   const Stack stack =
       select_stack(host_->catalogue(), settings_.text("targets"), settings_.text("layers"));
   method_settings_ = resolve_settings(method_, method_request(settings_), stack);
+  if (method_.notes) result_.notes = method_.notes(stack, method_settings_);
+  if (options_.message) {
+    for (const std::string& note : host_->notes()) options_.message(note);
+    for (const std::string& note : result_.notes) options_.message(note);
+  }
   adapter_ = make_adapter<float>(method_, stack, method_settings_, backend);
   adapter_->initialise(seed_);
   // Without factors there is nothing to apply, and no gradient to carry below the head.
@@ -233,11 +241,7 @@ double Run::take_step(const Batch& batch, double epoch) {
   const double loss = host_->train_pass(batch, seed_, step_);
   ++step_;
   if (step_ == 1) first_loss_ = loss;
-  if (!std::isfinite(loss)) throw Diverged("the loss is not finite", step_);
-  if (loss > loss_explosion * std::max(1.0, first_loss_)) {
-    throw Diverged(fmt::format("the loss is {:.3g}, and was {:.3g} at first", loss, first_loss_),
-                   step_);
-  }
+  check_loss("the loss", loss);
   const double norm = gradient_norm(optimizer_->tensors());
   if (!std::isfinite(norm)) throw Diverged("a gradient is not finite", step_);
   optimizer_->step(rate, clip_scale(norm, settings_.number("clip")));
@@ -246,6 +250,14 @@ double Run::take_step(const Batch& batch, double epoch) {
   ++log_count_;
   if (step_ % steps_between_events == 0 || epoch == std::floor(epoch)) log_step(rate, norm, epoch);
   return loss;
+}
+
+void Run::check_loss(const char* name, double loss) const {
+  if (!std::isfinite(loss)) throw Diverged(fmt::format("{} is not finite", name), step_);
+  if (loss > loss_explosion * std::max(1.0, first_loss_)) {
+    throw Diverged(
+        fmt::format("{} is {:.3g}, and training began at {:.3g}", name, loss, first_loss_), step_);
+  }
 }
 
 void Run::log_step(double rate, double norm, double epoch) {
@@ -259,13 +271,21 @@ void Run::log_step(double rate, double norm, double epoch) {
 }
 
 void Run::evaluate(EpochResult& epoch) {
-  const std::vector<float> logits = predict_split(*host_, dev_split_, batch_, task_.labels);
+  for (const TrainedSpan& tensor : optimizer_->tensors()) {
+    if (!std::ranges::all_of(tensor.value, [](float value) { return std::isfinite(value); })) {
+      throw Diverged(fmt::format("{} is not finite", tensor.name), step_);
+    }
+  }
+  const std::vector<float> logits =
+      predict_split(*host_, dev_split_, batch_, task_.labels, options_.scoring);
   for (float logit : logits) {
     if (!std::isfinite(logit)) throw Diverged("a logit is not finite", step_);
   }
+  const double loss = mean_loss(task_, logits, dev_split_.labels);
+  check_loss("the loss on the scored examples", loss);
   epoch.scores = score(task_, logits, dev_split_.labels);
   const auto step = static_cast<std::int64_t>(step_);
-  events_->scalar("eval/loss", mean_loss(task_, logits, dev_split_.labels), step);
+  events_->scalar("eval/loss", loss, step);
   for (const auto& [metric, value] : epoch.scores) {
     // Hugging Face's name, under which LoTR's tools look for it.
     events_->scalar("eval/" + (metric == "spearman" ? "spearmanr" : metric), value, step);
@@ -321,7 +341,8 @@ RunResult finetune(const RunSettings& settings, const fs::path& out, const Regis
   if (auto previous = find_run(out); previous && previous->status == "done" && !options.force) {
     RunSettings expected = result.settings;
     if (threads_are_free) expected.values["threads"] = previous->settings.text("threads");
-    const std::string difference = first_difference(previous->settings, expected);
+    const std::string difference =
+        first_difference(identity(previous->settings, registry), identity(expected, registry));
     if (!difference.empty()) {
       throw UsageError("{} holds a finished run of other settings ({}); choose another --out",
                        (out / "run.json").string(), difference);
@@ -331,6 +352,8 @@ RunResult finetune(const RunSettings& settings, const fs::path& out, const Regis
     return *previous;
   }
 
+  check_model_folder(settings.text("model"));
+  check_data_folder(settings.text("data"));
   std::error_code ignored;
   const bool existed = fs::exists(out, ignored);
   prepare_run_folder(out);

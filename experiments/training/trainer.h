@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/method.h"
+#include "experiments/training/data.h"
 #include "experiments/training/run_result.h"
 #include "experiments/training/settings.h"
 
@@ -23,6 +24,7 @@ struct TrainingProgress {
 struct FinetuneOptions {
   bool force = false;  ///< runs again where --out already holds a finished run
   std::function<void(const TrainingProgress&)> progress;
+  ScoringProgress scoring;
   std::function<void(const std::string&)> message;  ///< one line for standard error
   /// Asked before every step; true stops the run (see interrupt.h).
   std::function<bool()> stop_requested;
@@ -32,12 +34,13 @@ struct FinetuneOptions {
 /// folder `adapter/` and, last and atomically, `run.json`.
 ///
 /// A folder that holds a finished run of the same settings is left as it is (`skipped`); of other
-/// settings: UsageError naming the file and the first key that differs. A loss or gradient that is
-/// not finite, or a loss above 10,000 times the first one's (and 10,000), ends the run as
+/// settings: UsageError naming the file and the first key that differs (see identity). A loss,
+/// gradient, trained number or logit that is not finite, or a loss above 10,000 times the first
+/// one's (and 10,000), in a step or on the scored examples after an epoch, ends the run as
 /// "diverged": run.json is written and the result returned, nothing thrown. Any other failure
 /// writes status "failed" with the message where the folder is writable and throws; wrong settings
-/// (UsageError) leave no file. A stop request throws Error and leaves no run.json. Same settings,
-/// seed and threads give the same bits.
+/// (UsageError) and a missing model or data folder leave no file. A stop request throws Error and
+/// leaves no run.json. Same settings, seed and threads give the same bits.
 RunResult finetune(const RunSettings& settings, const std::filesystem::path& out,
                    const Registry& registry, const FinetuneOptions& options = {});
 

@@ -3,9 +3,9 @@
 
 #include "commands/command_line.h"
 #include "core/files.h"
-#include "temporary_folder.h"
 #include "decompositions/registry.h"
 #include "experiments/training/settings.h"
+#include "temporary_folder.h"
 
 namespace rankfold {
 namespace {
@@ -24,13 +24,24 @@ TEST(CommandLine, HelpsOnEveryLevel) {
     EXPECT_THAT(outcome.out, HasSubstr("--plugin FILE")) << command.name;
     EXPECT_EQ(outcome.err, "") << command.name;
     EXPECT_EQ(call(command.name + " -h").out, outcome.out) << command.name;
+    EXPECT_EQ(call("help " + command.name).out, outcome.out) << command.name;
   }
+  EXPECT_EQ(call("help").out, call("--help").out);
+  EXPECT_EQ(call("help check").out, call("check --help").out);
+  EXPECT_THAT(call("help cuont").err, HasSubstr("did you mean 'count'"));
 }
 
 TEST(CommandLine, HelpOfFinetuneHasEverySetting) {
   const std::string help = call("finetune --help").out;
   for (const SettingSpec& setting : run_settings())
     EXPECT_THAT(help, HasSubstr("  --" + setting.name + " ")) << setting.name;
+}
+
+TEST(CommandLine, HelpOfEvaluateTellsItsDefaults) {
+  const std::string help = call("evaluate --help").out;
+  EXPECT_THAT(help, HasSubstr("default: the adapter's, else 32"));
+  EXPECT_THAT(help, testing::Not(HasSubstr("(default 32)")));
+  EXPECT_THAT(help, HasSubstr("editorials-regression"));
 }
 
 TEST(CommandLine, HelpKeepsToTheWidth) {

@@ -1,14 +1,15 @@
 #include <chrono>
 #include <fstream>
+#include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "commands/command_line.h"
 #include "core/files.h"
-#include "temporary_folder.h"
 #include "decompositions/registry.h"
 #include "experiments/models/shapes.h"
+#include "temporary_folder.h"
 
 namespace rankfold {
 namespace {
@@ -65,6 +66,17 @@ TEST(Count, GivesThePublishedNumbers) {
   for (const auto& [method, number] : left_out)
     std::cout << "[  NOTE    ] " << number << " golden counts of " << method
               << " left out: it is not registered yet\n";
+}
+
+TEST(Count, TellsOnceWhatTheMethodChose) {
+  const Outcome outcome = call("count --model minilm-l6 --method loretta_rep --rank 5 --json");
+  EXPECT_EQ(outcome.status, 0);
+  EXPECT_THAT(outcome.err, HasSubstr("[loretta_rep]"));
+  EXPECT_THAT(outcome.err, HasSubstr("shape-a"));
+  std::istringstream lines(outcome.err);
+  std::set<std::string> seen;
+  for (std::string line; std::getline(lines, line);) EXPECT_TRUE(seen.insert(line).second) << line;
+  EXPECT_EQ(call("count --model roberta-base --method lora --rank 5").err, "");
 }
 
 TEST(Count, PrintsTheFieldsOfTheContract) {
@@ -158,6 +170,13 @@ TEST(Count, HandlesTensorTrainHeads) {
   EXPECT_EQ(trainable("roberta-base", "tt-head"), 1688);
   EXPECT_EQ(trainable("roberta-base", "norms"), 38400);
   EXPECT_EQ(trainable("roberta-base", "norms,tt-head,output"), 41626);
+  // Without a rank that of LoRETTA, 5.
+  for (const char* method : {"none", "full"}) {
+    const json counted =
+        call(std::string("count --model roberta-base --train tt-head --json --method ") + method)
+            .json();
+    EXPECT_EQ(counted["trainable"].get<int>() - counted["adapter"].get<int>(), 1688);
+  }
   EXPECT_EQ(trainable("bert-base-uncased", "head"), 1538);
   EXPECT_EQ(trainable("llama-2-7b", "head"), 8192);
   EXPECT_EQ(trainable("llama-2-7b", "norms"), 266240);
@@ -251,7 +270,6 @@ INSTANTIATE_TEST_SUITE_P(
         WrongCall{"--model roberta-base --method lora --rank 8 --train heads", "'head'"},
         WrongCall{"--model roberta-base --method lora --rank 8 --train norms,norms", "twice"},
         WrongCall{"--model llama-2-7b --method lora --rank 8 --train tt-head", "no dense layer"},
-        WrongCall{"--model roberta-base --method none --train tt-head", "no rank"},
         WrongCall{"--model roberta-base --method lora --rank 8 --labels 0", "--labels"},
         WrongCall{"--model roberta-base --method lora --rank 8 --labels 9999999999", "--labels"},
         WrongCall{"--model roberta-base --method lora --rank 8 --ranks 1", "did you mean '--rank'"},

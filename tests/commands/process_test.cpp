@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -175,7 +176,34 @@ TEST_F(Process, SweepsTrainAndResume) {
   EXPECT_EQ(fs::last_write_time(kept_run), written);
   const json document = json::parse(second.out);
   EXPECT_EQ(document["count"], 3);
-  for (const json& entry : document["runs"]) EXPECT_EQ(entry["status"], "done");
+  for (const json& entry : document["runs"]) {
+    EXPECT_EQ(entry["status"], "done");
+    const json run = json::parse(read_text(folder_.path / "out" / entry["folder"] / "run.json"));
+    EXPECT_EQ(entry["settings"], run["settings"]);
+    EXPECT_EQ(entry["rank"], run["settings"]["rank"]);
+  }
+}
+
+TEST_F(Process, FinetuneAndSweepSayTheSameOfAMissingModel) {
+  for (const std::string model : {"nowhere", "roberta-base"}) {
+    std::vector<std::string> words = sweep("1", "1");
+    *(std::ranges::find(words, "--model") + 1) = model;
+    const Result swept = run(words);
+    words.front() = "finetune";
+    const Result tuned = run(words);
+    EXPECT_EQ(swept.status, 1);
+    EXPECT_EQ(tuned.status, 1);
+    EXPECT_THAT(swept.err, HasSubstr("--model " + model + ": found no such folder"));
+    EXPECT_THAT(tuned.err, testing::EndsWith(swept.err));
+    EXPECT_FALSE(fs::exists(folder_.path / "out"));
+  }
+}
+
+TEST_F(Process, AFailedRunHasNoParameters) {
+  fs::remove(folder_.path / "tiny" / "vocab.txt");
+  const Result result = run(sweep("1", "1"));
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.out, testing::ContainsRegex("tiny +lora +1 +42 +- +failed"));
 }
 
 TEST_F(Process, ASweepOutlivesARunThatIsKilled) {
@@ -200,7 +228,7 @@ TEST_F(Process, ASweepThatIsInterruptedGoesOn) {
   const std::vector<pid_t> running = children(process);
   ::kill(process, SIGINT);
   const Result result = wait(process);
-  EXPECT_EQ(result.status, 130);
+  EXPECT_EQ(result.status, 1);
   EXPECT_THAT(result.err, HasSubstr("the same command goes on"));
   for (const pid_t child : running) EXPECT_NE(::kill(child, 0), 0) << "still runs";
   const std::size_t kept = finished().size();

@@ -49,7 +49,7 @@ TEST_F(SweepCommand, TheCommandLineHasTheLastWord) {
   const std::string file =
       write("sweep.txt", "kind = count\nmodel = roberta-base\nmethod = lora\nrank = 1,2\n");
   EXPECT_THAT(call({"sweep", file, "--rank", "8", "--dry-run"}).out,
-              testing::StartsWith("lora rank 8 on roberta-base\n1 settings"));
+              testing::StartsWith("lora rank 8 on roberta-base\n1 setting\n"));
 }
 
 TEST_F(SweepCommand, ADryRunWritesNothing) {
@@ -92,6 +92,7 @@ TEST_F(SweepCommand, RefusesWrongUsage) {
       {{"--lotr.stak", "one", "--out", "x"}, "did you mean 'stack'"},
       {{"--lorta.stack", "one", "--out", "x"}, "unknown key of lorta 'stack'"},
       {{"--lotrr.stack", "one", "--out", "x"}, "'--lotrr.stack'"},
+      {{"--method", "lora", "--lotr.stack", "per-typ", "--out", "x"}, "did you mean 'per-type'"},
       {{"--rank", "1,,2", "--out", "x"}, "empty value"},
       {{"--method", "lora", "--model", folder, "--rank", "1", "--out", "x"}, "--data is missing"},
       {{"--kind", "count", "--model", "roberta-base", "--method", "lora", "--rank", "x", "--out",

@@ -58,6 +58,14 @@ TEST(Expand, RemovesRepetitions) {
       1U);
 }
 
+TEST(Expand, TakesAFolderForTheSameHoweverItIsTyped) {
+  const std::string here = std::filesystem::current_path().string();
+  EXPECT_EQ(runs_of("model = m, ./m/, " + here + "/m, n/../m\ndata = d, " + here +
+                    "/d\ntask = sst2\nlr = 1e-3\nmethod = lora\nrank = 1\n")
+                .size(),
+            1U);
+}
+
 TEST(Expand, KeysOfAMethodReplaceTheCommonOnes) {
   const auto runs = runs_of(training +
                             "method = lora, lotr\nrank = 1\nlora.lr = 2e-3, 4e-3\n"
@@ -139,6 +147,18 @@ TEST(CountSweep, WritesOneRowASetting) {
                                        "adapted_layers,adapter,trainable\n"));
   EXPECT_THAT(csv, HasSubstr("roberta-base,lora,8,\"q,v\",all,norms,,24,12,294912,333312\n"));
   EXPECT_THAT(csv, HasSubstr("roberta-base,lotr,2,\"q,v\",all,norms,one,24,12,3168,41568\n"));
+}
+
+TEST(CountSweep, GivesTheTensorTrainHeadOfMethodsWithoutARankRankFive) {
+  const Registry registry = builtin_registry();
+  ShapeStore store(SweepKind::count);
+  const auto runs = runs_of(
+      "kind = count\nmodel = roberta-base\nmethod = none, full, lora\nrank = 5\ntrain = tt-head\n");
+  const std::vector<CountRow> rows = count_runs(runs, registry, store);
+  ASSERT_EQ(rows.size(), 3U);
+  const std::size_t head = rows[2].count.trainable - rows[2].count.adapter;
+  EXPECT_EQ(rows[0].count.trainable, head);
+  EXPECT_EQ(rows[1].count.trainable - rows[1].count.adapter, head);
 }
 
 TEST(CountSweep, NamesTheRunThatDoesNotFit) {

@@ -74,6 +74,20 @@ TEST(ParseSweep, RefusesValuesThatCannotBe) {
   EXPECT_THAT(refusal("set = stak=one\n"), HasSubstr("no method has a key 'stak'"));
 }
 
+TEST(ParseSweep, ChecksTheKeysOfMethodsThatTheGridDoesNotHave) {
+  const std::string grid = "method = lora\nrank = 1\n";
+  EXPECT_THAT(refusal(grid + "lotr.stack = per-typ\n"),
+              HasSubstr(":3: unknown value of lotr.stack 'per-typ'; did you mean 'per-type'"));
+  EXPECT_THAT(refusal(grid + "lotr.stack = one, both\n"), HasSubstr("'both'"));
+  EXPECT_THAT(refusal(grid + "lotr.lr = fast\n"), HasSubstr(":3: --lr is 'fast'"));
+  EXPECT_THAT(refusal(grid + "lotr.lr = -1\n"), HasSubstr(":3: --lr is -1"));
+  EXPECT_THAT(refusal(grid + "loretta_rep.bottleneck = wide\n"), HasSubstr("'wide'"));
+  EXPECT_THAT(refusal(grid + "loretta_rep.shape-a = 8,12,eight\n"), HasSubstr("8,12,eight"));
+  EXPECT_THAT(refusal(grid + "set = rslora=yes\n"), HasSubstr("'yes'"));
+  EXPECT_EQ(refusal(grid + "lotr.stack = per-type\nlotr.lr = 1e-3\nloretta_rep.shape-a = 8,12\n"),
+            "");
+}
+
 TEST(ParseSweep, SplitsListsAtSemicolons) {
   const Sweep sweep = parse_sweep(
       entries_of("rank = 1, 2\ntargets = q,v ; q,k,v,o\nlayers = 0,2;all\n"

@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "core/files.h"
-#include "temporary_folder.h"
 #include "decompositions/registry.h"
 #include "experiments/sweep/sweep.h"
+#include "temporary_folder.h"
 
 namespace rankfold {
 

@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "experiments/sweep/processes.h"
@@ -153,6 +154,64 @@ TEST_F(TrainSweep, FindsFinishedRunsWhenASettingBeginsToVary) {
   EXPECT_EQ(plan("method = lora\nrank = 1\nbatch = 16\n")[0].state, RunState::finished);
 }
 
+TEST_F(TrainSweep, FindsARunOfAnOlderVersionThatLacksASetting) {
+  std::vector<SweepRun> runs = plan("method = lora\nrank = 1\n");
+  run(runs);
+  const fs::path file = runs[0].folder / "run.json";
+  auto document = nlohmann::json::parse(read_text(file));
+  document["settings"].erase("score-on");
+  document["settings"].erase("lora.rslora");
+  document.erase("resolved");
+  write_atomically(file, document.dump());
+  EXPECT_EQ(plan("method = lora\nrank = 1\n")[0].state, RunState::finished);
+  EXPECT_EQ(plan("method = lora\nrank = 1\nlora.rslora = true\n")[0].state, RunState::open);
+  document["settings"]["of-a-newer-version"] = 1;
+  write_atomically(file, document.dump());
+  EXPECT_THAT(message_of<Error>([&] { plan("method = lora\nrank = 1\n"); }),
+              HasSubstr("other settings"));
+}
+
+TEST_F(TrainSweep, FindsARunHoweverItsFoldersAreTyped) {
+  std::vector<SweepRun> runs = plan("method = lora\nrank = 1\n");
+  run(runs);
+  fs::create_directory_symlink(folder_.path / "tiny", folder_.path / "link");
+  for (const std::string typed :
+       {"/tiny/", "/./tiny", "//tiny", "/data/../tiny", "/link", "/link/../tiny"}) {
+    const std::string before = lines_;
+    lines_.replace(lines_.find("/tiny"), 5, typed);
+    EXPECT_EQ(plan("method = lora\nrank = 1\n")[0].state, RunState::finished) << typed;
+    lines_ = before;
+  }
+  const fs::path here = fs::current_path();
+  fs::current_path(folder_.path);
+  lines_ = "model = tiny\ndata = data\ntask = sst2\nlr = 1e-3\nmax-length = 32\n";
+  EXPECT_EQ(plan("method = lora\nrank = 1\n")[0].state, RunState::finished);
+  fs::current_path(here);
+}
+
+TEST_F(TrainSweep, ListsTheRunsOfAllItsCalls) {
+  const auto listed = [&] {
+    std::vector<std::string> ranks;
+    const auto document = nlohmann::json::parse(read_text(out_ / "sweep.json"));
+    for (const auto& entry : document.at("runs"))
+      ranks.push_back(entry.at("settings").at("rank").dump());
+    return ranks;
+  };
+  std::vector<SweepRun> large = plan("method = lora\nrank = 1,2,4\n");
+  run(large);
+  std::vector<SweepRun> small = plan("method = lora\nrank = 2\n");
+  run(small);
+  EXPECT_THAT(listed(), testing::ElementsAre("1", "4", "2"));
+  fs::remove_all(large[0].folder);
+  run(small);
+  EXPECT_THAT(listed(), testing::ElementsAre("4", "2"));
+  for (const char* broken : {"", "{\"runs\": 3}", "{\"runs\": [1, {\"folder\": 2}]}"}) {
+    write_atomically(out_ / "sweep.json", broken);
+    run(small);
+    EXPECT_THAT(listed(), testing::ElementsAre("2"));
+  }
+}
+
 TEST_F(TrainSweep, TriesFailedRunsAgainAndKeepsDivergedOnes) {
   std::vector<SweepRun> failing = plan("method = lora\nrank = 1\n");
   run(failing, "failed", 1);
@@ -241,9 +300,25 @@ TEST_F(TrainSweep, ChecksModelAndDataAndLength) {
   lines_.replace(lines_.find("max-length = 32"), 15, "max-length = 65");
   EXPECT_THAT(message_of<Error>([&] { plan("method = none\n"); }), HasSubstr("64 positions"));
   lines_.replace(lines_.find("/data"), 5, "/dada");
-  EXPECT_THAT(message_of<Error>([&] { plan("method = none\n"); }), HasSubstr("dada"));
+  EXPECT_THAT(message_of<Error>([&] { plan("method = none\n"); }), HasSubstr("/dada: found no"));
   lines_.replace(lines_.find("/tiny"), 5, "/none");
-  EXPECT_THAT(message_of<Error>([&] { plan("method = none\n"); }), HasSubstr("none"));
+  EXPECT_THAT(message_of<Error>([&] { plan("method = none\n"); }), HasSubstr("/none: found no"));
+  EXPECT_EQ(message_of<UsageError>([&]() -> void {
+              try {
+                plan("method = none\n");
+              } catch (const UsageError&) {
+                throw;
+              } catch (const Error&) {
+              }
+            }),
+            "")
+      << "a missing folder is a failure, not wrong usage";
+}
+
+TEST_F(TrainSweep, TrainsATensorTrainHeadWithAndWithoutARank) {
+  EXPECT_EQ(plan("method = none, full, lora\nrank = 1\ntrain = tt-head\n").size(), 3U);
+  EXPECT_THAT(message_of<UsageError>([&] { plan("method = none\ntrain = head,tt-head\n"); }),
+              HasSubstr("head is the whole head"));
 }
 
 TEST_F(TrainSweep, WorksAloneInItsFolder) {

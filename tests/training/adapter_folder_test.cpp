@@ -284,13 +284,55 @@ TEST_F(AdapterFolder, NamesWhatIsWrongWithItsConfiguration) {
   };
   EXPECT_THAT(error_with("method", "lorra"), HasSubstr("did you mean"));
   EXPECT_THAT(error_with("method", 3), HasSubstr(file.string()));
-  EXPECT_THAT(error_with("format", "peft"), HasSubstr("expected an adapter folder"));
+  EXPECT_THAT(error_with("format", "peft"), HasSubstr("an adapter folder that rankfold wrote"));
   EXPECT_THAT(error_with("rank", "4"), HasSubstr("expected F32 [32, 4]"));
   EXPECT_THAT(error_with("layers", "0"), HasSubstr("is unknown"));
   EXPECT_THAT(error_with("targets", "x"), HasSubstr(file.string()));
-  EXPECT_THAT(error_with("labels", -1), HasSubstr(file.string()));
-  write_atomically(file, "[1, 2");
-  EXPECT_THAT(load_error(), HasSubstr(file.string()));
+  EXPECT_EQ(error_with("labels", -1),
+            file.string() + ": labels is -1; expected a whole number, 0 or more");
+  EXPECT_EQ(error_with("method", 3), file.string() + ": method is 3; expected a text");
+  EXPECT_THAT(error_with("score_on", "test"), HasSubstr("score_on is \"test\"; expected dev"));
+  EXPECT_THAT(error_with("options", {{"rslora", true}}), HasSubstr("options.rslora is true"));
+  for (const char* text : {"[1, 2", "[1, 2]", ""}) {
+    write_atomically(file, text);
+    EXPECT_THAT(load_error(), HasSubstr(file.string() + ": is not a JSON object"));
+  }
+}
+
+TEST_F(AdapterFolder, GivesMissingKeysTheirDefaultOrNamesThem) {
+  RunSettings wanted = settings();
+  wanted.values["max-length"] = "64";
+  const RunResult run = train(wanted);
+  const fs::path file = folder / "run/adapter/adapter_config.json";
+  const auto document = nlohmann::json::parse(read_text(file));
+  auto changed = document;
+  for (const char* key : {"score_on", "batch", "seed", "train", "layers", "options", "alpha"})
+    changed.erase(key);
+  write_atomically(file, changed.dump());
+  EXPECT_EQ(evaluate_adapter().scores, run.scores);
+  for (const char* key : {"format", "version", "method", "rank", "targets", "task", "labels",
+                          "regression", "model", "fingerprint"}) {
+    changed = document;
+    changed.erase(key);
+    write_atomically(file, changed.dump());
+    EXPECT_THAT(load_error(), HasSubstr(file.string() + ": " + key + " is missing; expected"));
+  }
+}
+
+TEST_F(AdapterFolder, IsEvaluatedOnFoldersThatExistWithWordsThatAreKnown) {
+  train(settings());
+  EvaluationRequest wanted = request();
+  wanted.score_on = "devv";
+  EXPECT_THAT(error_of([&] { evaluate(wanted, builtin_registry()); }),
+              HasSubstr("unknown score-on 'devv'; did you mean 'dev'"));
+  wanted = request();
+  wanted.model = "nowhere";
+  EXPECT_THAT(error_of([&] { evaluate(wanted, builtin_registry()); }),
+              HasSubstr("--model nowhere: found no such folder"));
+  wanted = request();
+  wanted.data = "nowhere";
+  EXPECT_THAT(error_of([&] { evaluate(wanted, builtin_registry()); }),
+              HasSubstr("--data nowhere: found no such folder"));
 }
 
 }  // namespace

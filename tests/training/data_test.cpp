@@ -61,6 +61,7 @@ class EchoHost : public Host {
   std::vector<DrawnTensor> drawn() const override { return {}; }
   std::size_t total_parameters() const override { return 0; }
   std::size_t max_tokens() const override { return 100; }
+  std::map<std::string, double> dropouts() const override { return {}; }
   const std::vector<std::string>& notes() const override { return notes_; }
   std::vector<float> predict(const Batch& batch) override {
     std::vector<float> logits;
@@ -80,6 +81,16 @@ class EchoHost : public Host {
   SiteCatalogue catalogue_;
   std::vector<std::string> notes_;
 };
+
+TEST(PredictSplit, TellsHowManyExamplesAreScored) {
+  EchoHost host;
+  std::vector<std::size_t> done;
+  predict_split(host, make_split({2, 5, 1, 5, 3}), 2, 2, [&](std::size_t scored, std::size_t all) {
+    EXPECT_EQ(all, 5U);
+    done.push_back(scored);
+  });
+  EXPECT_THAT(done, testing::ElementsAre(2, 4, 5));
+}
 
 TEST(PredictSplit, GroupsByLengthAndKeepsTheOrderOfTheResults) {
   EchoHost host;

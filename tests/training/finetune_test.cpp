@@ -1,7 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
-#include <cmath>
+#include <algorithm>
 
 #include "analysis/event_log.h"
 #include "core/error.h"
@@ -163,6 +164,99 @@ TEST_F(Finetune, StopsADivergedRunWithoutAScore) {
   EXPECT_EQ(run(settings(), "out").status, "done");
 }
 
+TEST_F(Finetune, FindsADivergenceInItsLastStep) {
+  for (const char* method : {"lora", "none"}) {
+    RunSettings wanted = settings(method, std::string_view(method) == "none" ? "" : "2");
+    for (const auto& [name, value] : std::map<std::string, std::string>{
+             {"lr", "1e30"}, {"epochs", "1"}, {"max-train", "8"}, {"warmup", "0"}})
+      wanted.values[name] = value;
+    const RunResult result = run(wanted, method);
+    EXPECT_EQ(result.status, "diverged") << method;
+    EXPECT_EQ(result.failed_step, 1U);
+    EXPECT_THAT(result.error, HasSubstr("the loss on the scored examples is"));
+    EXPECT_TRUE(result.scores.empty());
+    EXPECT_FALSE(fs::exists(folder / method / "adapter"));
+    wanted.values["lr"] = "1e39";  // beyond what a float holds
+    EXPECT_THAT(run(wanted, method).error, HasSubstr("is not finite"));
+  }
+}
+
+TEST_F(Finetune, RefusesTrainedPartsThatDoNotGoTogether) {
+  for (const char* parts : {"head,tt-head", "head,output", "norms,norms"}) {
+    RunSettings wanted = settings();
+    wanted.values["train"] = parts;
+    EXPECT_THROW(run(wanted, "out"), UsageError) << parts;
+    EXPECT_THAT(error(wanted, "out"), HasSubstr("--train " + std::string(parts)));
+    EXPECT_FALSE(fs::exists(folder / "out"));
+  }
+}
+
+TEST_F(Finetune, GivesTheTensorTrainHeadOfAMethodWithoutARankRankFive) {
+  RunSettings wanted = settings("none", "");
+  wanted.values["train"] = "tt-head";
+  const std::size_t without = run(wanted, "none").parameters.head;
+  wanted = settings("lora", "5");
+  wanted.values["train"] = "tt-head";
+  EXPECT_EQ(run(wanted, "lora").parameters.head, without);
+}
+
+TEST_F(Finetune, SaysThatAFolderIsMissingAndWritesNothing) {
+  const auto refusal = [&](const char* name, const std::string& value) {
+    RunSettings wanted = settings();
+    wanted.values[name] = value;
+    EXPECT_THROW(run(wanted, "out"), Error);
+    EXPECT_FALSE(fs::exists(folder / "out"));
+    try {
+      run(wanted, "out");
+    } catch (const Error& failure) {
+      EXPECT_EQ(failure.exit_status(), 1);
+    }
+    return error(wanted, "out");
+  };
+  EXPECT_THAT(refusal("model", "nowhere"), HasSubstr("--model nowhere: found no such folder"));
+  EXPECT_THAT(refusal("model", "roberta-base"), HasSubstr("built-in shape, which has no weights"));
+  EXPECT_THAT(refusal("data", "nowhere"), HasSubstr("--data nowhere: found no such folder"));
+}
+
+TEST_F(Finetune, TellsTheDropoutInEffectAndWhatTheMethodChose) {
+  RunSettings wanted = settings("loretta_rep");
+  wanted.values["epochs"] = "1";
+  std::vector<std::string> messages;
+  FinetuneOptions options;
+  options.message = [&](const std::string& line) { messages.push_back(line); };
+  const RunResult given = run(wanted, "given", options);
+  EXPECT_EQ(given.dropout, (std::map<std::string, double>{
+                               {"attention", 0.1}, {"classifier", 0.1}, {"hidden", 0.1}}));
+  ASSERT_FALSE(given.notes.empty());
+  for (const std::string& note : given.notes)
+    EXPECT_EQ(std::count(messages.begin(), messages.end(), note), 1) << note;
+
+  auto config = nlohmann::json::parse(read_text(folder / "model/config.json"));
+  config["hidden_dropout_prob"] = 0.25;
+  config["attention_probs_dropout_prob"] = 0.0;
+  write_atomically(folder / "model/config.json", config.dump());
+  wanted.values.erase("dropout");
+  run(wanted, "config");
+  const RunResult read = read_run(folder / "config/run.json");
+  EXPECT_EQ(read.dropout.at("hidden"), 0.25);
+  EXPECT_EQ(read.dropout.at("attention"), 0);
+  EXPECT_EQ(read.notes, given.notes);
+  EXPECT_FALSE(read.settings.values.contains("dropout"));
+}
+
+TEST_F(Finetune, KnowsAFinishedRunOfAnOlderVersionAndAnotherPath) {
+  run(settings(), "out");
+  auto document = nlohmann::json::parse(read_text(folder / "out/run.json"));
+  document["settings"].erase("score-on");
+  document["settings"]["model"] = (folder / "data/../model/").string();
+  document.erase("resolved");
+  write_atomically(folder / "out/run.json", document.dump());
+  EXPECT_TRUE(run(settings(), "out").skipped);
+  RunSettings other = settings();
+  other.values["score-on"] = "held-out";
+  EXPECT_THAT(error(other, "out"), HasSubstr("score-on is dev there and held-out here"));
+}
+
 TEST_F(Finetune, WritesAFailedRunWithItsReason) {
   fs::remove(folder / "data/dev.tsv");
   EXPECT_THAT(error(settings(), "out"), HasSubstr("dev.tsv"));
@@ -184,9 +278,8 @@ TEST_F(Finetune, LeavesNoFileBehindAWrongRequest) {
 
 TEST_F(Finetune, NamesAFolderThatCannotBeWrittenBeforeItLoadsAnything) {
   std::ofstream(folder / "file") << "x";
-  RunSettings wanted = settings();
-  wanted.values["model"] = (folder / "no-such-model").string();
-  EXPECT_THAT(error(wanted, "file/out"), HasSubstr((folder / "file/out").string()));
+  fs::remove(folder / "model/config.json");
+  EXPECT_THAT(error(settings(), "file/out"), HasSubstr((folder / "file/out").string()));
 }
 
 TEST_F(Finetune, LeavesNoRunWhenItIsStopped) {

@@ -5,9 +5,13 @@
 
 #include <charconv>
 #include <cmath>
+#include <filesystem>
 
 #include "core/error.h"
 #include "core/random.h"
+#include "decompositions/registry.h"
+#include "experiments/tasks/task.h"
+#include "temporary_folder.h"
 
 namespace rankfold {
 namespace {
@@ -119,9 +123,51 @@ TEST(CanonicalSettings, AreCompleteAndHaveOneFormAValue) {
   EXPECT_EQ(result.text("lr"), "1e-3");
   EXPECT_EQ(result.text("batch"), "16");
   EXPECT_EQ(result.text("targets"), "q,v");
-  EXPECT_EQ(result.text("model"), "models/minilm");
+  EXPECT_EQ(result.text("model"),
+            (std::filesystem::weakly_canonical(std::filesystem::current_path()) / "models/minilm")
+                .string());
   EXPECT_EQ(result.values.at("seed"), "42");
   EXPECT_EQ(canonical(result), result);
+}
+
+TEST(CanonicalSettings, KeepTheNameOfAFolderThatIsALink) {
+  const TemporaryFolder folder;
+  const std::filesystem::path place = std::filesystem::canonical(folder.path);
+  std::filesystem::create_directory(place / "snapshot");
+  std::filesystem::create_directory_symlink(place / "snapshot", place / "bert");
+  RunSettings settings = valid_settings();
+  settings.values["model"] = (place / "bert/").string();
+  EXPECT_EQ(canonical(settings).text("model"), (place / "bert").string());
+  settings.values["model"] = (place / "bert/..").string();
+  EXPECT_EQ(canonical(settings).text("model"), place.string());
+}
+
+TEST(Identity, FollowsLinksAndFillsInWhatIsMissing) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directory(folder.path / "snapshot");
+  std::filesystem::create_directory_symlink(folder.path / "snapshot", folder.path / "bert");
+  const Registry registry = builtin_registry();
+  RunSettings direct = valid_settings(), linked = valid_settings();
+  direct.values["model"] = (folder.path / "snapshot").string();
+  linked.values["model"] = (folder.path / "bert").string();
+  EXPECT_NE(canonical(direct), canonical(linked));
+  EXPECT_EQ(identity(direct, registry), identity(linked, registry));
+  RunSettings old = canonical(direct, &registry.at("lora"));
+  old.values.erase("score-on");
+  old.options.erase("rslora");
+  EXPECT_EQ(identity(old, registry), identity(direct, registry));
+  old.values["of-a-newer-version"] = "1";
+  EXPECT_EQ(identity(old, registry), old);
+}
+
+TEST(RunSettings, OfferEveryTaskAndNoRankAMode) {
+  for (const SettingSpec& spec : run_settings()) {
+    if (spec.name == "rank") {
+      EXPECT_THAT(spec.meaning, testing::Not(testing::HasSubstr("8x8")));
+    }
+    if (spec.name != "task") continue;
+    for (const Task& task : tasks()) EXPECT_THAT(spec.meaning, testing::HasSubstr(task.name));
+  }
 }
 
 TEST(CanonicalSettings, TakeWhatIsNotGivenFromTheMethod) {
