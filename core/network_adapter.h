@@ -33,7 +33,6 @@ class NetworkAdapter final : public Adapter<T> {
     std::size_t input_slot = 0;  ///< a copy of z (after), or f(x) (before)
     std::size_t slots = 0;
   };
-  struct TermRun;
 
   void do_reconstruct(std::size_t site, MatrixView<T> delta) const override;
   void do_forward(std::size_t site, MatrixView<const T> x, MatrixView<T> y,
