@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "core/hash.h"
+
 namespace rankfold {
 namespace {
 
@@ -39,10 +41,9 @@ constexpr std::array table = {Entry{"lora", 0, circle},          Entry{"lotr", 1
                               Entry{"hira", 5, diamond},         Entry{"pissa", 0, inverted},
                               Entry{"adalora", 1, pentagon},     Entry{"loretta", 3, pentagon}};
 
-/// FNV-1a, so that a name has the same style on every machine.
+/// A name has the same style on every machine.
 std::uint64_t hash(std::string_view text) {
-  std::uint64_t value = 0xcbf29ce484222325u;
-  for (const char c : text) value = (value ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  const std::uint64_t value = fnv1a(text);
   return value ^ (value >> 29);
 }
 

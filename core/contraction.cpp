@@ -24,12 +24,6 @@ std::size_t stride_of(const std::vector<Axis>& axes, int mode) {
   return axis ? axis->stride : 0;
 }
 
-std::size_t product(const std::vector<Axis>& axes) {
-  std::size_t size = 1;
-  for (const Axis& axis : axes) size *= axis.size;
-  return size;
-}
-
 /// The axes of `tensor` for `modes`, in their order.
 std::vector<Axis> pick(const std::vector<Axis>& tensor, const std::vector<Axis>& modes) {
   std::vector<Axis> axes;
@@ -57,7 +51,7 @@ std::optional<MatrixLayout> matrix_layout(const std::vector<Axis>& tensor,
   const auto row_stride = fused_stride(pick(tensor, rows));
   const auto column_stride = fused_stride(pick(tensor, columns));
   if (!row_stride || !column_stride) return {};
-  const std::size_t row_count = product(rows), column_count = product(columns);
+  const std::size_t row_count = volume(rows), column_count = volume(columns);
   if ((*column_stride == 1 || column_count == 1) && (*row_stride >= column_count || row_count == 1))
     return MatrixLayout{false, std::max(row_count == 1 ? column_count : *row_stride, column_count)};
   if ((*row_stride == 1 || row_count == 1) && (*column_stride >= row_count || column_count == 1))
@@ -85,7 +79,7 @@ template <class T>
 TensorView<const T> reorder(const Backend& backend, Scratch<T>& scratch,
                             const TensorView<const T>& from, std::vector<Axis> order) {
   TensorView<T> copy{nullptr, contiguous(std::move(order))};
-  copy.data = scratch.take(product(copy.axes));
+  copy.data = scratch.take(volume(copy.axes));
   accumulate<T>(backend, T{1}, from, copy);
   return {copy.data, copy.axes};
 }
@@ -110,7 +104,7 @@ Roles sort_roles(const std::vector<Axis>& a, const std::vector<Axis>& b,
     else
       roles.plain = false;
   }
-  const std::vector<Axis>& larger = product(a) >= product(b) ? a : b;
+  const std::vector<Axis>& larger = volume(a) >= volume(b) ? a : b;
   for (const Axis& axis : larger)
     if (find_axis(a, axis.mode) && find_axis(b, axis.mode) && !find_axis(c, axis.mode))
       roles.contracted.push_back(axis);
@@ -122,6 +116,12 @@ Roles sort_roles(const std::vector<Axis>& a, const std::vector<Axis>& b,
 }
 
 }  // namespace
+
+std::size_t volume(const std::vector<Axis>& axes) {
+  std::size_t size = 1;
+  for (const Axis& axis : axes) size *= axis.size;
+  return size;
+}
 
 template <class T>
 T* Scratch<T>::take(std::size_t size) {
@@ -191,13 +191,12 @@ void contract(const Backend& backend, Scratch<T>& scratch, T alpha, const Tensor
   auto target_layout = matrix_layout(c.axes, roles.rows, roles.columns);
   if (!target_layout) {
     target.axes = contiguous(concatenate({&roles.batch, &roles.rows, &roles.columns}));
-    target.data = scratch.take(product(target.axes));
+    target.data = scratch.take(volume(target.axes));
     target_layout = matrix_layout(target.axes, roles.rows, roles.columns);
   }
 
-  const std::size_t m = product(roles.rows), n = product(roles.columns),
-                    k = product(roles.contracted);
-  const std::size_t batches = product(roles.batch);
+  const std::size_t m = volume(roles.rows), n = volume(roles.columns), k = volume(roles.contracted);
+  const std::size_t batches = volume(roles.batch);
   for (std::size_t index = 0; index < batches; ++index) {
     std::size_t offset_a = 0, offset_b = 0, offset_c = 0, rest = index;
     for (std::size_t i = roles.batch.size(); i-- > 0;) {

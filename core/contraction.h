@@ -14,6 +14,9 @@ struct Axis {
   std::size_t size = 0, stride = 0;
 };
 
+/// How many numbers a tensor over these axes has.
+std::size_t volume(const std::vector<Axis>& axes);
+
 /// A strided tensor in somebody else's memory. Axes of size 1 need not be listed.
 template <class T>
 struct TensorView {

@@ -6,17 +6,12 @@
 #include <numeric>
 #include <utility>
 
+#include "core/hash.h"
+
 namespace rankfold {
 namespace {
 
 using Words = std::array<std::uint32_t, 4>;
-
-std::uint64_t hash_fnv1a(std::string_view text) {
-  std::uint64_t hash = 0xCBF29CE484222325;
-  for (const char letter : text)
-    hash = (hash ^ static_cast<unsigned char>(letter)) * std::uint64_t{0x100000001B3};
-  return hash;
-}
 
 std::uint64_t mix(std::uint64_t bits) {
   bits = (bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9;
@@ -39,7 +34,7 @@ double to_uniform(std::uint64_t bits) {
 }  // namespace
 
 RandomStream::RandomStream(std::uint64_t seed, std::string_view purpose, std::uint64_t index) {
-  const std::uint64_t hash = hash_fnv1a(purpose);
+  const std::uint64_t hash = fnv1a(purpose);
   key_ = halves(mix(seed ^ mix(hash)));
   stream_ = halves(mix(index ^ mix(hash + 0x9E3779B97F4A7C15)));
 }

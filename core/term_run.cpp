@@ -6,12 +6,6 @@
 namespace rankfold {
 namespace {
 
-std::size_t volume(const std::vector<Axis>& axes) {
-  std::size_t size = 1;
-  for (const Axis& axis : axes) size *= axis.size;
-  return size;
-}
-
 std::vector<Axis> with_tokens(std::vector<Axis> axes, std::size_t tokens) {
   if (!axes.empty() && axes.front().mode == token_mode) axes.front().size = tokens;
   return axes;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/hash.h"
 #include "core/text.h"
 #include "experiments/tasks/sources.h"
 #include "experiments/tasks/tsv.h"
@@ -71,11 +72,7 @@ std::string normalise_text(std::string_view text) {
 }
 
 std::uint64_t text_hash(std::string_view text) {
-  std::uint64_t hash = 14695981039346656037U;
-  for (char c : normalise_text(text)) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
-  }
-  return hash;
+  return fnv1a(normalise_text(text));
 }
 
 Split sentiment_split(std::string_view text) {

@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/hash.h"
 #include "core/safetensors.h"
 #include "core/text.h"
 #include "core/version.h"
@@ -26,12 +27,6 @@ constexpr const char* configuration_name = "adapter_config.json";
 constexpr const char* tensors_name = "adapter_model.safetensors";
 // Enough of every tensor to tell two trainings of one architecture apart.
 constexpr std::size_t fingerprint_bytes = 64;
-
-/// FNV-1a, 64 bits.
-void hash_bytes(std::uint64_t& hash, const void* bytes, std::size_t size) {
-  const auto* data = static_cast<const unsigned char*>(bytes);
-  for (std::size_t i = 0; i < size; ++i) hash = (hash ^ data[i]) * 1099511628211U;
-}
 
 /// Somebody's tensor, adapter's or host's.
 struct NamedTensor {
@@ -145,14 +140,16 @@ class Configuration {
 
 std::string model_fingerprint(const fs::path& model) {
   const WeightFolder weights(model);
-  std::uint64_t hash = 14695981039346656037U;
+  std::uint64_t hash = fnv1a("");
   for (const std::string& name : weights.names()) {
     const TensorEntry& entry = weights.at(name);
     const std::string line =
         fmt::format("{} {} {}\n", name, data_type_name(entry.type), shape_text(entry.shape));
-    hash_bytes(hash, line.data(), line.size());
+    hash = fnv1a(line, hash);
     const std::span<const std::byte> bytes = weights.bytes(name);
-    hash_bytes(hash, bytes.data(), std::min(bytes.size(), fingerprint_bytes));
+    hash = fnv1a(
+        {reinterpret_cast<const char*>(bytes.data()), std::min(bytes.size(), fingerprint_bytes)},
+        hash);
   }
   return fmt::format("{:016x}", hash);
 }
