@@ -16,6 +16,9 @@ struct StridedLoop {
   std::vector<std::size_t> a, b, target;
 };
 
+/// Kinds of work in a training step, for profiles.
+enum class Work { frozen_product, adapter, attention, elementwise };
+
 /// Where tensors live and who multiplies them. All products of the project go through a backend
 /// object, so that another device needs one more implementation of this interface and nothing else.
 /// Matrices are row-major. Calls are complete when they return.
@@ -42,6 +45,9 @@ class Backend {
                           float* target) const = 0;
   virtual void accumulate(const StridedLoop& loop, double alpha, const double* a, const double* b,
                           double* target) const = 0;
+
+  /// Told by WorkTimer how long a piece of work took; a backend that profiles listens.
+  virtual void record(Work, double) const {}
 };
 
 /// OpenBLAS on the CPU (its OpenMP build) with AVX-friendly elementwise loops.

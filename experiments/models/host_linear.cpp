@@ -57,4 +57,19 @@ void HostLinear::backward(MatrixView<const float> x, MatrixView<const float> dy,
   }
 }
 
+void forward_together(std::span<HostLinear* const> linears, MatrixView<const float> x,
+                      std::span<const MatrixView<float>> ys, bool keep) {
+  for (std::size_t i = 0; i < linears.size(); ++i) linears[i]->forward(x, ys[i], keep);
+}
+
+void backward_together(std::span<HostLinear* const> linears, MatrixView<const float> x,
+                       std::span<const MatrixView<float>> dys, MatrixView<float> dx,
+                       bool accumulate) {
+  for (std::size_t i = 0; i < linears.size(); ++i) {
+    if (!dys[i].data) continue;
+    linears[i]->backward(x, dys[i], dx, accumulate);
+    accumulate = true;
+  }
+}
+
 }  // namespace rankfold

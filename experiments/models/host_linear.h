@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 
 #include "core/adapter.h"
 #include "core/backend.h"
@@ -40,5 +41,15 @@ class HostLinear {
   std::size_t index_ = 0;
   Trace<float> trace_;
 };
+
+/// Linear layers that read one input (q, k and v), each as HostLinear::forward; the adapter may
+/// share work among them. `ys` may be column ranges of one matrix.
+void forward_together(std::span<HostLinear* const> linears, MatrixView<const float> x,
+                      std::span<const MatrixView<float>> ys, bool keep);
+/// Their HostLinear::backward; a dY without memory is skipped. dX collects from all of them, added
+/// to what it holds where `accumulate`. The same linears and X as in the forward.
+void backward_together(std::span<HostLinear* const> linears, MatrixView<const float> x,
+                       std::span<const MatrixView<float>> dys, MatrixView<float> dx,
+                       bool accumulate);
 
 }  // namespace rankfold
