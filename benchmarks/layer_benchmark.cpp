@@ -45,7 +45,6 @@ void adapted_layer(benchmark::State& state, const Method& method) {
   adapter->set_frozen({{layer.weight.data(), nullptr}});
   Trace<float> trace;
   for (auto _ : state) {
-    layer.forward();
     adapter->forward(0, {layer.x.data(), tokens, width}, {layer.y.data(), tokens, width}, &trace);
     adapter->backward(0, {layer.x.data(), tokens, width}, {layer.dy.data(), tokens, width}, trace,
                       {layer.dx.data(), tokens, width});

@@ -18,21 +18,22 @@ bool overlap(MatrixView<const T> first, MatrixView<const T> second) {
   return before(first.data, end(second)) && before(second.data, end(first));
 }
 
-/// Throws unless the matrix is rows x columns with a row stride that holds a row.
-template <class T>
-void expect_shape(const std::string& where, const char* name, MatrixView<T> view, std::size_t rows,
+/// Throws unless the matrix is rows x columns with a row stride that holds a row. `where` makes the
+/// text in front of the error, when there is one.
+template <class T, class Where>
+void expect_shape(const Where& where, const char* name, MatrixView<T> view, std::size_t rows,
                   std::size_t columns) {
   if (view.rows != rows || view.columns != columns || view.stride < columns ||
       (!view.data && rows * columns != 0))
-    throw Error("{}: {} is {}x{} with stride {}{}, expected {}x{}", where, name, view.rows,
+    throw Error("{}: {} is {}x{} with stride {}{}, expected {}x{}", where(), name, view.rows,
                 view.columns, view.stride, view.data ? "" : " and no memory", rows, columns);
 }
 
-template <class T>
-void expect_apart(const std::string& where, const char* first_name, MatrixView<const T> first,
+template <class T, class Where>
+void expect_apart(const Where& where, const char* first_name, MatrixView<const T> first,
                   const char* second_name, MatrixView<const T> second) {
   if (overlap(first, second))
-    throw Error("{}: {} and {} share memory", where, first_name, second_name);
+    throw Error("{}: {} and {} share memory", where(), first_name, second_name);
 }
 
 std::string describe(const std::string& method, const Stack& stack, std::size_t site) {
@@ -111,40 +112,82 @@ bool Adapter<T>::is_weight_update() const {
 
 template <class T>
 void Adapter<T>::reconstruct(std::size_t site, MatrixView<T> delta) const {
-  const std::string where = describe(method_, stack_, site);
+  const auto where = [&] { return describe(method_, stack_, site); };
+  check_site(site);
   if (places_[site] != Place::beside)
-    throw Error("{}: the method acts {} the frozen weight and is no update of it", where,
+    throw Error("{}: the method acts {} the frozen weight and is no update of it", where(),
                 places_[site] == Place::after ? "after" : "before");
   expect_shape(where, "dW", delta, stack_.sites[site].out, stack_.sites[site].in);
   do_reconstruct(site, delta);
 }
 
 template <class T>
+void Adapter<T>::check_site(std::size_t site) const {
+  if (site >= stack_.sites.size()) describe(method_, stack_, site);  // throws
+}
+
+template <class T>
+template <class Matrix>
+void Adapter<T>::check_call(std::span<const SiteMatrix<Matrix>> sites, const char* name,
+                            MatrixView<const T> x) const {
+  if (sites.empty() || sites.size() > most_sites_a_call)
+    throw Error("[{}] a call on {} sites, expected 1 to {}", method_, sites.size(),
+                most_sites_a_call);
+  for (const SiteMatrix<Matrix>& entry : sites) {
+    check_site(entry.site);
+    const auto where = [&] { return describe(method_, stack_, entry.site); };
+    expect_shape(where, "X", x, x.rows, stack_.sites[entry.site].in);
+    expect_shape(where, name, entry.matrix, x.rows, stack_.sites[entry.site].out);
+    expect_apart<T>(where, "X", x, name, entry.matrix);
+    if (places_[entry.site] == Place::before && !frozen_[entry.site].weight)
+      throw Error("{}: acts before the frozen weight, which was not given", where());
+  }
+}
+
+template <class T>
+void Adapter<T>::forward(std::span<const SiteMatrix<T>> outputs, MatrixView<const T> x,
+                         Trace<T>* trace, Bias bias) const {
+  check_call(outputs, "Y", x);
+  if (bias == Bias::omit)
+    for (const SiteMatrix<T>& output : outputs)
+      if (places_[output.site] != Place::beside)
+        throw Error("{}: the method does not act beside the weight, so it needs the bias",
+                    describe(method_, stack_, output.site));
+  if (x.rows != 0) do_forward(outputs, x, trace, bias);
+}
+
+template <class T>
 void Adapter<T>::forward(std::size_t site, MatrixView<const T> x, MatrixView<T> y,
                          Trace<T>* trace) const {
-  const std::string where = describe(method_, stack_, site);
-  expect_shape(where, "X", x, x.rows, stack_.sites[site].in);
-  expect_shape(where, "Y", y, x.rows, stack_.sites[site].out);
-  expect_apart<T>(where, "X", x, "Y", y);
-  if (places_[site] == Place::before && !frozen_[site].weight)
-    throw Error("{}: acts before the frozen weight, which was not given", where);
-  if (x.rows != 0) do_forward(site, x, y, trace);
+  const SiteMatrix<T> output{site, y};
+  forward(std::span(&output, 1), x, trace);
+}
+
+template <class T>
+void Adapter<T>::backward(std::span<const SiteMatrix<const T>> d_outputs, MatrixView<const T> x,
+                          const Trace<T>& trace, MatrixView<T> dx, Into into) {
+  check_call(d_outputs, "dY", x);
+  if (dx.data)
+    for (const SiteMatrix<const T>& entry : d_outputs) {
+      const auto where = [&] { return describe(method_, stack_, entry.site); };
+      expect_shape(where, "dX", dx, x.rows, stack_.sites[entry.site].in);
+      expect_apart<T>(where, "X", x, "dX", dx);
+      expect_apart<T>(where, "dY", entry.matrix, "dX", dx);
+    }
+  if (x.rows != 0) do_backward(d_outputs, x, trace, dx, into);
 }
 
 template <class T>
 void Adapter<T>::backward(std::size_t site, MatrixView<const T> x, MatrixView<const T> dy,
                           const Trace<T>& trace, MatrixView<T> dx) {
-  const std::string where = describe(method_, stack_, site);
-  expect_shape(where, "X", x, x.rows, stack_.sites[site].in);
-  expect_shape(where, "dY", dy, x.rows, stack_.sites[site].out);
-  if (dx.data) {
-    expect_shape(where, "dX", dx, x.rows, stack_.sites[site].in);
-    expect_apart<T>(where, "X", x, "dX", dx);
-    expect_apart<T>(where, "dY", dy, "dX", dx);
-  }
-  if (places_[site] == Place::before && !frozen_[site].weight)
-    throw Error("{}: acts before the frozen weight, which was not given", where);
-  if (x.rows != 0) do_backward(site, x, dy, trace, dx);
+  const SiteMatrix<const T> d_output{site, dy};
+  backward(std::span(&d_output, 1), x, trace, dx);
+}
+
+template <class T>
+Plan Adapter<T>::plan(std::span<const std::size_t> sites, std::size_t tokens, bool training) const {
+  for (const std::size_t site : sites) check_site(site);
+  return do_plan(sites, tokens, training);
 }
 
 template class Adapter<float>;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,10 +33,36 @@ struct FrozenLinear {
 };
 
 /// What one forward call leaves for its backward. Its owner keeps X alive and unchanged meanwhile;
-/// one object a site and call, reused over steps without new memory.
+/// one object for the sites of a call, reused over steps without new memory.
 template <class T>
 struct Trace {
-  std::vector<Buffer<T>> buffers;
+  std::vector<Buffer<T>> buffers;  ///< one a site of the call: W + dW, or what f was applied to
+  bool merged = false;             ///< the first
+};
+
+/// A site of a call, and the matrix of its output (or of that output's gradient).
+template <class T>
+struct SiteMatrix {
+  std::size_t site = 0;
+  MatrixView<T> matrix;
+};
+/// The most sites that one call takes.
+inline constexpr std::size_t most_sites_a_call = 8;
+
+/// Whether forward adds the frozen bias, or leaves that to the caller.
+enum class Bias { add, omit };
+/// Whether a result is added to what is there, or replaces it.
+enum class Into { add, overwrite };
+
+/// How the sites of a call are computed. Every choice gives the same numbers up to rounding.
+struct Plan {
+  bool merged = false;  ///< products with W + dW, formed once, instead of W and dW apart
+  bool dense = false;   ///< factors' gradients through dY^T X [out, in]
+  double seconds = 0;   ///< as predicted from the machine's rates, beyond the frozen products
+};
+/// Choices that are made whatever they cost, where a site admits them.
+struct PlanPolicy {
+  std::optional<bool> merged, dense;
 };
 
 /// Adapted linear layers over a stack of frozen ones: the one interface of all methods. Public
@@ -69,15 +96,28 @@ class Adapter {
   bool is_weight_update() const;
   void reconstruct(std::size_t site, MatrixView<T> delta) const;
 
-  /// Y[tokens, out] holds X W^T + b on entry and the adapted output on return. X is [tokens, in].
-  /// Where `trace` is given, it keeps what backward needs.
+  /// Y[tokens, out] = the adapted output for X[tokens, in], frozen weight and bias included where
+  /// they were given (without a weight the update alone); overwritten. The sites of one call read
+  /// one X (q, k and v) and share the work on it; at most most_sites_a_call. The bias may be
+  /// omitted where every site's adapter acts beside its weight. `trace`, where given, keeps what
+  /// backward needs.
+  void forward(std::span<const SiteMatrix<T>> outputs, MatrixView<const T> x, Trace<T>* trace,
+               Bias bias = Bias::add) const;
   void forward(std::size_t site, MatrixView<const T> x, MatrixView<T> y, Trace<T>* trace) const;
 
-  /// Given dY = dLoss/dY[tokens, out]: adds dLoss/dX including the frozen path to dX (skipped where
-  /// dX.data is null), and dLoss/dfactor to the gradient of every trainable factor (a shared factor
-  /// collects the sum over its sites). X and trace are those of the forward call.
+  /// Given dY = dLoss/dY[tokens, out] of every site: dLoss/dX including the frozen paths, summed
+  /// over the sites, into dX (skipped where dX.data is null), and dLoss/dfactor added to the
+  /// gradient of every trainable factor (a shared factor collects the sum over its sites). Sites, X
+  /// and trace are those of the forward call.
+  void backward(std::span<const SiteMatrix<const T>> d_outputs, MatrixView<const T> x,
+                const Trace<T>& trace, MatrixView<T> dx, Into into = Into::add);
   void backward(std::size_t site, MatrixView<const T> x, MatrixView<const T> dy,
                 const Trace<T>& trace, MatrixView<T> dx);
+
+  /// The plan for a call on these sites with `tokens` rows; of a step with backward, or a forward
+  /// alone.
+  Plan plan(std::span<const std::size_t> sites, std::size_t tokens, bool training) const;
+  void set_policy(const PlanPolicy& policy) { policy_ = policy; }
 
  protected:
   Adapter(std::string method, Stack stack, std::vector<Place> places,
@@ -89,13 +129,20 @@ class Adapter {
   std::shared_ptr<const Backend> backend_;
   std::vector<Parameter<T>> parameters_;
   std::vector<FrozenLinear<T>> frozen_;
+  PlanPolicy policy_;
 
  private:
+  void check_site(std::size_t site) const;
+  template <class Matrix>
+  void check_call(std::span<const SiteMatrix<Matrix>> sites, const char* name,
+                  MatrixView<const T> x) const;
   virtual void do_reconstruct(std::size_t site, MatrixView<T> delta) const = 0;
-  virtual void do_forward(std::size_t site, MatrixView<const T> x, MatrixView<T> y,
-                          Trace<T>* trace) const = 0;
-  virtual void do_backward(std::size_t site, MatrixView<const T> x, MatrixView<const T> dy,
-                           const Trace<T>& trace, MatrixView<T> dx) = 0;
+  virtual void do_forward(std::span<const SiteMatrix<T>> outputs, MatrixView<const T> x,
+                          Trace<T>* trace, Bias bias) const = 0;
+  virtual void do_backward(std::span<const SiteMatrix<const T>> d_outputs, MatrixView<const T> x,
+                           const Trace<T>& trace, MatrixView<T> dx, Into into) = 0;
+  virtual Plan do_plan(std::span<const std::size_t> sites, std::size_t tokens,
+                       bool training) const = 0;
 };
 
 }  // namespace rankfold

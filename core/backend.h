@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -9,15 +10,32 @@
 
 namespace rankfold {
 
-/// A loop nest over `sizes` with one stride (in elements) an operand and dimension; stride 0
-/// broadcasts a source or sums into the target.
+/// One loop of a nest: how often, and the step (in elements) of each operand; step 0 broadcasts a
+/// source or sums into the target.
+struct LoopDimension {
+  std::size_t size = 1, a = 0, b = 0, target = 0;
+};
+
+/// A loop nest, outermost first. It lives on the stack: running it takes no memory.
 struct StridedLoop {
-  std::vector<std::size_t> sizes;
-  std::vector<std::size_t> a, b, target;
+  static constexpr std::size_t most = 32;
+  std::array<LoopDimension, most> dimensions = {};
+  std::size_t count = 0;
+
+  /// Throws Error where there are more than `most`.
+  void add(const LoopDimension& dimension);
+  std::span<const LoopDimension> nest() const { return {dimensions.data(), count}; }
 };
 
 /// Kinds of work in a training step, for profiles.
 enum class Work { frozen_product, adapter, attention, elementwise };
+
+/// What a machine does in a second, as far as plans depend on it.
+struct MachineRates {
+  double large_flops = 0;  ///< of large matrix products
+  double thin_flops = 0;   ///< of products with a thin side, operands in the cache
+  double moved = 0;        ///< numbers read or written beyond the cache
+};
 
 /// Where tensors live and who multiplies them. All products of the project go through a backend
 /// object, so that another device needs one more implementation of this interface and nothing else.
@@ -39,19 +57,25 @@ class Backend {
                     double alpha, const double* a, std::size_t stride_a, const double* b,
                     std::size_t stride_b, double beta, double* c, std::size_t stride_c) const = 0;
 
-  /// target[...] += alpha a[...] b[...] over the loop nest; b may be null (taken as 1). Copies with
-  /// any permutation, broadcasts, sums and elementwise products are all this one call.
+  /// target[...] += alpha a[...] b[...] over the loop nest, run as it stands; b may be null (taken
+  /// as 1). Copies with any permutation, broadcasts, sums and elementwise products are all this
+  /// call.
   virtual void accumulate(const StridedLoop& loop, float alpha, const float* a, const float* b,
                           float* target) const = 0;
   virtual void accumulate(const StridedLoop& loop, double alpha, const double* a, const double* b,
                           double* target) const = 0;
 
+  /// What plans are chosen by.
+  virtual MachineRates rates() const = 0;
   /// Told by WorkTimer how long a piece of work took; a backend that profiles listens.
   virtual void record(Work, double) const {}
 };
 
-/// OpenBLAS on the CPU (its OpenMP build) with AVX-friendly elementwise loops.
+/// OpenBLAS on the CPU (its OpenMP build) with AVX-friendly elementwise loops. The default rates
+/// are those of no machine in particular: plans, and so the bits of results, are the same
+/// everywhere.
 std::shared_ptr<const Backend> make_openblas_backend();
+std::shared_ptr<const Backend> make_openblas_backend(const MachineRates& rates);
 
 /// What OpenBLAS runs with, for `doctor` and the warning.
 struct OpenBlasReport {

@@ -12,33 +12,42 @@
 
 namespace rankfold {
 
-/// The mode of tokens in every compiled network; its size is known when X is.
-inline constexpr int token_mode = 0;
-
-/// A tensor that a contraction tree multiplies.
+/// A tensor that a product multiplies.
 struct TreeOperand {
   enum class Kind { parameter, input, block } kind = Kind::parameter;
   std::size_t index = 0;   ///< of the parameter, or of the block's tree
   std::size_t offset = 0;  ///< first element: a selected layer or matrix
-  std::vector<Axis> axes;  ///< for the input: token (stride set by X) and the in modes
+  std::vector<Axis> axes;
 };
 
-/// Operands, the order in which they are multiplied, and the result's axes.
+/// Operands without tokens, the order in which they are multiplied, and the result's axes.
 struct ContractionTree {
   std::vector<TreeOperand> operands;
   std::vector<ContractionStep> steps;
-  std::vector<std::vector<Axis>>
-      results;               ///< of each step: contiguous; tokens, where present, first
-  std::vector<Axis> output;  ///< the same of the whole product
+  std::vector<std::vector<Axis>> results;  ///< of each step: contiguous
+  std::vector<Axis> output;                ///< the same of the whole product
 };
 
-/// One term of a network, ready to run.
+/// One link of the chain from X to the output: the result so far is multiplied with a coefficient
+/// that no token is in.
+struct ChainStep {
+  TreeOperand coefficient;
+  /// The order in which products with it run best: its longer side last, contiguous.
+  std::vector<Axis> stored;
+  std::vector<Axis> result;  ///< contiguous, tokens first
+};
+
+/// One term of a network, ready to run: h_0 = X, h_i = h_{i-1} c_i, output += scale h_n. All that
+/// holds no token was multiplied into the coefficients c_i, as far as the cheapest order does so.
 struct CompiledTerm {
   double scale = 1;
-  bool constant = false;
-  std::vector<ContractionTree> blocks;  ///< materialised first, each before those that read it
-  ContractionTree apply;                ///< with X; for a constant term the factors alone
-  ContractionTree reconstruct;          ///< factors alone, over out and in
+  bool constant = false;                ///< scale * row is added to every token's output
+  std::vector<ContractionTree> blocks;  ///< evaluated first, each before those that read it
+  std::size_t regrouped = 0;            ///< so many blocks come first that `reconstruct` reads too
+  std::vector<Axis> input;              ///< X: tokens (stride set by X) and the in modes
+  std::vector<ChainStep> chain;
+  TreeOperand row;              ///< of a constant term, over the out modes
+  ContractionTree reconstruct;  ///< factors alone, over out and in
 };
 
 /// A network of one site with its modes numbered, selections taken, blocks regrouped where borders

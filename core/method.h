@@ -52,7 +52,7 @@ struct Method {
   std::vector<MethodOption> options = {};
   std::vector<Preset> presets = {};
   bool has_rank = true;
-  double alpha = 1;             ///< default of --alpha; 0: the method has no alpha
+  double alpha = 1;                  ///< default of --alpha; 0: the method has no alpha
   std::string default_targets = {};  ///< where it differs from q,v
   /// The largest rank for a stack, or nothing where the method has no limit of its own.
   std::function<std::optional<std::size_t>(const Stack&)> rank_limit = {};

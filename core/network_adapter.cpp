@@ -1,15 +1,20 @@
 #include "core/network_adapter.h"
 
+#include <omp.h>
+
 #include <algorithm>
+#include <array>
+#include <numeric>
 
 #include "core/error.h"
-#include "core/term_run.h"
+#include "core/frozen_product.h"
+#include "core/work.h"
 
 namespace rankfold {
 namespace {
 
 /// Rows that contraction orders are chosen for; any number may be run.
-constexpr std::size_t planned_tokens = 1024;
+constexpr std::size_t planned_tokens = 4096;
 
 std::string owner_key(Owner owner, const Site& site) {
   switch (owner) {
@@ -37,13 +42,20 @@ std::vector<Place> places_of(const std::vector<Declaration>& declarations) {
   return places;
 }
 
+template <class T>
+void copy_rows(MatrixView<const T> from, T* to) {
+#pragma omp parallel for schedule(static)
+  for (std::size_t row = 0; row < from.rows; ++row)
+    std::copy_n(from.row(row), from.columns, to + row * from.columns);
+}
+
 }  // namespace
 
 template <class T>
 NetworkAdapter<T>::NetworkAdapter(std::string method, const Stack& stack,
                                   const std::vector<Declaration>& declarations,
                                   std::shared_ptr<const Backend> backend)
-    : Adapter<T>(std::move(method), stack, places_of(declarations), backend), scratch_(backend) {
+    : Adapter<T>(std::move(method), stack, places_of(declarations), backend) {
   PlanCache cache;
   for (std::size_t index = 0; index < stack.sites.size(); ++index) {
     const Site& site = stack.sites[index];
@@ -53,21 +65,13 @@ NetworkAdapter<T>::NetworkAdapter(std::string method, const Stack& stack,
     const std::size_t last = place == Place::before ? site.in : site.out;
     std::size_t width = place == Place::after ? site.out : site.in;
     CompiledSite compiled;
-    if (place != Place::beside) compiled.input_slot = compiled.slots++;
     for (const Stage& stage : declarations[index].stages) {
       CompiledStage ready{
           compile_network(stage.network, planned_tokens, find_parameter, cache, what),
-          stage.activation,
-          {},
-          0};
+          stage.activation};
       if (ready.network.in != width)
         throw Error("{}: a stage reads {} numbers, expected {}", what, ready.network.in, width);
       width = ready.network.out;
-      for (const CompiledTerm& term : ready.network.terms) {
-        ready.first_slot.push_back(compiled.slots);
-        compiled.slots += trace_slots(term);
-      }
-      ready.output_slot = compiled.slots++;
       compiled.stages.push_back(std::move(ready));
     }
     if (!compiled.stages.empty() && width != last)
@@ -75,6 +79,12 @@ NetworkAdapter<T>::NetworkAdapter(std::string method, const Stack& stack,
     if (place == Place::beside && compiled.stages.size() > 1)
       throw Error("{}: an update beside the weight has one stage, got {}", what,
                   compiled.stages.size());
+    if (place == Place::beside && !compiled.stages.empty()) {
+      const CompiledNetwork& network = compiled.stages.front().network;
+      compiled.reconstruction.emplace(network, this->parameters_);
+      compiled.purely_linear = compiled.stages.front().activation == Activation::none &&
+                               std::ranges::none_of(network.terms, &CompiledTerm::constant);
+    }
     sites_.push_back(std::move(compiled));
   }
 }
@@ -115,126 +125,273 @@ std::size_t NetworkAdapter<T>::add_parameter(const Factor& factor, const Site& s
 }
 
 template <class T>
-void NetworkAdapter<T>::run_stages(const CompiledSite& site, MatrixView<const T> x, MatrixView<T> y,
-                                   Trace<T>& trace) const {
-  for (const CompiledStage& stage : site.stages) {
-    const bool last = &stage == &site.stages.back();
-    MatrixView<T> out = y;
-    if (!last) {
-      out = MatrixView<T>(nullptr, x.rows, stage.network.out);
-      out.data = reserve_slot(trace, stage.output_slot, out.rows * out.columns, this->backend_);
+T* NetworkAdapter<T>::reserve(Buffer<T>& buffer, std::size_t size) const {
+  if (buffer.size() < size) {
+    buffer = Buffer<T>();  // given back first, so that both never exist together
+    buffer = Buffer<T>(this->backend_, size);
+  }
+  return buffer.data();
+}
+
+template <class T>
+template <class Matrix>
+bool NetworkAdapter<T>::all_beside(std::span<const SiteMatrix<Matrix>> sites) const {
+  return std::ranges::all_of(sites, [&](const SiteMatrix<Matrix>& entry) {
+    return this->places_[entry.site] == Place::beside;
+  });
+}
+
+/// The program for these sites and strides, made when it is first asked for.
+template <class T>
+template <class Matrix>
+const typename NetworkAdapter<T>::SitesProgram& NetworkAdapter<T>::program(
+    std::span<const SiteMatrix<Matrix>> sites, std::size_t x_stride, std::size_t dx_stride) const {
+  for (const auto& entry : programs_) {
+    const ProgramStrides& strides = entry->program.strides();
+    bool same =
+        entry->sites.size() == sites.size() && strides.x == x_stride && strides.dx == dx_stride;
+    for (std::size_t i = 0; same && i < sites.size(); ++i)
+      same = entry->sites[i] == sites[i].site && strides.y[i] == sites[i].matrix.stride;
+    if (same) return *entry;
+  }
+  ProgramStrides strides{x_stride, dx_stride, {}};
+  std::vector<std::size_t> numbers;
+  std::vector<std::span<const CompiledStage>> members;
+  for (const SiteMatrix<Matrix>& entry : sites) {
+    strides.y.push_back(entry.matrix.stride);
+    numbers.push_back(entry.site);
+    members.push_back(sites_[entry.site].stages);
+  }
+  programs_.push_back(std::make_unique<SitesProgram>(SitesProgram{
+      std::move(numbers), TokenProgram<T>(std::move(members), this->parameters_, strides)}));
+  return *programs_.back();
+}
+
+template <class T>
+Plan NetworkAdapter<T>::choose(const SitesProgram& entry, std::size_t tokens, bool training) const {
+  const MachineRates rates = this->backend_->rates();
+  const ProgramCost& cost = entry.program.cost();
+  const auto rows = static_cast<double>(tokens);
+  const auto seconds = [&](double flops, double moved) {
+    return flops / rates.thin_flops + moved / rates.moved;
+  };
+  const double fixed = seconds(cost.fixed_flops, cost.fixed_moved);
+  const double forward = fixed + rows * seconds(cost.forward_flops, cost.forward_moved);
+  const double input = rows * seconds(cost.input_flops, cost.input_moved);
+  const double gradients = fixed + rows * seconds(cost.gradient_flops, cost.gradient_moved);
+  double merging = 0, dense = 0;
+  bool can_merge = true, can_be_dense = true;
+  for (const std::size_t index : entry.sites) {
+    const CompiledSite& site = sites_[index];
+    const Site& shape = this->stack_.sites[index];
+    can_be_dense = can_be_dense && site.purely_linear;
+    can_merge = can_merge && site.purely_linear;
+    if (!site.purely_linear) continue;
+    const double size = static_cast<double>(shape.out) * static_cast<double>(shape.in);
+    const double formed = seconds(site.reconstruction->flops(), 3 * size);
+    merging += formed;
+    dense += 2 * rows * size / rates.large_flops + 2 * formed;
+  }
+  const double factored = forward + (training ? input : 0);
+  Plan plan;
+  plan.merged = can_merge && this->policy_.merged.value_or(merging < factored);
+  plan.dense = training && can_be_dense && this->policy_.dense.value_or(dense < gradients);
+  plan.seconds = plan.merged ? merging : factored;
+  if (training) plan.seconds += plan.dense ? dense : gradients;
+  return plan;
+}
+
+template <class T>
+Plan NetworkAdapter<T>::do_plan(std::span<const std::size_t> sites, std::size_t tokens,
+                                bool training) const {
+  std::vector<Output> outputs;
+  for (const std::size_t site : sites)
+    outputs.push_back({site, {nullptr, 0, 0, this->stack_.sites[site].out}});
+  const std::size_t in = this->stack_.sites[sites.front()].in;
+  return choose(program<T>(outputs, in, in), tokens, training);
+}
+
+/// W + dW of a site.
+template <class T>
+const T* NetworkAdapter<T>::merge(std::size_t index, Buffer<T>& merged) const {
+  const WorkTimer timer(*this->backend_, Work::adapter);
+  const Site& site = this->stack_.sites[index];
+  const Reconstruction<T>& reconstruction = *sites_[index].reconstruction;
+  T* weight = reserve(merged, site.out * site.in);
+  if (this->frozen_[index].weight)
+    copy_rows<T>({this->frozen_[index].weight, site.out, site.in}, weight);
+  else
+    std::fill_n(weight, site.out * site.in, T{0});
+  reconstruction.add_to(*this->backend_, this->parameters_, weight,
+                        reserve(memory_, reconstruction.memory_size()));
+  return weight;
+}
+
+template <class T>
+void NetworkAdapter<T>::run_forward(const SitesProgram& entry, MatrixView<const T> x,
+                                    std::span<const Output> outputs) const {
+  const WorkTimer timer(*this->backend_, Work::adapter);
+  std::array<MatrixView<T>, most_sites_a_call> views;
+  for (std::size_t i = 0; i < outputs.size(); ++i) views[i] = outputs[i].matrix;
+  const auto threads = static_cast<std::size_t>(omp_get_max_threads());
+  entry.program.forward(*this->backend_, this->parameters_, x, {views.data(), outputs.size()},
+                        reserve(memory_, entry.program.memory_size(threads)));
+}
+
+template <class T>
+void NetworkAdapter<T>::run_backward(const SitesProgram& entry, MatrixView<const T> x,
+                                     std::span<const Gradient> d_outputs, MatrixView<T> dx,
+                                     bool gradients) {
+  if (!dx.data && !gradients) return;
+  const WorkTimer timer(*this->backend_, Work::adapter);
+  std::array<MatrixView<const T>, most_sites_a_call> views;
+  for (std::size_t i = 0; i < d_outputs.size(); ++i) views[i] = d_outputs[i].matrix;
+  const auto threads = static_cast<std::size_t>(omp_get_max_threads());
+  entry.program.backward(*this->backend_, this->parameters_, x, {views.data(), d_outputs.size()},
+                         dx, gradients, reserve(memory_, entry.program.memory_size(threads)));
+}
+
+template <class T>
+void NetworkAdapter<T>::do_forward(std::span<const Output> outputs, MatrixView<const T> x,
+                                   Trace<T>* trace, Bias bias) const {
+  Trace<T>& kept = trace ? *trace : own_trace_;
+  if (kept.buffers.size() < outputs.size()) kept.buffers.resize(outputs.size());
+  kept.merged = false;
+  if (all_beside(outputs)) return forward_beside(outputs, x, trace, bias);
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const Output& output = outputs[i];
+    if (this->places_[output.site] != Place::beside) {
+      forward_around(output, x, kept.buffers[i]);
+    } else {
+      frozen_forward(*this->backend_, this->frozen_[output.site], x, output.matrix, bias);
+      run_forward(program(outputs.subspan(i, 1), x.stride, x.columns), x, outputs.subspan(i, 1));
     }
-    for (std::size_t i = 0; i < stage.network.terms.size(); ++i)
-      TermRun<T>(this->backend_, scratch_, this->parameters_, stage.network.terms[i],
-                 stage.first_slot[i], x)
-          .apply(trace, out);
-    if (stage.activation == Activation::relu)
-      for (std::size_t i = 0; i < out.rows * out.columns; ++i)
-        out.data[i] = std::max(out.data[i], T{0});
-    x = out;
   }
 }
 
 template <class T>
-void NetworkAdapter<T>::do_forward(std::size_t index, MatrixView<const T> x, MatrixView<T> y,
-                                   Trace<T>* given) const {
-  const CompiledSite& site = sites_[index];
-  Trace<T>& trace = given ? *given : own_trace_;
-  if (trace.buffers.size() < site.slots) trace.buffers.resize(site.slots);
-  scratch_.reset();
-  if (this->places_[index] == Place::beside) return run_stages(site, x, y, trace);
-  if (this->places_[index] == Place::after) {
-    T* copy = reserve_slot(trace, site.input_slot, y.rows * y.columns, this->backend_);
-    for (std::size_t row = 0; row < y.rows; ++row)
-      std::copy_n(y.row(row), y.columns, copy + row * y.columns);
-    return run_stages(site, {copy, y.rows, y.columns}, y, trace);
+void NetworkAdapter<T>::forward_beside(std::span<const Output> outputs, MatrixView<const T> x,
+                                       Trace<T>* trace, Bias bias) const {
+  const SitesProgram& entry = program(outputs, x.stride, x.columns);
+  Trace<T>& kept = trace ? *trace : own_trace_;
+  kept.merged = choose(entry, x.rows, trace != nullptr).merged;
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    FrozenLinear<T> layer = this->frozen_[outputs[i].site];
+    if (kept.merged) layer.weight = merge(outputs[i].site, kept.buffers[i]);
+    frozen_forward(*this->backend_, layer, x, outputs[i].matrix, bias);
   }
-  T* change = reserve_slot(trace, site.input_slot, x.rows * x.columns, this->backend_);
-  run_stages(site, x, {change, x.rows, x.columns}, trace);
-  this->backend_->gemm(false, true, y.rows, y.columns, x.columns, T{1}, change, x.columns,
-                       this->frozen_[index].weight, x.columns, T{1}, y.data, y.stride);
+  if (!kept.merged) run_forward(entry, x, outputs);
+}
+
+/// A site that acts after its weight, y = z + f(z) with z = W x + b, or before it, y = W (x + f(x))
+/// + b.
+template <class T>
+void NetworkAdapter<T>::forward_around(const Output& output, MatrixView<const T> x,
+                                       Buffer<T>& kept) const {
+  const FrozenLinear<T>& layer = this->frozen_[output.site];
+  const bool after = this->places_[output.site] == Place::after;
+  const std::size_t width = after ? output.matrix.columns : x.columns;
+  const MatrixView<T> inner(reserve(after ? kept : matrix_, x.rows * width), x.rows, width);
+  Output target = output;
+  if (after) {
+    frozen_forward(*this->backend_, layer, x, output.matrix, Bias::add);
+    copy_rows<T>(output.matrix, inner.data);
+    run_forward(program<T>({&target, 1}, width, width), inner, {&target, 1});
+  } else {
+    copy_rows<T>(x, inner.data);
+    target.matrix = inner;
+    run_forward(program<T>({&target, 1}, x.stride, width), x, {&target, 1});
+    frozen_forward<T>(*this->backend_, layer, inner, output.matrix, Bias::add);
+  }
 }
 
 template <class T>
 void NetworkAdapter<T>::do_reconstruct(std::size_t index, MatrixView<T> delta) const {
-  scratch_.reset();
-  Trace<T> trace;
-  trace.buffers.resize(sites_[index].slots);
-  std::vector<T> dense(delta.rows * delta.columns, T{0});
-  for (const CompiledStage& stage : sites_[index].stages)
-    for (std::size_t i = 0; i < stage.network.terms.size(); ++i)
-      if (!stage.network.terms[i].constant)
-        TermRun<T>(this->backend_, scratch_, this->parameters_, stage.network.terms[i],
-                   stage.first_slot[i], {nullptr, planned_tokens, stage.network.in})
-            .reconstruct(trace, dense.data());
+  const CompiledSite& site = sites_[index];
+  T* dense = reserve(matrix_, delta.rows * delta.columns);
+  std::fill_n(dense, delta.rows * delta.columns, T{0});
+  if (site.reconstruction)
+    site.reconstruction->add_to(*this->backend_, this->parameters_, dense,
+                                reserve(memory_, site.reconstruction->memory_size()));
   for (std::size_t row = 0; row < delta.rows; ++row)
-    std::copy_n(dense.data() + row * delta.columns, delta.columns, delta.row(row));
+    std::copy_n(dense + row * delta.columns, delta.columns, delta.row(row));
 }
 
 template <class T>
-void NetworkAdapter<T>::reverse_stages(const CompiledSite& site, MatrixView<const T> x,
-                                       MatrixView<const T> dy, const Trace<T>& trace,
-                                       MatrixView<T> dx) {
-  for (std::size_t index = site.stages.size(); index-- > 0;) {
-    const CompiledStage& stage = site.stages[index];
-    MatrixView<const T> input = x;
-    MatrixView<T> input_gradient = dx;
-    if (index > 0) {
-      const CompiledStage& below = site.stages[index - 1];
-      input = {trace.buffers[below.output_slot].data(), x.rows, below.network.out};
-      input_gradient = {scratch_.take(x.rows * below.network.out), x.rows, below.network.out};
+void NetworkAdapter<T>::do_backward(std::span<const Gradient> d_outputs, MatrixView<const T> x,
+                                    const Trace<T>& trace, MatrixView<T> dx, Into into) {
+  if (trace.buffers.size() < d_outputs.size())
+    throw Error("[{}] site {}: backward was called without the trace of a forward call",
+                this->method_, this->stack_.sites[d_outputs.front().site].name);
+  if (all_beside(d_outputs)) return backward_beside(d_outputs, x, trace, dx, into);
+  for (std::size_t i = 0; i < d_outputs.size(); ++i) {
+    const Gradient& d_output = d_outputs[i];
+    if (this->places_[d_output.site] != Place::beside) {
+      backward_around(d_output, x, trace.buffers[i], dx, into);
+    } else {
+      if (dx.data)
+        frozen_backward(*this->backend_, this->frozen_[d_output.site], d_output.matrix, dx, into);
+      const SitesProgram& entry =
+          program(d_outputs.subspan(i, 1), x.stride, dx.data ? dx.stride : x.columns);
+      run_backward(entry, x, d_outputs.subspan(i, 1), dx, true);
     }
-    for (std::size_t i = 0; i < stage.network.terms.size(); ++i)
-      TermRun<T>(this->backend_, scratch_, this->parameters_, stage.network.terms[i],
-                 stage.first_slot[i], input)
-          .reverse(trace, dy, input_gradient, this->parameters_);
-    if (index > 0) {
-      if (site.stages[index - 1].activation == Activation::relu)
-        for (std::size_t i = 0; i < input.rows * input.columns; ++i)
-          if (!(input.data[i] > T{0})) input_gradient.data[i] = T{0};
-      dy = input_gradient;
-    }
+    into = Into::add;
   }
 }
 
 template <class T>
-void NetworkAdapter<T>::do_backward(std::size_t index, MatrixView<const T> x,
-                                    MatrixView<const T> dy, const Trace<T>& trace,
-                                    MatrixView<T> dx) {
-  const CompiledSite& site = sites_[index];
-  if (trace.buffers.size() < site.slots)
-    throw Error("[{}] site {}: backward was called without the trace of a forward call",
-                this->method_, this->stack_.sites[index].name);
-  scratch_.reset();
-  const T* weight = this->frozen_[index].weight;
-  const std::size_t in = this->stack_.sites[index].in, out = this->stack_.sites[index].out;
-  const auto add_frozen = [&](MatrixView<const T> upper) {
-    if (dx.data && weight)
-      this->backend_->gemm(false, false, upper.rows, in, out, T{1}, upper.data, upper.stride,
-                           weight, in, T{1}, dx.data, dx.stride);
-  };
-  if (this->places_[index] == Place::beside) {
-    reverse_stages(site, x, dy, trace, dx);
-    add_frozen(dy);
-  } else if (this->places_[index] == Place::after) {
+void NetworkAdapter<T>::backward_beside(std::span<const Gradient> d_outputs, MatrixView<const T> x,
+                                        const Trace<T>& trace, MatrixView<T> dx, Into into) {
+  const SitesProgram& entry = program(d_outputs, x.stride, dx.data ? dx.stride : x.columns);
+  const Plan plan = choose(entry, x.rows, true);
+  for (std::size_t i = 0; dx.data && i < d_outputs.size(); ++i) {
+    FrozenLinear<T> layer = this->frozen_[d_outputs[i].site];
+    if (trace.merged) layer.weight = trace.buffers[i].data();
+    frozen_backward(*this->backend_, layer, d_outputs[i].matrix, dx, i == 0 ? into : Into::add);
+  }
+  if (plan.dense)
+    for (const Gradient& d_output : d_outputs) add_dense_gradients(d_output, x);
+  run_backward(entry, x, d_outputs, trace.merged ? MatrixView<T>() : dx, !plan.dense);
+}
+
+/// The factors' gradients from dLoss/dW' = dY^T X.
+template <class T>
+void NetworkAdapter<T>::add_dense_gradients(const Gradient& d_output, MatrixView<const T> x) {
+  const WorkTimer timer(*this->backend_, Work::adapter);
+  const MatrixView<const T> dy = d_output.matrix;
+  T* dense = reserve(matrix_, dy.columns * x.columns);
+  this->backend_->gemm(true, false, dy.columns, x.columns, x.rows, T{1}, dy.data, dy.stride, x.data,
+                       x.stride, T{0}, dense, x.columns);
+  const Reconstruction<T>& reconstruction = *sites_[d_output.site].reconstruction;
+  reconstruction.reverse(*this->backend_, this->parameters_, dense,
+                         reserve(memory_, reconstruction.memory_size()));
+}
+
+template <class T>
+void NetworkAdapter<T>::backward_around(const Gradient& d_output, MatrixView<const T> x,
+                                        const Buffer<T>& kept, MatrixView<T> dx, Into into) {
+  const FrozenLinear<T>& layer = this->frozen_[d_output.site];
+  const bool after = this->places_[d_output.site] == Place::after;
+  const MatrixView<const T> dy = d_output.matrix;
+  const std::size_t width = after ? dy.columns : x.columns;
+  const MatrixView<T> inner(reserve(matrix_, x.rows * width), x.rows, width);
+  Gradient above = d_output;
+  if (after) {
     // dz = dY + (df/dz)^T dY, dX += dz W
-    const MatrixView<const T> z(trace.buffers[site.input_slot].data(), dy.rows, out);
-    MatrixView<T> dz;
-    if (dx.data) {
-      dz = {scratch_.take(dy.rows * out), dy.rows, out};
-      for (std::size_t row = 0; row < dy.rows; ++row) std::copy_n(dy.row(row), out, dz.row(row));
-    }
-    reverse_stages(site, z, dy, trace, dz);
-    if (dx.data) add_frozen(dz);
+    const MatrixView<const T> z(kept.data(), x.rows, width);
+    if (dx.data) copy_rows<T>(dy, inner.data);
+    run_backward(program<const T>({&above, 1}, width, width), z, {&above, 1},
+                 dx.data ? inner : MatrixView<T>(), true);
+    if (dx.data) frozen_backward<T>(*this->backend_, layer, inner, dx, into);
   } else {
     // dh = dY W with y = W (x + f(x)) + b, dX += dh + (df/dx)^T dh
-    MatrixView<T> dh(scratch_.take(dy.rows * in), dy.rows, in);
-    this->backend_->gemm(false, false, dy.rows, in, out, T{1}, dy.data, dy.stride, weight, in, T{0},
-                         dh.data, dh.stride);
-    if (dx.data)
-      for (std::size_t row = 0; row < dy.rows; ++row)
-        for (std::size_t i = 0; i < in; ++i) dx.row(row)[i] += dh.row(row)[i];
-    reverse_stages(site, x, dh, trace, dx);
+    frozen_backward(*this->backend_, layer, dy, inner, Into::overwrite);
+    above.matrix = inner;
+    for (std::size_t row = 0; dx.data && row < x.rows; ++row)
+      for (std::size_t i = 0; i < width; ++i)
+        dx.row(row)[i] = inner.row(row)[i] + (into == Into::add ? dx.row(row)[i] : T{0});
+    run_backward(program<const T>({&above, 1}, x.stride, dx.data ? dx.stride : width), x,
+                 {&above, 1}, dx, true);
   }
 }
 

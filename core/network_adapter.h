@@ -1,17 +1,22 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/adapter.h"
 #include "core/compiled_network.h"
 #include "core/network.h"
+#include "core/reconstruction.h"
+#include "core/token_program.h"
 
 namespace rankfold {
 
-/// The adapter of any declared method: a chain of networks a site, each applied and differentiated
-/// by walking its contraction tree forwards and in reverse.
+/// The adapter of any declared method: a chain of networks a site. For every call it chooses, by
+/// the cost that the backend's rates predict, between the factors (a TokenProgram over all sites of
+/// the call) and the merged weights W + dW, and for the factors' gradients between the program and
+/// the dense dY^T X.
 template <class T>
 class NetworkAdapter final : public Adapter<T> {
  public:
@@ -22,33 +27,54 @@ class NetworkAdapter final : public Adapter<T> {
                  std::shared_ptr<const Backend> backend);
 
  private:
-  struct CompiledStage {
-    CompiledNetwork network;
-    Activation activation;
-    std::vector<std::size_t> first_slot;  ///< of each term, in the trace
-    std::size_t output_slot;              ///< of what the stage hands to the next
-  };
   struct CompiledSite {
     std::vector<CompiledStage> stages;
-    std::size_t input_slot = 0;  ///< a copy of z (after), or f(x) (before)
-    std::size_t slots = 0;
+    std::optional<Reconstruction<T>> reconstruction;  ///< of a weight update
+    bool purely_linear = false;                       ///< it is all of the map
   };
+  struct SitesProgram {
+    std::vector<std::size_t> sites;
+    TokenProgram<T> program;
+  };
+  using Output = SiteMatrix<T>;
+  using Gradient = SiteMatrix<const T>;
 
   void do_reconstruct(std::size_t site, MatrixView<T> delta) const override;
-  void do_forward(std::size_t site, MatrixView<const T> x, MatrixView<T> y,
-                  Trace<T>* trace) const override;
-  void do_backward(std::size_t site, MatrixView<const T> x, MatrixView<const T> dy,
-                   const Trace<T>& trace, MatrixView<T> dx) override;
+  void do_forward(std::span<const Output> outputs, MatrixView<const T> x, Trace<T>* trace,
+                  Bias bias) const override;
+  void do_backward(std::span<const Gradient> d_outputs, MatrixView<const T> x,
+                   const Trace<T>& trace, MatrixView<T> dx, Into into) override;
+  Plan do_plan(std::span<const std::size_t> sites, std::size_t tokens,
+               bool training) const override;
 
   std::size_t add_parameter(const Factor& factor, const Site& site);
-  void run_stages(const CompiledSite& site, MatrixView<const T> x, MatrixView<T> y,
-                  Trace<T>& trace) const;
-  void reverse_stages(const CompiledSite& site, MatrixView<const T> x, MatrixView<const T> dy,
-                      const Trace<T>& trace, MatrixView<T> dx);
+  template <class Matrix>
+  const SitesProgram& program(std::span<const SiteMatrix<Matrix>> sites, std::size_t x_stride,
+                              std::size_t dx_stride) const;
+  Plan choose(const SitesProgram& entry, std::size_t tokens, bool training) const;
+  const T* merge(std::size_t site, Buffer<T>& merged) const;
+  template <class Matrix>
+  bool all_beside(std::span<const SiteMatrix<Matrix>> sites) const;
+
+  void forward_beside(std::span<const Output> outputs, MatrixView<const T> x, Trace<T>* trace,
+                      Bias bias) const;
+  void forward_around(const Output& output, MatrixView<const T> x, Buffer<T>& kept) const;
+  void backward_beside(std::span<const Gradient> d_outputs, MatrixView<const T> x,
+                       const Trace<T>& trace, MatrixView<T> dx, Into into);
+  void backward_around(const Gradient& d_output, MatrixView<const T> x, const Buffer<T>& kept,
+                       MatrixView<T> dx, Into into);
+  void run_forward(const SitesProgram& entry, MatrixView<const T> x,
+                   std::span<const Output> outputs) const;
+  void run_backward(const SitesProgram& entry, MatrixView<const T> x,
+                    std::span<const Gradient> d_outputs, MatrixView<T> dx, bool gradients);
+  void add_dense_gradients(const Gradient& d_output, MatrixView<const T> x);
+  T* reserve(Buffer<T>& buffer, std::size_t size) const;
 
   std::vector<CompiledSite> sites_;
   std::vector<std::string> first_user_;  ///< the site that created each parameter, for messages
-  mutable Scratch<T> scratch_;
+  mutable std::vector<std::unique_ptr<SitesProgram>> programs_;
+  mutable Buffer<T> memory_;  ///< of programs and reconstructions
+  mutable Buffer<T> matrix_;  ///< a matrix of one call
   mutable Trace<T> own_trace_;
 };
 

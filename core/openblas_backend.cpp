@@ -9,6 +9,7 @@
 
 #include "core/backend.h"
 #include "core/error.h"
+#include "core/machine_rates.h"
 
 // xtensor-blas brings its BLAS bindings; this is the only file that sees them. Its configuration
 // comes first: without it the bindings silently use their own loops instead of OpenBLAS.
@@ -29,41 +30,8 @@ void openblas_set_num_threads(int);
 namespace rankfold {
 namespace {
 
-/// One dimension of a loop nest.
-struct Dimension {
-  std::size_t size, a, b, target;
-};
-
-/// Drops dimensions of one value, puts the fastest one of the operands innermost and fuses
-/// neighbours that step through every operand as one.
-std::vector<Dimension> simplify(const StridedLoop& loop, bool has_b) {
-  std::vector<Dimension> nest;
-  for (std::size_t i = 0; i < loop.sizes.size(); ++i)
-    if (loop.sizes[i] != 1)
-      nest.push_back({loop.sizes[i], loop.a[i], has_b ? loop.b[i] : 0, loop.target[i]});
-  // Outermost: large strides of the target; dimensions summed over (stride 0) go innermost unless
-  // the target has a unit stride to run along.
-  std::stable_sort(nest.begin(), nest.end(), [](const Dimension& left, const Dimension& right) {
-    return std::max(left.target, std::max(left.a, left.b)) >
-           std::max(right.target, std::max(right.a, right.b));
-  });
-  std::vector<Dimension> fused;
-  for (const Dimension& dimension : nest) {
-    if (!fused.empty()) {
-      Dimension& outer = fused.back();
-      if (outer.a == dimension.a * dimension.size && outer.b == dimension.b * dimension.size &&
-          outer.target == dimension.target * dimension.size) {
-        outer = {outer.size * dimension.size, dimension.a, dimension.b, dimension.target};
-        continue;
-      }
-    }
-    fused.push_back(dimension);
-  }
-  return fused;
-}
-
 template <class T>
-void run_innermost(const Dimension& d, T alpha, const T* a, const T* b, T* target) {
+void run_innermost(const LoopDimension& d, T alpha, const T* a, const T* b, T* target) {
   if (d.target == 0) {
     T sum = 0;
     if (b)
@@ -84,8 +52,8 @@ void run_innermost(const Dimension& d, T alpha, const T* a, const T* b, T* targe
 }
 
 template <class T>
-void run_nest(std::span<const Dimension> nest, T alpha, const T* a, const T* b, T* target) {
-  const Dimension& outer = nest.front();
+void run_nest(std::span<const LoopDimension> nest, T alpha, const T* a, const T* b, T* target) {
+  const LoopDimension& outer = nest.front();
   if (nest.size() == 1) return run_innermost(outer, alpha, a, b, target);
   for (std::size_t i = 0; i < outer.size; ++i)
     run_nest(nest.subspan(1), alpha, a + i * outer.a, b ? b + i * outer.b : nullptr,
@@ -93,26 +61,25 @@ void run_nest(std::span<const Dimension> nest, T alpha, const T* a, const T* b, 
 }
 
 template <class T>
-void accumulate_nest(const StridedLoop& loop, T alpha, const T* a, const T* b, T* target) {
-  const std::vector<Dimension> nest = simplify(loop, b != nullptr);
+void accumulate_nest(std::span<const LoopDimension> nest, T alpha, const T* a, const T* b,
+                     T* target) {
   if (nest.empty()) {
     *target += alpha * *a * (b ? *b : T{1});
     return;
   }
   std::size_t total = 1;
-  for (const Dimension& dimension : nest) total *= dimension.size;
+  for (const LoopDimension& dimension : nest) total *= dimension.size;
   if (total == 0) return;
-  const Dimension& outer = nest.front();
+  const LoopDimension& outer = nest.front();
   // Rows of the target are disjoint, so threads do not change the order of any sum.
-  if (nest.size() > 1 && outer.target != 0 && total > (1u << 15)) {
-    const std::span<const Dimension> inner = std::span(nest).subspan(1);
+  if (nest.size() > 1 && outer.target != 0 && total > (1u << 15) && !omp_in_parallel()) {
 #pragma omp parallel for schedule(static)
     for (std::size_t i = 0; i < outer.size; ++i)
-      run_nest(inner, alpha, a + i * outer.a, b ? b + i * outer.b : nullptr,
+      run_nest(nest.subspan(1), alpha, a + i * outer.a, b ? b + i * outer.b : nullptr,
                target + i * outer.target);
     return;
   }
-  run_nest(std::span(nest), alpha, a, b, target);
+  run_nest(nest, alpha, a, b, target);
 }
 
 int to_blas(std::size_t value) {
@@ -136,6 +103,8 @@ void multiply(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, 
 
 class OpenBlasBackend final : public Backend {
  public:
+  explicit OpenBlasBackend(const MachineRates& rates) : rates_(rates) {}
+
   std::string description() const override {
     return fmt::format("OpenBLAS, {} kernels", openblas_report().kernel);
   }
@@ -160,18 +129,31 @@ class OpenBlasBackend final : public Backend {
   }
   void accumulate(const StridedLoop& loop, float alpha, const float* a, const float* b,
                   float* target) const override {
-    accumulate_nest(loop, alpha, a, b, target);
+    accumulate_nest(loop.nest(), alpha, a, b, target);
   }
   void accumulate(const StridedLoop& loop, double alpha, const double* a, const double* b,
                   double* target) const override {
-    accumulate_nest(loop, alpha, a, b, target);
+    accumulate_nest(loop.nest(), alpha, a, b, target);
   }
+  MachineRates rates() const override { return rates_; }
+
+ private:
+  MachineRates rates_;
 };
 
 }  // namespace
 
+void StridedLoop::add(const LoopDimension& dimension) {
+  if (count == most) throw Error("a loop nest of more than {} dimensions", most);
+  dimensions[count++] = dimension;
+}
+
 std::shared_ptr<const Backend> make_openblas_backend() {
-  return std::make_shared<OpenBlasBackend>();
+  return make_openblas_backend(nominal_rates());
+}
+
+std::shared_ptr<const Backend> make_openblas_backend(const MachineRates& rates) {
+  return std::make_shared<OpenBlasBackend>(rates);
 }
 
 OpenBlasReport openblas_report() {

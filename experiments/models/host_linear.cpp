@@ -1,22 +1,11 @@
 #include "experiments/models/host_linear.h"
 
-#include <algorithm>
+#include <array>
 #include <utility>
 
+#include "core/frozen_product.h"
+
 namespace rankfold {
-namespace {
-
-void fill_rows(MatrixView<float> y, const float* row) {
-#pragma omp parallel for schedule(static)
-  for (std::size_t i = 0; i < y.rows; ++i) std::copy_n(row, y.columns, y.row(i));
-}
-
-void clear(MatrixView<float> y) {
-#pragma omp parallel for schedule(static)
-  for (std::size_t i = 0; i < y.rows; ++i) std::fill_n(y.row(i), y.columns, 0.0f);
-}
-
-}  // namespace
 
 HostLinear::HostLinear(Site site, FrozenLinear<float> frozen,
                        std::shared_ptr<const Backend> backend)
@@ -29,47 +18,63 @@ void HostLinear::attach(Adapter<float>* adapter, std::size_t index) {
 }
 
 void HostLinear::forward(MatrixView<const float> x, MatrixView<float> y, bool keep) {
-  fill_rows(y, frozen_.bias);
-  backend_->gemm(false, true, x.rows, site_.out, site_.in, 1.0f, x.data, x.stride, frozen_.weight,
-                 site_.in, 1.0f, y.data, y.stride);
-  if (adapter_) adapter_->forward(index_, x, y, keep ? &trace_ : nullptr);
+  HostLinear* const self = this;
+  forward_together({&self, 1}, x, {&y, 1}, keep);
 }
 
 const float* HostLinear::forward_without_bias(MatrixView<const float> x, MatrixView<float> y,
                                               bool keep) {
-  if (adapter_) {
-    forward(x, y, keep);
-    return nullptr;
+  if (!adapter_) {
+    frozen_forward(*backend_, frozen_, x, y, Bias::omit);
+    return frozen_.bias;
   }
-  backend_->gemm(false, true, x.rows, site_.out, site_.in, 1.0f, x.data, x.stride, frozen_.weight,
-                 site_.in, 0.0f, y.data, y.stride);
-  return frozen_.bias;
+  const bool beside = adapter_->place(index_) == Place::beside;
+  const SiteMatrix<float> output{index_, y};
+  adapter_->forward({&output, 1}, x, keep ? &trace_ : nullptr, beside ? Bias::omit : Bias::add);
+  return beside ? frozen_.bias : nullptr;
 }
 
 void HostLinear::backward(MatrixView<const float> x, MatrixView<const float> dy,
                           MatrixView<float> dx, bool accumulate) {
-  if (adapter_) {
-    if (dx.data && !accumulate) clear(dx);
-    adapter_->backward(index_, x, dy, trace_, dx);
-  } else if (dx.data) {
-    backend_->gemm(false, false, dy.rows, site_.in, site_.out, 1.0f, dy.data, dy.stride,
-                   frozen_.weight, site_.in, accumulate ? 1.0f : 0.0f, dx.data, dx.stride);
-  }
+  HostLinear* const self = this;
+  backward_together({&self, 1}, x, {&dy, 1}, dx, accumulate);
 }
 
 void forward_together(std::span<HostLinear* const> linears, MatrixView<const float> x,
                       std::span<const MatrixView<float>> ys, bool keep) {
-  for (std::size_t i = 0; i < linears.size(); ++i) linears[i]->forward(x, ys[i], keep);
+  std::array<SiteMatrix<float>, most_sites_a_call> outputs;
+  std::size_t count = 0;
+  HostLinear* first = nullptr;  // its trace serves all
+  for (std::size_t i = 0; i < linears.size(); ++i) {
+    HostLinear& linear = *linears[i];
+    if (linear.adapter_) {
+      if (!first) first = &linear;
+      outputs.at(count++) = {linear.index_, ys[i]};
+    } else {
+      frozen_forward(*linear.backend_, linear.frozen_, x, ys[i], Bias::add);
+    }
+  }
+  if (first) first->adapter_->forward({outputs.data(), count}, x, keep ? &first->trace_ : nullptr);
 }
 
 void backward_together(std::span<HostLinear* const> linears, MatrixView<const float> x,
-                       std::span<const MatrixView<float>> dys, MatrixView<float> dx,
+                       std::span<const MatrixView<const float>> dys, MatrixView<float> dx,
                        bool accumulate) {
+  Into into = accumulate ? Into::add : Into::overwrite;
+  std::array<SiteMatrix<const float>, most_sites_a_call> d_outputs;
+  std::size_t count = 0;
+  HostLinear* first = nullptr;
   for (std::size_t i = 0; i < linears.size(); ++i) {
-    if (!dys[i].data) continue;
-    linears[i]->backward(x, dys[i], dx, accumulate);
-    accumulate = true;
+    HostLinear& linear = *linears[i];
+    if (linear.adapter_) {
+      if (!first) first = &linear;
+      d_outputs.at(count++) = {linear.index_, dys[i]};
+    } else if (dx.data && dys[i].data) {
+      frozen_backward(*linear.backend_, linear.frozen_, dys[i], dx, into);
+      into = Into::add;
+    }
   }
+  if (first) first->adapter_->backward({d_outputs.data(), count}, x, first->trace_, dx, into);
 }
 
 }  // namespace rankfold

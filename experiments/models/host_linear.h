@@ -22,7 +22,7 @@ class HostLinear {
   /// Lets site `index` of the adapter's stack act here; null detaches.
   void attach(Adapter<float>* adapter, std::size_t index);
 
-  /// Y = X W^T + b, adapted. With `keep` for a backward.
+  /// Y = X W^T + b, adapted; overwritten. With `keep` for a backward.
   void forward(MatrixView<const float> x, MatrixView<float> y, bool keep);
   /// The same, but returns the bias where the caller still has to add it (a following loop does so
   /// at no cost), and null where it is in Y already.
@@ -34,6 +34,11 @@ class HostLinear {
                 bool accumulate);
 
  private:
+  friend void forward_together(std::span<HostLinear* const>, MatrixView<const float>,
+                               std::span<const MatrixView<float>>, bool);
+  friend void backward_together(std::span<HostLinear* const>, MatrixView<const float>,
+                                std::span<const MatrixView<const float>>, MatrixView<float>, bool);
+
   Site site_;
   FrozenLinear<float> frozen_;
   std::shared_ptr<const Backend> backend_;
@@ -49,7 +54,7 @@ void forward_together(std::span<HostLinear* const> linears, MatrixView<const flo
 /// Their HostLinear::backward; a dY without memory is skipped. dX collects from all of them, added
 /// to what it holds where `accumulate`. The same linears and X as in the forward.
 void backward_together(std::span<HostLinear* const> linears, MatrixView<const float> x,
-                       std::span<const MatrixView<float>> dys, MatrixView<float> dx,
+                       std::span<const MatrixView<const float>> dys, MatrixView<float> dx,
                        bool accumulate);
 
 }  // namespace rankfold

@@ -14,8 +14,6 @@ namespace {
 struct Tensor {
   std::vector<double> values;
   std::vector<Axis> axes;
-  TensorView<const double> view() const { return {values.data(), axes}; }
-  TensorView<double> view() { return {values.data(), axes}; }
 };
 
 /// A tensor over `modes` stored in the given order with room between its rows.
@@ -33,47 +31,87 @@ Tensor random_tensor(const std::vector<int>& modes, const std::vector<std::size_
   return tensor;
 }
 
-TEST(Contract, AgreesWithTheLoopsForEveryArrangementOfModes) {
-  // Modes: 0 and 1 rows, 2 and 3 columns, 4 and 5 contracted, 6 batch; stored in many orders.
+/// Leaves the first `tokens` rows of the token mode alone to be compared: the axis as it is used.
+std::vector<Axis> cut(std::vector<Axis> axes, std::size_t tokens) {
+  for (Axis& axis : axes)
+    if (axis.mode == token_mode) axis.size = tokens;
+  return axes;
+}
+
+TEST(PlannedProduct, AgreesWithTheLoopsForEveryArrangementOfModes) {
+  // Modes: 0 (tokens) and 1 rows, 2 and 3 columns, 4 and 5 contracted, 6 batch; in many orders.
   const std::vector<std::size_t> sizes{3, 2, 5, 2, 4, 3, 2};
   const auto backend = make_openblas_backend();
-  Scratch<double> scratch(backend);
   std::vector<std::vector<int>> lefts{{0, 1, 4, 5}, {4, 5, 0, 1}, {0, 4, 1, 5}, {6, 0, 4},
                                       {0, 4, 6},    {6, 4},       {4}};
   std::vector<std::vector<int>> rights{{4, 5, 2, 3}, {2, 3, 4, 5}, {5, 2, 4, 3}, {6, 4, 2},
-                                       {2, 6, 4},    {4},          {2, 4}};
+                                       {2, 6, 4},    {4},          {2, 4},       {0, 4, 2}};
   std::vector<std::vector<int>> outputs{
       {0, 1, 2, 3}, {2, 3, 0, 1}, {2, 0, 3, 1}, {6, 0, 2}, {0, 2, 6}, {0, 2}, {6}, {2}, {}};
   int compared = 0;
   for (const auto& left : lefts)
     for (const auto& right : rights)
       for (const auto& output : outputs)
-        for (const std::size_t padding : {0, 3}) {
-          const Tensor a = random_tensor(left, sizes, "a", padding),
-                       b = random_tensor(right, sizes, "b", padding);
-          Tensor fast = random_tensor(output, sizes, "c", padding), slow = fast;
-          scratch.reset();
-          contract<double>(*backend, scratch, 0.7, a.view(), b.view(), fast.view());
-          contract_by_loops<double>(*backend, 0.7, a.view(), b.view(), slow.view());
-          for (std::size_t i = 0; i < slow.values.size(); ++i)
-            ASSERT_NEAR(fast.values[i], slow.values[i], 1e-11);
-          ++compared;
-        }
-  EXPECT_EQ(compared, 7 * 7 * 9 * 2);
+        for (const std::size_t padding : {0, 3})
+          for (const std::size_t tokens : {3, 2})
+            for (const bool overwrite : {false, true}) {
+              const Tensor a = random_tensor(left, sizes, "a", padding),
+                           b = random_tensor(right, sizes, "b", padding);
+              Tensor fast = random_tensor(output, sizes, "c", padding), slow = fast;
+              if (overwrite) {
+                // What is overwritten may be anything; what is not stays.
+                const PlannedProduct<double> nothing(a.axes, b.axes, fast.axes);
+                std::vector<double> working(nothing.scratch_size());
+                nothing.run(*backend, 0.0, a.values.data(), b.values.data(), slow.values.data(),
+                            true, tokens, working.data());
+              }
+              const PlannedProduct<double> product(a.axes, b.axes, fast.axes);
+              std::vector<double> scratch(product.scratch_size());
+              product.run(*backend, 0.7, a.values.data(), b.values.data(), fast.values.data(),
+                          overwrite, tokens, scratch.data());
+              contract_by_loops<double>(*backend, 0.7, a.values.data(), cut(a.axes, tokens),
+                                        b.values.data(), cut(b.axes, tokens), slow.values.data(),
+                                        cut(slow.axes, tokens));
+              for (std::size_t i = 0; i < slow.values.size(); ++i)
+                ASSERT_NEAR(fast.values[i], slow.values[i], 1e-11)
+                    << testing::PrintToString(left) << testing::PrintToString(right)
+                    << testing::PrintToString(output) << padding << tokens << overwrite;
+              ++compared;
+            }
+  EXPECT_EQ(compared, 7 * 8 * 9 * 2 * 2 * 2);
 }
 
-TEST(Accumulate, SumsBroadcastsAndPermutes) {
-  const std::vector<std::size_t> sizes{2, 3};
+TEST(PlannedProduct, MultipliesTokenByTokenWhereOnlyThatGroupsTheModes) {
+  // Y[t,o,c] += X[t,i,c] w[o,i]: a Kronecker factor, whose rows t and columns c are apart.
+  const std::vector<std::size_t> sizes{5, 16, 8, 16};
   const auto backend = make_openblas_backend();
+  const Tensor x = random_tensor({0, 1, 2}, sizes, "x"), w = random_tensor({3, 1}, sizes, "w");
+  Tensor fast = random_tensor({0, 3, 2}, sizes, "y"), slow = fast;
+  const PlannedProduct<double> product(x.axes, w.axes, fast.axes);
+  EXPECT_EQ(product.scratch_size(), 0u);
+  product.run(*backend, 1.0, x.values.data(), w.values.data(), fast.values.data(), false, 5,
+              nullptr);
+  contract_by_loops<double>(*backend, 1.0, x.values.data(), x.axes, w.values.data(), w.axes,
+                            slow.values.data(), slow.axes);
+  for (std::size_t i = 0; i < slow.values.size(); ++i)
+    ASSERT_NEAR(fast.values[i], slow.values[i], 1e-11);
+}
+
+TEST(TokenLoop, SumsBroadcastsAndPermutes) {
+  const auto backend = make_openblas_backend();
+  const auto add = [&](double alpha, const Tensor& a, Tensor& c) {
+    backend->accumulate(TokenLoop(a.axes, {}, c.axes).for_tokens(2), alpha, a.values.data(),
+                        static_cast<const double*>(nullptr), c.values.data());
+  };
   const Tensor a{{1, 2, 3, 4, 5, 6}, {{0, 2, 3}, {1, 3, 1}}};
   Tensor transposed{std::vector<double>(6, 10.0), {{1, 3, 2}, {0, 2, 1}}};
-  accumulate<double>(*backend, 2, a.view(), transposed.view());
+  add(2, a, transposed);
   EXPECT_EQ(transposed.values, (std::vector<double>{12, 18, 14, 20, 16, 22}));
   Tensor rows{{0, 0}, {{0, 2, 1}}};
-  accumulate<double>(*backend, 1, a.view(), rows.view());
+  add(1, a, rows);
   EXPECT_EQ(rows.values, (std::vector<double>{6, 15}));
   Tensor spread{std::vector<double>(4, 0.0), {{2, 2, 2}, {0, 2, 1}}};
-  accumulate<double>(*backend, 1, std::as_const(rows).view(), spread.view());
+  add(1, rows, spread);
   EXPECT_EQ(spread.values, (std::vector<double>{6, 15, 6, 15}));
 }
 
@@ -110,10 +148,10 @@ CompiledNetwork compile(const Network& network) {
 TEST(Regroup, IsFreeWhereBordersNestAndMaterialisesWhereTheyDoNot) {
   // 12 x 6 numbers: 3|4|2|3 has the border; 3|2|4|3 splits its 4 into 2|2; 4|3|6 against 12|6
   // nests.
-  EXPECT_TRUE(compile(train_network({3, 4, 2, 3}, 6, 12)).terms[0].blocks.empty());
-  EXPECT_TRUE(compile(train_network({3, 2, 4, 3}, 6, 12)).terms[0].blocks.empty());
+  EXPECT_EQ(compile(train_network({3, 4, 2, 3}, 6, 12)).terms[0].regrouped, 0u);
+  EXPECT_EQ(compile(train_network({3, 2, 4, 3}, 6, 12)).terms[0].regrouped, 0u);
   // 9 x 4 numbers read from 4|9: the borders at 9 and at 4 do not divide each other.
-  EXPECT_EQ(compile(train_network({4, 9}, 4, 9)).terms[0].blocks.size(), 1u);
+  EXPECT_EQ(compile(train_network({4, 9}, 4, 9)).terms[0].regrouped, 1u);
 }
 
 TEST(Network, RefusesAModeOfTwoSizesASelectionOutsideAndAnUnreachedSide) {

@@ -154,7 +154,9 @@ TEST(LorettaVectors, HoldForTheAdapter) {
   std::ranges::copy(bias_values(4), adapter->parameter("down_bias.0").value.data());
   std::ranges::copy(bias_values(12), adapter->parameter("up_bias.0").value.data());
   const Values x = input_values(24);
-  Values y = x;  // z = x: the adapter's own input
+  Values identity(144), y(24);  // z = x: the adapter's own input
+  for (std::size_t i = 0; i < 12; ++i) identity[13 * i] = 1;
+  adapter->set_frozen({{identity.data(), nullptr}});
   adapter->forward(0, {x.data(), 2, 12}, {y.data(), 2, 12}, nullptr);
   expect_near(std::span<const double>(y).first(12),
               {-0.578403638, 0.136711146, -0.132246417, -0.410163284, 0.309106540, 0.036643162,

@@ -1,0 +1,149 @@
+#include "core/machine_rates.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <functional>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/hash.h"
+#include "core/version.h"
+
+namespace rankfold {
+namespace {
+
+namespace fs = std::filesystem;
+using json = nlohmann::ordered_json;
+
+struct RateKey {
+  const char* name;
+  double MachineRates::*rate;
+};
+constexpr RateKey keys[] = {{"large_flops", &MachineRates::large_flops},
+                            {"thin_flops", &MachineRates::thin_flops},
+                            {"moved", &MachineRates::moved}};
+
+/// The least seconds of several runs: what the machine can do.
+double best_seconds(int runs, const std::function<void()>& work) {
+  double best = 1e9;
+  for (int i = 0; i < runs; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    work();
+    best = std::min(
+        best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
+
+double rounded_ratio(double rate, double base) {
+  return base * std::exp2(std::round(std::log2(rate / base)));
+}
+
+}  // namespace
+
+MachineRates nominal_rates() {
+  return {2e11, 1e11, 3.125e9};
+}
+
+MachineRates measure_rates(const Backend& backend) {
+  const std::shared_ptr<const Backend> memory = make_openblas_backend(nominal_rates());
+  constexpr std::size_t side = 1024, width = 768, tokens = 1024, rank = 8;
+  Buffer<float> a(memory, side * side), b(memory, side * side), c(memory, side * side);
+  std::ranges::fill(a.span(), 0.5f);
+  std::ranges::fill(b.span(), 0.25f);
+  MachineRates rates;
+  const double large = best_seconds(4, [&] {
+    backend.gemm(false, true, side, side, side, 1.0f, a.data(), side, b.data(), side, 0.0f,
+                 c.data(), side);
+  });
+  rates.large_flops = 2.0 * side * side * side / large;
+  const double thin = best_seconds(8, [&] {
+    backend.gemm(false, true, tokens, rank, width, 1.0f, a.data(), width, b.data(), width, 0.0f,
+                 c.data(), rank);
+    backend.gemm(true, false, rank, width, tokens, 1.0f, c.data(), rank, a.data(), width, 0.0f,
+                 b.data(), width);
+  });
+  rates.thin_flops = rounded_ratio(2 * 2.0 * tokens * width * rank / thin, rates.large_flops);
+  constexpr std::size_t beyond_cache = std::size_t{1} << 24;
+  Buffer<float> from(memory, beyond_cache), to(memory, beyond_cache);
+  StridedLoop loop;
+  loop.add({beyond_cache / side, side, 0, side});
+  loop.add({side, 1, 0, 1});
+  const double move =
+      best_seconds(3, [&] { backend.accumulate(loop, 1.0f, from.data(), nullptr, to.data()); });
+  rates.moved = rounded_ratio(3.0 * beyond_cache / move, rates.large_flops);
+  return rates;
+}
+
+MachineRates read_rates(const fs::path& file) {
+  const json document = json::parse(read_text(file), nullptr, false);
+  if (!document.is_object())
+    throw Error("{}: no JSON object, expected large_flops, thin_flops and moved", file.string());
+  MachineRates rates;
+  for (const auto& [name, rate] : keys) {
+    const auto found = document.find(name);
+    if (found == document.end() || !found->is_number() || !(found->get<double>() > 0) ||
+        !std::isfinite(found->get<double>()))
+      throw Error("{}: {} is {}, expected a positive number", file.string(), name,
+                  found == document.end() ? "missing" : found->dump());
+    rates.*rate = found->get<double>();
+  }
+  return rates;
+}
+
+void write_rates(const MachineRates& rates, const fs::path& file) {
+  json document;
+  for (const auto& [name, rate] : keys) document[name] = rates.*rate;
+  write_atomically(file, document.dump(2) + "\n");
+}
+
+fs::path rates_file() {
+  fs::path folder;
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  const char* home = std::getenv("HOME");
+  if (cache && *cache)
+    folder = cache;
+  else if (home && *home)
+    folder = fs::path(home) / ".cache";
+  else
+    return {};
+  const OpenBlasReport blas = openblas_report();
+  const std::string machine =
+      fmt::format("{}/{}/{} threads/{}", cpu_model(), blas.kernel, blas.threads, version());
+  return folder / "rankfold" / fmt::format("rates-{:016x}.json", fnv1a(machine));
+}
+
+MachineRates machine_rates(const Backend& backend) {
+  if (const char* given = std::getenv("RANKFOLD_RATES"); given && *given)
+    return std::string_view(given) == "nominal" ? nominal_rates() : read_rates(given);
+  const fs::path file = rates_file();
+  std::error_code failure;
+  if (!file.empty() && fs::exists(file, failure)) {
+    try {
+      return read_rates(file);
+    } catch (const Error&) {
+      fs::remove(file, failure);  // nobody's choice: it is measured anew
+    }
+  }
+  const MachineRates measured = measure_rates(backend);
+  if (file.empty()) return measured;
+  try {
+    // A link is made only where no other process made one first.
+    const fs::path mine = fmt::format("{}.{}", file.string(), ::getpid());
+    write_rates(measured, mine);
+    fs::create_hard_link(mine, file, failure);
+    fs::remove(mine, failure);
+    return read_rates(file);
+  } catch (const Error&) {
+    return measured;  // where nothing can be kept, every process measures
+  }
+}
+
+}  // namespace rankfold
