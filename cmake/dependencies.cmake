@@ -32,6 +32,17 @@ get_target_property(xtensor_includes xtensor INTERFACE_INCLUDE_DIRECTORIES)
 target_include_directories(rankfold_xtensor SYSTEM INTERFACE ${xtensor_includes})
 target_link_libraries(rankfold_xtensor INTERFACE rankfold::openblas)
 
+# oneDNN, for products in bfloat16; without it a stub says that it is missing. Its own package file is
+# left aside: Debian's asks for OpenCL's headers, which nothing here needs.
+find_path(ONEDNN_INCLUDE dnnl.hpp)
+find_library(ONEDNN_LIBRARY dnnl)
+if(ONEDNN_LIBRARY AND ONEDNN_INCLUDE)
+  add_library(rankfold_onednn INTERFACE)
+  add_library(rankfold::onednn ALIAS rankfold_onednn)
+  target_include_directories(rankfold_onednn SYSTEM INTERFACE ${ONEDNN_INCLUDE})
+  target_link_libraries(rankfold_onednn INTERFACE ${ONEDNN_LIBRARY})
+endif()
+
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
