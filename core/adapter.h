@@ -25,11 +25,14 @@ struct Parameter {
   Buffer<T> value, gradient;
 };
 
+class Bfloat16Weight;
+
 /// The frozen weight and bias of a site; bias may be null. The memory belongs to the model.
 template <class T>
 struct FrozenLinear {
-  const T* weight = nullptr;  ///< [out, in]
-  const T* bias = nullptr;    ///< [out]
+  const T* weight = nullptr;                 ///< [out, in]
+  const T* bias = nullptr;                   ///< [out]
+  const Bfloat16Weight* bfloat16 = nullptr;  ///< where products with the weight run in bfloat16
 };
 
 /// What one forward call leaves for its backward. Its owner keeps X alive and unchanged meanwhile;

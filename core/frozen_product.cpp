@@ -1,7 +1,9 @@
 #include "core/frozen_product.h"
 
 #include <algorithm>
+#include <type_traits>
 
+#include "core/bfloat16_weight.h"
 #include "core/work.h"
 
 namespace rankfold {
@@ -26,6 +28,8 @@ void frozen_forward(const Backend& backend, const FrozenLinear<T>& frozen, Matri
                     MatrixView<T> y, Bias bias) {
   const WorkTimer timer(backend, Work::frozen_product);
   const T* added = bias == Bias::add ? frozen.bias : nullptr;
+  if constexpr (std::is_same_v<T, float>)
+    if (frozen.bfloat16) return frozen.bfloat16->forward(x, added, y);
   if (added || !frozen.weight) fill_rows(y, added);
   if (frozen.weight)
     backend.gemm(false, true, x.rows, y.columns, x.columns, T{1}, x.data, x.stride, frozen.weight,
@@ -36,6 +40,8 @@ template <class T>
 void frozen_backward(const Backend& backend, const FrozenLinear<T>& frozen, MatrixView<const T> dy,
                      MatrixView<T> dx, Into into) {
   const WorkTimer timer(backend, Work::frozen_product);
+  if constexpr (std::is_same_v<T, float>)
+    if (frozen.bfloat16) return frozen.bfloat16->backward(dy, dx, into == Into::add);
   if (frozen.weight)
     backend.gemm(false, false, dy.rows, dx.columns, dy.columns, T{1}, dy.data, dy.stride,
                  frozen.weight, dx.columns, into == Into::add ? T{1} : T{0}, dx.data, dx.stride);

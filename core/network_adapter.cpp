@@ -185,7 +185,7 @@ Plan NetworkAdapter<T>::choose(const SitesProgram& entry, std::size_t tokens, bo
     const CompiledSite& site = sites_[index];
     const Site& shape = this->stack_.sites[index];
     can_be_dense = can_be_dense && site.purely_linear;
-    can_merge = can_merge && site.purely_linear;
+    can_merge = can_merge && site.purely_linear && !this->frozen_[index].bfloat16;
     if (!site.purely_linear) continue;
     const double size = static_cast<double>(shape.out) * static_cast<double>(shape.in);
     const double formed = seconds(site.reconstruction->flops(), 3 * size);

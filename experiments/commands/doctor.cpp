@@ -10,6 +10,7 @@
 
 #include "analysis/gnuplot.h"
 #include "core/backend.h"
+#include "core/bfloat16_weight.h"
 #include "core/text.h"
 #include "core/version.h"
 #include "experiments/commands/command.h"
@@ -53,6 +54,7 @@ std::string native_kernel() {
 int run(const Arguments&, Context& context) {
   const OpenBlasReport blas = openblas_report();
   const std::string native = blas.forced_kernel.empty() ? blas.kernel : native_kernel();
+  const std::string obstacle = bfloat16_obstacle();
   std::error_code failure;
   const bool has_gpu = fs::exists("/proc/driver/nvidia/version", failure);
   const bool has_gnuplot = gnuplot_is_installed();
@@ -72,6 +74,7 @@ int run(const Arguments&, Context& context) {
                              {"forced_slower", blas.forced_slower},
                              {"threads", blas.threads},
                              {"configuration", blas.configuration}}},
+                           {"bfloat16", {{"available", obstacle.empty()}, {"obstacle", obstacle}}},
                            {"gpu", {{"driver", has_gpu}, {"used", false}}},
                            {"gnuplot", has_gnuplot},
                            {"slurm", {{"sbatch", has_slurm}, {"used", false}}},
@@ -92,6 +95,8 @@ int run(const Arguments&, Context& context) {
                {"BLAS", blas.configuration},
                {"kernels", kernel},
                {"threads", std::to_string(blas.threads)},
+               {"bfloat16", obstacle.empty() ? "products can run (--precision bf16)"
+                                             : "products cannot run: " + obstacle},
                {"GPU", has_gpu ? "NVIDIA driver found; this version computes on the CPU"
                                : "no NVIDIA driver; this version computes on the CPU"},
                {"gnuplot", has_gnuplot ? "found" : "missing: needed by `rankfold figure`"},

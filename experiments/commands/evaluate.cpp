@@ -17,6 +17,7 @@ int run(const Arguments& arguments, Context& context) {
   request.task = arguments.text("task");
   request.data = arguments.text("data");
   request.score_on = arguments.text("score-on");
+  request.precision = arguments.text("precision");
   request.predictions = arguments.text("predictions");
   request.batch = arguments.count("batch", request.batch);
   request.max_length = arguments.count("max-length", 0);
@@ -53,6 +54,7 @@ Command evaluate_command() {
            {"task", "NAME", "", "default: the adapter's; " + task_names()},
            {"data", "DIR", "", "as in finetune", true},
            {"score-on", "SPLIT", "", "dev or held-out; default: the adapter's, else dev"},
+           {"precision", "TYPE", "", "f32 or bf16; default: the adapter's, else f32"},
            {"predictions", "FILE", "", "writes index, prediction, label and logits as TSV"},
            {"batch", "N", "", "sequences at once; default: the adapter's, else 32"},
            {"max-length", "N", "", "default: the adapter's, else 128"},

@@ -108,7 +108,7 @@ Bert::Bert(const std::filesystem::path& folder, const BertConfig& config,
   catalogue_.adapter_places = {MatrixType::o, MatrixType::down};
   layers_.reserve(config_.layers);
   for (std::size_t layer = 0; layer < config_.layers; ++layer) {
-    layers_.push_back(read_bert_layer(config_, layer, weights_, backend));
+    layers_.push_back(read_bert_layer(config_, layer, weights_, backend, settings_.bfloat16));
     for (const HostLinear& linear : layers_.back().linears())
       catalogue_.sites.push_back(linear.site());
   }

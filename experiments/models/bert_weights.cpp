@@ -58,7 +58,7 @@ BertEmbeddings read_bert_embeddings(const BertConfig& config, FrozenWeights& wei
 }
 
 EncoderLayer read_bert_layer(const BertConfig& config, std::size_t layer, FrozenWeights& weights,
-                             std::shared_ptr<const Backend> backend) {
+                             std::shared_ptr<const Backend> backend, bool bfloat16) {
   const std::size_t hidden = config.encoder.hidden, inner = config.encoder.intermediate;
   const std::string place = fmt::format("bert.encoder.layer.{}", layer);
   struct Row {
@@ -83,7 +83,7 @@ EncoderLayer read_bert_layer(const BertConfig& config, std::size_t layer, Frozen
     FrozenLinear<float> frozen;
     frozen.weight = weights.tensor(site.name + ".weight", {row.out, row.in});
     frozen.bias = weights.tensor(site.name + ".bias", {row.out});
-    parts.linears.emplace_back(std::move(site), frozen, backend);
+    parts.linears.emplace_back(std::move(site), frozen, backend, bfloat16);
   }
   parts.attention_norm = read_norm(place + ".attention.output.LayerNorm", config, weights);
   parts.output_norm = read_norm(place + ".output.LayerNorm", config, weights);

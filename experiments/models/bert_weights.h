@@ -35,8 +35,9 @@ struct BertEmbeddings {
 
 BertEmbeddings read_bert_embeddings(const BertConfig& config, FrozenWeights& weights);
 
-/// Layer `layer`; its sites are named "bert.encoder.layer.<layer>....".
+/// Layer `layer`; its sites are named "bert.encoder.layer.<layer>....". Products with its frozen
+/// weights run in bfloat16 where asked for.
 EncoderLayer read_bert_layer(const BertConfig& config, std::size_t layer, FrozenWeights& weights,
-                             std::shared_ptr<const Backend> backend);
+                             std::shared_ptr<const Backend> backend, bool bfloat16);
 
 }  // namespace rankfold

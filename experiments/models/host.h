@@ -44,6 +44,9 @@ struct HostSettings {
   TrainedParts parts;
   /// Network dropout on embeddings, hidden states and attention; negative: as config.json says.
   double dropout = -1;
+  /// Products with the encoder's frozen weights run in bfloat16 (`--precision bf16`); the head's
+  /// stay in float32.
+  bool bfloat16 = false;
 };
 
 /// A pretrained network with a classification or regression head, all weights frozen but the
@@ -85,7 +88,8 @@ class Host {
 /// Reads a model folder as the Hub lays it out (config.json, model.safetensors or shards). Frozen
 /// weights stay memory-mapped. Names with and without the "bert." prefix are found. Throws Error
 /// naming the file, the tensor, what was found and what was expected: an architecture that is not
-/// known here, a missing tensor, a wrong shape, a number that is not finite.
+/// known here, a missing tensor, a wrong shape, a number that is not finite; or where bfloat16 is
+/// asked for and cannot be had (bfloat16_obstacle).
 std::unique_ptr<Host> load_host(const std::filesystem::path& folder, const HostSettings& settings,
                                 std::shared_ptr<const Backend> backend);
 

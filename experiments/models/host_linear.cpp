@@ -8,8 +8,12 @@
 namespace rankfold {
 
 HostLinear::HostLinear(Site site, FrozenLinear<float> frozen,
-                       std::shared_ptr<const Backend> backend)
-    : site_(std::move(site)), frozen_(frozen), backend_(std::move(backend)) {}
+                       std::shared_ptr<const Backend> backend, bool bfloat16)
+    : site_(std::move(site)), frozen_(frozen), backend_(std::move(backend)) {
+  if (!bfloat16) return;
+  rounded_ = std::make_unique<Bfloat16Weight>(frozen_.weight, site_.out, site_.in);
+  frozen_.bfloat16 = rounded_.get();
+}
 
 void HostLinear::attach(Adapter<float>* adapter, std::size_t index) {
   adapter_ = adapter;

@@ -6,6 +6,7 @@
 
 #include "core/adapter.h"
 #include "core/backend.h"
+#include "core/bfloat16_weight.h"
 #include "core/stack.h"
 
 namespace rankfold {
@@ -13,8 +14,10 @@ namespace rankfold {
 /// One frozen linear layer of a host model, with the adapter of its site where there is one.
 class HostLinear {
  public:
-  /// `frozen` must have a bias.
-  HostLinear(Site site, FrozenLinear<float> frozen, std::shared_ptr<const Backend> backend);
+  /// `frozen` must have a bias. Products with its weight run in bfloat16 where asked for; throws
+  /// Error where they cannot.
+  HostLinear(Site site, FrozenLinear<float> frozen, std::shared_ptr<const Backend> backend,
+             bool bfloat16 = false);
 
   const Site& site() const { return site_; }
   const FrozenLinear<float>& frozen() const { return frozen_; }
@@ -41,6 +44,7 @@ class HostLinear {
 
   Site site_;
   FrozenLinear<float> frozen_;
+  std::unique_ptr<const Bfloat16Weight> rounded_;
   std::shared_ptr<const Backend> backend_;
   Adapter<float>* adapter_ = nullptr;
   std::size_t index_ = 0;

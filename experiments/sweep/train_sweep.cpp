@@ -51,6 +51,7 @@ void check_runs(const std::vector<PlannedRun>& runs, const Registry& registry) {
       find_task(run.settings.text("task"));
       check_model_folder(run.settings.text("model"));
       check_data_folder(run.settings.text("data"));
+      check_precision(run.settings.text("precision"));
       const ModelShape& shape = store.shape(run.settings.text("model"));
       if (run.settings.count("max-length") > shape.positions)
         throw UsageError("--max-length is {}; the model has {} positions",

@@ -14,6 +14,7 @@
 #include "core/safetensors.h"
 #include "core/text.h"
 #include "core/version.h"
+#include "experiments/training/run_folder.h"
 #include "experiments/training/settings.h"
 #include "experiments/training/trained_parts.h"
 
@@ -183,6 +184,7 @@ void save_adapter(const fs::path& folder, const AdapterDescription& description,
   document["max_length"] = description.max_length;
   document["batch"] = description.batch;
   document["score_on"] = description.score_on;
+  document["precision"] = description.precision;
   document["seed"] = description.seed;
   write_atomically(folder / configuration_name,
                    document.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
@@ -210,6 +212,7 @@ AdapterDescription read_adapter_description(const fs::path& folder) {
   description.max_length = file.count("max_length", description.max_length);
   description.batch = file.count("batch", description.batch);
   description.score_on = file.text("score_on", description.score_on);
+  description.precision = file.text("precision", description.precision);
   description.seed = file.count("seed", description.seed);
   if (description.labels == 0 || description.labels > 100000)
     file.refuse("labels", description.labels, "1 to 100000");
@@ -217,6 +220,8 @@ AdapterDescription read_adapter_description(const fs::path& folder) {
   if (description.batch == 0) file.refuse("batch", description.batch, "1 or more");
   if (description.score_on != "dev" && description.score_on != "held-out")
     file.refuse("score_on", description.score_on, "dev or held-out");
+  if (description.precision != "f32" && description.precision != "bf16")
+    file.refuse("precision", description.precision, "f32 or bf16");
   return description;
 }
 
@@ -238,7 +243,8 @@ void load_adapter_tensors(const fs::path& folder, Adapter<float>& adapter, Host&
 }
 
 AdaptedModel load_adapted_model(const fs::path& model, const fs::path& folder,
-                                const Registry& registry, std::shared_ptr<const Backend> backend) {
+                                const Registry& registry, std::shared_ptr<const Backend> backend,
+                                const std::string& precision) {
   AdaptedModel adapted;
   adapted.description = read_adapter_description(folder);
   AdapterDescription& description = adapted.description;
@@ -251,7 +257,10 @@ AdaptedModel load_adapted_model(const fs::path& model, const fs::path& folder,
         model.string(), found);
   }
 
+  const std::string& chosen = precision.empty() ? description.precision : precision;
+  check_precision(chosen);
   HostSettings host_settings;
+  host_settings.bfloat16 = chosen == "bf16";
   host_settings.labels = description.labels;
   host_settings.regression = description.regression;
   host_settings.seed = description.seed;

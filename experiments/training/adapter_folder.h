@@ -23,7 +23,8 @@ struct AdapterDescription {
   std::string fingerprint;  ///< of the base checkpoint: see model_fingerprint
   std::size_t max_length = 128;
   std::size_t batch = 32;
-  std::string score_on = "dev";  ///< the examples that the run's score is about
+  std::string score_on = "dev";   ///< the examples that the run's score is about
+  std::string precision = "f32";  ///< of the run's products with frozen weights: f32 or bf16
   std::uint64_t seed = 42;
 };
 
@@ -38,8 +39,8 @@ void save_adapter(const std::filesystem::path& folder, const AdapterDescription&
                   Adapter<float>& adapter, Host& host);
 
 /// Reads adapter_config.json. What a run has a default for may be missing (the file of an older
-/// version) and has it: alpha, options, layers, train, max_length, batch, score_on, seed. Throws
-/// Error naming the file and the key for the others, and for a wrong value.
+/// version) and has it: alpha, options, layers, train, max_length, batch, score_on, precision,
+/// seed. Throws Error naming the file and the key for the others, and for a wrong value.
 AdapterDescription read_adapter_description(const std::filesystem::path& folder);
 
 /// Fills the adapter's factors and the host's trained tensors from the file; bits as they were
@@ -53,10 +54,12 @@ struct AdaptedModel {
   std::unique_ptr<Adapter<float>> adapter;
   std::unique_ptr<Host> host;
 };
-/// Throws Error naming the file where the adapter belongs to another model (by fingerprint), its
-/// method is not registered or its settings do not fit.
+/// `precision` of the host's products, f32 or bf16; "": the adapter's. Throws Error naming the file
+/// where the adapter belongs to another model (by fingerprint), its method is not registered or its
+/// settings do not fit, and as check_precision does.
 AdaptedModel load_adapted_model(const std::filesystem::path& model,
                                 const std::filesystem::path& folder, const Registry& registry,
-                                std::shared_ptr<const Backend> backend);
+                                std::shared_ptr<const Backend> backend,
+                                const std::string& precision = "");
 
 }  // namespace rankfold

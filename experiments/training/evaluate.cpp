@@ -51,6 +51,7 @@ void require_classifier(const fs::path& model, const Task& task) {
 Evaluation evaluate(const EvaluationRequest& request, const Registry& registry) {
   const auto start = std::chrono::steady_clock::now();
   if (!request.score_on.empty()) check_setting("score-on", request.score_on);
+  if (!request.precision.empty()) check_setting("precision", request.precision);
   check_model_folder(request.model);
   check_data_folder(request.data);
   set_threads(static_cast<int>(request.threads == 0 ? cpu_count() : request.threads));
@@ -59,14 +60,17 @@ Evaluation evaluate(const EvaluationRequest& request, const Registry& registry) 
   AdaptedModel adapted;
   const bool with_adapter = !request.adapter.empty();
   if (with_adapter) {
-    adapted = load_adapted_model(request.model, request.adapter, registry, backend);
+    adapted =
+        load_adapted_model(request.model, request.adapter, registry, backend, request.precision);
   }
   const Task& task = choose_task(request, with_adapter ? &adapted.description : nullptr);
   if (!with_adapter) {
     require_classifier(request.model, task);
+    check_precision(request.precision);
     HostSettings settings;
     settings.labels = task.labels;
     settings.regression = task.regression;
+    settings.bfloat16 = request.precision == "bf16";
     adapted.host = load_host(request.model, settings, backend);
   }
 

@@ -16,6 +16,7 @@ struct EvaluationRequest {
   std::string task;               ///< empty: the adapter's
   std::filesystem::path data;
   std::string score_on;               ///< dev or held-out; empty: the adapter's, else dev
+  std::string precision;              ///< f32 or bf16; empty: the adapter's, else f32
   std::filesystem::path predictions;  ///< empty: none; else a TSV: index, prediction, label, logits
   std::size_t batch = 0;              ///< 0: the adapter's, else 32
   std::size_t max_length = 0;         ///< 0: the adapter's, else 128
@@ -33,7 +34,8 @@ struct Evaluation {
 /// The scores on the task's dev set (see score_on); with an adapter those that its run reported
 /// (same bits on the same machine with the same batch size and threads). Throws Error where neither
 /// the adapter nor the model folder has a classifier, or where the adapter belongs to another model
-/// or task; UsageError for a wrong score_on, worded as check_setting does.
+/// or task, or the precision cannot be had here; UsageError for a wrong score_on or precision,
+/// worded as check_setting does.
 Evaluation evaluate(const EvaluationRequest& request, const Registry& registry);
 
 }  // namespace rankfold

@@ -188,7 +188,8 @@ MergeResult merge(const fs::path& model, const fs::path& adapter, const fs::path
     }
   }
   AtomicFolder folder(out);
-  AdaptedModel adapted = load_adapted_model(model, adapter, registry, make_openblas_backend());
+  AdaptedModel adapted =
+      load_adapted_model(model, adapter, registry, make_openblas_backend(), "f32");
   if (!adapted.adapter->is_weight_update()) {
     throw Error("{}: method {} adds to the activations, not to the weights; it cannot be merged",
                 adapter.string(), description.method);

@@ -5,6 +5,7 @@
 #include <system_error>
 #include <vector>
 
+#include "core/bfloat16_weight.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/text.h"
@@ -46,6 +47,15 @@ void check_data_folder(const fs::path& data) {
   if (!is_folder(data))
     throw Error("--data {}: found no such folder; expected the task's files in it",
                 printable(data.string(), 300));
+}
+
+void check_precision(const std::string& precision) {
+  if (precision != "bf16") return;
+  if (const std::string obstacle = bfloat16_obstacle(); !obstacle.empty())
+    throw Error(
+        "--precision bf16: {}; expected a CPU with one of them and a build with oneDNN, or "
+        "--precision f32",
+        obstacle);
 }
 
 std::string first_difference(const RunSettings& there, const RunSettings& here) {

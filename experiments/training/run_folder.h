@@ -12,6 +12,9 @@ namespace rankfold {
 void check_model_folder(const std::filesystem::path& model);
 void check_data_folder(const std::filesystem::path& data);
 
+/// Throws Error in one wording where products of that precision ("f32", "bf16") cannot run here.
+void check_precision(const std::string& precision);
+
 /// The first setting in which two identities differ, in the order of run_settings, as
 /// "lr is 1e-3 there and 5e-4 here"; "" where they are the same.
 std::string first_difference(const RunSettings& there, const RunSettings& here);

@@ -36,8 +36,8 @@ struct SettingSpec {
 
 /// Every setting of a training run, in the order of --help: model, data, task, method, rank, alpha,
 /// preset, targets, layers, train, lr, epochs, batch, max-length, max-train, optimizer,
-/// weight-decay, beta1, beta2, epsilon, schedule, warmup, clip, dropout, seed, threads. The
-/// method's own keys (`--set`) are not among them.
+/// weight-decay, beta1, beta2, epsilon, schedule, warmup, clip, dropout, precision, score-on, seed,
+/// threads. The method's own keys (`--set`) are not among them.
 const std::vector<SettingSpec>& run_settings();
 
 /// "cola, sst2, ...": every task, for --help.

@@ -131,6 +131,7 @@ void Run::load() {
   host_settings.seed = seed_;
   host_settings.parts = parts_;
   if (!settings_.text("dropout").empty()) host_settings.dropout = settings_.number("dropout");
+  host_settings.bfloat16 = settings_.text("precision") == "bf16";
   host_ = load_host(model, host_settings, backend);
   result_.dropout = host_->dropouts();
 
@@ -317,6 +318,7 @@ void Run::save() const {
   description.max_length = settings_.count("max-length");
   description.batch = batch_;
   description.score_on = settings_.text("score-on");
+  description.precision = settings_.text("precision");
   description.seed = seed_;
   save_adapter(out_ / "adapter", description, *adapter_, *host_);
 }
@@ -354,6 +356,7 @@ RunResult finetune(const RunSettings& settings, const fs::path& out, const Regis
 
   check_model_folder(settings.text("model"));
   check_data_folder(settings.text("data"));
+  check_precision(settings.text("precision"));
   std::error_code ignored;
   const bool existed = fs::exists(out, ignored);
   prepare_run_folder(out);

@@ -137,6 +137,28 @@ class Process : public testing::Test {
   fs::path program_;
 };
 
+TEST_F(Process, RefusesBfloat16WhereTheCpuCannotAndWritesNothing) {
+  // Without oneDNN the reason differs.
+  ::setenv("ONEDNN_MAX_CPU_ISA", "AVX2", 1);
+  const Result doctor = run({"doctor", "--json"});
+  const json bfloat16 = json::parse(doctor.out)["bfloat16"];
+  EXPECT_EQ(bfloat16["available"], false);
+  const std::string reason =
+      "--precision bf16: " + bfloat16["obstacle"].get<std::string>() + "; expected";
+  for (const char* command : {"finetune", "sweep"}) {
+    std::vector<std::string> words = sweep("1", "2");
+    words.front() = command;
+    words.insert(words.end(), {"--precision", "bf16"});
+    const Result result = run(words);
+    EXPECT_EQ(result.status, 1) << command;
+    EXPECT_EQ(result.out, "") << command;
+    EXPECT_THAT(result.err, HasSubstr(reason)) << command;
+    EXPECT_EQ(std::ranges::count(result.err, '\n'), 1) << command << ": " << result.err;
+    EXPECT_FALSE(fs::exists(folder_.path / "out")) << command;
+  }
+  ::unsetenv("ONEDNN_MAX_CPU_ISA");
+}
+
 TEST_F(Process, StatusAndStreamsFollowTheContract) {
   const Result good = run({"count", "--model", "roberta-base", "--method", "lora", "--rank", "8"});
   EXPECT_EQ(good.status, 0);

@@ -160,6 +160,7 @@ TEST_F(TrainSweep, FindsARunOfAnOlderVersionThatLacksASetting) {
   const fs::path file = runs[0].folder / "run.json";
   auto document = nlohmann::json::parse(read_text(file));
   document["settings"].erase("score-on");
+  document["settings"].erase("precision");
   document["settings"].erase("lora.rslora");
   document.erase("resolved");
   write_atomically(file, document.dump());

@@ -6,6 +6,7 @@
 
 #include <limits>
 
+#include "core/bfloat16_weight.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/safetensors.h"
@@ -95,6 +96,27 @@ TEST_F(AdapterFolder, GivesTheScoreThatTheRunReported) {
   EXPECT_EQ(evaluation.task, "cola");
   EXPECT_EQ(evaluation.scores, run.scores);
   EXPECT_EQ(evaluation.examples, 17U);
+}
+
+TEST_F(AdapterFolder, IsEvaluatedInThePrecisionOfItsRun) {
+  if (const std::string obstacle = bfloat16_obstacle(); !obstacle.empty()) GTEST_SKIP() << obstacle;
+  RunSettings wanted = settings();
+  wanted.values["epochs"] = "6";
+  wanted.values["precision"] = "bf16";
+  const RunResult run = train(wanted);
+  EvaluationRequest asked = request();
+  const auto logits = [&](const std::string& precision) {
+    asked.precision = precision;
+    asked.predictions = folder / "predictions.tsv";
+    EXPECT_EQ(evaluate(asked, builtin_registry()).examples, 17U);
+    return read_text(asked.predictions);
+  };
+  EXPECT_EQ(evaluate_adapter().scores, run.scores);
+  EXPECT_EQ(logits(""), logits("bf16"));
+  EXPECT_NE(logits(""), logits("f32"));
+  asked.precision = "bf61";
+  EXPECT_THAT(error_of([&] { evaluate(asked, builtin_registry()); }),
+              HasSubstr("did you mean 'bf16'"));
 }
 
 TEST_F(AdapterFolder, WritesPredictionsInTheOrderOfTheData) {
@@ -292,6 +314,7 @@ TEST_F(AdapterFolder, NamesWhatIsWrongWithItsConfiguration) {
             file.string() + ": labels is -1; expected a whole number, 0 or more");
   EXPECT_EQ(error_with("method", 3), file.string() + ": method is 3; expected a text");
   EXPECT_THAT(error_with("score_on", "test"), HasSubstr("score_on is \"test\"; expected dev"));
+  EXPECT_THAT(error_with("precision", "f16"), HasSubstr("precision is \"f16\"; expected f32 or"));
   EXPECT_THAT(error_with("options", {{"rslora", true}}), HasSubstr("options.rslora is true"));
   for (const char* text : {"[1, 2", "[1, 2]", ""}) {
     write_atomically(file, text);
@@ -306,7 +329,8 @@ TEST_F(AdapterFolder, GivesMissingKeysTheirDefaultOrNamesThem) {
   const fs::path file = folder / "run/adapter/adapter_config.json";
   const auto document = nlohmann::json::parse(read_text(file));
   auto changed = document;
-  for (const char* key : {"score_on", "batch", "seed", "train", "layers", "options", "alpha"})
+  for (const char* key :
+       {"score_on", "precision", "batch", "seed", "train", "layers", "options", "alpha"})
     changed.erase(key);
   write_atomically(file, changed.dump());
   EXPECT_EQ(evaluate_adapter().scores, run.scores);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "analysis/event_log.h"
+#include "core/bfloat16_weight.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "decompositions/registry.h"
@@ -216,6 +217,25 @@ TEST_F(Finetune, SaysThatAFolderIsMissingAndWritesNothing) {
   EXPECT_THAT(refusal("model", "nowhere"), HasSubstr("--model nowhere: found no such folder"));
   EXPECT_THAT(refusal("model", "roberta-base"), HasSubstr("built-in shape, which has no weights"));
   EXPECT_THAT(refusal("data", "nowhere"), HasSubstr("--data nowhere: found no such folder"));
+}
+
+TEST_F(Finetune, TrainsWithProductsInBfloat16) {
+  if (const std::string obstacle = bfloat16_obstacle(); !obstacle.empty()) GTEST_SKIP() << obstacle;
+  RunSettings wanted = settings();
+  wanted.values["epochs"] = "12";
+  const RunResult full = run(wanted, "f32");
+  wanted.values["precision"] = "bf16";
+  const RunResult rounded = run(wanted, "bf16"), again = run(wanted, "again");
+  EXPECT_LT(rounded.epochs.back().loss, 0.8 * rounded.epochs.front().loss);
+  EXPECT_NE(rounded.epochs[0].loss, full.epochs[0].loss);
+  EXPECT_NEAR(rounded.epochs[0].loss, full.epochs[0].loss, 0.02);
+  EXPECT_EQ(rounded.epochs.back().loss, again.epochs.back().loss);
+  const auto precision = [&](const char* out) {
+    return nlohmann::json::parse(read_text(folder / out / "run.json"))["settings"]["precision"];
+  };
+  EXPECT_EQ(precision("f32"), "f32");
+  EXPECT_EQ(precision("bf16"), "bf16");
+  EXPECT_THAT(error(wanted, "f32"), HasSubstr("precision is f32 there and bf16 here"));
 }
 
 TEST_F(Finetune, TellsTheDropoutInEffectAndWhatTheMethodChose) {

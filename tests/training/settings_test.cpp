@@ -86,6 +86,7 @@ TEST(RunSettings, HaveTheDocumentedDefaults) {
   EXPECT_EQ(settings.number("clip"), 0);
   EXPECT_EQ(settings.text("schedule"), "linear");
   EXPECT_EQ(settings.text("layers"), "all");
+  EXPECT_EQ(settings.text("precision"), "f32");
 }
 
 TEST(RunSettings, NameTheNearestSettingOfAnUnknownOne) {
@@ -102,6 +103,8 @@ TEST(RunSettings, NameTheOptionAndItsValue) {
   EXPECT_THAT(message_with("warmup", "6"), testing::HasSubstr("--warmup is 6"));
   EXPECT_THAT(message_with("dropout", "1"), testing::HasSubstr("--dropout is 1"));
   EXPECT_THAT(message_with("optimizer", "adam"), testing::HasSubstr("did you mean 'adamw'"));
+  EXPECT_THAT(message_with("precision", "bf61"), testing::HasSubstr("did you mean 'bf16'"));
+  EXPECT_THAT(message_with("precision", "f16"), testing::HasSubstr("known: f32, bf16"));
   EXPECT_THAT(message_with("train", "norm"), testing::HasSubstr("did you mean 'norms'"));
   EXPECT_THAT(message_with("targets", "q,,v"), testing::HasSubstr("--targets is 'q,,v'"));
   EXPECT_THAT(message_with("threads", "0"), testing::HasSubstr("--threads is 0"));
@@ -154,6 +157,7 @@ TEST(Identity, FollowsLinksAndFillsInWhatIsMissing) {
   EXPECT_EQ(identity(direct, registry), identity(linked, registry));
   RunSettings old = canonical(direct, &registry.at("lora"));
   old.values.erase("score-on");
+  old.values.erase("precision");
   old.options.erase("rslora");
   EXPECT_EQ(identity(old, registry), identity(direct, registry));
   old.values["of-a-newer-version"] = "1";
