@@ -57,11 +57,14 @@ enum class Bias { add, omit };
 /// Whether a result is added to what is there, or replaces it.
 enum class Into { add, overwrite };
 
-/// How the sites of a call are computed. Every choice gives the same numbers up to rounding.
+/// How the sites of a call are computed. Every choice gives the same numbers up to rounding. The
+/// seconds are those that the machine's rates predict, beyond the products with the frozen weights.
 struct Plan {
-  bool merged = false;  ///< products with W + dW, formed once, instead of W and dW apart
-  bool dense = false;   ///< factors' gradients through dY^T X [out, in]
-  double seconds = 0;   ///< as predicted from the machine's rates, beyond the frozen products
+  bool merged = false;  ///< products with W + dW, formed once, instead of W and the factors apart
+  bool dense = false;   ///< factors' gradients through dY^T X [out, in] instead of token by token
+  double merged_seconds = 0, factored_seconds = 0;          ///< of outputs and dX
+  double dense_seconds = 0, factored_gradient_seconds = 0;  ///< of the factors' gradients
+  bool can_merge = true, can_be_dense = true;               ///< whether the site admits it
 };
 /// Choices that are made whatever they cost, where a site admits them.
 struct PlanPolicy {

@@ -176,28 +176,28 @@ Plan NetworkAdapter<T>::choose(const SitesProgram& entry, std::size_t tokens, bo
     return flops / rates.thin_flops + moved / rates.moved;
   };
   const double fixed = seconds(cost.fixed_flops, cost.fixed_moved);
-  const double forward = fixed + rows * seconds(cost.forward_flops, cost.forward_moved);
-  const double input = rows * seconds(cost.input_flops, cost.input_moved);
-  const double gradients = fixed + rows * seconds(cost.gradient_flops, cost.gradient_moved);
-  double merging = 0, dense = 0;
-  bool can_merge = true, can_be_dense = true;
+  Plan plan;
+  plan.factored_seconds = fixed + rows * seconds(cost.forward_flops, cost.forward_moved);
+  if (training) {
+    plan.factored_seconds += rows * seconds(cost.input_flops, cost.input_moved);
+    plan.factored_gradient_seconds =
+        fixed + rows * seconds(cost.gradient_flops, cost.gradient_moved);
+  }
   for (const std::size_t index : entry.sites) {
     const CompiledSite& site = sites_[index];
     const Site& shape = this->stack_.sites[index];
-    can_be_dense = can_be_dense && site.purely_linear;
-    can_merge = can_merge && site.purely_linear && !this->frozen_[index].bfloat16;
+    plan.can_be_dense = plan.can_be_dense && site.purely_linear;
+    plan.can_merge = plan.can_merge && site.purely_linear && !this->frozen_[index].bfloat16;
     if (!site.purely_linear) continue;
     const double size = static_cast<double>(shape.out) * static_cast<double>(shape.in);
     const double formed = seconds(site.reconstruction->flops(), 3 * size);
-    merging += formed;
-    dense += 2 * rows * size / rates.large_flops + 2 * formed;
+    plan.merged_seconds += formed;
+    if (training) plan.dense_seconds += 2 * rows * size / rates.large_flops + 2 * formed;
   }
-  const double factored = forward + (training ? input : 0);
-  Plan plan;
-  plan.merged = can_merge && this->policy_.merged.value_or(merging < factored);
-  plan.dense = training && can_be_dense && this->policy_.dense.value_or(dense < gradients);
-  plan.seconds = plan.merged ? merging : factored;
-  if (training) plan.seconds += plan.dense ? dense : gradients;
+  plan.merged =
+      plan.can_merge && this->policy_.merged.value_or(plan.merged_seconds < plan.factored_seconds);
+  plan.dense = training && plan.can_be_dense &&
+               this->policy_.dense.value_or(plan.dense_seconds < plan.factored_gradient_seconds);
   return plan;
 }
 
