@@ -16,35 +16,39 @@ std::size_t rounded(std::size_t size) {
 
 float* Arena::take(std::size_t size) {
   size = rounded(size);
-  while (block_ < blocks_.size() && used_ + size > blocks_[block_].size()) {
-    ++block_;
-    used_ = 0;
+  while (place_.block < blocks_.size() && place_.used + size > blocks_[place_.block].size) {
+    ++place_.block;
+    place_.used = 0;
   }
-  if (block_ == blocks_.size())
-    blocks_.emplace_back(backend_, std::max(size, rounded(capacity() / 4)));
-  float* memory = blocks_[block_].data() + used_;
-  used_ += size;
+  if (place_.block == blocks_.size()) add_block(std::max(size, rounded(capacity() / 4)));
+  float* memory = blocks_[place_.block].data + place_.used;
+  place_.used += size;
+  place_.total += size;
+  largest_ = std::max(largest_, place_.total);
   return memory;
-}
-
-void Arena::release(Mark mark) {
-  block_ = mark.block;
-  used_ = mark.used;
 }
 
 void Arena::reset() {
   if (blocks_.size() > 1) {
-    const std::size_t all = capacity();
-    blocks_.clear();
-    blocks_.emplace_back(backend_, all);
+    release_blocks();
+    add_block(largest_);
   }
   release({});
 }
 
 std::size_t Arena::capacity() const {
-  return std::accumulate(
-      blocks_.begin(), blocks_.end(), std::size_t{0},
-      [](std::size_t sum, const Buffer<float>& block) { return sum + block.size(); });
+  return std::accumulate(blocks_.begin(), blocks_.end(), std::size_t{0},
+                         [](std::size_t sum, const Block& block) { return sum + block.size; });
+}
+
+void Arena::add_block(std::size_t size) {
+  blocks_.reserve(blocks_.size() + 1);
+  blocks_.push_back({static_cast<float*>(backend_->allocate(size * sizeof(float))), size});
+}
+
+void Arena::release_blocks() {
+  for (const Block& block : blocks_) backend_->release(block.data);
+  blocks_.clear();
 }
 
 }  // namespace rankfold

@@ -9,11 +9,15 @@
 namespace rankfold {
 
 /// The working memory of a training step: taken piece by piece, given back in reverse order. What a
-/// step needed beyond the first block comes in further blocks; the next `reset` joins them into
-/// one, so from the second step of a size on nothing is allocated.
+/// step needed beyond the first block comes in further blocks; the next `reset` makes them one of
+/// the largest size that was in use, so from the second step of a size on nothing is allocated.
+/// Memory that was never written costs no pages.
 class Arena {
  public:
   explicit Arena(std::shared_ptr<const Backend> backend) : backend_(std::move(backend)) {}
+  ~Arena() { release_blocks(); }
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
 
   /// `size` floats, 64-byte aligned, of unspecified value; valid until a release below it.
   float* take(std::size_t size);
@@ -23,20 +27,42 @@ class Arena {
 
   /// A place to go back to: everything taken after `mark` is given back by `release`.
   struct Mark {
-    std::size_t block = 0, used = 0;
+    std::size_t block = 0, used = 0, total = 0;
   };
-  Mark mark() const { return {block_, used_}; }
-  void release(Mark mark);
+  Mark mark() const { return place_; }
+  void release(Mark mark) { place_ = mark; }
   /// Gives everything back and makes the memory one block.
   void reset();
 
+  const Backend& backend() const { return *backend_; }
   /// Floats held in all blocks.
   std::size_t capacity() const;
 
  private:
+  struct Block {
+    float* data;
+    std::size_t size;
+  };
+  void add_block(std::size_t size);
+  void release_blocks();
+
   std::shared_ptr<const Backend> backend_;
-  std::vector<Buffer<float>> blocks_;
-  std::size_t block_ = 0, used_ = 0;
+  std::vector<Block> blocks_;
+  Mark place_;
+  std::size_t largest_ = 0;  ///< total in use
+};
+
+/// Gives back at its end what was taken meanwhile.
+class ArenaScope {
+ public:
+  explicit ArenaScope(Arena& arena) : arena_(arena), mark_(arena.mark()) {}
+  ~ArenaScope() { arena_.release(mark_); }
+  ArenaScope(const ArenaScope&) = delete;
+  ArenaScope& operator=(const ArenaScope&) = delete;
+
+ private:
+  Arena& arena_;
+  Arena::Mark mark_;
 };
 
 }  // namespace rankfold

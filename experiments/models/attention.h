@@ -2,51 +2,60 @@
 
 #include <cstddef>
 #include <memory>
-#include <vector>
+#include <span>
 
+#include "core/arena.h"
 #include "core/backend.h"
 #include "experiments/models/dropout.h"
-#include "experiments/models/memory.h"
+#include "experiments/models/row_kernels.h"
 
 namespace rankfold {
 
 /// Packed sequences: rows starts[s] .. starts[s+1] of a matrix belong to sequence s.
-using SequenceStarts = std::vector<std::size_t>;
+using SequenceStarts = std::span<const std::size_t>;
 
-/// What one attention keeps of its forward: softmax probabilities, those that dropout removed
-/// marked by their sign; [queries, keys] a sequence and head.
+/// What one attention keeps of its forward in place of its probabilities, for row i and head h in
+/// row i * heads + h.
 struct AttentionTrace {
-  explicit AttentionTrace(std::shared_ptr<const Backend> backend)
-      : probabilities(std::move(backend)) {}
-  Memory probabilities;
-  std::vector<std::size_t> offsets;  ///< of each sequence
+  SoftmaxSums* sums = nullptr;
+  unsigned char* kept_keys = nullptr;  ///< one bit a key that dropout kept; null without dropout
+  std::size_t kept_stride = 0;         ///< bytes a row
+  explicit operator bool() const { return sums != nullptr; }
 };
 
 /// Multi-head self-attention within packed sequences: context = dropout(softmax(Q K^T / sqrt(d)))
 /// V by sequence and head, heads side by side in the columns, d columns a head. Queries may be a
 /// part of the rows only (the pooled token of each sequence), so they have their own starts.
+/// Probabilities exist for a block of queries of one head at a time; the backward forms them again.
 class Attention {
  public:
-  Attention(std::size_t heads, std::size_t head_dim, std::shared_ptr<const Backend> backend);
+  Attention(std::size_t heads, std::size_t head_dim, std::shared_ptr<const Backend> backend)
+      : heads_(heads), head_dim_(head_dim), backend_(std::move(backend)) {}
 
-  /// context [queries, heads * d] is overwritten; `trace` where a backward follows, else null.
+  /// Memory of the arena for what a forward keeps.
+  AttentionTrace take_trace(SequenceStarts query_starts, SequenceStarts key_starts,
+                            const Dropout& dropout, Arena& arena) const;
+
+  /// context [queries, heads * d] is overwritten; `trace` is filled, without memory where no
+  /// backward follows. Scratch from the arena is given back: a thread's is linear in the longest
+  /// sequence.
   void forward(MatrixView<const float> q, MatrixView<const float> k, MatrixView<const float> v,
-               const SequenceStarts& query_starts, const SequenceStarts& key_starts,
-               const Dropout& dropout, AttentionTrace* trace, MatrixView<float> context);
+               SequenceStarts query_starts, SequenceStarts key_starts, const Dropout& dropout,
+               const AttentionTrace& trace, MatrixView<float> context, Arena& arena) const;
 
-  /// Overwrites dq, dk, dv; each is skipped where its data is null.
-  void backward(MatrixView<const float> q, MatrixView<const float> k, MatrixView<const float> v,
-                const SequenceStarts& query_starts, const SequenceStarts& key_starts,
-                const Dropout& dropout, AttentionTrace& trace, MatrixView<const float> d_context,
-                MatrixView<float> dq, MatrixView<float> dk, MatrixView<float> dv);
+  /// Which gradients `backward` forms.
+  struct Wanted {
+    bool q = true, k = true, v = true;
+  };
+  /// q, k and v become their gradients in place; those not wanted are left as they are.
+  void backward(MatrixView<float> q, MatrixView<float> k, MatrixView<float> v,
+                SequenceStarts query_starts, SequenceStarts key_starts, const Dropout& dropout,
+                const AttentionTrace& trace, MatrixView<const float> d_context, Wanted wanted,
+                Arena& arena) const;
 
  private:
-  /// Two score matrices of the longest sequence a thread; returns the size of one.
-  std::size_t reserve_scratch(const SequenceStarts& query_starts, const SequenceStarts& key_starts);
-
   std::size_t heads_, head_dim_;
   std::shared_ptr<const Backend> backend_;
-  Memory scratch_;
 };
 
 }  // namespace rankfold

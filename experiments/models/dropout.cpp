@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <vector>
 
 #include "core/error.h"
+#include "core/work.h"
 #include "experiments/models/row_kernels.h"
+#include "experiments/models/thread_rows.h"
 #include "experiments/models/vector_math.h"
 
 namespace rankfold {
@@ -48,6 +49,12 @@ Dropout::Dropout(double p, std::uint64_t seed, std::string_view place, std::uint
   scale_ = 65536.0f / static_cast<float>(65536 - threshold_);
 }
 
+Dropout Dropout::from_row(std::uint64_t first) const {
+  Dropout result = *this;
+  result.first_row_ += first;
+  return result;
+}
+
 void Dropout::factors(std::uint64_t row, std::size_t width, float* keep) const {
   const std::size_t padded = padded_width(width);
   if (!active()) {
@@ -59,22 +66,21 @@ void Dropout::factors(std::uint64_t row, std::size_t width, float* keep) const {
   std::array<std::uint32_t, 4 * chunk> words;
   for (std::size_t begin = 0, end = padded / 8; begin < end; begin += chunk) {
     const std::size_t blocks = std::min(chunk, end - begin);
-    draw_words(stream_, (row << 24) + begin, blocks, words.data());
+    draw_words(stream_, ((first_row_ + row) << 24) + begin, blocks, words.data());
     float* target = keep + 8 * begin;
     compare_words(words.data(), 4 * blocks, threshold_, scale_, target, target + 4 * blocks);
   }
 }
 
-void apply_dropout(const Dropout& dropout, MatrixView<float> x) {
+void apply_dropout(const Dropout& dropout, MatrixView<float> x, Arena& arena) {
   if (!dropout.active()) return;
-#pragma omp parallel
-  {
-    std::vector<float> keep(Dropout::padded_width(x.columns));
-#pragma omp for schedule(static)
-    for (std::size_t i = 0; i < x.rows; ++i) {
-      dropout.factors(i, x.columns, keep.data());
-      multiply_row(x.columns, x.row(i), keep.data(), x.row(i));
-    }
+  const WorkTimer timer(arena.backend(), Work::elementwise);
+  const ArenaScope scope(arena);
+  const ThreadRows keep(arena, Dropout::padded_width(x.columns));
+#pragma omp parallel for schedule(static)
+  for (std::size_t i = 0; i < x.rows; ++i) {
+    dropout.factors(i, x.columns, keep.mine());
+    multiply_row(x.columns, x.row(i), keep.mine(), x.row(i));
   }
 }
 

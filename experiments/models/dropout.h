@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "core/arena.h"
 #include "core/backend.h"
 #include "core/random.h"
 
@@ -20,6 +21,9 @@ class Dropout {
   /// p in [0, 1).
   Dropout(double p, std::uint64_t seed, std::string_view place, std::uint64_t step);
 
+  /// The same masks seen from row `first` on: row i of the result is row first + i of this.
+  Dropout from_row(std::uint64_t first) const;
+
   bool active() const { return threshold_ > 0; }
   /// 1 / (1 - p).
   float scale() const { return scale_; }
@@ -29,11 +33,12 @@ class Dropout {
 
  private:
   RandomStream stream_;
+  std::uint64_t first_row_ = 0;
   std::uint32_t threshold_ = 0;
   float scale_ = 1;
 };
 
-/// x *= factors, row by row.
-void apply_dropout(const Dropout& dropout, MatrixView<float> x);
+/// x *= factors, row by row. Scratch comes from the arena.
+void apply_dropout(const Dropout& dropout, MatrixView<float> x, Arena& arena);
 
 }  // namespace rankfold

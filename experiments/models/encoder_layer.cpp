@@ -1,211 +1,303 @@
 #include "experiments/models/encoder_layer.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
+
+#include "core/work.h"
 
 namespace rankfold {
 namespace {
 
+/// Rows whose feed-forward activations fit a cache.
+constexpr std::size_t cached_rows = 512;
+
 /// f(x + bias) into `value`; x becomes f'(x + bias) where `keep`.
 void activate(HiddenActivation activation, MatrixView<float> x, const float* bias,
-              MatrixView<float> value, bool keep) {
-  const std::vector<float> zeros(bias ? 0 : x.columns);
-  const float* added = bias ? bias : zeros.data();
+              MatrixView<float> value, bool keep, Arena& arena) {
+  const WorkTimer timer(arena.backend(), Work::elementwise);
+  const ArenaScope scope(arena);
+  if (!bias) {
+    float* zeros = arena.take(x.columns);
+    std::fill_n(zeros, x.columns, 0.0f);
+    bias = zeros;
+  }
 #pragma omp parallel for schedule(static)
   for (std::size_t i = 0; i < x.rows; ++i)
-    activate_row(activation, x.columns, x.row(i), added, value.row(i), keep ? x.row(i) : nullptr);
+    activate_row(activation, x.columns, x.row(i), bias, value.row(i), keep ? x.row(i) : nullptr);
+}
+
+void multiply(MatrixView<const float> factors, MatrixView<float> x, const Backend& backend) {
+  const WorkTimer timer(backend, Work::elementwise);
+#pragma omp parallel for schedule(static)
+  for (std::size_t i = 0; i < x.rows; ++i)
+    multiply_row(x.columns, x.row(i), factors.row(i), x.row(i));
+}
+
+/// `count` rows from `first` on; of no memory where the matrix has none.
+template <class T>
+MatrixView<T> range(MatrixView<T> x, std::size_t first, std::size_t count) {
+  return {x.data ? x.row(first) : nullptr, count, x.columns, x.stride};
+}
+
+MatrixView<float> columns(MatrixView<float> x, std::size_t first, std::size_t count) {
+  return {x.data + first, x.rows, count, x.stride};
+}
+
+MatrixView<float> first_rows(MatrixView<const float> x, SequenceStarts starts, Arena& arena) {
+  const MatrixView<float> rows = arena.take_matrix(starts.size() - 1, x.columns);
+  for (std::size_t s = 0; s < rows.rows; ++s) std::copy_n(x.row(starts[s]), x.columns, rows.row(s));
+  return rows;
 }
 
 }  // namespace
 
-EncoderScratch::EncoderScratch(std::shared_ptr<const Backend> backend)
-    : query(backend),
-      key(backend),
-      value(backend),
-      context(backend),
-      attended(backend),
-      activated(backend),
-      inner(backend),
-      normalised(backend),
-      deviations(backend),
-      d_query(backend),
-      d_key(backend),
-      d_value(backend),
-      d_context(backend),
-      d_dense(backend),
-      d_inner(backend),
-      attention(backend) {}
-
-EncoderLayer::EncoderLayer(const EncoderSettings& settings, Parts parts, std::string place,
+EncoderLayer::EncoderLayer(const EncoderSettings& settings, Parts parts, const std::string& place,
                            std::shared_ptr<const Backend> backend)
     : settings_(settings),
       linears_(std::move(parts.linears)),
       attention_norm_(parts.attention_norm),
       output_norm_(parts.output_norm),
-      place_(std::move(place)),
-      attention_(settings.heads, settings.hidden / settings.heads, backend),
-      trace_(backend),
-      first_rows_(backend),
-      query_(backend),
-      key_(backend),
-      value_(backend),
-      context_(backend),
-      attended_(backend),
-      activated_(backend),
-      derivative_(backend),
-      attention_normalised_(backend),
-      attention_deviations_(backend),
-      output_normalised_(backend),
-      output_deviations_(backend),
-      output_(backend) {}
+      attention_place_(place + ".attention"),
+      attention_output_place_(place + ".attention.output"),
+      output_place_(place + ".output"),
+      attention_(settings.heads, settings.hidden / settings.heads, std::move(backend)) {}
 
 bool EncoderLayer::plan(bool below) {
   plan_.input = below;
-  plan_.attention = below || query().adapted() || key().adapted() || value().adapted();
+  plan_.attention = below || reads_input();
   plan_.attended =
       plan_.attention || attention_output().adapted() || attention_norm_.weight_gradient;
   plan_.any = plan_.attended || up().adapted() || down().adapted() || output_norm_.weight_gradient;
   return plan_.any;
 }
 
-Dropout EncoderLayer::dropout(const char* where, double p, const EncoderPass& pass) const {
-  return pass.training && p > 0 ? Dropout(p, pass.seed, place_ + where, pass.step) : Dropout();
+bool EncoderLayer::reads_input() const {
+  return adapted(0) || adapted(1) || adapted(2);
 }
 
-MatrixView<const float> EncoderLayer::query_input(MatrixView<const float> x,
-                                                  const EncoderPass& pass, bool first_rows_only) {
-  if (!first_rows_only) return x;
-  const std::size_t sequences = pass.starts.size() - 1;
-  const MatrixView<float> rows = first_rows_.matrix(sequences, x.columns);
-  for (std::size_t s = 0; s < sequences; ++s)
-    std::copy_n(x.row(pass.starts[s]), x.columns, rows.row(s));
-  return rows;
+EncoderLayer::Dropouts EncoderLayer::dropouts(const EncoderPass& pass) const {
+  return {pass.dropout(settings_.attention_dropout, attention_place_),
+          pass.dropout(settings_.hidden_dropout, attention_output_place_),
+          pass.dropout(settings_.hidden_dropout, output_place_)};
 }
 
-MatrixView<float> EncoderLayer::forward(MatrixView<const float> x, const EncoderPass& pass,
-                                        bool first_rows_only, EncoderScratch& scratch) {
-  const std::size_t hidden = settings_.hidden, tokens = x.rows;
+EncoderLayer::Projections EncoderLayer::take_projections(const EncoderPass& pass,
+                                                         bool first_rows_only, Arena& arena) const {
+  const std::size_t hidden = settings_.hidden, tokens = pass.tokens();
+  if (!first_rows_only) {
+    const MatrixView<float> all = arena.take_matrix(tokens, 3 * hidden);
+    return {columns(all, 0, hidden), columns(all, hidden, hidden),
+            columns(all, 2 * hidden, hidden)};
+  }
+  const MatrixView<float> q = arena.take_matrix(pass.sequences(), hidden);
+  const MatrixView<float> both = arena.take_matrix(tokens, 2 * hidden);
+  return {q, columns(both, 0, hidden), columns(both, hidden, hidden)};
+}
+
+void EncoderLayer::take_kept(const EncoderPass& pass, bool first_rows_only, const Dropouts& drop,
+                             Arena& arena) {
+  const SequenceStarts row_starts = pass.row_starts(first_rows_only);
+  const std::size_t rows = row_starts.back();
+  const std::size_t hidden = settings_.hidden, inner = settings_.intermediate;
+  kept_ = {};
+  kept_.start = arena.mark();
   const bool keep = pass.training && plan_.any;
-  const bool keep_attention = keep && plan_.attention;
-  const auto memory = [](bool own, Memory& mine, Memory& shared) -> Memory& {
-    return own ? mine : shared;
-  };
-
-  const MatrixView<const float> x_query = query_input(x, pass, first_rows_only);
-  const std::size_t rows = x_query.rows;
-  const SequenceStarts& row_starts = first_rows_only ? pass.firsts : pass.starts;
-  const MatrixView<float> q = memory(keep_attention, query_, scratch.query).matrix(rows, hidden);
-  const MatrixView<float> k = memory(keep_attention, key_, scratch.key).matrix(tokens, hidden);
-  const MatrixView<float> v = memory(keep_attention, value_, scratch.value).matrix(tokens, hidden);
-  query().forward(x_query, q, keep);
-  key().forward(x, k, keep);
-  value().forward(x, v, keep);
-
-  const MatrixView<float> context =
-      memory(keep && attention_output().adapted(), context_, scratch.context).matrix(rows, hidden);
-  attention_.forward(q, k, v, row_starts, pass.starts,
-                     dropout(".attention", settings_.attention_dropout, pass),
-                     keep_attention ? &trace_ : nullptr, context);
-
-  // The dense output becomes the normalised sum in place.
-  const MatrixView<float> dense =
-      memory(keep && plan_.attended, attention_normalised_, scratch.normalised)
-          .matrix(rows, hidden);
-  const float* bias = attention_output().forward_without_bias(context, dense, keep);
-  const MatrixView<float> attended =
-      memory(keep && up().adapted(), attended_, scratch.attended).matrix(rows, hidden);
-  add_and_normalise(
-      attention_norm_, dense, bias, dropout(".attention.output", settings_.hidden_dropout, pass),
-      x_query, keep && plan_.attended ? dense.data : nullptr,
-      keep && plan_.attended ? attention_deviations_.reserve(rows) : nullptr, attended);
-
-  const bool keep_inner = keep && (plan_.attended || up().adapted());
-  const MatrixView<float> inner =
-      memory(keep_inner, derivative_, scratch.inner).matrix(rows, settings_.intermediate);
-  bias = up().forward_without_bias(attended, inner, keep);
-  const MatrixView<float> activated =
-      memory(keep && down().adapted(), activated_, scratch.activated)
-          .matrix(rows, settings_.intermediate);
-  activate(settings_.activation, inner, bias, activated, keep_inner);
-
-  const MatrixView<float> dense_output =
-      memory(keep, output_normalised_, scratch.normalised).matrix(rows, hidden);
-  bias = down().forward_without_bias(activated, dense_output, keep);
-  const MatrixView<float> output = output_.matrix(rows, hidden);
-  add_and_normalise(output_norm_, dense_output, bias,
-                    dropout(".output", settings_.hidden_dropout, pass), attended,
-                    keep ? dense_output.data : nullptr,
-                    keep ? output_deviations_.reserve(rows) : nullptr, output);
-  return output;
+  if (keep || (pass.training && keep_output_))
+    kept_.output_norm = NormTrace::take(arena, rows, hidden);
+  if (!keep) return;
+  if (plan_.attention) {
+    kept_.projections = take_projections(pass, first_rows_only, arena);
+    kept_.attention = attention_.take_trace(row_starts, pass.starts, drop.attention, arena);
+  }
+  if (attention_output().adapted()) kept_.context = arena.take_matrix(rows, hidden);
+  if (plan_.attended || up().adapted()) {
+    kept_.attention_norm = NormTrace::take(arena, rows, hidden);
+    kept_.derivative = arena.take_matrix(rows, inner);
+  }
+  if (down().adapted()) kept_.activated = arena.take_matrix(rows, inner);
 }
 
-void EncoderLayer::backward_feed_forward(const EncoderPass& pass, std::size_t rows,
-                                         MatrixView<float> gradient, EncoderScratch& scratch) {
-  const std::size_t hidden = settings_.hidden;
-  const MatrixView<float> d_dense = scratch.d_dense.matrix(rows, hidden);
-  add_and_normalise_backward(output_norm_, dropout(".output", settings_.hidden_dropout, pass),
-                             gradient, output_normalised_.data(), output_deviations_.data(),
-                             gradient, d_dense);
-  const bool through_up = plan_.attended || up().adapted();
-  if (!through_up && !down().adapted()) return;
-  MatrixView<float> d_inner(nullptr, rows, settings_.intermediate);
-  if (through_up) d_inner = scratch.d_inner.matrix(rows, settings_.intermediate);
-  down().backward({activated_.data(), rows, settings_.intermediate}, d_dense, d_inner, false);
-  if (!through_up) return;
-  const float* derivative = derivative_.data();
-#pragma omp parallel for schedule(static)
-  for (std::size_t i = 0; i < rows; ++i)
-    multiply_row(d_inner.columns, d_inner.row(i), derivative + i * d_inner.columns, d_inner.row(i));
+void EncoderLayer::project(MatrixView<const float> x, MatrixView<const float> x_query,
+                           const Projections& projections, bool keep) {
+  const std::array<HostLinear*, 3> linears = {&query(), &key(), &value()};
+  const std::array<MatrixView<float>, 3> ys = {projections.q, projections.k, projections.v};
+  if (x_query.data == x.data) return forward_together(linears, x, ys, keep);
+  query().forward(x_query, projections.q, keep);
+  forward_together(std::span(linears).last(2), x, std::span(ys).last(2), keep);
+}
+
+MatrixView<float> EncoderLayer::forward(MatrixView<float> x, const EncoderPass& pass,
+                                        bool first_rows_only, Arena& arena) {
+  const bool keep = pass.training && plan_.any;
+  const SequenceStarts row_starts = pass.row_starts(first_rows_only);
+  const std::size_t rows = row_starts.back();
+  const Dropouts drop = dropouts(pass);
+  take_kept(pass, first_rows_only, drop, arena);
+
+  const ArenaScope temporaries(arena);
+  const MatrixView<float> x_query = first_rows_only ? first_rows(x, pass.starts, arena) : x;
+  const Projections projections =
+      kept_.projections.q.data ? kept_.projections : take_projections(pass, first_rows_only, arena);
+  project(x, x_query, projections, keep);
+  // Rows of the context are read before the same rows of the output's norm are written.
+  MatrixView<float> context = kept_.context.data ? kept_.context : kept_.output_norm.normalised;
+  if (!context.data) context = arena.take_matrix(rows, x.columns);
+  attention_.forward(projections.q, projections.k, projections.v, row_starts, pass.starts,
+                     drop.attention, kept_.attention, context, arena);
+  const MatrixView<float> y = range(x, 0, rows);
+  forward_rows(context, x_query, drop, keep, y, arena);
+  return y;
+}
+
+std::size_t EncoderLayer::block_rows(std::size_t rows) const {
+  return adapted(3) || adapted(4) || adapted(5) ? rows : std::min(rows, cached_rows);
+}
+
+void EncoderLayer::forward_rows(MatrixView<const float> context, MatrixView<const float> residual,
+                                const Dropouts& drop, bool keep, MatrixView<float> y,
+                                Arena& arena) {
+  const std::size_t hidden = settings_.hidden, inner_columns = settings_.intermediate;
+  const std::size_t block = block_rows(y.rows);
+  const auto scratch = [&](bool needed, std::size_t width) {
+    return needed ? arena.take_matrix(block, width) : MatrixView<float>(nullptr, block, width);
+  };
+  const MatrixView<float> attended_rows = scratch(true, hidden);
+  const MatrixView<float> dense_rows =
+      scratch(!kept_.attention_norm.normalised.data || !kept_.output_norm.normalised.data, hidden);
+  const MatrixView<float> inner_rows = scratch(!kept_.derivative.data, inner_columns);
+  const MatrixView<float> activated_rows = scratch(!kept_.activated.data, inner_columns);
+
+  for (std::size_t begin = 0; begin < y.rows; begin += block) {
+    const std::size_t count = std::min(block, y.rows - begin);
+    const auto kept_or = [&](MatrixView<float> kept, MatrixView<float> rows) {
+      return kept.data ? range(kept, begin, count) : range(rows, 0, count);
+    };
+    // The dense outputs become the normalised sums in place.
+    const NormTrace attention_trace = kept_.attention_norm.range(begin, count);
+    const MatrixView<float> dense = kept_or(kept_.attention_norm.normalised, dense_rows);
+    const float* bias =
+        attention_output().forward_without_bias(range(context, begin, count), dense, keep);
+    const MatrixView<float> attended = range(attended_rows, 0, count);
+    add_and_normalise(attention_norm_, dense, bias, drop.attention_output.from_row(begin),
+                      range(residual, begin, count), attention_trace, attended, arena);
+
+    const MatrixView<float> inner = kept_or(kept_.derivative, inner_rows);
+    bias = up().forward_without_bias(attended, inner, keep);
+    const MatrixView<float> activated = kept_or(kept_.activated, activated_rows);
+    activate(settings_.activation, inner, bias, activated, kept_.derivative.data != nullptr, arena);
+
+    const NormTrace output_trace = kept_.output_norm.range(begin, count);
+    const MatrixView<float> dense_output = kept_or(kept_.output_norm.normalised, dense_rows);
+    bias = down().forward_without_bias(activated, dense_output, keep);
+    add_and_normalise(output_norm_, dense_output, bias, drop.output.from_row(begin), attended,
+                      output_trace, range(y, begin, count), arena);
+  }
+}
+
+void EncoderLayer::backward_feed_forward(std::size_t begin, MatrixView<float> d_dense,
+                                         MatrixView<float> d_inner, MatrixView<float> gradient,
+                                         Arena& arena) {
+  const std::size_t count = gradient.rows;
+  const MatrixView<const float> activated =
+      kept_.activated.data ? range(kept_.activated, begin, count)
+                           : MatrixView<float>(nullptr, count, settings_.intermediate);
+  down().backward(activated, d_dense, d_inner, false);
+  if (!d_inner.data) return;
+  multiply(range(kept_.derivative, begin, count), d_inner, arena.backend());
+  MatrixView<float> attended(nullptr, count, settings_.hidden);
+  if (up().adapted()) {
+    // d_dense has been used up.
+    attended = d_dense;
+    form_again(attention_norm_, kept_.attention_norm.range(begin, count), attended,
+               arena.backend());
+  }
   // The gradient of the residual is there already.
-  up().backward({attended_.data(), rows, hidden}, d_inner,
-                plan_.attended ? gradient : MatrixView<float>(nullptr, rows, hidden), true);
+  up().backward(attended, d_inner,
+                plan_.attended ? gradient : MatrixView<float>(nullptr, count, settings_.hidden),
+                true);
 }
 
-void EncoderLayer::backward(MatrixView<const float> x, const EncoderPass& pass,
-                            bool first_rows_only, Memory& gradient_memory, Memory& other,
-                            EncoderScratch& scratch) {
+MatrixView<float> EncoderLayer::backward_rows(const Dropouts& drop, MatrixView<float> gradient,
+                                              Arena& arena) {
+  const ArenaScope temporaries(arena);
+  const std::size_t hidden = settings_.hidden, rows = gradient.rows, block = block_rows(rows);
+  const bool through_up = plan_.attended || up().adapted();
+  const MatrixView<float> d_dense_rows = arena.take_matrix(block, hidden);
+  MatrixView<float> d_inner_rows(nullptr, block, settings_.intermediate);
+  if (through_up) d_inner_rows = arena.take_matrix(block, settings_.intermediate);
+  // Takes the place of what the attention's norm kept, row by row once that has been used up.
+  MatrixView<float> d_context(nullptr, rows, hidden);
+  if (plan_.attention) d_context = kept_.attention_norm.normalised;
+
+  for (std::size_t begin = 0; begin < rows; begin += block) {
+    const std::size_t count = std::min(block, rows - begin);
+    const MatrixView<float> d_rows = range(gradient, begin, count);
+    const MatrixView<float> d_dense = range(d_dense_rows, 0, count);
+    add_and_normalise_backward(output_norm_, drop.output.from_row(begin), d_rows,
+                               kept_.output_norm.range(begin, count), d_rows, d_dense, arena);
+    if (through_up || down().adapted())
+      backward_feed_forward(begin, d_dense, range(d_inner_rows, 0, count), d_rows, arena);
+    if (!plan_.attended) continue;
+    add_and_normalise_backward(attention_norm_, drop.attention_output.from_row(begin), d_rows,
+                               kept_.attention_norm.range(begin, count), d_rows, d_dense, arena);
+    const MatrixView<const float> context = kept_.context.data
+                                                ? range(kept_.context, begin, count)
+                                                : MatrixView<float>(nullptr, count, hidden);
+    attention_output().backward(context, d_dense, range(d_context, begin, count), false);
+  }
+  return d_context;
+}
+
+void EncoderLayer::backward(const EncoderPass& pass, bool first_rows_only,
+                            const InputOrigin& origin, MatrixView<float> gradient,
+                            MatrixView<float> dx, Arena& arena) {
   if (!plan_.any) return;
-  const std::size_t hidden = settings_.hidden, tokens = x.rows;
-  const std::size_t rows = first_rows_only ? pass.starts.size() - 1 : tokens;
-  const SequenceStarts& row_starts = first_rows_only ? pass.firsts : pass.starts;
-  const MatrixView<const float> x_query =
-      first_rows_only ? MatrixView<const float>(first_rows_.data(), rows, hidden) : x;
-  const auto none = [hidden](std::size_t count) {
-    return MatrixView<float>(nullptr, count, hidden);
+  const Dropouts drop = dropouts(pass);
+  const MatrixView<float> d_context = backward_rows(drop, gradient, arena);
+  if (plan_.attention) {
+    const Projections& p = kept_.projections;
+    const Attention::Wanted wanted = {plan_.input || query().adapted(),
+                                      plan_.input || key().adapted(),
+                                      plan_.input || value().adapted()};
+    attention_.backward(p.q, p.k, p.v, pass.row_starts(first_rows_only), pass.starts,
+                        drop.attention, kept_.attention, d_context, wanted, arena);
+    backward_projections(pass, first_rows_only, origin, gradient, dx, arena);
+  }
+  arena.release(kept_.start);
+}
+
+void EncoderLayer::backward_projections(const EncoderPass& pass, bool first_rows_only,
+                                        const InputOrigin& origin, MatrixView<float> gradient,
+                                        MatrixView<float> dx, Arena& arena) {
+  const std::size_t hidden = settings_.hidden, tokens = pass.tokens(), rows = gradient.rows;
+  MatrixView<float> x(nullptr, tokens, hidden), x_query(nullptr, rows, hidden);
+  if (reads_input()) {
+    // What the output's norm kept has been used up.
+    x = first_rows_only ? arena.take_matrix(tokens, hidden) : kept_.output_norm.normalised;
+    origin.form_input(pass, x, arena);
+    if (query().adapted()) x_query = first_rows_only ? first_rows(x, pass.starts, arena) : x;
+  }
+  const auto gradient_of = [this](const HostLinear& linear, MatrixView<float> values) {
+    return plan_.input || linear.adapted()
+               ? values
+               : MatrixView<float>(nullptr, values.rows, values.columns, values.stride);
   };
-
-  const MatrixView<float> gradient = gradient_memory.matrix(rows, hidden);
-  backward_feed_forward(pass, rows, gradient, scratch);
-  if (!plan_.attended) return;
-
-  const MatrixView<float> d_dense = scratch.d_dense.matrix(rows, hidden);
-  add_and_normalise_backward(
-      attention_norm_, dropout(".attention.output", settings_.hidden_dropout, pass), gradient,
-      attention_normalised_.data(), attention_deviations_.data(), gradient, d_dense);
-  const MatrixView<float> d_context =
-      plan_.attention ? scratch.d_context.matrix(rows, hidden) : none(rows);
-  attention_output().backward({context_.data(), rows, hidden}, d_dense, d_context, false);
-  if (!plan_.attention) return;
-
-  const auto wanted = [this](const HostLinear& linear) { return plan_.input || linear.adapted(); };
-  const MatrixView<float> dq = wanted(query()) ? scratch.d_query.matrix(rows, hidden) : none(rows);
-  const MatrixView<float> dk = wanted(key()) ? scratch.d_key.matrix(tokens, hidden) : none(tokens);
-  const MatrixView<float> dv =
-      wanted(value()) ? scratch.d_value.matrix(tokens, hidden) : none(tokens);
-  attention_.backward({query_.data(), rows, hidden}, {key_.data(), tokens, hidden},
-                      {value_.data(), tokens, hidden}, row_starts, pass.starts,
-                      dropout(".attention", settings_.attention_dropout, pass), trace_, d_context,
-                      dq, dk, dv);
-
-  const bool separate = first_rows_only && plan_.input;
-  MatrixView<float> dx = none(tokens);
-  if (plan_.input) dx = separate ? other.matrix(tokens, hidden) : gradient;
-  if (dq.data) query().backward(x_query, dq, plan_.input ? gradient : none(rows), true);
-  if (dk.data) key().backward(x, dk, dx, !separate);
-  if (dv.data) value().backward(x, dv, dx, true);
-  if (!separate) return;
+  const std::array<HostLinear*, 3> linears = {&query(), &key(), &value()};
+  const std::array<MatrixView<float>, 3> dys = {gradient_of(query(), kept_.projections.q),
+                                                gradient_of(key(), kept_.projections.k),
+                                                gradient_of(value(), kept_.projections.v)};
+  if (!plan_.input) dx.data = nullptr;
+  if (!first_rows_only) return backward_together(linears, x, dys, dx, true);
+  if (!plan_.input) gradient.data = nullptr;
+  if (dys[0].data) query().backward(x_query, dys[0], gradient, true);
+  backward_together(std::span(linears).last(2), x, std::span(dys).last(2), dx, false);
+  if (!plan_.input) return;
   for (std::size_t s = 0; s < rows; ++s) add_row(hidden, gradient.row(s), dx.row(pass.starts[s]));
-  std::swap(gradient_memory, other);
+}
+
+void EncoderLayer::form_input(const EncoderPass&, MatrixView<float> x, Arena& arena) const {
+  form_again(output_norm_, kept_.output_norm, x, arena.backend());
 }
 
 }  // namespace rankfold

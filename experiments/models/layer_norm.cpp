@@ -2,33 +2,57 @@
 
 #include <algorithm>
 
+#include "core/work.h"
 #include "experiments/models/row_kernels.h"
+#include "experiments/models/thread_rows.h"
 
 namespace rankfold {
+namespace {
+
+const float* row_of(Arena& arena, std::size_t width, float value) {
+  float* row = arena.take(width);
+  std::fill_n(row, width, value);
+  return row;
+}
+
+}  // namespace
+
+NormTrace NormTrace::range(std::size_t first, std::size_t count) const {
+  if (!normalised.data) return {};
+  return {{normalised.row(first), count, normalised.columns, normalised.stride},
+          deviation_inverse + first};
+}
 
 void add_and_normalise(const LayerNorm& norm, MatrixView<const float> z, const float* bias,
-                       const Dropout& dropout, MatrixView<const float> residual, float* normalised,
-                       float* deviation_inverse, MatrixView<float> out) {
+                       const Dropout& dropout, MatrixView<const float> residual,
+                       const NormTrace& trace, MatrixView<float> out, Arena& arena) {
+  const WorkTimer timer(arena.backend(), Work::elementwise);
+  const ArenaScope scope(arena);
   const std::size_t width = z.columns;
-  const std::vector<float> zeros(bias ? 0 : width);
-  const float* added = bias ? bias : zeros.data();
-#pragma omp parallel
-  {
-    std::vector<float> keep(Dropout::padded_width(width), 1.0f);
-#pragma omp for schedule(static)
-    for (std::size_t i = 0; i < z.rows; ++i) {
-      if (dropout.active()) dropout.factors(i, width, keep.data());
-      const float inverse = add_and_normalise_row(
-          width, z.row(i), added, keep.data(), residual.data ? residual.row(i) : nullptr,
-          norm.weight, norm.shift, norm.epsilon, normalised ? normalised + i * width : nullptr,
-          out.row(i));
-      if (deviation_inverse) deviation_inverse[i] = inverse;
-    }
+  if (!bias) bias = row_of(arena, width, 0.0f);
+  const float* ones = dropout.active() ? nullptr : row_of(arena, width, 1.0f);
+  const ThreadRows drawn(arena, ones ? 0 : Dropout::padded_width(width));
+#pragma omp parallel for schedule(static)
+  for (std::size_t i = 0; i < z.rows; ++i) {
+    if (!ones) dropout.factors(i, width, drawn.mine());
+    const float inverse = add_and_normalise_row(
+        width, z.row(i), bias, ones ? ones : drawn.mine(),
+        residual.data ? residual.row(i) : nullptr, norm.weight, norm.shift, norm.epsilon,
+        trace.normalised.data ? trace.normalised.row(i) : nullptr, out.row(i));
+    if (trace.deviation_inverse) trace.deviation_inverse[i] = inverse;
   }
 }
 
+void form_again(const LayerNorm& norm, const NormTrace& trace, MatrixView<float> out,
+                const Backend& backend) {
+  const WorkTimer timer(backend, Work::elementwise);
+#pragma omp parallel for schedule(static)
+  for (std::size_t i = 0; i < out.rows; ++i)
+    scale_and_shift_row(out.columns, trace.normalised.row(i), norm.weight, norm.shift, out.row(i));
+}
+
 void add_norm_gradients(const LayerNorm& norm, MatrixView<const float> d_out,
-                        const float* normalised) {
+                        MatrixView<const float> normalised) {
   if (!norm.weight_gradient) return;
   const std::size_t width = d_out.columns;
   // Threads share the columns, so that the order of every sum is that of the rows.
@@ -38,27 +62,26 @@ void add_norm_gradients(const LayerNorm& norm, MatrixView<const float> d_out,
     const std::size_t count = std::min(block, width - begin);
     for (std::size_t i = 0; i < d_out.rows; ++i) {
       const float* d = d_out.row(i) + begin;
-      add_product_row(count, d, normalised + i * width + begin, norm.weight_gradient + begin);
+      add_product_row(count, d, normalised.row(i) + begin, norm.weight_gradient + begin);
       add_row(count, d, norm.shift_gradient + begin);
     }
   }
 }
 
 void add_and_normalise_backward(const LayerNorm& norm, const Dropout& dropout,
-                                MatrixView<const float> d_out, const float* normalised,
-                                const float* deviation_inverse, MatrixView<float> d_residual,
-                                MatrixView<float> dz) {
-  add_norm_gradients(norm, d_out, normalised);
+                                MatrixView<const float> d_out, const NormTrace& trace,
+                                MatrixView<float> d_residual, MatrixView<float> dz, Arena& arena) {
+  const WorkTimer timer(arena.backend(), Work::elementwise);
+  const ArenaScope scope(arena);
+  add_norm_gradients(norm, d_out, trace.normalised);
   const std::size_t width = d_out.columns;
-#pragma omp parallel
-  {
-    std::vector<float> keep(Dropout::padded_width(width), 1.0f);
-#pragma omp for schedule(static)
-    for (std::size_t i = 0; i < d_out.rows; ++i) {
-      if (dropout.active()) dropout.factors(i, width, keep.data());
-      normalise_backward_row(width, d_out.row(i), normalised + i * width, deviation_inverse[i],
-                             norm.weight, keep.data(), d_residual.row(i), dz.row(i));
-    }
+  const float* ones = dropout.active() ? nullptr : row_of(arena, width, 1.0f);
+  const ThreadRows drawn(arena, ones ? 0 : Dropout::padded_width(width));
+#pragma omp parallel for schedule(static)
+  for (std::size_t i = 0; i < d_out.rows; ++i) {
+    if (!ones) dropout.factors(i, width, drawn.mine());
+    normalise_backward_row(width, d_out.row(i), trace.normalised.row(i), trace.deviation_inverse[i],
+                           norm.weight, ones ? ones : drawn.mine(), d_residual.row(i), dz.row(i));
   }
 }
 

@@ -72,7 +72,8 @@ RANKFOLD_VECTOR_VARIANTS void activate_row(HiddenActivation activation, std::siz
   }
 }
 
-RANKFOLD_VECTOR_VARIANTS void softmax_row(std::size_t n, float scale, float* x) {
+RANKFOLD_VECTOR_VARIANTS SoftmaxSums softmax_row(std::size_t n, float scale, const float* keep,
+                                                 float* x) {
   float largest = -std::numeric_limits<float>::infinity();
 #pragma omp simd reduction(max : largest)
   for (std::size_t i = 0; i < n; ++i) largest = largest < x[i] ? x[i] : largest;
@@ -84,40 +85,64 @@ RANKFOLD_VECTOR_VARIANTS void softmax_row(std::size_t n, float scale, float* x) 
     sum += x[i];
   }
   const float inverse = 1.0f / sum;
+  if (keep) {
 #pragma omp simd
-  for (std::size_t i = 0; i < n; ++i) x[i] *= inverse;
-}
-
-RANKFOLD_VECTOR_VARIANTS void drop_probabilities(std::size_t n, const float* keep,
-                                                 float* probabilities, float* dropped) {
+    for (std::size_t i = 0; i < n; ++i) x[i] *= inverse * keep[i];
+  } else {
 #pragma omp simd
-  for (std::size_t i = 0; i < n; ++i) {
-    const float p = probabilities[i];
-    dropped[i] = p * keep[i];
-    probabilities[i] = keep[i] == 0.0f ? -p : p;
+    for (std::size_t i = 0; i < n; ++i) x[i] *= inverse;
   }
+  return {offset, inverse};
 }
 
-RANKFOLD_VECTOR_VARIANTS void restore_dropped(std::size_t n, float scale, const float* marked,
-                                              float* dropped) {
-#pragma omp simd
-  for (std::size_t i = 0; i < n; ++i) dropped[i] = marked[i] > 0.0f ? marked[i] * scale : 0.0f;
-}
-
-RANKFOLD_VECTOR_VARIANTS void softmax_backward_row(std::size_t n, float softmax_scale,
-                                                   float keep_scale, const float* marked,
-                                                   float* d) {
+RANKFOLD_VECTOR_VARIANTS void softmax_backward_row(std::size_t n, float scale, SoftmaxSums sums,
+                                                   const float* keep, float* scores, float* d) {
   float sum = 0;
+  if (keep) {
 #pragma omp simd reduction(+ : sum)
-  for (std::size_t i = 0; i < n; ++i) {
-    const float kept = marked[i] > 0.0f ? marked[i] : 0.0f;
-    sum += kept * d[i];
-  }
-  sum *= keep_scale;
+    for (std::size_t i = 0; i < n; ++i) {
+      scores[i] = vector_exp(scores[i] * scale - sums.offset) * sums.inverse_sum;
+      d[i] *= keep[i];
+      sum += scores[i] * d[i];
+    }
 #pragma omp simd
-  for (std::size_t i = 0; i < n; ++i) {
-    const float gradient = marked[i] > 0.0f ? d[i] * keep_scale : 0.0f;
-    d[i] = softmax_scale * std::fabs(marked[i]) * (gradient - sum);
+    for (std::size_t i = 0; i < n; ++i) {
+      d[i] = scale * scores[i] * (d[i] - sum);
+      scores[i] *= keep[i];
+    }
+  } else {
+#pragma omp simd reduction(+ : sum)
+    for (std::size_t i = 0; i < n; ++i) {
+      scores[i] = vector_exp(scores[i] * scale - sums.offset) * sums.inverse_sum;
+      sum += scores[i] * d[i];
+    }
+#pragma omp simd
+    for (std::size_t i = 0; i < n; ++i) d[i] = scale * scores[i] * (d[i] - sum);
+  }
+}
+
+RANKFOLD_VECTOR_VARIANTS void pack_kept(std::size_t n, const float* keep, unsigned char* bytes) {
+  for (std::size_t begin = 0; begin < n; begin += 128, bytes += 16) {
+    std::uint32_t words[16] = {};
+    for (std::size_t g = 0; g < 8; ++g)
+#pragma omp simd
+      for (std::size_t j = 0; j < 16; ++j)
+        words[j] |= (keep[begin + 16 * g + j] != 0.0f ? 1u : 0u) << g;
+#pragma omp simd
+    for (std::size_t j = 0; j < 16; ++j) bytes[j] = static_cast<unsigned char>(words[j]);
+  }
+}
+
+RANKFOLD_VECTOR_VARIANTS void unpack_kept(std::size_t n, float scale, const unsigned char* bytes,
+                                          float* keep) {
+  for (std::size_t begin = 0; begin < n; begin += 128, bytes += 16) {
+    std::uint32_t words[16];
+#pragma omp simd
+    for (std::size_t j = 0; j < 16; ++j) words[j] = bytes[j];
+    for (std::size_t g = 0; g < 8; ++g)
+#pragma omp simd
+      for (std::size_t j = 0; j < 16; ++j)
+        keep[begin + 16 * g + j] = (words[j] >> g & 1u) != 0 ? scale : 0.0f;
   }
 }
 
@@ -159,6 +184,13 @@ RANKFOLD_VECTOR_VARIANTS float add_and_normalise_row(std::size_t n, const float*
   return inverse;
 }
 
+RANKFOLD_VECTOR_VARIANTS void scale_and_shift_row(std::size_t n, const float* normalised,
+                                                  const float* weight, const float* shift,
+                                                  float* out) {
+#pragma omp simd
+  for (std::size_t i = 0; i < n; ++i) out[i] = normalised[i] * weight[i] + shift[i];
+}
+
 RANKFOLD_VECTOR_VARIANTS void normalise_backward_row(std::size_t n, const float* d_out,
                                                      const float* normalised,
                                                      float deviation_inverse, const float* weight,
@@ -184,6 +216,12 @@ RANKFOLD_VECTOR_VARIANTS void multiply_row(std::size_t n, const float* a, const 
                                            float* out) {
 #pragma omp simd
   for (std::size_t i = 0; i < n; ++i) out[i] = a[i] * b[i];
+}
+
+RANKFOLD_VECTOR_VARIANTS void add_rows(std::size_t n, const float* a, const float* b,
+                                       const float* c, float* out) {
+#pragma omp simd
+  for (std::size_t i = 0; i < n; ++i) out[i] = a[i] + b[i] + c[i];
 }
 
 RANKFOLD_VECTOR_VARIANTS void add_row(std::size_t n, const float* a, float* out) {

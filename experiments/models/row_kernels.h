@@ -23,20 +23,29 @@ HiddenActivation parse_activation(std::string_view name, std::string_view where)
 void activate_row(HiddenActivation activation, std::size_t n, const float* x, const float* bias,
                   float* value, float* derivative);
 
-/// x = softmax(scale x).
-void softmax_row(std::size_t n, float scale, float* x);
+/// What the probabilities of a row can be formed from again:
+/// softmax(scale x) = exp(scale x - offset) inverse_sum.
+struct SoftmaxSums {
+  float offset, inverse_sum;
+};
 
-/// Marks the probabilities whose factor `keep` is 0 by their sign, so that probability and mask
-/// are one number; dropped = p * keep.
-void drop_probabilities(std::size_t n, const float* keep, float* probabilities, float* dropped);
+/// x = keep softmax(scale x), for a `keep` of dropout factors or null (all 1).
+SoftmaxSums softmax_row(std::size_t n, float scale, const float* keep, float* x);
 
-/// dropped = p * scale where the mark of drop_probabilities is absent, else 0.
-void restore_dropped(std::size_t n, float scale, const float* marked, float* dropped);
+/// With p = softmax(scale scores), whose sums these are: `scores` become keep p and d, which holds
+/// dLoss/d(keep p) on entry, becomes dLoss/dscores.
+void softmax_backward_row(std::size_t n, float scale, SoftmaxSums sums, const float* keep,
+                          float* scores, float* d);
 
-/// Through dropout and softmax: d holds dLoss/d(dropped) on entry and dLoss/d(unscaled scores) on
-/// return; softmax_scale is that of softmax_row, keep_scale that of the dropout.
-void softmax_backward_row(std::size_t n, float softmax_scale, float keep_scale, const float* marked,
-                          float* d);
+/// Dropout factors as one bit each and back: bit g of byte j of a group of 16 bytes stands for
+/// column 16 g + j of a group of 128. `keep` holds kept_bytes(n) * 8 floats; what lies beyond n is
+/// read and written.
+constexpr std::size_t kept_bytes(std::size_t n) {
+  return (n + 127) / 128 * 16;
+}
+void pack_kept(std::size_t n, const float* keep, unsigned char* bytes);
+/// Factors 0 or `scale`.
+void unpack_kept(std::size_t n, float scale, const unsigned char* bytes, float* keep);
 
 /// With s = residual + keep (z + bias) and normalised = (s - mean(s)) / sqrt(var(s) + epsilon):
 /// out = normalised * weight + shift. Returns 1 / sqrt(var(s) + epsilon). `residual` and
@@ -45,6 +54,10 @@ float add_and_normalise_row(std::size_t n, const float* z, const float* bias, co
                             const float* residual, const float* weight, const float* shift,
                             float epsilon, float* normalised, float* out);
 
+/// out = normalised * weight + shift, as add_and_normalise_row formed it.
+void scale_and_shift_row(std::size_t n, const float* normalised, const float* weight,
+                         const float* shift, float* out);
+
 /// dLoss/ds from dLoss/dout; dz = keep ds. `ds` may be d_out.
 void normalise_backward_row(std::size_t n, const float* d_out, const float* normalised,
                             float deviation_inverse, const float* weight, const float* keep,
@@ -52,6 +65,9 @@ void normalise_backward_row(std::size_t n, const float* d_out, const float* norm
 
 /// out = a * b.
 void multiply_row(std::size_t n, const float* a, const float* b, float* out);
+
+/// out = a + b + c.
+void add_rows(std::size_t n, const float* a, const float* b, const float* c, float* out);
 
 /// out += a; out += a * b.
 void add_row(std::size_t n, const float* a, float* out);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/random.h"
 #include "experiments/models/classification_loss.h"
 #include "experiments/models/dropout.h"
 
@@ -51,12 +52,47 @@ TEST(RowKernels, ComputeGeluWithTheHyperbolicTangent) {
 
 TEST(RowKernels, ComputeSoftmaxOfLargeScores) {
   std::vector<float> x = {1000, 1001, -1000, 999.5f, 1001};
-  softmax_row(x.size(), 0.5f, x.data());
+  softmax_row(x.size(), 0.5f, nullptr, x.data());
   const double sum = std::exp(-0.5) + 1 + 0 + std::exp(-0.75) + 1;
   EXPECT_NEAR(x[0], std::exp(-0.5) / sum, 1e-7);
   EXPECT_NEAR(x[1], 1 / sum, 1e-7);
   EXPECT_NEAR(x[2], 0, 1e-30);
   EXPECT_NEAR(x[3], std::exp(-0.75) / sum, 1e-7);
+}
+
+TEST(RowKernels, FormTheSameProbabilitiesAgainAndTheirGradient) {
+  const std::vector<float> scores = range(-200, 300, 37);
+  std::vector<float> keep(scores.size()), p = scores, again = scores, d = range(1, -1, 37);
+  for (std::size_t i = 0; i < keep.size(); ++i) keep[i] = i % 3 == 0 ? 0.0f : 1.5f;
+  const float scale = 0.01f;
+  const SoftmaxSums sums = softmax_row(p.size(), scale, keep.data(), p.data());
+  const std::vector<float> d_dropped = d;
+  softmax_backward_row(p.size(), scale, sums, keep.data(), again.data(), d.data());
+  const auto loss = [&](std::vector<float> x) {
+    softmax_row(x.size(), scale, keep.data(), x.data());
+    double sum = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) sum += double{d_dropped[i]} * x[i];
+    return sum;
+  };
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    EXPECT_FLOAT_EQ(again[i], p[i]);
+    std::vector<float> above = scores, below = scores;
+    above[i] += 10;
+    below[i] -= 10;
+    EXPECT_NEAR(d[i], (loss(above) - loss(below)) / 20, 1e-6) << i;
+  }
+}
+
+TEST(RowKernels, PackDropoutFactorsIntoBits) {
+  for (const std::size_t n : {1, 127, 128, 300}) {
+    std::vector<float> keep(8 * kept_bytes(n)), unpacked(keep.size());
+    const RandomStream stream(1, "bits");
+    for (std::size_t i = 0; i < keep.size(); ++i) keep[i] = stream.bits(i) % 3 == 0 ? 0.0f : 1.25f;
+    std::vector<unsigned char> bytes(kept_bytes(n));
+    pack_kept(n, keep.data(), bytes.data());
+    unpack_kept(n, 1.25f, bytes.data(), unpacked.data());
+    EXPECT_EQ(unpacked, keep) << n;
+  }
 }
 
 TEST(RowKernels, FindNumbersThatAreNotFinite) {
