@@ -31,7 +31,8 @@ float* Arena::take(std::size_t size) {
 void Arena::reset() {
   if (blocks_.size() > 1) {
     release_blocks();
-    add_block(largest_);
+    // Some room for batches to come: pages never written cost nothing.
+    add_block(largest_ + rounded(largest_ / 8));
   }
   release({});
 }

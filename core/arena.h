@@ -9,9 +9,9 @@
 namespace rankfold {
 
 /// The working memory of a training step: taken piece by piece, given back in reverse order. What a
-/// step needed beyond the first block comes in further blocks; the next `reset` makes them one of
-/// the largest size that was in use, so from the second step of a size on nothing is allocated.
-/// Memory that was never written costs no pages.
+/// step needed beyond the first block comes in further blocks; the next `reset` makes them one
+/// with room for the most that was in use, so from the second step of a size on nothing is
+/// allocated.
 class Arena {
  public:
   explicit Arena(std::shared_ptr<const Backend> backend) : backend_(std::move(backend)) {}
