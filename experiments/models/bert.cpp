@@ -73,7 +73,8 @@ Bert::Bert(const std::filesystem::path& folder, const BertConfig& config,
     : config_(config),
       settings_(settings),
       backend_(backend),
-      weights_(folder, "bert."),
+      weights_(settings.random_weights ? FrozenWeights(settings.seed)
+                                       : FrozenWeights(folder, "bert.")),
       arena_(backend) {
   embedding_ = EmbeddingLayer(read_bert_embeddings(config_, weights_), config_.encoder.hidden,
                               config_.encoder.hidden_dropout);

@@ -20,8 +20,11 @@ std::string shown(const nlohmann::json& value) {
 
 }  // namespace
 
-ConfigFile::ConfigFile(std::filesystem::path file) : path_(std::move(file)) {
-  const std::string text = read_text(path_, size_limit);
+ConfigFile::ConfigFile(std::filesystem::path file)
+    : ConfigFile(file, read_text(file, size_limit)) {}
+
+ConfigFile::ConfigFile(std::filesystem::path name, const std::string& text)
+    : path_(std::move(name)) {
   nlohmann::json values = nlohmann::json::parse(text, nullptr, false);
   if (!values.is_object())
     throw Error("{}: expected a JSON object, found {}", path_.string(),

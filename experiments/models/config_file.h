@@ -16,6 +16,8 @@ namespace rankfold {
 class ConfigFile {
  public:
   explicit ConfigFile(std::filesystem::path file);
+  /// The same from text; `name` stands in messages.
+  ConfigFile(std::filesystem::path name, const std::string& text);
 
   const std::filesystem::path& path() const { return path_; }
   bool has(std::string_view key) const;

@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numeric>
 
 #include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "core/hash.h"
+#include "core/random.h"
 #include "experiments/models/row_kernels.h"
 
 namespace rankfold {
@@ -33,33 +37,56 @@ void check_finite(const float* values, std::size_t size, const std::string& culp
 FrozenWeights::FrozenWeights(const std::filesystem::path& folder, std::string prefix)
     : folder_(folder), prefix_(std::move(prefix)) {}
 
+FrozenWeights::FrozenWeights(std::uint64_t random_seed) : random_(random_period) {
+  RandomStream(random_seed, "random weights").fill_normal(std::span(random_), 0.0, 0.02);
+}
+
 const TensorEntry* FrozenWeights::find(std::string_view name) const {
+  if (!folder_) return nullptr;
   for (const std::string& spelling :
        {std::string(name), replaced_end(name, "LayerNorm.weight", "LayerNorm.gamma"),
         replaced_end(name, "LayerNorm.bias", "LayerNorm.beta")}) {
     if (spelling.empty()) continue;
-    if (const TensorEntry* entry = folder_.find(spelling)) return entry;
+    if (const TensorEntry* entry = folder_->find(spelling)) return entry;
     if (!spelling.starts_with(prefix_)) continue;
-    if (const TensorEntry* entry = folder_.find(std::string_view(spelling).substr(prefix_.size())))
+    if (const TensorEntry* entry = folder_->find(std::string_view(spelling).substr(prefix_.size())))
       return entry;
   }
   return nullptr;
 }
 
 const float* FrozenWeights::tensor(std::string_view name, const std::vector<std::size_t>& shape) {
+  if (!folder_)
+    return draw(name,
+                std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>()));
   const TensorEntry* entry = find(name);
   if (!entry)
-    throw Error("{}: tensor {} is missing, expected shape [{}]", folder_.path().string(), name,
+    throw Error("{}: tensor {} is missing, expected shape [{}]", folder_->path().string(), name,
                 fmt::join(shape, ", "));
-  const std::string culprit = fmt::format("{}: tensor {}", folder_.path().string(), entry->name);
+  const std::string culprit = fmt::format("{}: tensor {}", folder_->path().string(), entry->name);
   if (entry->shape != shape)
     throw Error("{}: shape is [{}], expected [{}]", culprit, fmt::join(entry->shape, ", "),
                 fmt::join(shape, ", "));
-  const float* values = folder_.f32_data(entry->name);
-  if (!values) values = converted_.emplace_back(folder_.read<float>(entry->name)).data();
+  const float* values = folder_->f32_data(entry->name);
+  if (!values) values = converted_.emplace_back(folder_->read<float>(entry->name)).data();
   check_finite(values, entry->elements(), culprit);
   elements_ += entry->elements();
   return values;
+}
+
+const float* FrozenWeights::draw(std::string_view name, std::size_t size) {
+  elements_ += size;
+  std::vector<float>& values = converted_.emplace_back(size);
+  if (name.ends_with("LayerNorm.weight")) {
+    std::ranges::fill(values, 1.0f);
+  } else if (!name.ends_with(".bias")) {
+    const std::size_t shift = fnv1a(name) % random_period;
+#pragma omp parallel for schedule(static)
+    for (std::size_t begin = 0; begin < size; begin += random_period)
+      for (std::size_t i = 0; i < std::min(random_period, size - begin); ++i)
+        values[begin + i] = random_[(shift + i) % random_period];
+  }
+  return values.data();
 }
 
 }  // namespace rankfold

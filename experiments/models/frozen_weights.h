@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +20,10 @@ namespace rankfold {
 class FrozenWeights {
  public:
   FrozenWeights(const std::filesystem::path& folder, std::string prefix);
+  /// Of no checkpoint: every tensor that is asked for is drawn N(0, 0.02) from the seed, a layer
+  /// norm's weight is 1 and a bias 0; `find` finds nothing. Numbers repeat after random_period ones
+  /// (drawing them all would take longer than the measurement that they serve).
+  explicit FrozenWeights(std::uint64_t random_seed);
 
   /// The entry of a tensor, or null where the checkpoint has none.
   const TensorEntry* find(std::string_view name) const;
@@ -28,7 +34,11 @@ class FrozenWeights {
   std::size_t elements() const { return elements_; }
 
  private:
-  WeightFolder folder_;
+  static constexpr std::size_t random_period = 65'537;
+  const float* draw(std::string_view name, std::size_t size);
+
+  std::optional<WeightFolder> folder_;
+  std::vector<float> random_;  ///< one period
   std::string prefix_;
   std::deque<std::vector<float>> converted_;
   std::size_t elements_ = 0;

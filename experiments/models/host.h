@@ -47,6 +47,8 @@ struct HostSettings {
   /// Products with the encoder's frozen weights run in bfloat16 (`--precision bf16`); the head's
   /// stay in float32.
   bool bfloat16 = false;
+  /// Frozen weights are drawn from `seed` instead of read (see load_random_host).
+  bool random_weights = false;
 };
 
 /// A pretrained network with a classification or regression head, all weights frozen but the
@@ -92,5 +94,11 @@ class Host {
 /// asked for and cannot be had (bfloat16_obstacle).
 std::unique_ptr<Host> load_host(const std::filesystem::path& folder, const HostSettings& settings,
                                 std::shared_ptr<const Backend> backend);
+
+/// A host with the sizes of a built-in shape or of a folder's config.json and random weights
+/// N(0, 0.02) (norms 1 and 0, biases 0), in memory: for measuring speed. Throws UsageError where
+/// the name is neither or no host computes the family; Error as load_host does.
+std::unique_ptr<Host> load_random_host(const std::string& name_or_folder, HostSettings settings,
+                                       std::shared_ptr<const Backend> backend);
 
 }  // namespace rankfold
