@@ -41,6 +41,8 @@ Command finetune_command();
 Command evaluate_command();
 Command merge_command();
 Command figure_command();
+Command bench_layer_command();
+Command bench_step_command();
 Command check_method_command();
 Command check_model_command();
 Command check_tokenizer_command();

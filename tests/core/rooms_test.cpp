@@ -7,7 +7,8 @@
 #include <string>
 
 // Dependencies point one way: core <- decompositions <- experiments, core <- analysis <- the
-// command line. Inside experiments: tokenizers, tasks, models <- training <- sweep <- commands.
+// command line. Inside experiments: tokenizers, tasks, models <- training <- sweep, bench <-
+// commands.
 
 namespace rankfold {
 namespace {
@@ -26,9 +27,13 @@ const std::map<std::string, std::set<std::string>>& allowed() {
       {"experiments/sweep",
        {"core", "decompositions", "analysis", "experiments/tokenizers", "experiments/tasks",
         "experiments/models", "experiments/training", "experiments/sweep"}},
+      {"experiments/bench",
+       {"core", "decompositions", "experiments/models", "experiments/training",
+        "experiments/bench"}},
       {"experiments/commands",
        {"core", "decompositions", "analysis", "experiments/tokenizers", "experiments/tasks",
-        "experiments/models", "experiments/training", "experiments/sweep", "experiments/commands"}},
+        "experiments/models", "experiments/training", "experiments/sweep", "experiments/bench",
+        "experiments/commands"}},
   };
   return rooms;
 }

@@ -1,0 +1,177 @@
+#include "experiments/bench/step_bench.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+
+#include "core/error.h"
+#include "core/random.h"
+#include "core/version.h"
+#include "experiments/bench/timing.h"
+#include "experiments/models/host.h"
+#include "experiments/models/shapes.h"
+#include "experiments/training/optimizer.h"
+
+namespace rankfold {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t warm_up_steps = 2;
+constexpr std::uint64_t seed = 1;
+constexpr double learning_rate = 1e-5;
+
+bool has_weights(const std::string& model) {
+  if (std::ranges::find(built_in_shapes(), model, &ModelShape::name) != built_in_shapes().end())
+    return false;
+  std::error_code failure;
+  return fs::exists(fs::path(model) / "model.safetensors", failure) ||
+         fs::exists(fs::path(model) / "model.safetensors.index.json", failure);
+}
+
+Batch random_batch(std::size_t sequences, std::size_t length, std::size_t vocabulary) {
+  Batch batch;
+  const RandomStream stream(seed, "bench/tokens");
+  batch.starts.push_back(0);
+  for (std::size_t sequence = 0; sequence < sequences; ++sequence) {
+    for (std::size_t i = 0; i < length; ++i)
+      batch.ids.push_back(static_cast<std::int32_t>(stream.bits(batch.ids.size()) % vocabulary));
+    batch.starts.push_back(batch.ids.size());
+    batch.labels.push_back(static_cast<float>(sequence % 2));
+  }
+  batch.type_ids.assign(batch.ids.size(), 0);
+  return batch;
+}
+
+/// A model with an adapter, and the step that trains it.
+class Training {
+ public:
+  Training(const StepRequest& request, const Method& method, bool random_weights,
+           std::shared_ptr<const Backend> backend,
+           const std::function<void(const std::string&)>& message);
+
+  void step();
+  const Host& host() const { return *host_; }
+  std::size_t rank() const { return method_settings_.rank; }
+
+ private:
+  MethodSettings method_settings_;
+  // The host refers to the adapter, so it goes first.
+  std::unique_ptr<Adapter<float>> adapter_;
+  std::unique_ptr<Host> host_;
+  std::unique_ptr<Optimizer> optimizer_;
+  Batch batch_;
+  std::uint64_t steps_ = 0;
+};
+
+Training::Training(const StepRequest& request, const Method& method, bool random_weights,
+                   std::shared_ptr<const Backend> backend,
+                   const std::function<void(const std::string&)>& message) {
+  const RunSettings& settings = request.settings;
+  HostSettings host_settings;
+  host_settings.seed = seed;
+  if (!settings.text("dropout").empty()) host_settings.dropout = settings.number("dropout");
+  host_ = random_weights ? load_random_host(request.model, host_settings, backend)
+                         : load_host(request.model, host_settings, backend);
+  if (request.length > host_->max_tokens())
+    throw UsageError("--length is {}; {} has {} positions", request.length, request.model,
+                     host_->max_tokens());
+  const Stack stack =
+      select_stack(host_->catalogue(), chosen_targets(settings, method), settings.text("layers"));
+  method_settings_ = resolve_settings(method, method_request(settings), stack);
+  if (method.notes)
+    for (const std::string& note : method.notes(stack, method_settings_)) message(note);
+  adapter_ = make_adapter<float>(method, stack, method_settings_, backend);
+  adapter_->initialise(seed);
+  if (!adapter_->parameters().empty()) host_->attach(adapter_.get());
+
+  std::vector<TrainedSpan> tensors;
+  for (Parameter<float>& parameter : adapter_->parameters())
+    if (parameter.trainable)
+      tensors.push_back({parameter.name, parameter.value.span(), parameter.gradient.span()});
+  for (const TrainedTensor& tensor : host_->trained())
+    tensors.push_back({tensor.name, tensor.value, tensor.gradient});
+  optimizer_ = std::make_unique<Optimizer>(OptimizerSettings{}, std::move(tensors));
+  batch_ =
+      random_batch(settings.count("batch"), request.length, find_shape(request.model).vocabulary);
+}
+
+void Training::step() {
+  host_->zero_gradients();
+  adapter_->zero_gradients();
+  host_->train_pass(batch_, seed, steps_++);
+  optimizer_->step(learning_rate, clip_scale(gradient_norm(optimizer_->tensors()), 0));
+}
+
+void check_request(const StepRequest& request) {
+  for (const auto& [name, value] : request.settings.values) check_setting(name, value);
+  if (request.length == 0 || request.steps == 0)
+    throw UsageError("length {}, steps {}: expected 1 or more of each", request.length,
+                     request.steps);
+  // Far beyond any batch, and small enough that no size overflows.
+  constexpr std::size_t most_sequences = 1'000'000;
+  if (request.settings.count("batch") > most_sequences)
+    throw UsageError("--batch is {}; expected at most {}", request.settings.count("batch"),
+                     most_sequences);
+}
+
+}  // namespace
+
+double StepReport::other() const {
+  double share = 1;
+  for (const auto& [work, known] : profile) share -= known;
+  return share;
+}
+
+StepReport bench_step(const StepRequest& request, const Registry& registry,
+                      const std::function<void(const std::string&)>& message) {
+  check_request(request);
+  const RunSettings& settings = request.settings;
+  const Method& method = registry.at(settings.text("method"));
+  StepReport report;
+  report.model = find_shape(request.model).name;
+  report.random_weights = !has_weights(request.model);
+  report.method = method.name;
+  report.batch = settings.count("batch");
+  report.length = request.length;
+  report.steps = request.steps;
+  report.threads = settings.text("threads").empty() ? cpu_count() : settings.count("threads");
+  set_threads(static_cast<int>(report.threads));
+
+  const auto plain = make_openblas_backend();
+  const auto counting = std::make_shared<CountingBackend>(plain);
+  Training training(request, method, report.random_weights, counting, message);
+  if (report.random_weights)
+    message(report.model + ": no weights are there; random ones serve, N(0, 0.02)");
+  report.rank = method.has_rank ? training.rank() : 0;
+  report.dropout = training.host().dropouts();
+  for (std::size_t i = 0; i < warm_up_steps; ++i) training.step();
+  report.peak_memory_mib = peak_memory_mib();
+
+  LargeProduct product(plain);
+  counting->reset();
+  std::vector<double> seconds, rates;
+  double sum = 0;
+  for (std::size_t i = 0; i < request.steps; ++i) {
+    rates.push_back(product.measure());
+    seconds.push_back(seconds_of([&] { training.step(); }));
+    sum += seconds.back();
+  }
+
+  const WorkCount count = counting->count();
+  report.step_ms = 1e3 * median(seconds);
+  report.tokens_per_second =
+      static_cast<double>(report.batch * report.length) / (report.step_ms / 1e3);
+  report.flops = count.flops() / request.steps;
+  report.thin_flops = count.thin_flops / request.steps;
+  report.allocations = static_cast<double>(count.allocations) / static_cast<double>(request.steps);
+  const double rate = median(rates);
+  report.large_sgemm_gflops = rate / 1e9;
+  report.floor_ms = 1e3 * static_cast<double>(report.flops) / rate;
+  report.share_of_floor = report.floor_ms / report.step_ms;
+  for (const Work work : {Work::frozen_product, Work::adapter, Work::attention, Work::elementwise})
+    report.profile[work] = count.seconds_of(work) / sum;
+  return report;
+}
+
+}  // namespace rankfold

@@ -1,0 +1,44 @@
+#include "experiments/bench/timing.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "core/error.h"
+
+namespace rankfold {
+
+double seconds_of(const std::function<void()>& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double median(std::vector<double> values) {
+  if (values.empty()) throw Error("median: got no values, expected at least 1");
+  const std::size_t middle = values.size() / 2;
+  std::ranges::sort(values);
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+LargeProduct::LargeProduct(std::shared_ptr<const Backend> backend)
+    : backend_(std::move(backend)),
+      a_(backend_, size * size),
+      b_(backend_, size * size),
+      c_(backend_, size * size) {
+  for (std::size_t i = 0; i < size * size; ++i) {
+    a_.data()[i] = static_cast<float>(i % 1009) / 1009.0f - 0.5f;
+    b_.data()[i] = static_cast<float>(i % 1013) / 1013.0f - 0.5f;
+  }
+  measure();
+}
+
+double LargeProduct::measure() {
+  const double seconds = seconds_of([&] {
+    backend_->gemm(false, false, size, size, size, 1.0f, a_.data(), size, b_.data(), size, 0.0f,
+                   c_.data(), size);
+  });
+  return 2.0 * size * size * size / seconds;
+}
+
+}  // namespace rankfold

@@ -1,0 +1,125 @@
+#include <memory>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/backend.h"
+#include "core/error.h"
+#include "core/progress.h"
+#include "core/text.h"
+#include "core/version.h"
+#include "experiments/bench/layer_bench.h"
+#include "experiments/commands/command.h"
+#include "experiments/commands/setting_options.h"
+#include "experiments/commands/table.h"
+
+namespace rankfold {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+constexpr std::size_t largest_size = 100'000'000;
+
+std::size_t size(const Arguments& arguments, const std::string& name, std::size_t fallback) {
+  const std::size_t value = arguments.count(name, fallback);
+  if (value > largest_size)
+    throw UsageError("--{} is {}; expected at most {}", name, value, largest_size);
+  return value;
+}
+
+void print_json(const LayerRequest& request, std::size_t threads, const LayerReport& report,
+                std::ostream& out) {
+  json document = {{"width", request.width},        {"tokens", request.tokens},
+                   {"sites", request.sites},        {"threads", threads},
+                   {"rounds", request.rounds},      {"frozen_forward_ms", report.frozen_forward_ms},
+                   {"frozen_ms", report.frozen_ms}, {"rows", json::array()},
+                   {"skipped", json::array()}};
+  for (const LayerRow& row : report.rows) {
+    json entry = {{"method", row.method},
+                  {"rank", nullptr},
+                  {"parameters", row.parameters},
+                  {"forward_ms", row.forward_ms},
+                  {"forward_backward_ms", row.forward_backward_ms},
+                  {"overhead", row.overhead}};
+    if (row.rank > 0) entry["rank"] = row.rank;
+    document["rows"].push_back(std::move(entry));
+  }
+  for (const auto& [method, reason] : report.skipped)
+    document["skipped"].push_back({{"method", method}, {"reason", reason}});
+  out << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+}
+
+void print_text(const LayerRequest& request, std::size_t threads, const LayerReport& report,
+                std::ostream& out) {
+  out << fmt::format(
+      "{} of {} x {}, {}, {}; medians of {}\n\n", counted(request.sites, "layer", "layers"),
+      request.width, request.width, counted(request.tokens, "token", "tokens"),
+      counted(threads, "thread", "threads"), counted(request.rounds, "round", "rounds"));
+  std::vector<std::vector<std::string>> rows = {
+      {"method", "rank", "parameters", "forward ms", "and backward ms", "over frozen"},
+      {"frozen", "", "", fmt::format("{:.2f}", report.frozen_forward_ms),
+       fmt::format("{:.2f}", report.frozen_ms), "1.00"}};
+  for (const LayerRow& row : report.rows)
+    rows.push_back({row.method, row.rank > 0 ? std::to_string(row.rank) : "",
+                    std::to_string(row.parameters), fmt::format("{:.2f}", row.forward_ms),
+                    fmt::format("{:.2f}", row.forward_backward_ms),
+                    fmt::format("{:.2f}", row.overhead)});
+  write_table(out, rows, {1, 2, 3, 4, 5});
+}
+
+int run(const Arguments& arguments, Context& context) {
+  LayerRequest request;
+  request.width = size(arguments, "width", 768);
+  request.tokens = size(arguments, "tokens", 4096);
+  request.sites = size(arguments, "sites", 1);
+  request.rounds = size(arguments, "rounds", 11);
+  request.rank = arguments.text("rank");
+  for (const std::string& names : arguments.texts("method"))
+    for (const std::string& name : split(names, ',')) request.methods.emplace_back(trim(name));
+  if (request.rank.empty() && request.methods.empty())
+    throw UsageError("bench layer: --rank is missing; expected the rank of the methods");
+  for (const char* name : {"rank", "threads"})
+    if (arguments.has(name)) check_setting(name, arguments.text(name));
+  const std::size_t threads = arguments.count("threads", cpu_count());
+
+  warn_about_slow_kernels(context.err);
+  set_threads(static_cast<int>(threads));
+  std::unique_ptr<Progress> bar;
+  const auto progress = [&](std::size_t done, std::size_t total) {
+    if (!standard_error_is_terminal()) return;
+    if (!bar) bar = std::make_unique<Progress>("methods", total, true);
+    bar->update(done);
+    if (done == total) bar->finish();
+  };
+  const LayerReport report = bench_layer(request, context.registry, progress);
+  for (const auto& [method, reason] : report.skipped)
+    context.err << fmt::format("{} is left out: {}\n", method, printable(reason));
+  if (context.json)
+    print_json(request, threads, report, context.out);
+  else
+    print_text(request, threads, report, context.out);
+  return 0;
+}
+
+}  // namespace
+
+Command bench_layer_command() {
+  std::vector<Option> options = {{"width", "D", "768", "inputs and outputs of the layer"},
+                                 {"tokens", "T", "4096", "rows of the input"}};
+  for (const Option& option : setting_options(false, {"rank"})) options.push_back(option);
+  options.push_back(
+      {"method", "NAME", "", "one or more; default: all that take the layer", false, true});
+  options.push_back({"sites", "N", "1", "layers of one model, each adapted; times are of all"});
+  options.push_back({"rounds", "N", "11", "measured calls of each"});
+  for (const Option& option : setting_options(false, {"threads"})) options.push_back(option);
+  return {"bench layer",
+          "an adapted layer against the same frozen one",
+          {},
+          options,
+          "Forward and backward with the gradient of the input. A round times the frozen and the "
+          "adapted\nlayer one after the other; `over frozen` is the median of the rounds' ratios.",
+          run,
+          {}};
+}
+
+}  // namespace rankfold

@@ -1,0 +1,119 @@
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/text.h"
+#include "experiments/bench/step_bench.h"
+#include "experiments/commands/command.h"
+#include "experiments/commands/setting_options.h"
+#include "experiments/commands/table.h"
+
+namespace rankfold {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+const char* name_of(Work work) {
+  switch (work) {
+    case Work::frozen_product:
+      return "frozen_product";
+    case Work::adapter:
+      return "adapter";
+    case Work::attention:
+      return "attention";
+    case Work::elementwise:
+      return "elementwise";
+  }
+  return "";
+}
+
+void print_json(const StepReport& report, std::ostream& out) {
+  json document = {{"model", report.model},
+                   {"weights", report.random_weights ? "random" : "checkpoint"},
+                   {"method", report.method},
+                   {"rank", nullptr},
+                   {"batch", report.batch},
+                   {"length", report.length},
+                   {"threads", report.threads},
+                   {"steps", report.steps},
+                   {"dropout", report.dropout},
+                   {"tokens_per_second", report.tokens_per_second},
+                   {"step_ms", report.step_ms},
+                   {"peak_memory_mib", report.peak_memory_mib},
+                   {"floor_ms", report.floor_ms},
+                   {"share_of_floor", report.share_of_floor},
+                   {"large_sgemm_gflops", report.large_sgemm_gflops},
+                   {"flops", report.flops},
+                   {"thin_flops", report.thin_flops},
+                   {"allocations", report.allocations},
+                   {"profile", json::object()}};
+  if (report.rank > 0) document["rank"] = report.rank;
+  for (const auto& [work, share] : report.profile) document["profile"][name_of(work)] = share;
+  document["profile"]["other"] = report.other();
+  out << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+}
+
+void print_text(const StepReport& report, std::ostream& out) {
+  const std::string rank = report.rank > 0 ? fmt::format(" rank {}", report.rank) : "";
+  out << fmt::format("{} on {}{}, {} x {} tokens, {}; median of {}\n\n", report.method,
+                     report.model, rank, report.batch, report.length,
+                     counted(report.threads, "thread", "threads"),
+                     counted(report.steps, "step", "steps"));
+  std::string profile;
+  for (const auto& [work, share] : report.profile) {
+    std::string name = name_of(work);
+    std::ranges::replace(name, '_', ' ');
+    profile += fmt::format("{} {:.0f} %, ", name, 100 * share);
+  }
+  write_table(out,
+              {{"step", fmt::format("{:.1f} ms", report.step_ms)},
+               {"speed", fmt::format("{:.0f} tokens/s", report.tokens_per_second)},
+               {"peak memory", fmt::format("{:.0f} MiB", report.peak_memory_mib)},
+               {"products", fmt::format("{:.1f} GFLOP, {:.1f} of them thin",
+                                        1e-9 * static_cast<double>(report.flops),
+                                        1e-9 * static_cast<double>(report.thin_flops))},
+               {"large sgemm", fmt::format("{:.0f} GFLOP/s", report.large_sgemm_gflops)},
+               {"floor", fmt::format("{:.1f} ms: the products at that rate; {:.2f} of the step",
+                                     report.floor_ms, report.share_of_floor)},
+               {"allocations", fmt::format("{:.1f} a step", report.allocations)},
+               {"profile", profile + fmt::format("other {:.0f} %", 100 * report.other())}});
+}
+
+int run(const Arguments& arguments, Context& context) {
+  StepRequest request;
+  request.model = arguments.text("model");
+  request.settings = given_settings(arguments);
+  request.settings.values.erase("model");
+  request.length = arguments.count("length", 128);
+  request.steps = arguments.count("steps", request.steps);
+  warn_about_slow_kernels(context.err);
+  const auto message = [&](const std::string& line) { context.err << printable(line) << '\n'; };
+  const StepReport report = bench_step(request, context.registry, message);
+  (context.json ? print_json : print_text)(report, context.out);
+  return 0;
+}
+
+}  // namespace
+
+Command bench_step_command() {
+  std::vector<Option> options = {
+      {"model", "NAME|DIR", "",
+       "a built-in shape of the bert family or a model folder; without weights random ones serve",
+       true},
+      {"method", "NAME", "", "decomposition; `rankfold methods` lists them", true}};
+  for (const Option& option : setting_options(
+           false, {"rank", "alpha", "preset", "targets", "layers", "batch", "dropout", "threads"}))
+    options.push_back(option);
+  options.push_back(set_option());
+  options.push_back({"length", "T", "128", "tokens a sequence"});
+  options.push_back({"steps", "N", "7", "measured steps, after two that warm up"});
+  return {"bench step",
+          "a training step against the floor of its products",
+          {},
+          options,
+          "Forward with dropout, backward and AdamW on random tokens. The floor is the time of the "
+          "step's\nproducts at the rate of a large one, measured between the steps.",
+          run,
+          {}};
+}
+
+}  // namespace rankfold
