@@ -1,0 +1,207 @@
+"""The other side of benchmarks/compare: one measurement with torch, transformers and PEFT.
+
+Each call is a process of its own, so that its peak memory is that of the measurement. Prints one line
+of JSON.
+"""
+
+import argparse
+import contextlib
+import csv
+import json
+import os
+import pathlib
+import resource
+import statistics
+import time
+
+import numpy
+import peft
+import tensorly
+import torch
+import transformers
+
+WARM_UP = 2
+
+
+def peak_memory_mib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def versions(_):
+    return {
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "peft": peft.__version__,
+        "tensorly": tensorly.__version__,
+        "numpy": numpy.__version__,
+        "threads": torch.get_num_threads(),
+    }
+
+
+class Layer(torch.nn.Module):
+    """One linear layer, where PEFT finds it by name."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.linear = torch.nn.Linear(width, width)
+
+    def forward(self, x):
+        return self.linear(x)
+
+
+def adapter_config(method, rank):
+    targets = ["linear"]
+    if method == "lora":
+        return peft.LoraConfig(r=rank, lora_alpha=rank, target_modules=targets)
+    if method == "dora":
+        return peft.LoraConfig(r=rank, lora_alpha=rank, target_modules=targets, use_dora=True)
+    if method == "loha":
+        return peft.LoHaConfig(r=rank, alpha=rank, target_modules=targets)
+    return peft.LoKrConfig(r=rank, alpha=rank, target_modules=targets)
+
+
+def measure_layer(options):
+    """Forward and backward, with the gradient of the input, over those of the frozen layer."""
+    torch.manual_seed(1)
+    frozen = Layer(options.width).requires_grad_(False)
+    adapted = peft.get_peft_model(Layer(options.width), adapter_config(options.method, options.rank))
+    adapted.train()
+    x = torch.randn(options.tokens, options.width, requires_grad=True)
+    dy = torch.randn(options.tokens, options.width)
+
+    def seconds(module):
+        x.grad = None
+        module.zero_grad()
+        start = time.perf_counter()
+        module(x).backward(dy)
+        return time.perf_counter() - start
+
+    pairs = []
+    for round_ in range(WARM_UP + options.steps):
+        if round_ % 2 == 0:
+            without, with_ = seconds(frozen), seconds(adapted)
+        else:
+            with_, without = seconds(adapted), seconds(frozen)
+        if round_ >= WARM_UP:
+            pairs.append((without, with_))
+    return {
+        "frozen_ms": 1e3 * statistics.median(without for without, _ in pairs),
+        "forward_backward_ms": 1e3 * statistics.median(with_ for _, with_ in pairs),
+        "overhead": statistics.median(with_ / without for without, with_ in pairs),
+    }
+
+
+def load_classifier(name, labels):
+    """A model folder, or BERT-base with random weights."""
+    if name == "bert-base":
+        return transformers.BertForSequenceClassification(transformers.BertConfig(num_labels=labels))
+    return transformers.AutoModelForSequenceClassification.from_pretrained(name, num_labels=labels)
+
+
+def adapt(model, rank):
+    config = peft.LoraConfig(r=rank, lora_alpha=8, target_modules=["query", "value"], task_type="SEQ_CLS")
+    adapted = peft.get_peft_model(model, config)
+    adapted.train()
+    return adapted, [parameter for parameter in adapted.parameters() if parameter.requires_grad]
+
+
+def precision(name):
+    if name == "bfloat16":
+        return torch.autocast("cpu", torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def measure_step(options):
+    torch.manual_seed(1)
+    model, trained = adapt(load_classifier(options.model, 2), options.rank)
+    optimizer = torch.optim.AdamW(trained, lr=1e-5, weight_decay=0)
+    ids = torch.randint(1000, 20000, (options.batch, options.length))
+    batch = {
+        "input_ids": ids,
+        "attention_mask": torch.ones_like(ids),
+        "labels": torch.arange(options.batch) % 2,
+    }
+
+    def step():
+        start = time.perf_counter()
+        optimizer.zero_grad()
+        with precision(options.precision):
+            loss = model(**batch).loss
+        loss.backward()
+        optimizer.step()
+        return time.perf_counter() - start
+
+    seconds = statistics.median([step() for _ in range(WARM_UP + options.steps)][WARM_UP:])
+    return {
+        "step_ms": 1e3 * seconds,
+        "tokens_per_second": options.batch * options.length / seconds,
+        "peak_memory_mib": peak_memory_mib(),
+    }
+
+
+def read_task(task, folder, max_train):
+    """Texts and labels of GLUE's train.tsv."""
+    name = {"sst2": "SST-2", "cola": "CoLA"}[task]
+    file = pathlib.Path(folder) / name / "train.tsv"
+    with open(file, encoding="utf-8", newline="") as lines:
+        rows = list(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+    rows = [(row[0], row[1]) for row in rows[1:]] if task == "sst2" else [(row[3], row[1]) for row in rows]
+    if max_train:
+        rows = rows[:max_train]
+    return [text for text, _ in rows], [int(label) for _, label in rows]
+
+
+def measure_training(options):
+    """One epoch with dynamic padding; tokens are those of the attention mask."""
+    torch.manual_seed(42)
+    texts, labels = read_task(options.task, options.data, options.max_train)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(options.model)
+    encoded = tokenizer(texts, truncation=True, max_length=128)
+    model, trained = adapt(load_classifier(options.model, 2), options.rank)
+    optimizer = torch.optim.AdamW(trained, lr=5e-4, weight_decay=0)
+    order = torch.randperm(len(texts)).tolist()
+    batches = [order[begin : begin + options.batch] for begin in range(0, len(order), options.batch)]
+    schedule = transformers.get_linear_schedule_with_warmup(optimizer, int(0.06 * len(batches)), len(batches))
+    tokens = 0
+    start = time.perf_counter()
+    for rows in batches:
+        ids = [encoded["input_ids"][row] for row in rows]
+        longest = max(len(row) for row in ids)
+        input_ids = torch.tensor([row + [tokenizer.pad_token_id] * (longest - len(row)) for row in ids])
+        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in ids])
+        optimizer.zero_grad()
+        loss = model(
+            input_ids=input_ids, attention_mask=mask, labels=torch.tensor([labels[row] for row in rows])
+        ).loss
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        loss.item()
+        tokens += sum(len(row) for row in ids)
+    seconds = time.perf_counter() - start
+    return {"tokens_per_second": tokens / seconds, "tokens": tokens, "peak_memory_mib": peak_memory_mib()}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=["versions", "layer", "step", "train"])
+    parser.add_argument("--method", choices=["lora", "dora", "loha", "lokr"], default="lora")
+    parser.add_argument("--rank", type=int, default=8)
+    parser.add_argument("--width", type=int, default=768)
+    parser.add_argument("--tokens", type=int, default=4096)
+    parser.add_argument("--steps", type=int, default=7)
+    parser.add_argument("--model", default="bert-base")
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--length", type=int, default=128)
+    parser.add_argument("--task", choices=["sst2", "cola"], default="sst2")
+    parser.add_argument("--data", default="")
+    parser.add_argument("--max-train", type=int, default=0)
+    options = parser.parse_args()
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    measure = {"versions": versions, "layer": measure_layer, "step": measure_step, "train": measure_training}
+    print(json.dumps(measure[options.what](options)))
+
+
+if __name__ == "__main__":
+    main()
