@@ -44,6 +44,7 @@ class CountingBackend final : public Backend {
                   float* target) const override;
   void accumulate(const StridedLoop& loop, double alpha, const double* a, const double* b,
                   double* target) const override;
+  MachineRates rates() const override { return counted_->rates(); }
   void record(Work work, double seconds) const override;
 
  private:

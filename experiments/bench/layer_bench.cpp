@@ -80,16 +80,14 @@ Times run_adapted(Layers& layers, Adapter<float>& adapter, std::vector<Trace<flo
   Times times;
   times.forward = seconds_of([&] {
     for (std::size_t site = 0; site < layers.sites(); ++site) {
-      layers.forward(site);
-      adapter.forward(site, x, y, &traces[site]);
+      const SiteMatrix<float> output{site, y};
+      adapter.forward({&output, 1}, x, &traces[site]);
     }
   });
   times.both = times.forward + seconds_of([&] {
                  for (std::size_t site = layers.sites(); site-- > 0;) {
-#pragma omp parallel for schedule(static)
-                   for (std::size_t row = 0; row < dx.rows; ++row)
-                     std::fill_n(dx.row(row), dx.columns, 0.0f);
-                   adapter.backward(site, x, dy, traces[site], dx);
+                   const SiteMatrix<const float> d_output{site, dy};
+                   adapter.backward({&d_output, 1}, x, traces[site], dx, Into::overwrite);
                  }
                });
   return times;

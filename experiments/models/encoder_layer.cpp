@@ -284,9 +284,9 @@ void EncoderLayer::backward_projections(const EncoderPass& pass, bool first_rows
                : MatrixView<float>(nullptr, values.rows, values.columns, values.stride);
   };
   const std::array<HostLinear*, 3> linears = {&query(), &key(), &value()};
-  const std::array<MatrixView<float>, 3> dys = {gradient_of(query(), kept_.projections.q),
-                                                gradient_of(key(), kept_.projections.k),
-                                                gradient_of(value(), kept_.projections.v)};
+  const std::array<MatrixView<const float>, 3> dys = {gradient_of(query(), kept_.projections.q),
+                                                      gradient_of(key(), kept_.projections.k),
+                                                      gradient_of(value(), kept_.projections.v)};
   if (!plan_.input) dx.data = nullptr;
   if (!first_rows_only) return backward_together(linears, x, dys, dx, true);
   if (!plan_.input) gradient.data = nullptr;

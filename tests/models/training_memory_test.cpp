@@ -4,7 +4,8 @@
 #include <cstdlib>
 #include <new>
 
-#include "core/error.h"
+#include "core/counting_backend.h"
+#include "decompositions/registry.h"
 #include "experiments/models/host.h"
 #include "models/bert_example.h"
 
@@ -45,38 +46,6 @@ void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
 namespace rankfold {
 namespace {
 
-/// OpenBLAS, counting what is asked of its memory.
-class CountingBackend final : public Backend {
- public:
-  std::string description() const override { return inner_->description(); }
-  void* allocate(std::size_t bytes) const override {
-    ++allocations;
-    return inner_->allocate(bytes);
-  }
-  void release(void* memory) const noexcept override { inner_->release(memory); }
-  void gemm(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, float alpha,
-            const float* a, std::size_t lda, const float* b, std::size_t ldb, float beta, float* c,
-            std::size_t ldc) const override {
-    inner_->gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-  }
-  void gemm(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, double alpha,
-            const double* a, std::size_t lda, const double* b, std::size_t ldb, double beta,
-            double* c, std::size_t ldc) const override {
-    inner_->gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-  }
-  void accumulate(const StridedLoop& loop, float alpha, const float* a, const float* b,
-                  float* target) const override {
-    inner_->accumulate(loop, alpha, a, b, target);
-  }
-  void accumulate(const StridedLoop& loop, double alpha, const double* a, const double* b,
-                  double* target) const override {
-    inner_->accumulate(loop, alpha, a, b, target);
-  }
-
- private:
-  std::shared_ptr<const Backend> inner_ = make_openblas_backend();
-};
-
 /// On one thread: the passes are tiny, and waiting for threads would be most of them.
 class TrainingMemory : public testing::Test {
  protected:
@@ -85,45 +54,71 @@ class TrainingMemory : public testing::Test {
     set_threads(1);
   }
   void TearDown() override { set_threads(threads_); }
+
+  std::unique_ptr<Host> load(bool norms) const {
+    HostSettings settings;
+    settings.dropout = 0.1;
+    settings.parts.norms = norms;
+    return load_host(golden, settings, backend_);
+  }
+
+  /// What was asked for so far, of the heap and of the backend.
+  std::size_t asked() const { return allocations + backend_->count().allocations; }
+
+  /// Passes over `batches`, the largest first and twice; returns how much the later ones allocated.
+  std::size_t count_later_allocations(Host& host, const std::vector<Batch>& batches) const {
+    for (std::uint64_t step = 0; step < 2; ++step) host.train_pass(batches.front(), 1, step);
+    const std::size_t before = asked();
+    std::uint64_t step = 2;
+    for (const Batch& batch : batches) {
+      host.zero_gradients();
+      host.train_pass(batch, 1, step++);
+    }
+    return asked() - before;
+  }
+
+  std::shared_ptr<CountingBackend> backend_ =
+      std::make_shared<CountingBackend>(make_openblas_backend());
   int threads_ = 1;
 };
-
-std::unique_ptr<Host> load_with_norms() {
-  HostSettings settings;
-  settings.dropout = 0.1;
-  settings.parts.norms = true;
-  return load_host(golden, settings, std::make_shared<CountingBackend>());
-}
-
-/// Passes over `batches`, the largest first and twice; returns how much the later ones allocated.
-std::size_t count_later_allocations(Host& host, const std::vector<Batch>& batches) {
-  for (std::uint64_t step = 0; step < 2; ++step) host.train_pass(batches.front(), 1, step);
-  const std::size_t before = allocations;
-  std::uint64_t step = 2;
-  for (const Batch& batch : batches) {
-    host.zero_gradients();
-    host.train_pass(batch, 1, step++);
-  }
-  return allocations - before;
-}
 
 std::vector<Batch> batches_of_falling_and_rising_size() {
   return {example(), example({0}), example({1, 2}), example({1}), example({2, 0, 1})};
 }
 
 TEST_F(TrainingMemory, IsNotAllocatedAnewInLaterSteps) {
-  const auto host = load_with_norms();
+  const auto host = load(true);
   EXPECT_EQ(count_later_allocations(*host, batches_of_falling_and_rising_size()), 0u);
 }
 
 TEST_F(TrainingMemory, IsNotTouchedByPredictionsButForTheirResult) {
-  const auto host = load_with_norms();
+  const auto host = load(true);
   const std::vector<Batch> batches = batches_of_falling_and_rising_size();
   count_later_allocations(*host, batches);
-  const std::size_t before = allocations;
+  const std::size_t before = asked();
   const std::vector<float> logits = host->predict(batches.front());
-  EXPECT_EQ(allocations - before, 1u);
+  EXPECT_EQ(asked() - before, 1u);
   EXPECT_EQ(count_later_allocations(*host, batches), 0u);
+}
+
+TEST_F(TrainingMemory, IsNotAllocatedAnewByTheAdapterOfAnyMethodUnderAnyPlan) {
+  for (const Method& method : builtin_registry().methods())
+    for (const PlanPolicy& policy :
+         {PlanPolicy{}, PlanPolicy{false, false}, PlanPolicy{true, true}}) {
+      const auto host = load(false);
+      const std::string targets =
+          method.default_targets.empty() ? "q,k,v,o" : method.default_targets;
+      const Stack stack = select_stack(host->catalogue(), targets, "all");
+      MethodRequest request;
+      if (method.has_rank) request.rank = "2";
+      const auto adapter =
+          make_adapter<float>(method, stack, resolve_settings(method, request, stack), backend_);
+      adapter->initialise(1);
+      adapter->set_policy(policy);
+      host->attach(adapter.get());
+      EXPECT_EQ(count_later_allocations(*host, batches_of_falling_and_rising_size()), 0u)
+          << method.name;
+    }
 }
 
 }  // namespace
