@@ -146,4 +146,8 @@ MachineRates machine_rates(const Backend& backend) {
   }
 }
 
+std::shared_ptr<const Backend> make_calibrated_backend() {
+  return make_openblas_backend(machine_rates(*make_openblas_backend()));
+}
+
 }  // namespace rankfold

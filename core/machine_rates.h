@@ -29,4 +29,7 @@ std::filesystem::path rates_file();
 /// all.
 MachineRates machine_rates(const Backend& backend);
 
+/// OpenBLAS with machine_rates, for the threads that are set: what training and benchmarks run on.
+std::shared_ptr<const Backend> make_calibrated_backend();
+
 }  // namespace rankfold

@@ -7,6 +7,8 @@
 
 #include "core/adapter.h"
 #include "core/error.h"
+#include "core/explain.h"
+#include "core/machine_rates.h"
 #include "core/random.h"
 #include "core/version.h"
 #include "experiments/bench/timing.h"
@@ -18,7 +20,7 @@ constexpr std::size_t warm_up_rounds = 2;
 
 /// Frozen layers and the matrices of one forward and backward.
 struct Layers {
-  std::shared_ptr<const Backend> backend = make_openblas_backend();
+  std::shared_ptr<const Backend> backend = make_calibrated_backend();
   std::size_t width, tokens;
   std::vector<Buffer<float>> weights, biases;
   Buffer<float> x, y, dy, dx;
@@ -149,7 +151,8 @@ LayerRow measure(const Method& method, const MethodSettings& settings, const Sta
           adapter->parameter_count(),
           1e3 * median(forward),
           1e3 * median(both),
-          median(ratios)};
+          median(ratios),
+          explain_plans(*adapter, layers.tokens)};
 }
 
 }  // namespace

@@ -26,6 +26,7 @@ struct LayerRow {
   double forward_ms = 0, forward_backward_ms = 0;
   /// Median over the rounds of forward + backward over that of the frozen layer beside it.
   double overhead = 0;
+  std::vector<std::string> plans;  ///< explain_plans
 };
 
 struct LayerReport {

@@ -5,6 +5,8 @@
 #include <memory>
 
 #include "core/error.h"
+#include "core/explain.h"
+#include "core/machine_rates.h"
 #include "core/random.h"
 #include "core/version.h"
 #include "experiments/bench/timing.h"
@@ -52,6 +54,7 @@ class Training {
 
   void step();
   const Host& host() const { return *host_; }
+  const Adapter<float>& adapter() const { return *adapter_; }
   std::size_t rank() const { return method_settings_.rank; }
 
  private:
@@ -70,6 +73,7 @@ Training::Training(const StepRequest& request, const Method& method, bool random
   const RunSettings& settings = request.settings;
   HostSettings host_settings;
   host_settings.seed = seed;
+  host_settings.bfloat16 = settings.text("precision") == "bf16";
   if (!settings.text("dropout").empty()) host_settings.dropout = settings.number("dropout");
   host_ = random_weights ? load_random_host(request.model, host_settings, backend)
                          : load_host(request.model, host_settings, backend);
@@ -138,13 +142,14 @@ StepReport bench_step(const StepRequest& request, const Registry& registry,
   report.threads = settings.text("threads").empty() ? cpu_count() : settings.count("threads");
   set_threads(static_cast<int>(report.threads));
 
-  const auto plain = make_openblas_backend();
+  const auto plain = make_calibrated_backend();
   const auto counting = std::make_shared<CountingBackend>(plain);
   Training training(request, method, report.random_weights, counting, message);
   if (report.random_weights)
     message(report.model + ": no weights are there; random ones serve, N(0, 0.02)");
   report.rank = method.has_rank ? training.rank() : 0;
   report.dropout = training.host().dropouts();
+  report.plans = explain_plans(training.adapter(), report.batch * report.length);
   for (std::size_t i = 0; i < warm_up_steps; ++i) training.step();
   report.peak_memory_mib = peak_memory_mib();
 

@@ -39,6 +39,7 @@ struct StepReport {
   std::uint64_t flops = 0, thin_flops = 0;  ///< of all products of a step; of those with a side of
                                             ///< at most CountingBackend::thin_side
   double allocations = 0;                   ///< a step, after the second
+  std::vector<std::string> plans;           ///< explain_plans for the batch
   std::map<Work, double> profile;           ///< share of the steps' time by kind of work
 
   /// The time that no WorkTimer saw.

@@ -40,7 +40,8 @@ void print_json(const LayerRequest& request, std::size_t threads, const LayerRep
                   {"parameters", row.parameters},
                   {"forward_ms", row.forward_ms},
                   {"forward_backward_ms", row.forward_backward_ms},
-                  {"overhead", row.overhead}};
+                  {"overhead", row.overhead},
+                  {"plans", row.plans}};
     if (row.rank > 0) entry["rank"] = row.rank;
     document["rows"].push_back(std::move(entry));
   }
@@ -65,6 +66,9 @@ void print_text(const LayerRequest& request, std::size_t threads, const LayerRep
                     fmt::format("{:.2f}", row.forward_backward_ms),
                     fmt::format("{:.2f}", row.overhead)});
   write_table(out, rows, {1, 2, 3, 4, 5});
+  out << '\n';
+  for (const LayerRow& row : report.rows)
+    for (const std::string& line : row.plans) out << line << '\n';
 }
 
 int run(const Arguments& arguments, Context& context) {

@@ -45,6 +45,7 @@ void print_json(const StepReport& report, std::ostream& out) {
                    {"flops", report.flops},
                    {"thin_flops", report.thin_flops},
                    {"allocations", report.allocations},
+                   {"plans", report.plans},
                    {"profile", json::object()}};
   if (report.rank > 0) document["rank"] = report.rank;
   for (const auto& [work, share] : report.profile) document["profile"][name_of(work)] = share;
@@ -76,6 +77,8 @@ void print_text(const StepReport& report, std::ostream& out) {
                                      report.floor_ms, report.share_of_floor)},
                {"allocations", fmt::format("{:.1f} a step", report.allocations)},
                {"profile", profile + fmt::format("other {:.0f} %", 100 * report.other())}});
+  out << '\n';
+  for (const std::string& line : report.plans) out << line << '\n';
 }
 
 int run(const Arguments& arguments, Context& context) {
@@ -100,8 +103,9 @@ Command bench_step_command() {
        "a built-in shape of the bert family or a model folder; without weights random ones serve",
        true},
       {"method", "NAME", "", "decomposition; `rankfold methods` lists them", true}};
-  for (const Option& option : setting_options(
-           false, {"rank", "alpha", "preset", "targets", "layers", "batch", "dropout", "threads"}))
+  for (const Option& option :
+       setting_options(false, {"rank", "alpha", "preset", "targets", "layers", "batch", "dropout",
+                               "precision", "threads"}))
     options.push_back(option);
   options.push_back(set_option());
   options.push_back({"length", "T", "128", "tokens a sequence"});

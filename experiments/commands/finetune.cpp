@@ -37,6 +37,7 @@ int run(const Arguments& arguments, Context& context) {
   std::unique_ptr<Progress> bar;
   FinetuneOptions options;
   options.force = arguments.has("force");
+  options.explain = arguments.has("explain");
   options.stop_requested = InterruptGuard::requested;
   const bool terminal = standard_error_is_terminal();
   options.message = [&](const std::string& line) {
@@ -66,6 +67,7 @@ Command finetune_command() {
   std::vector<Option> options = setting_options(true);
   options.push_back(set_option());
   options.push_back({"out", "DIR", "", "results: run.json, event file, adapter/", true});
+  options.push_back({"explain", "", "", "tell how each adapted site is computed, and why"});
   options.push_back({"force", "", "", "run again where --out holds a finished run"});
   return {"finetune",
           "trains one adapter on one task",

@@ -1,11 +1,14 @@
 #include <algorithm>
 #include <memory>
+#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "core/backend.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/machine_rates.h"
 #include "core/progress.h"
 #include "core/text.h"
 #include "experiments/commands/command.h"
@@ -82,6 +85,17 @@ TrainSweepOptions sweep_options(const Sweep& sweep, const Context& context) {
   return options;
 }
 
+/// Measures the rates that plans go by while nothing else runs, so that all runs read the same.
+void calibrate(const std::vector<SweepRun>& runs) {
+  std::set<std::size_t> threads;
+  for (const SweepRun& run : runs)
+    if (run.state == RunState::open) threads.insert(run.settings.count("threads"));
+  for (const std::size_t count : threads) {
+    set_threads(static_cast<int>(count));
+    make_calibrated_backend();
+  }
+}
+
 /// One run that has ended, as a line of progress.
 std::string ended_text(const SweepRun& run, const fs::path& out) {
   const std::string name = run.folder.lexically_relative(out).string();
@@ -102,7 +116,10 @@ int train_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run, Co
       static_cast<std::size_t>(std::ranges::count(runs, RunState::open, &SweepRun::state));
   context.err << fmt::format("{}, {} finished before, {} at a time\n",
                              counted(runs.size(), "run", "runs"), runs.size() - open, sweep.jobs);
-  if (open > 0) warn_about_slow_kernels(context.err);
+  if (open > 0) {
+    warn_about_slow_kernels(context.err);
+    calibrate(runs);
+  }
   const bool terminal = standard_error_is_terminal();
   std::unique_ptr<Progress> bar;
   if (terminal && open > 0) bar = std::make_unique<Progress>("sweep", open, true);

@@ -4,6 +4,7 @@
 
 #include "core/backend.h"
 #include "core/error.h"
+#include "core/machine_rates.h"
 #include "core/safetensors.h"
 #include "core/version.h"
 #include "experiments/tasks/metrics.h"
@@ -55,7 +56,7 @@ Evaluation evaluate(const EvaluationRequest& request, const Registry& registry) 
   check_model_folder(request.model);
   check_data_folder(request.data);
   set_threads(static_cast<int>(request.threads == 0 ? cpu_count() : request.threads));
-  const auto backend = make_openblas_backend();
+  const auto backend = make_calibrated_backend();
 
   AdaptedModel adapted;
   const bool with_adapter = !request.adapter.empty();

@@ -60,6 +60,7 @@ RunResult parse_run(const json& document) {
   if (const auto resolved = document.find("resolved"); resolved != document.end()) {
     result.dropout = resolved->at("dropout").get<std::map<std::string, double>>();
     result.notes = resolved->at("notes").get<std::vector<std::string>>();
+    result.plans = resolved->value("plans", std::vector<std::string>());
   }
   const json& parameters = document.at("parameters");
   result.parameters = {
@@ -100,7 +101,9 @@ std::string to_json_text(const RunResult& result) {
   document["status"] = result.status;
   if (!result.error.empty()) document["error"] = result.error;
   if (result.failed_step > 0) document["failed_step"] = result.failed_step;
-  document["resolved"] = {{"dropout", json(result.dropout)}, {"notes", json(result.notes)}};
+  document["resolved"] = {{"dropout", json(result.dropout)},
+                          {"notes", json(result.notes)},
+                          {"plans", json(result.plans)}};
   document["parameters"] = {{"adapter", result.parameters.adapter},
                             {"head", result.parameters.head},
                             {"trainable", result.parameters.trainable},

@@ -36,6 +36,7 @@ struct RunResult {
   bool skipped = false;                   ///< it was finished already; nothing was computed
   std::map<std::string, double> dropout;  ///< of the network, in effect: hidden, attention, ...
   std::vector<std::string> notes;         ///< what the method chose: Method::notes
+  std::vector<std::string> plans;         ///< how the adapted sites were computed: explain_plans
   ParameterCounts parameters;
   std::map<std::string, double> scores;  ///< of the last epoch; empty unless done
   std::vector<EpochResult> epochs;

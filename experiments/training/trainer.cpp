@@ -9,7 +9,9 @@
 #include "analysis/event_log.h"
 #include "core/backend.h"
 #include "core/error.h"
+#include "core/explain.h"
 #include "core/files.h"
+#include "core/machine_rates.h"
 #include "core/version.h"
 #include "experiments/models/shapes.h"
 #include "experiments/tasks/metrics.h"
@@ -86,6 +88,7 @@ class Run {
   void save() const;
 
  private:
+  std::size_t typical_tokens() const;
   void train_epoch(std::size_t epoch);
   double take_step(const Batch& batch, double epoch);
   void check_loss(const char* name, double loss) const;
@@ -119,7 +122,7 @@ class Run {
 
 void Run::load() {
   const fs::path model = settings_.text("model");
-  const auto backend = make_openblas_backend();
+  const auto backend = make_calibrated_backend();
   // Refuses parts that do not go together, as count does.
   trained_part_parameters(read_shape(model), settings_.text("train"), task_.labels,
                           tensor_train_head_rank(settings_.text("rank")));
@@ -159,6 +162,10 @@ void Run::load() {
   dev_split_ = encode_split(scored_examples(task_, dataset, settings_.text("score-on")), *tokenizer,
                             max_length);
 
+  result_.plans = explain_plans(*adapter_, typical_tokens());
+  if (options_.explain && options_.message)
+    for (const std::string& line : result_.plans) options_.message(line);
+
   std::vector<TrainedSpan> tensors;
   for (Parameter<float>& parameter : adapter_->parameters()) {
     result_.parameters.total += parameter.value.size();
@@ -188,6 +195,13 @@ void Run::load() {
   schedule_.total = static_cast<double>(steps_);
   schedule_.rate = settings_.number("lr");
   events_ = std::make_unique<EventWriter>(out_);
+}
+
+/// Tokens of a batch, on average.
+std::size_t Run::typical_tokens() const {
+  std::size_t tokens = 0;
+  for (const Encoding& sequence : train_split_.sequences) tokens += sequence.ids.size();
+  return std::max<std::size_t>(1, tokens * batch_ / std::max<std::size_t>(1, train_split_.size()));
 }
 
 void Run::train() {

@@ -22,7 +22,8 @@ struct TrainingProgress {
 
 /// What a caller of finetune may hook into or change; none of it is part of a run's identity.
 struct FinetuneOptions {
-  bool force = false;  ///< runs again where --out already holds a finished run
+  bool explain = false;  ///< tell by `message` how the adapted sites are computed
+  bool force = false;    ///< runs again where --out already holds a finished run
   std::function<void(const TrainingProgress&)> progress;
   ScoringProgress scoring;
   std::function<void(const std::string&)> message;  ///< one line for standard error
