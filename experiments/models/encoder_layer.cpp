@@ -10,7 +10,7 @@ namespace rankfold {
 namespace {
 
 /// Rows whose feed-forward activations fit a cache.
-constexpr std::size_t cached_rows = 512;
+constexpr std::size_t cached_rows = 1024;
 
 /// f(x + bias) into `value`; x becomes f'(x + bias) where `keep`.
 void activate(HiddenActivation activation, MatrixView<float> x, const float* bias,

@@ -239,6 +239,53 @@ INSTANTIATE_TEST_SUITE_P(
                         "everything", "lora", "2", "q,v", "all", {.norms = true, .tt_head = true}}),
     [](const auto& chosen) { return chosen.param.name; });
 
+TEST(Bert, HasTheGradientOfManyRowsThatItsPartsHaveTogether) {
+  HostSettings settings = without_dropout();
+  settings.parts.norms = true;
+  const auto host = load_host(golden, settings, make_openblas_backend());
+  const auto lora = adapter_on(*host, "lora", "2", "q,v");
+  for (Parameter<float>& parameter : lora->parameters())
+    RandomStream(1, parameter.name).fill_normal(parameter.value.span(), 0.0, 0.2);
+  host->attach(lora.get());
+  // More rows than a block of the feed-forward part has.
+  constexpr std::size_t sequences = 40, length = 60, parts = 8;
+  const RandomStream stream(1, "ids");
+  const auto batch = [&](std::size_t first, std::size_t count) {
+    Batch result;
+    result.starts = {0};
+    for (std::size_t s = first; s < first + count; ++s) {
+      for (std::size_t t = 0; t < length; ++t)
+        result.ids.push_back(static_cast<std::int32_t>(stream.bits(s * length + t) % 100));
+      result.starts.push_back(result.ids.size());
+      result.labels.push_back(static_cast<float>(s % 2));
+    }
+    result.type_ids.assign(result.ids.size(), 0);
+    return result;
+  };
+  const auto gradients = [&] {
+    std::vector<float> values;
+    for (const TrainedTensor& tensor : host->trained())
+      values.insert(values.end(), tensor.gradient.begin(), tensor.gradient.end());
+    for (Parameter<float>& parameter : lora->parameters())
+      values.insert(values.end(), parameter.gradient.span().begin(),
+                    parameter.gradient.span().end());
+    host->zero_gradients();
+    lora->zero_gradients();
+    return values;
+  };
+  host->train_pass(batch(0, sequences), 1, 1);
+  const std::vector<float> together = gradients();
+  for (std::size_t part = 0; part < parts; ++part)
+    host->train_pass(batch(part * sequences / parts, sequences / parts), 1, 1);
+  const std::vector<float> summed = gradients();
+  double difference = 0, norm = 0;
+  for (std::size_t i = 0; i < together.size(); ++i) {
+    difference += std::pow(together[i] - summed[i] / double{parts}, 2);
+    norm += std::pow(together[i], 2);
+  }
+  EXPECT_LT(std::sqrt(difference / norm), 1e-5);
+}
+
 TEST(Bert, DropsAnewEachStepAndTheSameForEqualSteps) {
   HostSettings settings;
   settings.dropout = 0.1;

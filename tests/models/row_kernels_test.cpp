@@ -142,6 +142,14 @@ TEST(Dropout, DrawsTheSameAgainAndOtherwiseElsewhere) {
     EXPECT_NE(other, first);
 }
 
+TEST(Dropout, FromARowOnIsThatOfLaterRows) {
+  const Dropout dropout(0.5, 1, "a", 2);
+  std::vector<float> later(512), direct(512);
+  dropout.from_row(2).from_row(1).factors(4, 512, later.data());
+  dropout.factors(7, 512, direct.data());
+  EXPECT_EQ(later, direct);
+}
+
 TEST(Dropout, OfNothingIsOneAndBeyondOneIsRefused) {
   std::vector<float> keep(16, 5.0f);
   Dropout().factors(0, 9, keep.data());
