@@ -62,7 +62,7 @@ class Report:
 class Comparison:
     def __init__(self, options):
         self.options = options
-        self.side = Side(ROOT)
+        self.side = Side(ROOT, options.threads)
         self.report = Report()
         self.rounds = options.rounds
         self.steps = 3 if options.quick else 7
@@ -227,7 +227,7 @@ class Comparison:
         print("## rankfold beside torch, transformers and PEFT\n")
         print(f"- machine: {doctor['cpu']}, {doctor['processors']} processors, {doctor['memory_mib']} MiB, "
               f"{platform.system()} {platform.release()}; load {load:.1f} at the start")
-        print(f"- ours: rankfold {doctor['rankfold']}, {doctor['compiler']}, {blas['threads']} threads, "
+        print(f"- ours: rankfold {doctor['rankfold']}, {doctor['compiler']}, {self.options.threads} threads, "
               f"kernels {blas['kernel']} ({blas['configuration']})")
         print(f"- theirs: torch {versions['torch']}, transformers {versions['transformers']}, "
               f"peft {versions['peft']}, tensorly {versions['tensorly']}, numpy {versions['numpy']}, "
@@ -246,6 +246,8 @@ def parse_options():
                         help="folder with SST-2/ and CoLA/ for the part tasks; default $RANKFOLD_GLUE")
     parser.add_argument("--max-train", metavar="N", type=int, default=0,
                         help="rows of each task; default: 8000 of SST-2, all of CoLA")
+    parser.add_argument("--threads", metavar="N", type=int, default=len(os.sched_getaffinity(0)),
+                        help="of both sides; default: all processors")
     parser.add_argument("--quick", action="store_true",
                         help="one round, fewer steps and points, 1000 rows of each task")
     options = parser.parse_args()
@@ -254,8 +256,8 @@ def parse_options():
         if part not in PARTS:
             parser.error(f"--only {part}: expected one of {', '.join(PARTS)}")
     options.rounds = options.rounds if options.rounds is not None else 1 if options.quick else 3
-    if options.rounds < 1 or options.max_train < 0:
-        parser.error("--rounds must be 1 or more, --max-train 0 or more")
+    if options.rounds < 1 or options.threads < 1 or options.max_train < 0:
+        parser.error("--rounds and --threads must be 1 or more, --max-train 0 or more")
     if options.quick and not options.max_train:
         options.max_train = 1000
     if options.glue and not os.path.isdir(os.path.join(options.glue, "SST-2")):

@@ -19,7 +19,8 @@ def median(values, key=None):
 
 
 class Side:
-    def __init__(self, root):
+    def __init__(self, root, threads):
+        self.threads = ["--threads", str(threads)]
         self._program = str(root / "build" / "release" / "rankfold")
         self._torch = str(root / "benchmarks" / "compare_torch.py")
         self._environment = dict(os.environ, HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
@@ -28,13 +29,14 @@ class Side:
             self._environment.pop(name, None)
 
     def ours(self, *words):
-        return self._document([self._program, *words, "--json"])
+        threads = self.threads if words[0] in ("bench", "finetune") else []
+        return self._document([self._program, *words, *threads, "--json"])
 
     def ours_text(self, *words):
         return self._output([self._program, *words])
 
     def theirs(self, *words):
-        return self._document([sys.executable, self._torch, *words])
+        return self._document([sys.executable, self._torch, *words, *self.threads])
 
     def _document(self, command):
         try:

@@ -197,8 +197,9 @@ def main():
     parser.add_argument("--task", choices=["sst2", "cola"], default="sst2")
     parser.add_argument("--data", default="")
     parser.add_argument("--max-train", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(options.threads)
     measure = {"versions": versions, "layer": measure_layer, "step": measure_step, "train": measure_training}
     print(json.dumps(measure[options.what](options)))
 
