@@ -53,8 +53,8 @@ void check_precision(const std::string& precision) {
   if (precision != "bf16") return;
   if (const std::string obstacle = bfloat16_obstacle(); !obstacle.empty())
     throw Error(
-        "--precision bf16: {}; expected a CPU with one of them and a build with oneDNN, or "
-        "--precision f32",
+        "--precision bf16: {}; expected AVX512_BF16 or AMX and a build with oneDNN, or --precision "
+        "f32",
         obstacle);
 }
 
