@@ -1,4 +1,8 @@
-"""How our cost grows with tokens, rank, layers and sites: exponents of a line through the logarithms."""
+"""How our cost grows with tokens, rank, layers and sites: exponents of a line through the logarithms.
+
+The last layer of a classifier computes little but the pooled token, so a model of one layer costs a part
+of a layer: layers are counted without it, and the cost of a model that has the last one alone is taken off.
+"""
 
 import json
 import math
@@ -50,7 +54,8 @@ def measure(side, rounds, quick):
         kinds = [
             ("tokens", TOKENS, lambda method, tokens: step(method, 2, 8, tokens // LENGTH), True),
             ("rank", RANKS, lambda method, rank: step(method, 2, rank, 32), False),
-            ("layers", LAYERS, lambda method, layers: step(method, layers, 8, 8), True),
+            ("whole layers", LAYERS,
+             lambda method, layers: step(method, layers + 1, 8, 8) - step(method, 1, 8, 8), True),
             ("sites", SITES, sites, True),
         ]
         for method in METHODS[:1] if quick else METHODS:
