@@ -229,26 +229,27 @@ const T* NetworkAdapter<T>::merge(std::size_t index, Buffer<T>& merged) const {
 
 template <class T>
 void NetworkAdapter<T>::run_forward(const SitesProgram& entry, MatrixView<const T> x,
-                                    std::span<const Output> outputs) const {
+                                    std::span<const Output> outputs, bool residual) const {
   const WorkTimer timer(*this->backend_, Work::adapter);
   std::array<MatrixView<T>, most_sites_a_call> views;
   for (std::size_t i = 0; i < outputs.size(); ++i) views[i] = outputs[i].matrix;
   const auto threads = static_cast<std::size_t>(omp_get_max_threads());
   entry.program.forward(*this->backend_, this->parameters_, x, {views.data(), outputs.size()},
-                        reserve(memory_, entry.program.memory_size(threads)));
+                        residual, reserve(memory_, entry.program.memory_size(threads)));
 }
 
 template <class T>
 void NetworkAdapter<T>::run_backward(const SitesProgram& entry, MatrixView<const T> x,
                                      std::span<const Gradient> d_outputs, MatrixView<T> dx,
-                                     bool gradients) {
+                                     bool gradients, bool residual, Into into) {
   if (!dx.data && !gradients) return;
   const WorkTimer timer(*this->backend_, Work::adapter);
   std::array<MatrixView<const T>, most_sites_a_call> views;
   for (std::size_t i = 0; i < d_outputs.size(); ++i) views[i] = d_outputs[i].matrix;
   const auto threads = static_cast<std::size_t>(omp_get_max_threads());
   entry.program.backward(*this->backend_, this->parameters_, x, {views.data(), d_outputs.size()},
-                         dx, gradients, reserve(memory_, entry.program.memory_size(threads)));
+                         dx, residual, into, gradients,
+                         reserve(memory_, entry.program.memory_size(threads)));
 }
 
 template <class T>
@@ -294,13 +295,11 @@ void NetworkAdapter<T>::forward_around(const Output& output, MatrixView<const T>
   const MatrixView<T> inner(reserve(after ? kept : matrix_, x.rows * width), x.rows, width);
   Output target = output;
   if (after) {
-    frozen_forward(*this->backend_, layer, x, output.matrix, Bias::add);
-    copy_rows<T>(output.matrix, inner.data);
-    run_forward(program<T>({&target, 1}, width, width), inner, {&target, 1});
+    frozen_forward(*this->backend_, layer, x, inner, Bias::add);
+    run_forward(program<T>({&target, 1}, width, width), inner, {&target, 1}, true);
   } else {
-    copy_rows<T>(x, inner.data);
     target.matrix = inner;
-    run_forward(program<T>({&target, 1}, x.stride, width), x, {&target, 1});
+    run_forward(program<T>({&target, 1}, x.stride, width), x, {&target, 1}, true);
     frozen_forward<T>(*this->backend_, layer, inner, output.matrix, Bias::add);
   }
 }
@@ -379,19 +378,15 @@ void NetworkAdapter<T>::backward_around(const Gradient& d_output, MatrixView<con
   if (after) {
     // dz = dY + (df/dz)^T dY, dX += dz W
     const MatrixView<const T> z(kept.data(), x.rows, width);
-    if (dx.data) copy_rows<T>(dy, inner.data);
     run_backward(program<const T>({&above, 1}, width, width), z, {&above, 1},
-                 dx.data ? inner : MatrixView<T>(), true);
+                 dx.data ? inner : MatrixView<T>(), true, true, Into::overwrite);
     if (dx.data) frozen_backward<T>(*this->backend_, layer, inner, dx, into);
   } else {
     // dh = dY W with y = W (x + f(x)) + b, dX += dh + (df/dx)^T dh
     frozen_backward(*this->backend_, layer, dy, inner, Into::overwrite);
     above.matrix = inner;
-    for (std::size_t row = 0; dx.data && row < x.rows; ++row)
-      for (std::size_t i = 0; i < width; ++i)
-        dx.row(row)[i] = inner.row(row)[i] + (into == Into::add ? dx.row(row)[i] : T{0});
     run_backward(program<const T>({&above, 1}, x.stride, dx.data ? dx.stride : width), x,
-                 {&above, 1}, dx, true);
+                 {&above, 1}, dx, true, true, into);
   }
 }
 

@@ -64,9 +64,10 @@ class NetworkAdapter final : public Adapter<T> {
   void backward_around(const Gradient& d_output, MatrixView<const T> x, const Buffer<T>& kept,
                        MatrixView<T> dx, Into into);
   void run_forward(const SitesProgram& entry, MatrixView<const T> x,
-                   std::span<const Output> outputs) const;
+                   std::span<const Output> outputs, bool residual = false) const;
   void run_backward(const SitesProgram& entry, MatrixView<const T> x,
-                    std::span<const Gradient> d_outputs, MatrixView<T> dx, bool gradients);
+                    std::span<const Gradient> d_outputs, MatrixView<T> dx, bool gradients,
+                    bool residual = false, Into into = Into::add);
   void add_dense_gradients(const Gradient& d_output, MatrixView<const T> x);
   T* reserve(Buffer<T>& buffer, std::size_t size) const;
 

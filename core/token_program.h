@@ -50,14 +50,15 @@ class TokenProgram {
   const ProgramStrides& strides() const { return strides_; }
   const ProgramCost& cost() const { return cost_; }
 
-  /// outputs[m] += f_m(X).
+  /// outputs[m] += f_m(X), or where `residual` output = X + f(X) of a program of one member.
   void forward(const Backend& backend, const std::vector<Parameter<T>>& parameters,
-               MatrixView<const T> x, std::span<const MatrixView<T>> outputs, T* memory) const;
-  /// dX += sum over m of (df_m/dX)^T d_outputs[m] where dX has memory; with `gradients` adds to
-  /// those of the trainable parameters.
+               MatrixView<const T> x, std::span<const MatrixView<T>> outputs, bool residual,
+               T* memory) const;
+  /// dX += sum over m of (df_m/dX)^T d_outputs[m] where dX has memory (of a residual also d_output
+  /// itself, into dX as `into` says); with `gradients` adds to those of the trainable parameters.
   void backward(const Backend& backend, std::vector<Parameter<T>>& parameters,
                 MatrixView<const T> x, std::span<const MatrixView<const T>> d_outputs,
-                MatrixView<T> dx, bool gradients, T* memory) const;
+                MatrixView<T> dx, bool residual, Into into, bool gradients, T* memory) const;
 
  private:
   static constexpr std::size_t none = static_cast<std::size_t>(-1);
@@ -107,6 +108,8 @@ class TokenProgram {
     std::span<const MatrixView<T>> outputs;
     std::span<const MatrixView<const T>> d_outputs;
     MatrixView<T> dx;
+    bool residual;
+    Into into;
     bool gradients;
     T* shared;
   };

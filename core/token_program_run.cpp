@@ -1,6 +1,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "core/token_program.h"
 
@@ -108,6 +109,9 @@ void TokenProgram<T>::run_stage(const Run& run, const Stage& stage, const T* inp
 template <class T>
 void TokenProgram<T>::forward_block(const Run& run, std::size_t first, std::size_t tokens,
                                     T* mine) const {
+  if (run.residual && !run.outputs.empty())
+    for (std::size_t row = first; row < first + tokens; ++row)
+      std::copy_n(run.x.row(row), in_, run.outputs[0].row(row));
   project(run, first, tokens, mine);
   for (std::size_t m = 0; m < members_.size(); ++m) {
     const T* input = run.x.row(first);
@@ -161,6 +165,15 @@ void TokenProgram<T>::backward_block(const Run& run, std::size_t first, std::siz
                                      T* mine) const {
   forward_block(run, first, tokens, mine);
   T* const dx = run.dx.data ? run.dx.row(first) : nullptr;
+  if (run.residual && dx)
+    for (std::size_t row = first; row < first + tokens; ++row) {
+      const T* from = run.d_outputs[0].row(row);
+      T* to = run.dx.row(row);
+      if (run.into == Into::overwrite)
+        std::copy_n(from, in_, to);
+      else
+        std::transform(from, from + in_, to, to, std::plus<>());
+    }
   for (std::size_t m = 0; m < members_.size(); ++m) {
     const std::vector<Stage>& stages = members_[m].stages;
     const T* d_output = run.d_outputs[m].row(first);
@@ -196,9 +209,9 @@ void TokenProgram<T>::backward_block(const Run& run, std::size_t first, std::siz
 template <class T>
 void TokenProgram<T>::forward(const Backend& backend, const std::vector<Parameter<T>>& parameters,
                               MatrixView<const T> x, std::span<const MatrixView<T>> outputs,
-                              T* memory) const {
+                              bool residual, T* memory) const {
   evaluate_coefficients(backend, parameters, memory);
-  const Run run{backend, parameters, x, outputs, {}, {}, false, memory};
+  const Run run{backend, parameters, x, outputs, {}, {}, residual, Into::add, false, memory};
   for_blocks(x.rows, memory, [&](std::size_t first, std::size_t tokens, T* mine, bool) {
     forward_block(run, first, tokens, mine);
   });
@@ -208,9 +221,9 @@ template <class T>
 void TokenProgram<T>::backward(const Backend& backend, std::vector<Parameter<T>>& parameters,
                                MatrixView<const T> x,
                                std::span<const MatrixView<const T>> d_outputs, MatrixView<T> dx,
-                               bool gradients, T* memory) const {
+                               bool residual, Into into, bool gradients, T* memory) const {
   evaluate_coefficients(backend, parameters, memory);
-  const Run run{backend, parameters, x, {}, d_outputs, dx, gradients, memory};
+  const Run run{backend, parameters, x, {}, d_outputs, dx, residual, into, gradients, memory};
   const std::size_t threads = for_blocks(
       x.rows, memory, [&](std::size_t first, std::size_t tokens, T* mine, bool is_first) {
         if (is_first && gradients) std::fill_n(mine, accumulators_, T{0});
@@ -221,17 +234,18 @@ void TokenProgram<T>::backward(const Backend& backend, std::vector<Parameter<T>>
 
 template void TokenProgram<float>::forward(const Backend&, const std::vector<Parameter<float>>&,
                                            MatrixView<const float>,
-                                           std::span<const MatrixView<float>>, float*) const;
+                                           std::span<const MatrixView<float>>, bool, float*) const;
 template void TokenProgram<double>::forward(const Backend&, const std::vector<Parameter<double>>&,
                                             MatrixView<const double>,
-                                            std::span<const MatrixView<double>>, double*) const;
+                                            std::span<const MatrixView<double>>, bool,
+                                            double*) const;
 template void TokenProgram<float>::backward(const Backend&, std::vector<Parameter<float>>&,
                                             MatrixView<const float>,
                                             std::span<const MatrixView<const float>>,
-                                            MatrixView<float>, bool, float*) const;
+                                            MatrixView<float>, bool, Into, bool, float*) const;
 template void TokenProgram<double>::backward(const Backend&, std::vector<Parameter<double>>&,
                                              MatrixView<const double>,
                                              std::span<const MatrixView<const double>>,
-                                             MatrixView<double>, bool, double*) const;
+                                             MatrixView<double>, bool, Into, bool, double*) const;
 
 }  // namespace rankfold
