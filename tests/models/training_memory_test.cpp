@@ -1,47 +1,13 @@
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
+#include <memory>
+#include <vector>
 
 #include "core/counting_backend.h"
 #include "decompositions/registry.h"
 #include "experiments/models/host.h"
 #include "models/bert_example.h"
-
-namespace {
-
-std::atomic<std::size_t> allocations = 0;
-
-void* allocate(std::size_t size, std::size_t alignment) {
-  ++allocations;
-  const std::size_t rounded = (size + alignment - 1) / alignment * alignment;
-  if (void* memory = std::aligned_alloc(alignment, rounded < alignment ? alignment : rounded))
-    return memory;
-  throw std::bad_alloc();
-}
-
-}  // namespace
-
-// Every other form of new and delete ends in one of these.
-void* operator new(std::size_t size) {
-  return allocate(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
-}
-void* operator new(std::size_t size, std::align_val_t alignment) {
-  return allocate(size, static_cast<std::size_t>(alignment));
-}
-void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::align_val_t) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  std::free(memory);
-}
+#include "models/count_allocations.h"
 
 namespace rankfold {
 namespace {
@@ -63,7 +29,7 @@ class TrainingMemory : public testing::Test {
   }
 
   /// What was asked for so far, of the heap and of the backend.
-  std::size_t asked() const { return allocations + backend_->count().allocations; }
+  std::size_t asked() const { return allocation_count() + backend_->count().allocations; }
 
   /// Passes over `batches`, the largest first and twice; returns how much the later ones allocated.
   std::size_t count_later_allocations(Host& host, const std::vector<Batch>& batches) const {
