@@ -19,8 +19,9 @@ namespace fs = std::filesystem;
 
 /// Settings that have a member of ResultRow or say where and how, not what, was run.
 const std::set<std::string> not_telling_runs_apart = {
-    "task", "model", "method",  "rank", "seed",   "layers", "data",   "out",      "threads",
-    "jobs", "json",  "adapter", "kind", "plugin", "slurm",  "labels", "max-train"};
+    "task",  "model",   "method",    "rank",           "seed",      "layers",     "data",
+    "out",   "threads", "jobs",      "json",           "adapter",   "kind",       "plugin",
+    "slurm", "labels",  "max-train", "cache-features", "cache-dir", "cache-limit"};
 
 [[noreturn]] void refuse(const fs::path& file, std::string_view key, const json& found,
                          std::string_view expected) {

@@ -53,6 +53,15 @@ std::vector<po::option> read_tokens(const std::string& command, const std::vecto
   }
 }
 
+/// Options that may stand alone get the value that this means.
+std::vector<std::string> with_values(const std::vector<Option>& options,
+                                     std::vector<std::string> words) {
+  for (std::string& word : words)
+    for (const Option& option : options)
+      if (!option.alone.empty() && word == "--" + option.name) word += "=" + option.alone;
+  return words;
+}
+
 UsageError unknown_option(const std::string& command, const std::vector<Option>& options,
                           const std::string& given) {
   std::vector<std::string> known;
@@ -125,7 +134,7 @@ Arguments parse_arguments(const std::string& command, const std::vector<Option>&
                           const std::vector<std::string>& arguments) {
   std::map<std::string, std::vector<std::string>> values;
   std::vector<std::string> unnamed;
-  for (const po::option& token : read_tokens(command, options, arguments)) {
+  for (const po::option& token : read_tokens(command, options, with_values(options, arguments))) {
     if (token.unregistered) find_option(command, options, option_name(token.string_key));
     if (token.string_key.empty()) {
       unnamed.insert(unnamed.end(), token.value.begin(), token.value.end());
@@ -168,7 +177,10 @@ std::string describe_options(const std::vector<Option>& options) {
   std::string text;
   for (const Option& option : options) {
     std::string left = "  --" + option.name;
-    if (!option.value.empty()) left += " " + option.value;
+    if (!option.alone.empty())
+      left += " [=" + option.value + "]";
+    else if (!option.value.empty())
+      left += " " + option.value;
     if (option.several) left += " ...";
     std::string line = left.size() + 2 > column ? left + "\n" + std::string(column, ' ')
                                                 : left + std::string(column - left.size(), ' ');

@@ -15,8 +15,9 @@ struct Option {
   std::string fallback;  ///< default as text, for --help; "": none
   std::string meaning;
   bool required = false;
-  bool several = false;   ///< may be repeated and take several values
-  bool repeated = false;  ///< may be repeated, one value each time
+  bool several = false;    ///< may be repeated and take several values
+  bool repeated = false;   ///< may be repeated, one value each time
+  std::string alone = {};  ///< the value where it stands without one ("=" brings another)
 };
 
 /// An argument without a name: "NAME".
@@ -51,7 +52,8 @@ class Arguments {
   std::vector<std::string> positionals_;
 };
 
-/// Parses with Boost.Program_options: "--name value" and "--name=value", no abbreviations. Throws
+/// Parses with Boost.Program_options: "--name value" and "--name=value", no abbreviations; an
+/// option with a meaning of its own takes a value behind "=" only. Throws
 /// UsageError for an unknown option (with the nearest one), one given twice, one without its value
 /// or with an empty one, a missing required one, and a wrong number of positionals.
 Arguments parse_arguments(const std::string& command, const std::vector<Option>& options,

@@ -20,8 +20,10 @@ const std::set<std::string>& places() {
 }
 
 /// Settings and options under one roof; an option that shares a setting's name gets its method's.
+/// What is incidental is left out.
 Values all_values(const RunSettings& run) {
   Values values = run.values;
+  std::erase_if(values, [](const auto& value) { return is_incidental(value.first); });
   for (const auto& [name, value] : run.options)
     values.emplace(values.contains(name) ? run.text("method") + "." + name : name, value);
   return values;

@@ -16,11 +16,13 @@
 #include "core/files.h"
 #include "core/text.h"
 #include "core/version.h"
+#include "experiments/models/config_file.h"
 #include "experiments/sweep/count_sweep.h"
 #include "experiments/sweep/processes.h"
 #include "experiments/sweep/run_paths.h"
 #include "experiments/sweep/shape_store.h"
 #include "experiments/tasks/task.h"
+#include "experiments/training/feature_cache.h"
 #include "experiments/training/run_folder.h"
 
 namespace rankfold {
@@ -43,6 +45,29 @@ std::string difference(const RunSettings& there, const RunSettings& here,
   return first_difference(identity(there, registry), identity(here, registry));
 }
 
+bool caches_features(const RunSettings& settings) {
+  return settings.text("cache-features") == "true";
+}
+
+bool has_dropout(const RunSettings& settings) {
+  if (!settings.text("dropout").empty()) return settings.number("dropout") > 0;
+  const ConfigFile config(fs::path(settings.text("model")) / "config.json");
+  return config.number("hidden_dropout_prob", 0, 1, 0.1) > 0 ||
+         config.number("attention_probs_dropout_prob", 0, 1, 0.1) > 0;
+}
+
+/// What the run's host would say, from the model's shape alone.
+void check_features(const RunSettings& settings, const Method& method, ShapeStore& store) {
+  if (!caches_features(settings)) return;
+  const std::string& model = settings.text("model");
+  const std::size_t layers = store.shape(model).layers;
+  std::size_t frozen = layers - 1;
+  if (method.name != "none")
+    frozen = store.stack(model, chosen_targets(settings, method), settings.text("layers"))
+                 .layers.front();
+  check_cacheable(settings, frozen, has_dropout(settings));
+}
+
 void check_runs(const std::vector<PlannedRun>& runs, const Registry& registry) {
   ShapeStore store(SweepKind::train);
   for (const PlannedRun& run : runs) {
@@ -56,6 +81,7 @@ void check_runs(const std::vector<PlannedRun>& runs, const Registry& registry) {
       if (run.settings.count("max-length") > shape.positions)
         throw UsageError("--max-length is {}; the model has {} positions",
                          run.settings.text("max-length"), shape.positions);
+      check_features(run.settings, registry.at(run.settings.text("method")), store);
     } catch (const UsageError& error) {
       throw UsageError("{} (in {})", error.what(), describe(run));
     }
@@ -178,8 +204,10 @@ std::vector<SweepRun> plan_runs(const std::vector<PlannedRun>& runs, const fs::p
   std::vector<SweepRun> planned;
   std::vector<RunSettings> settings;
   for (const PlannedRun& run : runs) {
-    settings.push_back(canonical(run.settings, &registry.at(run.settings.text("method"))));
-    planned.push_back({run.settings, settings.back(), {}, RunState::open, {}, ""});
+    RunSettings given = run.settings;
+    if (caches_features(given)) given.values.try_emplace("cache-dir", (out / ".features").string());
+    settings.push_back(canonical(given, &registry.at(given.text("method"))));
+    planned.push_back({std::move(given), settings.back(), {}, RunState::open, {}, ""});
   }
   const std::vector<fs::path> paths = run_paths(settings, registry);
   const auto existing = find_runs(out, registry);

@@ -32,7 +32,8 @@ struct SweepRun {
 };
 
 /// Checks every run (names, values, targets, ranks, shapes, folders) and gives it its folder: the
-/// one that holds a run of its settings, wherever that is below `out`, else that of run_paths.
+/// one that holds a run of its settings, wherever that is below `out`, else that of run_paths. Runs
+/// that cache features and name no folder for them share `<out>/.features`.
 /// Nothing is written. Throws UsageError naming the run, or two runs that would share a folder;
 /// Error where the folder of a model or data is missing, `out` holds a count sweep, or a folder
 /// holds a run of other settings.

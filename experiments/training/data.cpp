@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/random.h"
+#include "experiments/training/feature_cache.h"
 
 namespace rankfold {
 namespace {
@@ -71,7 +72,8 @@ std::vector<std::vector<std::size_t>> epoch_batches(std::size_t examples, std::s
 }
 
 std::vector<float> predict_split(Host& host, const EncodedSplit& split, std::size_t batch,
-                                 std::size_t labels, const ScoringProgress& progress) {
+                                 std::size_t labels, const ScoringProgress& progress,
+                                 FeatureCache* features) {
   std::vector<std::size_t> order(split.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
@@ -80,7 +82,9 @@ std::vector<float> predict_split(Host& host, const EncodedSplit& split, std::siz
   std::vector<float> logits(split.size() * labels);
   std::size_t done = 0;
   for (const std::vector<std::size_t>& chosen : cut(order, batch)) {
-    const std::vector<float> part = host.predict(pack(split, chosen));
+    Batch packed = pack(split, chosen);
+    if (features) features->add_features(packed, chosen);
+    const std::vector<float> part = host.predict(packed);
     if (part.size() != chosen.size() * labels) {
       throw Error("the network gave {} logits for {} sequences; expected {} a sequence",
                   part.size(), chosen.size(), labels);

@@ -32,13 +32,16 @@ Batch pack(const EncodedSplit& split, std::span<const std::size_t> chosen);
 std::vector<std::vector<std::size_t>> epoch_batches(std::size_t examples, std::size_t batch,
                                                     std::uint64_t seed, std::size_t epoch);
 
+class FeatureCache;
+
 /// How many of all examples are scored.
 using ScoringProgress = std::function<void(std::size_t done, std::size_t examples)>;
 
 /// Logits [examples, labels] in the order of the split. The batches hold examples of like length,
 /// because a batch takes as long as its longest sequences where threads share the work. `progress`
-/// is told after every batch.
+/// is told after every batch. The batches get features where the split has a cache of them.
 std::vector<float> predict_split(Host& host, const EncodedSplit& split, std::size_t batch,
-                                 std::size_t labels, const ScoringProgress& progress = {});
+                                 std::size_t labels, const ScoringProgress& progress = {},
+                                 FeatureCache* features = nullptr);
 
 }  // namespace rankfold

@@ -108,6 +108,36 @@ std::vector<SettingSpec> make_table() {
        {"dev", "held-out"}},
       {"seed", "N", "42", "of head, factors, data order and dropout", false, count, {}},
       {"threads", "N", "", "default: all processors; 1 in sweeps", false, count, {}},
+      {"cache-features",
+       "true|false",
+       "false",
+       "compute what leaves the layers below all adapted ones once, keep it on disk and reuse it; "
+       "needs --dropout 0",
+       false,
+       choice,
+       {"false", "true"},
+       false,
+       "true"},
+      {"cache-dir",
+       "DIR",
+       "",
+       "where it is kept; default: .features in --out, shared by the runs of a sweep",
+       false,
+       folder,
+       {},
+       false,
+       "",
+       true},
+      {"cache-limit",
+       "MIB",
+       "4096",
+       "at most that much of it for a run; what does not fit is computed in every step",
+       false,
+       count,
+       {},
+       false,
+       "",
+       true},
   };
 }
 
@@ -345,6 +375,11 @@ std::string canonical_number(double value) {
   return exponent >= 0 || plain.size() <= scientific.size() ? plain : scientific;
 }
 
+bool is_incidental(const std::string& name) {
+  const SettingSpec* spec = find_spec(name);
+  return spec != nullptr && spec->incidental;
+}
+
 RunSettings identity(const RunSettings& settings, const Registry& registry) {
   try {
     RunSettings result = canonical(settings, &registry.at(settings.text("method")));
@@ -353,6 +388,7 @@ RunSettings identity(const RunSettings& settings, const Registry& registry) {
       const fs::path whole = fs::weakly_canonical(result.values.at(name), failure);
       if (!failure) result.values.at(name) = whole.string();
     }
+    std::erase_if(result.values, [](const auto& value) { return is_incidental(value.first); });
     return result;
   } catch (const UsageError&) {
     return settings;

@@ -32,12 +32,15 @@ struct SettingSpec {
   SettingKind kind = SettingKind::text;
   std::vector<std::string> choices;
   bool required = false;
+  std::string alone = {};   ///< what the option means without a value; "": it needs one
+  bool incidental = false;  ///< where and how, not what: no part of a run's identity or path
 };
 
 /// Every setting of a training run, in the order of --help: model, data, task, method, rank, alpha,
 /// preset, targets, layers, train, lr, epochs, batch, max-length, max-train, optimizer,
 /// weight-decay, beta1, beta2, epsilon, schedule, warmup, clip, dropout, precision, score-on, seed,
-/// threads. The method's own keys (`--set`) are not among them.
+/// threads, cache-features, cache-dir, cache-limit. The method's own keys (`--set`) are not among
+/// them.
 const std::vector<SettingSpec>& run_settings();
 
 /// "cola, sst2, ...": every task, for --help.
@@ -68,10 +71,13 @@ void check_setting(const std::string& name, const std::string& value);
 /// Calls check_settings.
 RunSettings canonical(const RunSettings& settings, const Method* method = nullptr);
 
-/// What tells runs apart: canonical, with the links in `model` and `data` followed. A setting that
-/// is missing (the run.json of an older version) has its default. Settings that this program would
-/// refuse (of a newer version, of a plug-in's method) come back as they are, and equal nothing
-/// else.
+/// Whether there is a setting of that name and it is no part of a run's identity.
+bool is_incidental(const std::string& name);
+
+/// What tells runs apart: canonical, with the links in `model` and `data` followed and without what
+/// is incidental. A setting that is missing (the run.json of an older version) has its default.
+/// Settings that this program would refuse (of a newer version, of a plug-in's method) come back as
+/// they are, and equal nothing else.
 RunSettings identity(const RunSettings& settings, const Registry& registry);
 
 /// The one text of a number, which reads back as the same double: the shortest digits that do, and

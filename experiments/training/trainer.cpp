@@ -18,6 +18,7 @@
 #include "experiments/tasks/task.h"
 #include "experiments/training/adapter_folder.h"
 #include "experiments/training/data.h"
+#include "experiments/training/feature_cache.h"
 #include "experiments/training/optimizer.h"
 #include "experiments/training/run_folder.h"
 #include "experiments/training/schedule.h"
@@ -89,6 +90,9 @@ class Run {
 
  private:
   std::size_t typical_tokens() const;
+  bool caches_features() const { return settings_.text("cache-features") == "true"; }
+  void open_feature_caches();
+  void check_stop() const;
   void train_epoch(std::size_t epoch);
   double take_step(const Batch& batch, double epoch);
   void check_loss(const char* name, double loss) const;
@@ -110,6 +114,7 @@ class Run {
   // The host refers to the adapter, so it goes first.
   std::unique_ptr<Adapter<float>> adapter_;
   std::unique_ptr<Host> host_;
+  std::optional<FeatureCache> train_features_, dev_features_;
   std::unique_ptr<EventWriter> events_;
   std::optional<Optimizer> optimizer_;
   Schedule schedule_;
@@ -155,6 +160,9 @@ void Run::load() {
   adapter_->initialise(seed_);
   // Without factors there is nothing to apply, and no gradient to carry below the head.
   if (!adapter_->parameters().empty()) host_->attach(adapter_.get());
+  if (caches_features())
+    check_cacheable(settings_, host_->frozen_layers(),
+                    result_.dropout["hidden"] > 0 || result_.dropout["attention"] > 0);
 
   const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(model);
   const Dataset dataset = load_dataset(task_, settings_.text("data"), settings_.count("max-train"));
@@ -195,6 +203,21 @@ void Run::load() {
   schedule_.total = static_cast<double>(steps_);
   schedule_.rate = settings_.number("lr");
   events_ = std::make_unique<EventWriter>(out_);
+  if (caches_features()) open_feature_caches();
+}
+
+void Run::open_feature_caches() {
+  FeatureCacheSettings cache;
+  const std::string& folder = settings_.text("cache-dir");
+  cache.folder = folder.empty() ? out_ / ".features" : fs::path(folder);
+  constexpr std::size_t mebibyte = std::size_t{1} << 20;
+  cache.limit = std::min(settings_.count("cache-limit"), SIZE_MAX / mebibyte) * mebibyte;
+  cache.origin = feature_origin(settings_.text("model"), *host_, settings_.text("precision"));
+  cache.message = options_.message;
+  cache.pause = [this] { check_stop(); };
+  train_features_.emplace(*host_, train_split_, "train", cache);
+  cache.limit -= train_features_->bytes();
+  dev_features_.emplace(*host_, dev_split_, settings_.text("score-on"), cache);
 }
 
 /// Tokens of a batch, on average.
@@ -219,17 +242,22 @@ void Run::train() {
   events_->flush();
 }
 
+void Run::check_stop() const {
+  if (options_.stop_requested && options_.stop_requested()) {
+    throw Stopped("stopped before step {} of {}; the same command starts the run again", step_ + 1,
+                  steps_);
+  }
+}
+
 void Run::train_epoch(std::size_t epoch) {
   const Clock::time_point start = Clock::now();
   const double seconds_before = result_.train_seconds;
   const auto batches = epoch_batches(train_split_.size(), batch_, seed_, epoch);
   double loss_sum = 0;
   for (std::size_t index = 0; index < batches.size(); ++index) {
-    if (options_.stop_requested && options_.stop_requested()) {
-      throw Stopped("stopped before step {} of {}; the same command starts the run again",
-                    step_ + 1, steps_);
-    }
-    const Batch batch = pack(train_split_, batches[index]);
+    check_stop();
+    Batch batch = pack(train_split_, batches[index]);
+    if (train_features_) train_features_->add_features(batch, batches[index]);
     const double done = static_cast<double>(index + 1) / static_cast<double>(batches.size());
     const double loss = take_step(batch, static_cast<double>(epoch - 1) + done);
     loss_sum += loss * static_cast<double>(batch.sequences());
@@ -292,7 +320,8 @@ void Run::evaluate(EpochResult& epoch) {
     }
   }
   const std::vector<float> logits =
-      predict_split(*host_, dev_split_, batch_, task_.labels, options_.scoring);
+      predict_split(*host_, dev_split_, batch_, task_.labels, options_.scoring,
+                    dev_features_ ? &*dev_features_ : nullptr);
   for (float logit : logits) {
     if (!std::isfinite(logit)) throw Diverged("a logit is not finite", step_);
   }

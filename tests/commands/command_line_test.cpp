@@ -2,8 +2,10 @@
 #include <gtest/gtest.h>
 
 #include "commands/command_line.h"
+#include "core/error.h"
 #include "core/files.h"
 #include "decompositions/registry.h"
+#include "experiments/commands/options.h"
 #include "experiments/training/settings.h"
 #include "temporary_folder.h"
 
@@ -86,6 +88,23 @@ TEST(CommandLine, RefusesWhatItDoesNotKnow) {
     EXPECT_EQ(outcome.error_lines(), 1U) << words;
     EXPECT_THAT(outcome.err, HasSubstr(message));
   }
+}
+
+TEST(CommandLine, TakesAnOptionThatMayStandAlone) {
+  const std::vector<Option> options = {{"keep", "true|false", "", "", false, false, false, "true"},
+                                       {"out", "DIR", "", ""}};
+  const auto kept = [&](const std::vector<std::string>& words) {
+    const Arguments arguments = parse_arguments("do", options, {{"FILE", false}}, words);
+    return arguments.text("keep", "absent") + " " + arguments.positional(0);
+  };
+  EXPECT_EQ(kept({"--keep", "file"}), "true file");
+  EXPECT_EQ(kept({"file", "--keep"}), "true file");
+  EXPECT_EQ(kept({"--keep=false", "--out", "x"}), "false ");
+  EXPECT_EQ(kept({"--keep", "--out=x"}), "true ");
+  EXPECT_EQ(kept({}), "absent ");
+  EXPECT_THROW(kept({"--keep", "--keep"}), UsageError);
+  EXPECT_THROW(kept({"--keep="}), UsageError);
+  EXPECT_THAT(describe_options(options), StartsWith("  --keep [=true|false]"));
 }
 
 TEST(CommandLine, FailsOnMissingFiles) {

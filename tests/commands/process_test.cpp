@@ -264,6 +264,50 @@ TEST_F(Process, ASweepThatIsInterruptedGoesOn) {
   EXPECT_EQ(fs::last_write_time(kept_run), written);
 }
 
+TEST_F(Process, RunsOfASweepShareOneFeatureCacheAndGiveTheSameBitsWhateverTheJobs) {
+  const auto run_sweep = [&](const std::string& out, const std::vector<std::string>& more) {
+    std::vector<std::string> words = sweep("2", "1,2");
+    words.back() = (folder_.path / out).string();
+    for (const char* word : {"--layers", "last:1", "--dropout", "0"}) words.emplace_back(word);
+    words.insert(words.end(), more.begin(), more.end());
+    const Result result = run(words);
+    ASSERT_EQ(result.status, 0) << result.err;
+  };
+  run_sweep("two", {"--cache-features", "--jobs", "2"});
+  run_sweep("one", {"--cache-features", "--jobs", "1"});
+  run_sweep("plain", {});
+  std::size_t features = 0;
+  for (const auto& entry : fs::directory_iterator(folder_.path / "two/.features"))
+    features += fs::exists(entry.path() / "features");
+  EXPECT_EQ(features, 2u) << "one a split";
+  for (const std::string rank : {"1", "2"}) {
+    const auto epochs = [&](const std::string& out, const std::string& more) {
+      const fs::path runs = folder_.path / out / "sst2/tiny/lora/lr=0.01" / ("rank=" + rank);
+      json document = json::parse(read_text(runs / more / "seed=42/run.json")).at("epochs");
+      for (json& epoch : document) epoch.erase("seconds");
+      return document;
+    };
+    const std::string changed = "batch=8/", end = "dropout=0/epochs=2/layers=last:1/max-length=16";
+    const json two = epochs("two", changed + "cache-features=true/" + end),
+               one = epochs("one", changed + "cache-features=true/" + end),
+               plain = epochs("plain", changed + end);
+    EXPECT_EQ(two, one);
+    ASSERT_EQ(two.size(), plain.size());
+    for (std::size_t i = 0; i < two.size(); ++i) {
+      EXPECT_NEAR(two[i]["loss"].get<double>(), plain[i]["loss"].get<double>(), 1e-5);
+      EXPECT_NEAR(two[i]["scores"]["accuracy"].get<double>(),
+                  plain[i]["scores"]["accuracy"].get<double>(), 1e-4);
+    }
+  }
+  // The same sweep again runs nothing; with a limit it is the same sweep.
+  std::vector<std::string> again = sweep("2", "1,2");
+  again.back() = (folder_.path / "two").string();
+  for (const char* word :
+       {"--layers", "last:1", "--dropout", "0", "--cache-features=true", "--cache-limit", "100"})
+    again.emplace_back(word);
+  EXPECT_THAT(run(again).err, HasSubstr("2 runs, 2 finished before"));
+}
+
 TEST_F(Process, FinetuneAndEvaluateAgree) {
   const std::string model = (folder_.path / "tiny").string(),
                     data = (folder_.path / "data").string();

@@ -190,6 +190,42 @@ TEST_F(TrainSweep, FindsARunHoweverItsFoldersAreTyped) {
   fs::current_path(here);
 }
 
+TEST_F(TrainSweep, LetsItsRunsShareAFolderOfFeatures) {
+  const std::string grid =
+      "method = lora, none\nrank = 1,2\nlayers = last:1\ndropout = 0\ncache-features = true\n";
+  std::vector<SweepRun> runs = plan(grid);
+  ASSERT_EQ(runs.size(), 3U);
+  for (const SweepRun& planned : runs) {
+    EXPECT_EQ(planned.settings.text("cache-dir"), (out_ / ".features").string());
+    EXPECT_THAT(planned.folder.string(), HasSubstr("cache-features=true"));
+    EXPECT_THAT(planned.folder.string(), testing::Not(HasSubstr("cache-dir")));
+  }
+  run(runs);
+  EXPECT_THAT(read_text(runs[0].folder / "calls"),
+              testing::AllOf(HasSubstr("--cache-features=true"),
+                             HasSubstr("--cache-dir=" + (out_ / ".features").string())));
+  // Where the features are does not tell runs apart.
+  for (const SweepRun& again : plan(grid + "cache-dir = /elsewhere\ncache-limit = 1, 2\n"))
+    EXPECT_EQ(again.state, RunState::finished);
+  const std::string without = grid.substr(0, grid.find("cache-features"));
+  for (const SweepRun& other : plan(without)) EXPECT_EQ(other.state, RunState::open);
+}
+
+TEST_F(TrainSweep, RefusesFeaturesThatChangeBeforeAnythingRuns) {
+  const auto refusal = [&](const std::string& more) {
+    return message_of<UsageError>(
+        [&] { plan("method = lora\nrank = 1\ncache-features = true\n" + more); });
+  };
+  // The tiny model has the dropout that BERT has where config.json tells none.
+  EXPECT_THAT(refusal("layers = last:1\n"), HasSubstr("expected --dropout 0"));
+  EXPECT_THAT(refusal("layers = last:1\ndropout = 0.1\n"), HasSubstr("expected --dropout 0"));
+  EXPECT_THAT(refusal("dropout = 0\n"),
+              testing::AllOf(HasSubstr("--layers last:N"), HasSubstr("lora rank 1")));
+  EXPECT_THAT(refusal("layers = last:1\ndropout = 0\ntrain = norms\n"), HasSubstr("norms"));
+  EXPECT_EQ(refusal("layers = last:1\ndropout = 0\n"), "");
+  EXPECT_FALSE(fs::exists(out_));
+}
+
 TEST_F(TrainSweep, ListsTheRunsOfAllItsCalls) {
   const auto listed = [&] {
     std::vector<std::string> ranks;

@@ -164,6 +164,23 @@ TEST(Identity, FollowsLinksAndFillsInWhatIsMissing) {
   EXPECT_EQ(identity(old, registry), old);
 }
 
+TEST(Identity, LeavesOutWhereFeaturesAreKept) {
+  const Registry registry = builtin_registry();
+  RunSettings here = valid_settings(), there = valid_settings();
+  there.values["cache-dir"] = "/elsewhere";
+  there.values["cache-limit"] = "100";
+  EXPECT_EQ(identity(here, registry), identity(there, registry));
+  EXPECT_TRUE(is_incidental("cache-dir"));
+  EXPECT_FALSE(is_incidental("cache-features"));
+  EXPECT_FALSE(is_incidental("threads"));
+  EXPECT_FALSE(is_incidental("nothing"));
+  there.values["cache-features"] = "true";
+  EXPECT_NE(identity(here, registry), identity(there, registry));
+  // In run.json all of it stands.
+  EXPECT_EQ(canonical(there).text("cache-limit"), "100");
+  EXPECT_EQ(canonical(there).text("cache-dir"), "/elsewhere");
+}
+
 TEST(RunSettings, OfferEveryTaskAndNoRankAMode) {
   for (const SettingSpec& spec : run_settings()) {
     if (spec.name == "rank") {
