@@ -7,6 +7,7 @@
 
 #include "core/arena.h"
 #include "core/error.h"
+#include "core/work.h"
 #include "experiments/models/bert_weights.h"
 #include "experiments/models/check_batch.h"
 #include "experiments/models/classification_head.h"
@@ -16,6 +17,20 @@
 
 namespace rankfold {
 namespace {
+
+/// Rows that were computed before, in place of the layers that form them.
+class GivenRows final : public InputOrigin {
+ public:
+  void set(MatrixView<const float> rows) { rows_ = rows; }
+  void form_input(const EncoderPass&, MatrixView<float> x, Arena& arena) const override {
+    const WorkTimer timer(arena.backend(), Work::elementwise);
+#pragma omp parallel for schedule(static)
+    for (std::size_t i = 0; i < x.rows; ++i) std::copy_n(rows_.row(i), x.columns, x.row(i));
+  }
+
+ private:
+  MatrixView<const float> rows_;
+};
 
 class Bert final : public Host {
  public:
@@ -32,6 +47,9 @@ class Bert final : public Host {
     return weights_.elements() + head_->new_elements();
   }
   std::size_t max_tokens() const override { return config_.positions; }
+  std::size_t hidden_size() const override { return config_.encoder.hidden; }
+  std::size_t frozen_layers() const override { return frozen_layers_; }
+  void features(const Batch& batch, MatrixView<float> rows) override;
   std::map<std::string, double> dropouts() const override {
     return {{"hidden", config_.encoder.hidden_dropout},
             {"attention", config_.encoder.attention_dropout},
@@ -47,9 +65,12 @@ class Bert final : public Host {
   void train_norm(LayerNorm& norm, const std::string& name);
   void train_norms();
 
+  void check_features(const Batch& batch) const;
+  const InputOrigin& input_of(std::size_t layer, const Batch& batch) const;
   EncoderPass start_pass(const Batch& batch);
   MatrixView<float> encode(const Batch& batch, const EncoderPass& pass, MatrixView<float> rows);
-  void backward_encoder(const EncoderPass& pass, MatrixView<float> d_first, MatrixView<float> rows);
+  void backward_encoder(const Batch& batch, const EncoderPass& pass, MatrixView<float> d_first,
+                        MatrixView<float> rows);
 
   BertConfig config_;
   HostSettings settings_;
@@ -63,6 +84,8 @@ class Bert final : public Host {
   std::vector<TrainedStorage> norms_;
   std::vector<std::string> notes_;
   bool encoder_trains_ = false;
+  std::size_t frozen_layers_ = 0;
+  GivenRows given_rows_;  ///< features of the last batch that had some
 
   Arena arena_;
   std::vector<std::size_t> counting_;  ///< 0, 1, 2, ...
@@ -139,6 +162,7 @@ void Bert::attach(Adapter<float>* adapter) {
   for (const Site& site : sites) frozen_layers.push_back(frozen(site));
   if (adapter) adapter->set_frozen(std::move(frozen_layers));
   encoder_trains_ = settings_.parts.norms;
+  frozen_layers_ = 0;
   for (EncoderLayer& layer : layers_) {
     for (HostLinear& linear : layer.linears()) {
       const auto found = std::ranges::find(sites, linear.site().name, &Site::name);
@@ -146,7 +170,9 @@ void Bert::attach(Adapter<float>* adapter) {
       linear.attach(found == sites.end() ? nullptr : adapter, index);
     }
     encoder_trains_ = layer.plan(encoder_trains_);
+    if (!encoder_trains_) ++frozen_layers_;
   }
+  frozen_layers_ = std::min(frozen_layers_, layers_.size() - 1);
   for (std::size_t layer = 0; layer + 1 < layers_.size(); ++layer)
     layers_[layer].keep_output(layers_[layer + 1].reads_input());
 }
@@ -174,14 +200,44 @@ EncoderPass Bert::start_pass(const Batch& batch) {
 
 MatrixView<float> Bert::encode(const Batch& batch, const EncoderPass& pass,
                                MatrixView<float> rows) {
-  embedding_.forward(batch, pass, rows, arena_);
-  for (std::size_t layer = 0; layer < layers_.size(); ++layer)
+  const bool given = batch.features.data != nullptr;
+  if (given) {
+    given_rows_.set(batch.features);
+    given_rows_.form_input(pass, rows, arena_);
+  } else {
+    embedding_.forward(batch, pass, rows, arena_);
+  }
+  for (std::size_t layer = given ? frozen_layers_ : 0; layer < layers_.size(); ++layer)
     rows = layers_[layer].forward(rows, pass, layer + 1 == layers_.size(), arena_);
   return rows;
 }
 
+void Bert::check_features(const Batch& batch) const {
+  const MatrixView<const float>& rows = batch.features;
+  if (!rows.data) return;
+  if (frozen_layers_ == 0)
+    throw Error(
+        "{}: the batch has features, expected none: no layer is frozen below all that trains",
+        catalogue_.model);
+  if (rows.rows != batch.tokens() || rows.columns != config_.encoder.hidden)
+    throw Error("{}: the batch has features [{}, {}], expected [{}, {}]", catalogue_.model,
+                rows.rows, rows.columns, batch.tokens(), config_.encoder.hidden);
+}
+
+void Bert::features(const Batch& batch, MatrixView<float> rows) {
+  check_batch(batch, limits_, false);
+  if (rows.rows != batch.tokens() || rows.columns != config_.encoder.hidden)
+    throw Error("{}: the room for features is [{}, {}], expected [{}, {}]", catalogue_.model,
+                rows.rows, rows.columns, batch.tokens(), config_.encoder.hidden);
+  const EncoderPass pass = start_pass(batch);
+  embedding_.forward(batch, pass, rows, arena_);
+  for (std::size_t layer = 0; layer < frozen_layers_; ++layer)
+    layers_[layer].forward(rows, pass, false, arena_);
+}
+
 std::vector<float> Bert::predict(const Batch& batch) {
   check_batch(batch, limits_, false);
+  check_features(batch);
   const EncoderPass pass = start_pass(batch);
   const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), config_.encoder.hidden);
   const MatrixView<float> logits = head_->forward(encode(batch, pass, rows), pass, arena_);
@@ -205,6 +261,7 @@ std::vector<std::vector<float>> Bert::hidden_states(const Batch& batch) {
 
 double Bert::train_pass(const Batch& batch, std::uint64_t seed, std::uint64_t step) {
   check_batch(batch, limits_, true);
+  check_features(batch);
   EncoderPass pass = start_pass(batch);
   pass.training = true;
   pass.seed = seed;
@@ -225,18 +282,23 @@ double Bert::train_pass(const Batch& batch, std::uint64_t seed, std::uint64_t st
                                {d_logits.data, count});
     head_->backward(first_rows, d_logits, pass, d_first, arena_);
   }
-  if (encoder_trains_) backward_encoder(pass, d_first, rows);
+  if (encoder_trains_) backward_encoder(batch, pass, d_first, rows);
   return loss;
 }
 
+const InputOrigin& Bert::input_of(std::size_t layer, const Batch& batch) const {
+  if (batch.features.data && layer == frozen_layers_) return given_rows_;
+  if (layer == 0) return embedding_;
+  return layers_[layer - 1];
+}
+
 /// From the gradient of the first rows; `rows` has room for every token's and passes it down.
-void Bert::backward_encoder(const EncoderPass& pass, MatrixView<float> d_first,
+void Bert::backward_encoder(const Batch& batch, const EncoderPass& pass, MatrixView<float> d_first,
                             MatrixView<float> rows) {
   MatrixView<float> gradient = d_first;
   for (std::size_t layer = layers_.size(); layer-- > 0;) {
-    const InputOrigin& origin =
-        layer == 0 ? static_cast<const InputOrigin&>(embedding_) : layers_[layer - 1];
-    layers_[layer].backward(pass, layer + 1 == layers_.size(), origin, gradient, rows, arena_);
+    layers_[layer].backward(pass, layer + 1 == layers_.size(), input_of(layer, batch), gradient,
+                            rows, arena_);
     if (!layers_[layer].reaches_input()) return;
     gradient = rows;
   }

@@ -19,6 +19,9 @@ struct Batch {
   std::vector<std::int32_t> ids, type_ids;  ///< all tokens of all sequences
   std::vector<std::size_t> starts;          ///< first token of each sequence, and the end: n + 1
   std::vector<float> labels;                ///< class index or regression target, one a sequence
+  /// [tokens, hidden] behind the frozen layers (Host::features), somebody else's memory; without
+  /// memory the host computes them itself.
+  MatrixView<const float> features;
   std::size_t sequences() const { return starts.empty() ? 0 : starts.size() - 1; }
   std::size_t tokens() const { return ids.size(); }
 };
@@ -72,16 +75,27 @@ class Host {
   virtual std::vector<DrawnTensor> drawn() const = 0;
   virtual std::size_t total_parameters() const = 0;  ///< of the model with its head, no adapter
   virtual std::size_t max_tokens() const = 0;        ///< positions that the model has
+  virtual std::size_t hidden_size() const = 0;       ///< width of the hidden states
   /// Dropout probabilities of training by place: hidden, attention, classifier.
   virtual std::map<std::string, double> dropouts() const = 0;
   /// What a user should know of how it was loaded (new head weights), one line each.
   virtual const std::vector<std::string>& notes() const = 0;
 
+  /// Encoder layers below everything that trains, once the adapter is attached: what leaves them is
+  /// the same at every step. At most layers - 1, because the last one computes pooled rows alone; 0
+  /// where the embeddings' norm trains.
+  virtual std::size_t frozen_layers() const = 0;
+  /// Overwrites rows [tokens, hidden] with the hidden states behind the frozen layers, without
+  /// dropout: what predict and train_pass start from where a batch brings its features. Throws
+  /// Error for other sizes.
+  virtual void features(const Batch& batch, MatrixView<float> rows) = 0;
+
   /// Logits [sequences, labels], without dropout; nothing is kept for a backward.
   virtual std::vector<float> predict(const Batch& batch) = 0;
   /// One training pass: forward with dropout (masks addressed by seed and step), mean loss
   /// (cross-entropy, or squared error for regression), backward: adds to the gradients of the
-  /// trained tensors and of the adapter. Returns the loss.
+  /// trained tensors and of the adapter. Returns the loss. A batch with features must stay, with
+  /// them, until the pass is over, and has seen no dropout below the first layer that trains.
   virtual double train_pass(const Batch& batch, std::uint64_t seed, std::uint64_t step) = 0;
   /// predict, keeping the hidden states: [layers + 1] of [tokens, hidden]. For parity checks.
   virtual std::vector<std::vector<float>> hidden_states(const Batch& batch) = 0;

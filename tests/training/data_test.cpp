@@ -61,6 +61,9 @@ class EchoHost : public Host {
   std::vector<DrawnTensor> drawn() const override { return {}; }
   std::size_t total_parameters() const override { return 0; }
   std::size_t max_tokens() const override { return 100; }
+  std::size_t hidden_size() const override { return 1; }
+  std::size_t frozen_layers() const override { return 0; }
+  void features(const Batch&, MatrixView<float>) override {}
   std::map<std::string, double> dropouts() const override { return {}; }
   const std::vector<std::string>& notes() const override { return notes_; }
   std::vector<float> predict(const Batch& batch) override {
