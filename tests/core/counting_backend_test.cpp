@@ -74,7 +74,10 @@ TEST(CountingBackend, ComputesWhatTheCountedBackendComputes) {
   const CountingBackend backend(make_openblas_backend());
   const std::vector<float> a = {1, 2, 3, 4};
   std::vector<float> target(2);
-  backend.accumulate({{2, 2}, {2, 1}, {0, 0}, {1, 0}}, 1.0f, a.data(), nullptr, target.data());
+  StridedLoop row_sums;
+  row_sums.add({.size = 2, .a = 2, .b = 0, .target = 1});
+  row_sums.add({.size = 2, .a = 1, .b = 0, .target = 0});
+  backend.accumulate(row_sums, 1.0f, a.data(), nullptr, target.data());
   EXPECT_EQ(target, (std::vector<float>{3, 7}));
   EXPECT_EQ(backend.description(), make_openblas_backend()->description());
 }
