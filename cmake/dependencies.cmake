@@ -6,6 +6,7 @@ find_package(ICU REQUIRED COMPONENTS uc i18n)
 find_package(Protobuf REQUIRED)
 find_package(Boost REQUIRED COMPONENTS program_options)
 find_package(xtensor REQUIRED)
+find_package(xsimd REQUIRED)
 
 # Plain -lopenblas may resolve to the pthread build, whose threads fight with OpenMP's: the OpenMP
 # build is found and linked by its own folder.
@@ -42,6 +43,11 @@ if(ONEDNN_LIBRARY AND ONEDNN_INCLUDE)
   target_include_directories(rankfold_onednn SYSTEM INTERFACE ${ONEDNN_INCLUDE})
   target_link_libraries(rankfold_onednn INTERFACE ${ONEDNN_LIBRARY})
 endif()
+
+add_library(rankfold_xsimd INTERFACE)
+add_library(rankfold::xsimd ALIAS rankfold_xsimd)
+get_target_property(xsimd_includes xsimd INTERFACE_INCLUDE_DIRECTORIES)
+target_include_directories(rankfold_xsimd SYSTEM INTERFACE ${xsimd_includes})
 
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)

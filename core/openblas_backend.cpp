@@ -10,6 +10,7 @@
 #include "core/backend.h"
 #include "core/error.h"
 #include "core/machine_rates.h"
+#include "core/thin_product.h"
 
 // xtensor-blas brings its BLAS bindings; this is the only file that sees them. Its configuration
 // comes first: without it the bindings silently use their own loops instead of OpenBLAS.
@@ -120,6 +121,9 @@ class OpenBlasBackend final : public Backend {
   void gemm(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, float alpha,
             const float* a, std::size_t lda, const float* b, std::size_t ldb, float beta, float* c,
             std::size_t ldc) const override {
+    const ProductArguments product{ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc};
+    const VectorExtension vectors = widest_vectors();
+    if (prefers_thin_product(product, vectors) && thin_product(product, vectors)) return;
     multiply(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
   }
   void gemm(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, double alpha,

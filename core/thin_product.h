@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstddef>
+
+namespace rankfold {
+
+/// C[m,n] = alpha op(A)[m,k] op(B)[k,n] + beta C with the arguments of Backend::gemm. beta 0
+/// overwrites: C is not read. alpha 0 reads neither A nor B.
+struct ProductArguments {
+  bool transpose_a = false, transpose_b = false;
+  std::size_t m = 0, n = 0, k = 0;
+  float alpha = 1;
+  const float* a = nullptr;
+  std::size_t stride_a = 0;
+  const float* b = nullptr;
+  std::size_t stride_b = 0;
+  float beta = 0;
+  float* c = nullptr;
+  std::size_t stride_c = 0;
+};
+
+/// Vector extensions that the kernels are built for.
+enum class VectorExtension { none, avx2, avx512 };
+/// The widest one that this CPU has.
+VectorExtension widest_vectors();
+
+/// Whether `thin_product` is to be preferred to OpenBLAS, a function of the shape: where one side
+/// is at most 64 or all three matrices fit an L2 cache of 1 MiB. benchmarks/thin_benchmark.cpp
+/// measures both.
+bool prefers_thin_product(const ProductArguments& product, VectorExtension vectors);
+
+/// Computes the product, whatever its shape, without allocating: operands are read where they lie,
+/// at most a block of one is transposed onto the stack. Outside parallel regions large products are
+/// split over the threads of OpenMP; inside them the calling thread computes alone. Numbers depend
+/// on shape and vectors only, neither on strides nor on threads. False where the CPU lacks the
+/// vectors: nothing was computed.
+bool thin_product(const ProductArguments& product, VectorExtension vectors = widest_vectors());
+
+}  // namespace rankfold
