@@ -42,9 +42,22 @@ double best_seconds(int runs, const std::function<void()>& work) {
   return best;
 }
 
-double rounded_ratio(double rate, double base) {
-  return base * std::exp2(std::round(std::log2(rate / base)));
+/// A power of two within what machines differ by, times `base`.
+double rounded_ratio(double rate, double base, double least, double most) {
+  return base * std::exp2(std::round(std::log2(std::clamp(rate / base, least, most))));
 }
+
+/// One thread for as long as it lives: on a machine that others use as well, threads that wait for
+/// each other measure the others.
+class OneThread {
+ public:
+  OneThread() : threads_(openblas_report().threads) { set_threads(1); }
+  ~OneThread() { set_threads(threads_); }
+  int threads() const { return threads_; }
+
+ private:
+  int threads_;
+};
 
 }  // namespace
 
@@ -53,32 +66,38 @@ MachineRates nominal_rates() {
 }
 
 MachineRates measure_rates(const Backend& backend) {
+  const OneThread alone;
+  const double threads = alone.threads();
   const std::shared_ptr<const Backend> memory = make_openblas_backend(nominal_rates());
-  constexpr std::size_t side = 1024, width = 768, tokens = 1024, rank = 8;
+  constexpr std::size_t side = 512, width = 768, rows = 64, rank = 8;
   Buffer<float> a(memory, side * side), b(memory, side * side), c(memory, side * side);
   std::ranges::fill(a.span(), 0.5f);
   std::ranges::fill(b.span(), 0.25f);
   MachineRates rates;
-  const double large = best_seconds(4, [&] {
+  const double large = best_seconds(6, [&] {
     backend.gemm(false, true, side, side, side, 1.0f, a.data(), side, b.data(), side, 0.0f,
                  c.data(), side);
   });
-  rates.large_flops = 2.0 * side * side * side / large;
-  const double thin = best_seconds(8, [&] {
-    backend.gemm(false, true, tokens, rank, width, 1.0f, a.data(), width, b.data(), width, 0.0f,
+  rates.large_flops = threads * 2.0 * side * side * side / large;
+  // A block of tokens through a factor and back, as a TokenProgram does it.
+  const double thin = best_seconds(40, [&] {
+    backend.gemm(false, true, rows, rank, width, 1.0f, a.data(), width, b.data(), width, 0.0f,
                  c.data(), rank);
-    backend.gemm(true, false, rank, width, tokens, 1.0f, c.data(), rank, a.data(), width, 0.0f,
+    backend.gemm(true, false, rank, width, rows, 1.0f, c.data(), rank, a.data(), width, 0.0f,
                  b.data(), width);
   });
-  rates.thin_flops = rounded_ratio(2 * 2.0 * tokens * width * rank / thin, rates.large_flops);
-  constexpr std::size_t beyond_cache = std::size_t{1} << 24;
+  rates.thin_flops =
+      rounded_ratio(threads * 2 * 2.0 * rows * width * rank / thin, rates.large_flops, 0.125, 1);
+  constexpr std::size_t beyond_cache = std::size_t{1} << 23;
+  // So many threads use up what the memory gives.
+  const double sharing = std::min(threads, 4.0);
   Buffer<float> from(memory, beyond_cache), to(memory, beyond_cache);
   StridedLoop loop;
-  loop.add({beyond_cache / side, side, 0, side});
-  loop.add({side, 1, 0, 1});
+  loop.add({beyond_cache, 1, 0, 1});
   const double move =
-      best_seconds(3, [&] { backend.accumulate(loop, 1.0f, from.data(), nullptr, to.data()); });
-  rates.moved = rounded_ratio(3.0 * beyond_cache / move, rates.large_flops);
+      best_seconds(4, [&] { backend.accumulate(loop, 1.0f, from.data(), nullptr, to.data()); });
+  rates.moved =
+      rounded_ratio(sharing * 3.0 * beyond_cache / move, rates.large_flops, 1.0 / 256, 1.0 / 16);
   return rates;
 }
 

@@ -9,9 +9,9 @@ namespace rankfold {
 /// Rates of no machine in particular.
 MachineRates nominal_rates();
 
-/// Measures this machine with the threads that are set, in about a tenth of a second. The ratios to
-/// `large_flops`, which alone decide plans, are rounded to powers of two, so that noise hardly ever
-/// changes a plan.
+/// Measures this machine in about a tenth of a second, on one thread, and scales to the threads
+/// that are set. The ratios to `large_flops`, which alone decide plans, are rounded to powers of
+/// two within the range of real machines, so that noise hardly ever changes a plan.
 MachineRates measure_rates(const Backend& backend);
 
 /// Reads rates from a JSON file as write_rates makes it. Throws Error naming the file and the key:
