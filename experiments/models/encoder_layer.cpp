@@ -9,8 +9,9 @@
 namespace rankfold {
 namespace {
 
-/// Rows whose feed-forward activations fit a cache.
-constexpr std::size_t cached_rows = 1024;
+/// What a block of rows may have: few blocks, for every product of one packs its weight again and
+/// ends in a barrier, and little memory.
+constexpr std::size_t most_block_rows = 2048, most_block_values = std::size_t{3} << 20;
 
 /// f(x + bias) into `value`; x becomes f'(x + bias) where `keep`.
 void activate(HiddenActivation activation, MatrixView<float> x, const float* bias,
@@ -151,7 +152,9 @@ MatrixView<float> EncoderLayer::forward(MatrixView<float> x, const EncoderPass& 
 }
 
 std::size_t EncoderLayer::block_rows(std::size_t rows) const {
-  return adapted(3) || adapted(4) || adapted(5) ? rows : std::min(rows, cached_rows);
+  if (adapted(3) || adapted(4) || adapted(5)) return rows;
+  const std::size_t fitting = std::max<std::size_t>(most_block_values / settings_.intermediate, 64);
+  return std::min({rows, most_block_rows, fitting});
 }
 
 void EncoderLayer::forward_rows(MatrixView<const float> context, MatrixView<const float> residual,
