@@ -54,7 +54,7 @@ class InputOrigin {
 /// A layer: a = LN(x + drop(o(attention(q(x), k(x), v(x))))), y = LN(a + drop(down(f(up(a))))).
 /// It computes either every row of y or, in the last layer of a classifier, only the first of each
 /// sequence; the sites q, o, up, down then see those rows alone. What follows the attention goes by
-/// blocks of rows that caches hold, unless an adapter has to see all rows at once.
+/// blocks of rows, unless an adapter has to see all rows at once.
 class EncoderLayer final : public InputOrigin {
  public:
   /// Frozen weights; `linears` are q, k, v, o, up, down. `place` addresses the dropout masks.
