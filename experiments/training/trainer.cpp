@@ -90,14 +90,14 @@ class Run {
 
  private:
   std::size_t typical_tokens() const;
-  bool caches_features() const { return settings_.text("cache-features") == "true"; }
-  void open_feature_caches();
-  void check_stop() const;
   void train_epoch(std::size_t epoch);
   double take_step(const Batch& batch, double epoch);
   void check_loss(const char* name, double loss) const;
   void log_step(double rate, double norm, double epoch);
   void evaluate(EpochResult& epoch);
+  bool caches_features() const { return settings_.text("cache-features") == "true"; }
+  void open_feature_caches();
+  void check_stop() const;
 
   const Task& task_;
   const Method& method_;
@@ -202,22 +202,8 @@ void Run::load() {
   schedule_.warmup = warmup_steps(settings_.number("warmup"), steps_);
   schedule_.total = static_cast<double>(steps_);
   schedule_.rate = settings_.number("lr");
-  events_ = std::make_unique<EventWriter>(out_);
   if (caches_features()) open_feature_caches();
-}
-
-void Run::open_feature_caches() {
-  FeatureCacheSettings cache;
-  const std::string& folder = settings_.text("cache-dir");
-  cache.folder = folder.empty() ? out_ / ".features" : fs::path(folder);
-  constexpr std::size_t mebibyte = std::size_t{1} << 20;
-  cache.limit = std::min(settings_.count("cache-limit"), SIZE_MAX / mebibyte) * mebibyte;
-  cache.origin = feature_origin(settings_.text("model"), *host_, settings_.text("precision"));
-  cache.message = options_.message;
-  cache.pause = [this] { check_stop(); };
-  train_features_.emplace(*host_, train_split_, "train", cache);
-  cache.limit -= train_features_->bytes();
-  dev_features_.emplace(*host_, dev_split_, settings_.text("score-on"), cache);
+  events_ = std::make_unique<EventWriter>(out_);
 }
 
 /// Tokens of a batch, on average.
@@ -240,6 +226,20 @@ void Run::train() {
   events_->scalar("train/train_runtime", result_.train_seconds, step);
   events_->scalar("train/train_samples_per_second", result_.examples_per_second, step);
   events_->flush();
+}
+
+void Run::open_feature_caches() {
+  FeatureCacheSettings cache;
+  const std::string& folder = settings_.text("cache-dir");
+  cache.folder = folder.empty() ? out_ / ".features" : fs::path(folder);
+  constexpr std::size_t mebibyte = std::size_t{1} << 20;
+  cache.limit = std::min(settings_.count("cache-limit"), SIZE_MAX / mebibyte) * mebibyte;
+  cache.origin = feature_origin(settings_.text("model"), *host_, settings_.text("precision"));
+  cache.message = options_.message;
+  cache.pause = [this] { check_stop(); };
+  train_features_.emplace(*host_, train_split_, "train", cache);
+  cache.limit -= train_features_->bytes();
+  dev_features_.emplace(*host_, dev_split_, settings_.text("score-on"), cache);
 }
 
 void Run::check_stop() const {
