@@ -15,7 +15,7 @@ namespace {
 /// sleeping waits, unless the user chose.
 void wait_without_spinning(int count, char** words) {
   const std::string_view command = count > 1 ? words[1] : "";
-  if (command != "finetune" && command != "evaluate") return;
+  if (command != "finetune" && command != "evaluate" && command != "bench") return;
   if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
   ::setenv("OMP_WAIT_POLICY", "passive", 1);
   ::execv("/proc/self/exe", words);  // returns only if it failed; then threads spin
