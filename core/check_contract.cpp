@@ -1,22 +1,19 @@
 #include <algorithm>
 #include <cmath>
-#include <limits>
-#include <map>
 #include <numeric>
 
 #include "core/check_method.h"
+#include "core/contract_bench.h"
 #include "core/error.h"
 #include "core/random.h"
 
 namespace rankfold {
 namespace {
 
-constexpr std::size_t tokens = 4;
-constexpr double exact = 1e-11;          // two ways to sum the same products in double
+using namespace contract;
+
 constexpr double by_differences = 1e-6;  // networks are linear in each entry: only rounding remains
 constexpr double in_float = 1e-4;
-
-using Values = std::vector<double>;
 
 struct SmallStack {
   std::string name;
@@ -65,87 +62,6 @@ std::vector<MethodRequest> requests(const Method& method) {
         }
     if (!method.has_rank) break;
   }
-  return all;
-}
-
-Values random_values(std::size_t size, const std::string& purpose) {
-  Values values(size);
-  RandomStream(7, purpose).fill_normal<double>(values, 0, 1);
-  return values;
-}
-
-/// An adapter over frozen layers with inputs and output gradients for every site.
-template <class T>
-struct Bench {
-  Stack stack;
-  std::unique_ptr<Adapter<T>> adapter;
-  std::vector<std::vector<T>> weights, biases, inputs, output_gradients;
-
-  Bench(const Method& method, const Stack& sites, const MethodSettings& settings)
-      : stack(sites), adapter(make_adapter<T>(method, sites, settings, make_openblas_backend())) {
-    std::vector<FrozenLinear<T>> frozen;
-    const auto draw = [](std::size_t size, const std::string& purpose) {
-      const Values values = random_values(size, purpose);
-      return std::vector<T>(values.begin(), values.end());
-    };
-    for (const Site& site : stack.sites) {
-      weights.push_back(draw(site.out * site.in, "weight/" + site.name));
-      biases.push_back(draw(site.out, "bias/" + site.name));
-      inputs.push_back(draw(tokens * site.in, "input/" + site.name));
-      output_gradients.push_back(draw(tokens * site.out, "gradient/" + site.name));
-    }
-    for (std::size_t i = 0; i < weights.size(); ++i)
-      frozen.push_back({weights[i].data(), biases[i].data()});
-    adapter->set_frozen(frozen);
-    // Every factor away from zero, or a product with one zero factor would hide the others.
-    for (Parameter<T>& parameter : adapter->parameters())
-      RandomStream(11, "factor/" + parameter.name).fill_normal(parameter.value.span(), 0.0, 0.6);
-  }
-
-  MatrixView<const T> x(std::size_t site) const {
-    return {inputs[site].data(), tokens, stack.sites[site].in};
-  }
-  MatrixView<const T> dy(std::size_t site) const {
-    return {output_gradients[site].data(), tokens, stack.sites[site].out};
-  }
-  std::vector<T> frozen_output(std::size_t index) const {
-    const Site& site = stack.sites[index];
-    std::vector<T> y;
-    for (std::size_t token = 0; token < tokens; ++token)
-      y.insert(y.end(), biases[index].begin(), biases[index].end());
-    make_openblas_backend()->gemm(false, true, tokens, site.out, site.in, T{1},
-                                  inputs[index].data(), site.in, weights[index].data(), site.in,
-                                  T{1}, y.data(), site.out);
-    return y;
-  }
-  std::vector<T> forward(std::size_t index, Trace<T>* trace) const {
-    std::vector<T> y(tokens * stack.sites[index].out, std::numeric_limits<T>::quiet_NaN());
-    adapter->forward(index, x(index), {y.data(), tokens, stack.sites[index].out}, trace);
-    return y;
-  }
-  double loss() const {
-    double sum = 0;
-    for (std::size_t site = 0; site < stack.sites.size(); ++site) {
-      const std::vector<T> y = forward(site, nullptr);
-      sum += std::inner_product(y.begin(), y.end(), output_gradients[site].begin(), 0.0);
-    }
-    return sum;
-  }
-  /// dX, with the factors' gradients added up in the adapter.
-  std::vector<T> backward(std::size_t index) {
-    std::vector<T> dx(tokens * stack.sites[index].in, T{0});
-    Trace<T> trace;
-    forward(index, &trace);
-    adapter->backward(index, x(index), dy(index), trace,
-                      {dx.data(), tokens, stack.sites[index].in});
-    return dx;
-  }
-};
-
-Values all_gradients(const Adapter<double>& adapter) {
-  Values all;
-  for (const Parameter<double>& parameter : adapter.parameters())
-    all.insert(all.end(), parameter.gradient.span().begin(), parameter.gradient.span().end());
   return all;
 }
 
@@ -243,85 +159,6 @@ void check_application(Bench<double>& bench, CheckReport& report) {
   }
   if (inputs != bench.inputs || output_gradients != bench.output_gradients)
     report.failures.push_back("X or dY was changed by a call");
-}
-
-/// Sites of one layer whose inputs are of one width, as a call takes them together.
-std::vector<std::vector<std::size_t>> site_groups(const Stack& stack) {
-  std::map<std::pair<std::size_t, std::size_t>, std::vector<std::size_t>> groups;
-  for (std::size_t i = 0; i < stack.sites.size(); ++i)
-    groups[{stack.sites[i].layer, stack.sites[i].in}].push_back(i);
-  std::vector<std::vector<std::size_t>> all;
-  for (const auto& [key, sites] : groups) all.push_back(sites);
-  return all;
-}
-
-/// Everything that a step computes: outputs, dX and the factors' gradients.
-struct Step {
-  Values outputs, input_gradients, factor_gradients;
-};
-
-/// A step of `rows` tokens in calls of at most `rows_a_call`, on the sites of a group together or
-/// one by one; outputs lie side by side in one matrix, as q, k and v do.
-Step take_step(Bench<double>& bench, std::size_t rows, std::size_t rows_a_call, bool together) {
-  Adapter<double>& adapter = *bench.adapter;
-  adapter.zero_gradients();
-  Step step;
-  for (const std::vector<std::size_t>& group : site_groups(bench.stack)) {
-    const std::size_t in = bench.stack.sites[group.front()].in;
-    std::vector<std::size_t> columns{0};
-    for (const std::size_t site : group)
-      columns.push_back(columns.back() + bench.stack.sites[site].out);
-    const std::size_t width = columns.back();
-    const Values x = random_values(rows * in, "step/input"),
-                 dy = random_values(rows * width, "step/gradient");
-    Values y(rows * width), dx(rows * in, 0.25);
-    for (std::size_t row = 0; row < rows; row += rows_a_call) {
-      const std::size_t count = std::min(rows_a_call, rows - row);
-      std::vector<SiteMatrix<double>> outputs;
-      std::vector<SiteMatrix<const double>> d_outputs;
-      for (std::size_t i = 0; i < group.size(); ++i) {
-        const std::size_t begin = row * width + columns[i], out = columns[i + 1] - columns[i];
-        outputs.push_back({group[i], {y.data() + begin, count, out, width}});
-        d_outputs.push_back({group[i], {dy.data() + begin, count, out, width}});
-      }
-      const MatrixView<const double> x_rows(x.data() + row * in, count, in);
-      const MatrixView<double> dx_rows(dx.data() + row * in, count, in);
-      const std::size_t calls = together ? 1 : group.size(), sites = together ? group.size() : 1;
-      for (std::size_t call = 0; call < calls; ++call) {
-        Trace<double> trace;
-        adapter.forward(std::span(outputs).subspan(call, sites), x_rows, &trace);
-        adapter.backward(std::span<const SiteMatrix<const double>>(d_outputs).subspan(call, sites),
-                         x_rows, trace, dx_rows, call == 0 ? Into::overwrite : Into::add);
-      }
-    }
-    step.outputs.insert(step.outputs.end(), y.begin(), y.end());
-    step.input_gradients.insert(step.input_gradients.end(), dx.begin(), dx.end());
-  }
-  step.factor_gradients = all_gradients(adapter);
-  return step;
-}
-
-/// However a call is computed, the numbers are the same: by every plan, sites together or one by
-/// one, in one call or many.
-void check_plans(Bench<double>& bench, CheckReport& report) {
-  constexpr std::size_t rows = 301;  // several blocks, the last one partly filled
-  bench.adapter->set_policy({false, false});
-  const Step expected = take_step(bench, rows, 5, false);
-  const auto compare = [&](const std::string& what, bool merged, bool dense, bool together) {
-    bench.adapter->set_policy({merged, dense});
-    const Step step = take_step(bench, rows, rows, together);
-    report.compare(what + ": outputs", step.outputs, expected.outputs, exact);
-    report.compare(what + ": gradient of the input", step.input_gradients, expected.input_gradients,
-                   exact);
-    report.compare(what + ": gradients of factors", step.factor_gradients,
-                   expected.factor_gradients, exact);
-  };
-  compare("blocks of tokens", false, false, false);
-  compare("sites together", false, false, true);
-  compare("merged weights", true, false, true);
-  compare("dense gradients", false, true, true);
-  compare("merged weights and dense gradients", true, true, true);
-  bench.adapter->set_policy({});
 }
 
 void check_float(const Method& method, const Stack& stack, const MethodSettings& settings,

@@ -49,6 +49,12 @@ EncodedSplit encode_split(const std::vector<Example>& examples, const Tokenizer&
   return split;
 }
 
+std::size_t mean_batch_tokens(const EncodedSplit& split, std::size_t batch) {
+  std::size_t tokens = 0;
+  for (const Encoding& sequence : split.sequences) tokens += sequence.ids.size();
+  return std::max<std::size_t>(1, tokens * batch / std::max<std::size_t>(1, split.size()));
+}
+
 Batch pack(const EncodedSplit& split, std::span<const std::size_t> chosen) {
   Batch batch;
   std::size_t tokens = 0;

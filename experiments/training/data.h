@@ -24,6 +24,9 @@ struct EncodedSplit {
 EncodedSplit encode_split(const std::vector<Example>& examples, const Tokenizer& tokenizer,
                           std::size_t max_length);
 
+/// Tokens of a batch of that many examples, on average; at least 1.
+std::size_t mean_batch_tokens(const EncodedSplit& split, std::size_t batch);
+
 /// The chosen examples end to end as one packed batch.
 Batch pack(const EncodedSplit& split, std::span<const std::size_t> chosen);
 

@@ -89,7 +89,6 @@ class Run {
   void save() const;
 
  private:
-  std::size_t typical_tokens() const;
   void train_epoch(std::size_t epoch);
   double take_step(const Batch& batch, double epoch);
   void check_loss(const char* name, double loss) const;
@@ -170,7 +169,7 @@ void Run::load() {
   dev_split_ = encode_split(scored_examples(task_, dataset, settings_.text("score-on")), *tokenizer,
                             max_length);
 
-  result_.plans = explain_plans(*adapter_, typical_tokens());
+  result_.plans = explain_plans(*adapter_, mean_batch_tokens(train_split_, batch_));
   if (options_.explain && options_.message)
     for (const std::string& line : result_.plans) options_.message(line);
 
@@ -204,13 +203,6 @@ void Run::load() {
   schedule_.rate = settings_.number("lr");
   if (caches_features()) open_feature_caches();
   events_ = std::make_unique<EventWriter>(out_);
-}
-
-/// Tokens of a batch, on average.
-std::size_t Run::typical_tokens() const {
-  std::size_t tokens = 0;
-  for (const Encoding& sequence : train_split_.sequences) tokens += sequence.ids.size();
-  return std::max<std::size_t>(1, tokens * batch_ / std::max<std::size_t>(1, train_split_.size()));
 }
 
 void Run::train() {

@@ -1,0 +1,106 @@
+#pragma once
+
+#include <cstddef>
+#include <limits>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "core/check_method.h"
+#include "core/random.h"
+
+// What the files of the contract share; nothing else includes it.
+
+namespace rankfold::contract {
+
+inline constexpr std::size_t tokens = 4;
+inline constexpr double exact = 1e-11;  ///< two ways to sum the same products in double
+
+using Values = std::vector<double>;
+
+inline Values random_values(std::size_t size, const std::string& purpose) {
+  Values values(size);
+  RandomStream(7, purpose).fill_normal<double>(values, 0, 1);
+  return values;
+}
+
+/// An adapter over frozen layers with inputs and output gradients for every site.
+template <class T>
+struct Bench {
+  Stack stack;
+  std::unique_ptr<Adapter<T>> adapter;
+  std::vector<std::vector<T>> weights, biases, inputs, output_gradients;
+
+  Bench(const Method& method, const Stack& sites, const MethodSettings& settings)
+      : stack(sites), adapter(make_adapter<T>(method, sites, settings, make_openblas_backend())) {
+    std::vector<FrozenLinear<T>> frozen;
+    const auto draw = [](std::size_t size, const std::string& purpose) {
+      const Values values = random_values(size, purpose);
+      return std::vector<T>(values.begin(), values.end());
+    };
+    for (const Site& site : stack.sites) {
+      weights.push_back(draw(site.out * site.in, "weight/" + site.name));
+      biases.push_back(draw(site.out, "bias/" + site.name));
+      inputs.push_back(draw(tokens * site.in, "input/" + site.name));
+      output_gradients.push_back(draw(tokens * site.out, "gradient/" + site.name));
+    }
+    for (std::size_t i = 0; i < weights.size(); ++i)
+      frozen.push_back({weights[i].data(), biases[i].data()});
+    adapter->set_frozen(frozen);
+    // Every factor away from zero, or a product with one zero factor would hide the others.
+    for (Parameter<T>& parameter : adapter->parameters())
+      RandomStream(11, "factor/" + parameter.name).fill_normal(parameter.value.span(), 0.0, 0.6);
+  }
+
+  MatrixView<const T> x(std::size_t site) const {
+    return {inputs[site].data(), tokens, stack.sites[site].in};
+  }
+  MatrixView<const T> dy(std::size_t site) const {
+    return {output_gradients[site].data(), tokens, stack.sites[site].out};
+  }
+  std::vector<T> frozen_output(std::size_t index) const {
+    const Site& site = stack.sites[index];
+    std::vector<T> y;
+    for (std::size_t token = 0; token < tokens; ++token)
+      y.insert(y.end(), biases[index].begin(), biases[index].end());
+    make_openblas_backend()->gemm(false, true, tokens, site.out, site.in, T{1},
+                                  inputs[index].data(), site.in, weights[index].data(), site.in,
+                                  T{1}, y.data(), site.out);
+    return y;
+  }
+  std::vector<T> forward(std::size_t index, Trace<T>* trace) const {
+    std::vector<T> y(tokens * stack.sites[index].out, std::numeric_limits<T>::quiet_NaN());
+    adapter->forward(index, x(index), {y.data(), tokens, stack.sites[index].out}, trace);
+    return y;
+  }
+  double loss() const {
+    double sum = 0;
+    for (std::size_t site = 0; site < stack.sites.size(); ++site) {
+      const std::vector<T> y = forward(site, nullptr);
+      sum += std::inner_product(y.begin(), y.end(), output_gradients[site].begin(), 0.0);
+    }
+    return sum;
+  }
+  /// dX, with the factors' gradients added up in the adapter.
+  std::vector<T> backward(std::size_t index) {
+    std::vector<T> dx(tokens * stack.sites[index].in, T{0});
+    Trace<T> trace;
+    forward(index, &trace);
+    adapter->backward(index, x(index), dy(index), trace,
+                      {dx.data(), tokens, stack.sites[index].in});
+    return dx;
+  }
+};
+
+inline Values all_gradients(const Adapter<double>& adapter) {
+  Values all;
+  for (const Parameter<double>& parameter : adapter.parameters())
+    all.insert(all.end(), parameter.gradient.span().begin(), parameter.gradient.span().end());
+  return all;
+}
+
+/// However a call is computed, the numbers are the same: by every plan, sites together or one by
+/// one, in one call or many.
+void check_plans(Bench<double>& bench, CheckReport& report);
+
+}  // namespace rankfold::contract
