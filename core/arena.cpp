@@ -4,23 +4,14 @@
 #include <numeric>
 
 namespace rankfold {
-namespace {
-
-constexpr std::size_t alignment = 16;  // floats in a cache line
-
-std::size_t rounded(std::size_t size) {
-  return (size + alignment - 1) / alignment * alignment;
-}
-
-}  // namespace
 
 float* Arena::take(std::size_t size) {
-  size = rounded(size);
+  size = whole_lines(size);
   while (place_.block < blocks_.size() && place_.used + size > blocks_[place_.block].size) {
     ++place_.block;
     place_.used = 0;
   }
-  if (place_.block == blocks_.size()) add_block(std::max(size, rounded(capacity() / 4)));
+  if (place_.block == blocks_.size()) add_block(std::max(size, whole_lines(capacity() / 4)));
   float* memory = blocks_[place_.block].data + place_.used;
   place_.used += size;
   place_.total += size;
@@ -32,7 +23,7 @@ void Arena::reset() {
   if (blocks_.size() > 1) {
     release_blocks();
     // Some room for batches to come: pages never written cost nothing.
-    add_block(largest_ + rounded(largest_ / 8));
+    add_block(largest_ + whole_lines(largest_ / 8));
   }
   release({});
 }

@@ -89,6 +89,11 @@ OpenBlasReport openblas_report();
 /// Threads of OpenBLAS and OpenMP together; a setting of a run.
 void set_threads(int threads);
 
+/// So many numbers that what follows them begins a cache line of its own, in either precision.
+constexpr std::size_t whole_lines(std::size_t size) {
+  return (size + 15) / 16 * 16;
+}
+
 /// Memory of a backend, released with the object.
 template <class T>
 class Buffer {

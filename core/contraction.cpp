@@ -37,13 +37,6 @@ std::vector<Axis> concatenate(std::initializer_list<const std::vector<Axis>*> pa
   return all;
 }
 
-std::size_t volume_of_one_token(const std::vector<Axis>& axes) {
-  std::size_t size = 1;
-  for (const Axis& axis : axes)
-    if (axis.mode != token_mode) size *= axis.size;
-  return size;
-}
-
 template <class T>
 void clear(std::span<const LoopDimension> nest, T* target) {
   if (nest.empty()) {
@@ -64,6 +57,20 @@ constexpr std::size_t smallest_token_product = 256;
 std::size_t volume(const std::vector<Axis>& axes) {
   std::size_t size = 1;
   for (const Axis& axis : axes) size *= axis.size;
+  return size;
+}
+
+std::size_t volume_of_one_token(const std::vector<Axis>& axes) {
+  std::size_t size = 1;
+  for (const Axis& axis : axes)
+    if (axis.mode != token_mode) size *= axis.size;
+  return size;
+}
+
+double product_volume(const std::vector<Axis>& a, const std::vector<Axis>& b) {
+  double size = static_cast<double>(volume_of_one_token(a));
+  for (const Axis& axis : b)
+    if (axis.mode != token_mode && !find_axis(a, axis.mode)) size *= static_cast<double>(axis.size);
   return size;
 }
 

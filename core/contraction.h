@@ -19,6 +19,10 @@ struct Axis {
 
 /// How many numbers a tensor over these axes has.
 std::size_t volume(const std::vector<Axis>& axes);
+/// The same of one token: without the token mode.
+std::size_t volume_of_one_token(const std::vector<Axis>& axes);
+/// Multiplications of the product of two tensors, for one token: the volume over the modes of both.
+double product_volume(const std::vector<Axis>& a, const std::vector<Axis>& b);
 /// The same modes stored without gaps in this order.
 std::vector<Axis> contiguous(std::vector<Axis> axes);
 const Axis* find_axis(const std::vector<Axis>& axes, int mode);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 
 #include "core/error.h"
 #include "core/frozen_product.h"
@@ -258,7 +257,7 @@ void NetworkAdapter<T>::do_forward(std::span<const Output> outputs, MatrixView<c
   Trace<T>& kept = trace ? *trace : own_trace_;
   if (kept.buffers.size() < outputs.size()) kept.buffers.resize(outputs.size());
   kept.merged = false;
-  if (all_beside(outputs)) return forward_beside(outputs, x, trace, bias);
+  if (all_beside(outputs)) return forward_beside(outputs, x, kept, trace != nullptr, bias);
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const Output& output = outputs[i];
     if (this->places_[output.site] != Place::beside) {
@@ -272,10 +271,9 @@ void NetworkAdapter<T>::do_forward(std::span<const Output> outputs, MatrixView<c
 
 template <class T>
 void NetworkAdapter<T>::forward_beside(std::span<const Output> outputs, MatrixView<const T> x,
-                                       Trace<T>* trace, Bias bias) const {
+                                       Trace<T>& kept, bool training, Bias bias) const {
   const SitesProgram& entry = program(outputs, x.stride, x.columns);
-  Trace<T>& kept = trace ? *trace : own_trace_;
-  kept.merged = choose(entry, x.rows, trace != nullptr).merged;
+  kept.merged = choose(entry, x.rows, training).merged;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     FrozenLinear<T> layer = this->frozen_[outputs[i].site];
     if (kept.merged) layer.weight = merge(outputs[i].site, kept.buffers[i]);

@@ -56,8 +56,8 @@ class NetworkAdapter final : public Adapter<T> {
   template <class Matrix>
   bool all_beside(std::span<const SiteMatrix<Matrix>> sites) const;
 
-  void forward_beside(std::span<const Output> outputs, MatrixView<const T> x, Trace<T>* trace,
-                      Bias bias) const;
+  void forward_beside(std::span<const Output> outputs, MatrixView<const T> x, Trace<T>& kept,
+                      bool training, Bias bias) const;
   void forward_around(const Output& output, MatrixView<const T> x, Buffer<T>& kept) const;
   void backward_beside(std::span<const Gradient> d_outputs, MatrixView<const T> x,
                        const Trace<T>& trace, MatrixView<T> dx, Into into);

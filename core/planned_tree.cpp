@@ -8,14 +8,6 @@ namespace {
 
 constexpr std::size_t most_nodes = 32;  // 13 operands and 12 steps
 
-/// Multiplications of a pairwise product: the volume over all of its modes.
-double product_volume(const std::vector<Axis>& a, const std::vector<Axis>& b) {
-  double size = static_cast<double>(volume(a));
-  for (const Axis& axis : b)
-    if (!find_axis(a, axis.mode)) size *= static_cast<double>(axis.size);
-  return size;
-}
-
 }  // namespace
 
 template <class T>

@@ -25,9 +25,7 @@ std::size_t ProductTrees<T>::add(const ContractionTree& tree, std::size_t first,
 
 template <class T>
 std::size_t ProductTrees<T>::place(std::size_t used) {
-  const auto take = [&](std::size_t size) {
-    return std::exchange(used, used + (size + 15) / 16 * 16);
-  };
+  const auto take = [&](std::size_t size) { return std::exchange(used, used + whole_lines(size)); };
   std::size_t scratch = 0;
   for (Tree& tree : trees_) {
     const PlannedTree<T>& planned = tree.planned;

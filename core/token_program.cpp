@@ -10,30 +10,11 @@ namespace {
 constexpr std::size_t block_numbers = 1 << 17;
 constexpr std::size_t block_rows_multiple = 16, most_block_rows = 256;
 
-std::size_t rounded_to_line(std::size_t size) {
-  return (size + 15) / 16 * 16;
-}
-
-std::size_t volume_of_one_token(const std::vector<Axis>& axes) {
-  std::size_t size = 1;
-  for (const Axis& axis : axes)
-    if (axis.mode != token_mode) size *= axis.size;
-  return size;
-}
-
 /// Axes with tokens first, for blocks of `tokens` rows `stride` apart.
 std::vector<Axis> for_block(std::vector<Axis> axes, std::size_t tokens, std::size_t stride) {
   axes.front().size = tokens;
   axes.front().stride = stride;
   return axes;
-}
-
-/// Multiplications of a product, for one token.
-double product_volume(const std::vector<Axis>& a, const std::vector<Axis>& b) {
-  double size = static_cast<double>(volume_of_one_token(a));
-  for (const Axis& axis : b)
-    if (axis.mode != token_mode && !find_axis(a, axis.mode)) size *= static_cast<double>(axis.size);
-  return size;
 }
 
 /// Whether the first link of a term turns all of X into a few numbers a token, so that it can share
@@ -165,7 +146,7 @@ template <class T>
 void TokenProgram<T>::place() {
   const auto take = [](std::size_t& memory, std::size_t size) {
     const std::size_t begin = memory;
-    memory += rounded_to_line(size);
+    memory += whole_lines(size);
     return begin;
   };
   // The stack first: its coefficients lie below each other without gaps.
@@ -222,7 +203,7 @@ void TokenProgram<T>::place() {
   cost_.forward_moved += static_cast<double>(in_);
   cost_.gradient_moved += static_cast<double>(in_);
   cost_.input_moved += 2 * static_cast<double>(in_);
-  private_ += rounded_to_line(scratch_);
+  private_ += whole_lines(scratch_);
 }
 
 /// The products of a chain, and what they cost.

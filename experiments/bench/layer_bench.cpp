@@ -8,6 +8,7 @@
 #include "core/adapter.h"
 #include "core/error.h"
 #include "core/explain.h"
+#include "core/frozen_product.h"
 #include "core/machine_rates.h"
 #include "core/random.h"
 #include "core/version.h"
@@ -45,18 +46,8 @@ struct Layers {
   std::size_t sites() const { return weights.size(); }
   MatrixView<float> view(Buffer<float>& buffer) const { return {buffer.data(), tokens, width}; }
 
-  /// Y = X W^T + b
-  void forward(std::size_t site) {
-    const float* bias = biases[site].data();
-#pragma omp parallel for schedule(static)
-    for (std::size_t row = 0; row < tokens; ++row) std::copy_n(bias, width, y.data() + row * width);
-    backend->gemm(false, true, tokens, width, width, 1.0f, x.data(), width, weights[site].data(),
-                  width, 1.0f, y.data(), width);
-  }
-  /// dX = dY W
-  void backward(std::size_t site) {
-    backend->gemm(false, false, tokens, width, width, 1.0f, dy.data(), width, weights[site].data(),
-                  width, 0.0f, dx.data(), width);
+  FrozenLinear<float> frozen(std::size_t site) const {
+    return {weights[site].data(), biases[site].data()};
   }
 };
 
@@ -64,14 +55,20 @@ struct Times {
   double forward = 0, both = 0;
 };
 
+/// Y = X W^T + b, dX = dY W.
 Times run_frozen(Layers& layers) {
+  const MatrixView<float> x = layers.view(layers.x), y = layers.view(layers.y),
+                          dy = layers.view(layers.dy), dx = layers.view(layers.dx);
   Times times;
   times.forward = seconds_of([&] {
-    for (std::size_t site = 0; site < layers.sites(); ++site) layers.forward(site);
+    for (std::size_t site = 0; site < layers.sites(); ++site)
+      frozen_forward<float>(*layers.backend, layers.frozen(site), x, y, Bias::add);
   });
-  times.both = times.forward + seconds_of([&] {
-                 for (std::size_t site = layers.sites(); site-- > 0;) layers.backward(site);
-               });
+  times.both =
+      times.forward + seconds_of([&] {
+        for (std::size_t site = layers.sites(); site-- > 0;)
+          frozen_backward<float>(*layers.backend, layers.frozen(site), dy, dx, Into::overwrite);
+      });
   return times;
 }
 
@@ -128,8 +125,7 @@ LayerRow measure(const Method& method, const MethodSettings& settings, const Sta
   const auto adapter = make_adapter<float>(method, stack, settings, layers.backend);
   adapter->initialise(1);
   std::vector<FrozenLinear<float>> weights;
-  for (std::size_t site = 0; site < layers.sites(); ++site)
-    weights.push_back({layers.weights[site].data(), layers.biases[site].data()});
+  for (std::size_t site = 0; site < layers.sites(); ++site) weights.push_back(layers.frozen(site));
   adapter->set_frozen(std::move(weights));
   std::vector<Trace<float>> traces(layers.sites());
 

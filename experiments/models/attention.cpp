@@ -33,13 +33,8 @@ std::size_t longest(SequenceStarts starts) {
   return result;
 }
 
-/// Whole cache lines.
-std::size_t rounded(std::size_t size) {
-  return (size + 15) / 16 * 16;
-}
-
 std::size_t block_size(SequenceStarts query_starts, SequenceStarts key_starts) {
-  return rounded(std::min(query_block, longest(query_starts)) * longest(key_starts));
+  return std::min(query_block, longest(query_starts)) * longest(key_starts);
 }
 
 void copy_rows(std::size_t rows, std::size_t columns, const float* from, float* to,

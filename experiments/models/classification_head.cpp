@@ -6,6 +6,7 @@
 
 #include <fmt/ranges.h>
 
+#include "core/frozen_product.h"
 #include "core/random.h"
 #include "experiments/models/row_kernels.h"
 #include "experiments/models/tensor_train_head.h"
@@ -98,14 +99,10 @@ std::size_t ClassificationHead::new_elements() const {
 }
 
 void ClassificationHead::pool(MatrixView<const float> x, MatrixView<float> pooled, bool keep) {
-  if (tensor_train_) {
-    std::fill_n(pooled.data, pooled.rows * hidden_, 0.0f);
+  if (tensor_train_)
     tensor_train_->forward(0, x, pooled, keep ? &tensor_train_trace_ : nullptr);
-  } else {
-    for (std::size_t s = 0; s < pooled.rows; ++s) std::copy_n(pooler_.bias, hidden_, pooled.row(s));
-    backend_->gemm(false, true, pooled.rows, hidden_, hidden_, 1.0f, x.data, x.stride,
-                   pooler_.weight, hidden_, 1.0f, pooled.data, pooled.stride);
-  }
+  else
+    frozen_forward(*backend_, pooler_, x, pooled, Bias::add);
   for (std::size_t i = 0; i < pooled.rows * hidden_; ++i)
     pooled.data[i] = std::tanh(pooled.data[i]);
 }
@@ -141,11 +138,10 @@ void ClassificationHead::backward(MatrixView<const float> x, MatrixView<const fl
   for (std::size_t i = 0; i < sequences * hidden_; ++i)
     d_pooled.data[i] *= 1.0f - pooled_.data[i] * pooled_.data[i];
   if (tensor_train_) {
-    if (dx.data) std::fill_n(dx.data, sequences * hidden_, 0.0f);
-    tensor_train_->backward(0, x, d_pooled, tensor_train_trace_, dx);
+    const SiteMatrix<const float> d_output{0, d_pooled};
+    tensor_train_->backward({&d_output, 1}, x, tensor_train_trace_, dx, Into::overwrite);
   } else {
-    backend_->gemm(false, false, sequences, hidden_, hidden_, 1.0f, d_pooled.data, hidden_,
-                   pooler_.weight, hidden_, 0.0f, dx.data, dx.stride);
+    frozen_backward<float>(*backend_, pooler_, d_pooled, dx, Into::overwrite);
   }
 }
 

@@ -31,7 +31,6 @@ class ClassificationHead {
   std::vector<Host::DrawnTensor> drawn() const;
   /// Numbers that the checkpoint does not have.
   std::size_t new_elements() const;
-  bool trains_pooler() const { return tensor_train_ != nullptr; }
 
   /// Logits [sequences, labels] of x [sequences, hidden], in the arena; so is what a backward
   /// needs.

@@ -205,7 +205,7 @@ void EncoderLayer::backward_feed_forward(std::size_t begin, MatrixView<float> d_
   const MatrixView<const float> activated =
       kept_.activated.data ? range(kept_.activated, begin, count)
                            : MatrixView<float>(nullptr, count, settings_.intermediate);
-  down().backward(activated, d_dense, d_inner, false);
+  down().backward(activated, d_dense, d_inner, Into::overwrite);
   if (!d_inner.data) return;
   multiply(range(kept_.derivative, begin, count), d_inner, arena.backend());
   MatrixView<float> attended(nullptr, count, settings_.hidden);
@@ -218,7 +218,7 @@ void EncoderLayer::backward_feed_forward(std::size_t begin, MatrixView<float> d_
   // The gradient of the residual is there already.
   up().backward(attended, d_inner,
                 plan_.attended ? gradient : MatrixView<float>(nullptr, count, settings_.hidden),
-                true);
+                Into::add);
 }
 
 MatrixView<float> EncoderLayer::backward_rows(const Dropouts& drop, MatrixView<float> gradient,
@@ -247,7 +247,7 @@ MatrixView<float> EncoderLayer::backward_rows(const Dropouts& drop, MatrixView<f
     const MatrixView<const float> context = kept_.context.data
                                                 ? range(kept_.context, begin, count)
                                                 : MatrixView<float>(nullptr, count, hidden);
-    attention_output().backward(context, d_dense, range(d_context, begin, count), false);
+    attention_output().backward(context, d_dense, range(d_context, begin, count), Into::overwrite);
   }
   return d_context;
 }
@@ -291,10 +291,10 @@ void EncoderLayer::backward_projections(const EncoderPass& pass, bool first_rows
                                                       gradient_of(key(), kept_.projections.k),
                                                       gradient_of(value(), kept_.projections.v)};
   if (!plan_.input) dx.data = nullptr;
-  if (!first_rows_only) return backward_together(linears, x, dys, dx, true);
+  if (!first_rows_only) return backward_together(linears, x, dys, dx, Into::add);
   if (!plan_.input) gradient.data = nullptr;
-  if (dys[0].data) query().backward(x_query, dys[0], gradient, true);
-  backward_together(std::span(linears).last(2), x, std::span(dys).last(2), dx, false);
+  if (dys[0].data) query().backward(x_query, dys[0], gradient, Into::add);
+  backward_together(std::span(linears).last(2), x, std::span(dys).last(2), dx, Into::overwrite);
   if (!plan_.input) return;
   for (std::size_t s = 0; s < rows; ++s) add_row(hidden, gradient.row(s), dx.row(pass.starts[s]));
 }

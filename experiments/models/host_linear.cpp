@@ -39,9 +39,9 @@ const float* HostLinear::forward_without_bias(MatrixView<const float> x, MatrixV
 }
 
 void HostLinear::backward(MatrixView<const float> x, MatrixView<const float> dy,
-                          MatrixView<float> dx, bool accumulate) {
+                          MatrixView<float> dx, Into into) {
   HostLinear* const self = this;
-  backward_together({&self, 1}, x, {&dy, 1}, dx, accumulate);
+  backward_together({&self, 1}, x, {&dy, 1}, dx, into);
 }
 
 void forward_together(std::span<HostLinear* const> linears, MatrixView<const float> x,
@@ -63,8 +63,7 @@ void forward_together(std::span<HostLinear* const> linears, MatrixView<const flo
 
 void backward_together(std::span<HostLinear* const> linears, MatrixView<const float> x,
                        std::span<const MatrixView<const float>> dys, MatrixView<float> dx,
-                       bool accumulate) {
-  Into into = accumulate ? Into::add : Into::overwrite;
+                       Into into) {
   std::array<SiteMatrix<const float>, most_sites_a_call> d_outputs;
   std::size_t count = 0;
   HostLinear* first = nullptr;

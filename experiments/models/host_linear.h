@@ -30,17 +30,17 @@ class HostLinear {
   /// The same, but returns the bias where the caller still has to add it (a following loop does so
   /// at no cost), and null where it is in Y already.
   const float* forward_without_bias(MatrixView<const float> x, MatrixView<float> y, bool keep);
-  /// dX += dY dY/dX where `accumulate`, else dX is overwritten; skipped where dx.data is null. Adds
+  /// dX = dY dY/dX, added or overwritten as `into` says; skipped where dx.data is null. Adds
   /// to the gradients of the adapter. X is that of the forward where the site is adapted, else
   /// unused.
   void backward(MatrixView<const float> x, MatrixView<const float> dy, MatrixView<float> dx,
-                bool accumulate);
+                Into into);
 
  private:
   friend void forward_together(std::span<HostLinear* const>, MatrixView<const float>,
                                std::span<const MatrixView<float>>, bool);
   friend void backward_together(std::span<HostLinear* const>, MatrixView<const float>,
-                                std::span<const MatrixView<const float>>, MatrixView<float>, bool);
+                                std::span<const MatrixView<const float>>, MatrixView<float>, Into);
 
   Site site_;
   FrozenLinear<float> frozen_;
@@ -55,10 +55,10 @@ class HostLinear {
 /// share work among them. `ys` may be column ranges of one matrix.
 void forward_together(std::span<HostLinear* const> linears, MatrixView<const float> x,
                       std::span<const MatrixView<float>> ys, bool keep);
-/// Their HostLinear::backward; a dY without memory is skipped. dX collects from all of them, added
-/// to what it holds where `accumulate`. The same linears and X as in the forward.
+/// Their HostLinear::backward; a dY without memory is skipped. dX collects from all of them, as
+/// `into` says. The same linears and X as in the forward.
 void backward_together(std::span<HostLinear* const> linears, MatrixView<const float> x,
                        std::span<const MatrixView<const float>> dys, MatrixView<float> dx,
-                       bool accumulate);
+                       Into into);
 
 }  // namespace rankfold

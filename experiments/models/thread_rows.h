@@ -13,7 +13,7 @@ namespace rankfold {
 class ThreadRows {
  public:
   ThreadRows(Arena& arena, std::size_t size)
-      : size_((size + 15) / 16 * 16),
+      : size_(whole_lines(size)),
         data_(arena.take(size_ * static_cast<std::size_t>(omp_get_max_threads()))) {}
 
   /// That of the calling thread.

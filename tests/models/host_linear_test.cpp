@@ -33,7 +33,7 @@ TEST(HostLinear, MultipliesInBfloat16WhereAskedForAdaptedOrNot) {
   const auto expect_products = [&](const std::string& what) {
     std::vector<float> y(tokens * out), dx(tokens * in, 5.0f);
     linear.forward(x_view, {y.data(), tokens, out}, true);
-    linear.backward(x_view, dy_view, {dx.data(), tokens, in}, false);
+    linear.backward(x_view, dy_view, {dx.data(), tokens, in}, Into::overwrite);
     for (std::size_t i = 0; i < y.size(); ++i) ASSERT_NEAR(y[i], expected_y[i], 1e-5) << what;
     for (std::size_t i = 0; i < dx.size(); ++i) ASSERT_NEAR(dx[i], expected_dx[i], 1e-5) << what;
   };
