@@ -71,21 +71,23 @@ class Backend {
   virtual void record(Work, double) const {}
 };
 
-/// OpenBLAS on the CPU (its OpenMP build) with AVX-friendly elementwise loops. The default rates
+/// The CPU: products of floats by kernels of our own (core/matrix_product.h), those of doubles, and
+/// of floats where the CPU lacks AVX2, by OpenBLAS (its OpenMP build). The default rates
 /// are those of no machine in particular: plans, and so the bits of results, are the same
 /// everywhere.
 std::shared_ptr<const Backend> make_openblas_backend();
 std::shared_ptr<const Backend> make_openblas_backend(const MachineRates& rates);
 
-/// What OpenBLAS runs with, for `doctor` and the warning.
-struct OpenBlasReport {
-  std::string kernel;         ///< e.g. "Cooperlake"
+/// What products run with.
+struct KernelReport {
+  std::string own;            ///< vectors of our kernels: "AVX-512", "AVX2" or "none"
+  std::string openblas;       ///< e.g. "Cooperlake"
   std::string forced_kernel;  ///< value of OPENBLAS_CORETYPE, "" where it is not set
   std::string configuration;
   int threads = 1;
-  bool forced_slower = false;  ///< the CPU has AVX-512 and the forced kernels do not use it
+  bool forced_slower = false;  ///< OpenBLAS's forced kernels leave the CPU's AVX-512 unused
 };
-OpenBlasReport openblas_report();
+KernelReport kernel_report();
 /// Threads of OpenBLAS and OpenMP together; a setting of a run.
 void set_threads(int threads);
 

@@ -51,7 +51,7 @@ double rounded_ratio(double rate, double base, double least, double most) {
 /// each other measure the others.
 class OneThread {
  public:
-  OneThread() : threads_(openblas_report().threads) { set_threads(1); }
+  OneThread() : threads_(kernel_report().threads) { set_threads(1); }
   ~OneThread() { set_threads(threads_); }
   int threads() const { return threads_; }
 
@@ -133,9 +133,9 @@ fs::path rates_file() {
     folder = fs::path(home) / ".cache";
   else
     return {};
-  const OpenBlasReport blas = openblas_report();
-  const std::string machine =
-      fmt::format("{}/{}/{} threads/{}", cpu_model(), blas.kernel, blas.threads, version());
+  const KernelReport kernels = kernel_report();
+  const std::string machine = fmt::format("{}/{}/{}/{} threads/{}", cpu_model(), kernels.own,
+                                          kernels.openblas, kernels.threads, version());
   return folder / "rankfold" / fmt::format("rates-{:016x}.json", fnv1a(machine));
 }
 

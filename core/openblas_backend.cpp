@@ -1,4 +1,5 @@
 #include <omp.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <complex>
@@ -10,7 +11,7 @@
 #include "core/backend.h"
 #include "core/error.h"
 #include "core/machine_rates.h"
-#include "core/thin_product.h"
+#include "core/matrix_product.h"
 
 // xtensor-blas brings its BLAS bindings; this is the only file that sees them. Its configuration
 // comes first: without it the bindings silently use their own loops instead of OpenBLAS.
@@ -102,28 +103,55 @@ void multiply(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, 
                 to_blas(std::max<std::size_t>(stride_c, 1)));
 }
 
+/// Whether our own kernels compute a product.
+bool takes([[maybe_unused]] std::size_t m, [[maybe_unused]] std::size_t n,
+           [[maybe_unused]] std::size_t k) {
+#ifdef RANKFOLD_LARGE_PRODUCTS_BY_OPENBLAS
+  return std::min({m, n, k}) <= 64;
+#else
+  return true;
+#endif
+}
+
+std::string_view name(VectorExtension vectors) {
+  switch (vectors) {
+    case VectorExtension::avx512:
+      return "AVX-512";
+    case VectorExtension::avx2:
+      return "AVX2";
+    case VectorExtension::none:
+      break;
+  }
+  return "none";
+}
+
 class OpenBlasBackend final : public Backend {
  public:
   explicit OpenBlasBackend(const MachineRates& rates) : rates_(rates) {}
 
   std::string description() const override {
-    return fmt::format("OpenBLAS, {} kernels", openblas_report().kernel);
+    const KernelReport kernels = kernel_report();
+    return fmt::format("float {}, double {}",
+                       kernels.own == "none" ? kernels.openblas : kernels.own, kernels.openblas);
   }
   void* allocate(std::size_t bytes) const override {
-    constexpr std::size_t alignment = 64;
+    // Huge pages where the system leaves them to the program: rows of large matrices lie pages
+    // apart.
+    constexpr std::size_t huge_page = std::size_t{2} << 20;
+    const std::size_t alignment = bytes >= 2 * huge_page ? huge_page : 64;
     const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
     void* memory =
         rounded < bytes ? nullptr : std::aligned_alloc(alignment, std::max(rounded, alignment));
     if (!memory) throw Error("out of memory: {} bytes were asked for", bytes);
+    if (alignment == huge_page) ::madvise(memory, rounded, MADV_HUGEPAGE);
     return memory;
   }
   void release(void* memory) const noexcept override { std::free(memory); }
   void gemm(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, float alpha,
             const float* a, std::size_t lda, const float* b, std::size_t ldb, float beta, float* c,
             std::size_t ldc) const override {
-    const ProductArguments product{ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc};
-    const VectorExtension vectors = widest_vectors();
-    if (prefers_thin_product(product, vectors) && thin_product(product, vectors)) return;
+    if (takes(m, n, k) && multiply_matrices({ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc}))
+      return;
     multiply(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
   }
   void gemm(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, double alpha,
@@ -160,15 +188,16 @@ std::shared_ptr<const Backend> make_openblas_backend(const MachineRates& rates) 
   return std::make_shared<OpenBlasBackend>(rates);
 }
 
-OpenBlasReport openblas_report() {
-  OpenBlasReport report;
-  report.kernel = openblas_get_corename();
+KernelReport kernel_report() {
+  KernelReport report;
+  report.own = name(widest_vectors());
+  report.openblas = openblas_get_corename();
   report.configuration = openblas_get_config();
   report.threads = openblas_get_num_threads();
   if (const char* forced = std::getenv("OPENBLAS_CORETYPE")) report.forced_kernel = forced;
   const std::string_view with_avx512[] = {"SkylakeX", "Cooperlake", "Sapphirerapids"};
   report.forced_slower = !report.forced_kernel.empty() && __builtin_cpu_supports("avx512f") &&
-                         std::ranges::find(with_avx512, report.kernel) == std::end(with_avx512);
+                         std::ranges::find(with_avx512, report.openblas) == std::end(with_avx512);
   return report;
 }
 

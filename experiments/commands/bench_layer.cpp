@@ -86,7 +86,6 @@ int run(const Arguments& arguments, Context& context) {
     if (arguments.has(name)) check_setting(name, arguments.text(name));
   const std::size_t threads = arguments.count("threads", cpu_count());
 
-  warn_about_slow_kernels(context.err);
   set_threads(static_cast<int>(threads));
   std::unique_ptr<Progress> bar;
   const auto progress = [&](std::size_t done, std::size_t total) {

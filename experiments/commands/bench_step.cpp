@@ -88,7 +88,6 @@ int run(const Arguments& arguments, Context& context) {
   request.settings.values.erase("model");
   request.length = arguments.count("length", 128);
   request.steps = arguments.count("steps", request.steps);
-  warn_about_slow_kernels(context.err);
   const auto message = [&](const std::string& line) { context.err << printable(line) << '\n'; };
   const StepReport report = bench_step(request, context.registry, message);
   (context.json ? print_json : print_text)(report, context.out);

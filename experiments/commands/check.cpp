@@ -91,7 +91,6 @@ int check_model_folder(const Arguments& arguments, Context& context) {
   const fs::path folder = arguments.positional(0);
   std::optional<fs::path> io;
   if (arguments.has("io")) io = arguments.text("io");
-  warn_about_slow_kernels(context.err);
   const ModelIoReport result = check_model(folder, io, make_openblas_backend());
   for (const std::string& note : result.notes) context.err << note << '\n';
   if (!result.skipped.empty())

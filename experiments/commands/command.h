@@ -56,9 +56,4 @@ std::vector<Command> commands();
 /// 2 wrong usage.
 int run_command(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err);
 
-/// Says once where a forced choice of OpenBLAS kernels costs speed. For commands that compute.
-void warn_about_slow_kernels(std::ostream& err);
-/// Set in the environment of processes that shall not repeat the warning.
-inline constexpr const char* quiet_kernels_variable = "RANKFOLD_QUIET_KERNELS";
-
 }  // namespace rankfold

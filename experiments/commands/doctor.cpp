@@ -52,8 +52,8 @@ std::string native_kernel() {
 }
 
 int run(const Arguments&, Context& context) {
-  const OpenBlasReport blas = openblas_report();
-  const std::string native = blas.forced_kernel.empty() ? blas.kernel : native_kernel();
+  const KernelReport kernels = kernel_report();
+  const std::string native = kernels.forced_kernel.empty() ? kernels.openblas : native_kernel();
   const std::string obstacle = bfloat16_obstacle();
   std::error_code failure;
   const bool has_gpu = fs::exists("/proc/driver/nvidia/version", failure);
@@ -68,12 +68,13 @@ int run(const Arguments&, Context& context) {
                            {"processors", cpu_count()},
                            {"memory_mib", memory_mib()},
                            {"blas",
-                            {{"kernel", blas.kernel},
-                             {"forced_kernel", blas.forced_kernel},
+                            {{"kernel", kernels.openblas},
+                             {"forced_kernel", kernels.forced_kernel},
                              {"native_kernel", native},
-                             {"forced_slower", blas.forced_slower},
-                             {"threads", blas.threads},
-                             {"configuration", blas.configuration}}},
+                             {"forced_slower", kernels.forced_slower},
+                             {"threads", kernels.threads},
+                             {"configuration", kernels.configuration}}},
+                           {"own_kernels", kernels.own},
                            {"bfloat16", {{"available", obstacle.empty()}, {"obstacle", obstacle}}},
                            {"gpu", {{"driver", has_gpu}, {"used", false}}},
                            {"gnuplot", has_gnuplot},
@@ -84,27 +85,30 @@ int run(const Arguments&, Context& context) {
     return 0;
   }
   const std::string kernel =
-      blas.forced_kernel.empty()
-          ? blas.kernel + " (OpenBLAS's own choice)"
-          : fmt::format("{} (forced by OPENBLAS_CORETYPE={}; its own choice: {})", blas.kernel,
-                        printable(blas.forced_kernel, 40), native.empty() ? "unknown" : native);
-  write_table(context.out,
-              {{"rankfold", fmt::format("{}, {}", version(), compiler())},
-               {"CPU", fmt::format("{}, {}, {} MiB", cpu_model(),
-                                   counted(cpu_count(), "processor", "processors"), memory_mib())},
-               {"BLAS", blas.configuration},
-               {"kernels", kernel},
-               {"threads", std::to_string(blas.threads)},
-               {"bfloat16", obstacle.empty() ? "products can run (--precision bf16)"
-                                             : "products cannot run: " + obstacle},
-               {"GPU", has_gpu ? "NVIDIA driver found; this version computes on the CPU"
-                               : "no NVIDIA driver; this version computes on the CPU"},
-               {"gnuplot", has_gnuplot ? "found" : "missing: needed by `rankfold figure`"},
-               {"Slurm", has_slurm ? "sbatch found; this version runs sweeps on this machine only"
-                                   : "no sbatch; sweeps run on this machine"},
-               {"Arrow", "not used by this version (no Parquet)"}});
-  if (blas.forced_slower)
-    context.out << "\nThe forced kernels cost about half the speed of this CPU's AVX-512: unset "
+      kernels.forced_kernel.empty()
+          ? kernels.openblas + " (OpenBLAS's own choice)"
+          : fmt::format("{} (forced by OPENBLAS_CORETYPE={}; its own choice: {})", kernels.openblas,
+                        printable(kernels.forced_kernel, 40), native.empty() ? "unknown" : native);
+  write_table(
+      context.out,
+      {{"rankfold", fmt::format("{}, {}", version(), compiler())},
+       {"CPU", fmt::format("{}, {}, {} MiB", cpu_model(),
+                           counted(cpu_count(), "processor", "processors"), memory_mib())},
+       {"kernels", kernels.own == "none" ? "OpenBLAS only: this CPU has no AVX2"
+                                         : kernels.own + " for float32, our own; else OpenBLAS"},
+       {"BLAS", kernels.configuration},
+       {"its kernels", kernel},
+       {"threads", std::to_string(kernels.threads)},
+       {"bfloat16", obstacle.empty() ? "products can run (--precision bf16)"
+                                     : "products cannot run: " + obstacle},
+       {"GPU", has_gpu ? "NVIDIA driver found; this version computes on the CPU"
+                       : "no NVIDIA driver; this version computes on the CPU"},
+       {"gnuplot", has_gnuplot ? "found" : "missing: needed by `rankfold figure`"},
+       {"Slurm", has_slurm ? "sbatch found; this version runs sweeps on this machine only"
+                           : "no sbatch; sweeps run on this machine"},
+       {"Arrow", "not used by this version (no Parquet)"}});
+  if (kernels.forced_slower)
+    context.out << "\nThe forced kernels halve the speed in double precision: unset "
                    "OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE.\n";
   if (!install.empty())
     context.out << "\nTo install: apt-get install " << join(install, " ") << '\n';

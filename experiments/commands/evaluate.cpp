@@ -26,7 +26,6 @@ int run(const Arguments& arguments, Context& context) {
     throw UsageError("--threads is {}; expected 1 to 4096", request.threads);
   if (request.adapter.empty() && request.task.empty())
     throw UsageError("evaluate: --task is missing; expected it or --adapter, which knows its task");
-  warn_about_slow_kernels(context.err);
   ScoringBar bar;
   request.progress = [&](std::size_t done, std::size_t examples) { bar.update(done, examples); };
   const Evaluation result = evaluate(request, context.registry);

@@ -32,7 +32,6 @@ std::string run_text(const RunResult& run, const std::string& out) {
 }
 
 int run(const Arguments& arguments, Context& context) {
-  warn_about_slow_kernels(context.err);
   const InterruptGuard guard;
   std::unique_ptr<Progress> bar;
   FinetuneOptions options;

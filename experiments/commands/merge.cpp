@@ -10,7 +10,6 @@ namespace {
 
 int run(const Arguments& arguments, Context& context) {
   const std::string out = arguments.text("out");
-  warn_about_slow_kernels(context.err);
   const MergeResult result =
       merge(arguments.text("model"), arguments.text("adapter"), out, context.registry);
   if (context.json) {

@@ -159,14 +159,4 @@ int run_command(const Words& arguments, std::ostream& out, std::ostream& err) {
   return status;
 }
 
-void warn_about_slow_kernels(std::ostream& err) {
-  if (std::getenv(quiet_kernels_variable) != nullptr) return;
-  const OpenBlasReport report = openblas_report();
-  if (!report.forced_slower) return;
-  err << fmt::format(
-      "rankfold: OPENBLAS_CORETYPE={} keeps OpenBLAS from this CPU's AVX-512 kernels, about half "
-      "the speed; unset it (and OPENBLAS_L2_SIZE) for the full one\n",
-      printable(report.forced_kernel, 40));
-}
-
 }  // namespace rankfold

@@ -80,7 +80,6 @@ TrainSweepOptions sweep_options(const Sweep& sweep, const Context& context) {
   options.program = {fs::read_symlink("/proc/self/exe").string(), "finetune"};
   for (const std::string& plugin : context.plugins)
     options.more.push_back("--plugin=" + fs::absolute(plugin).string());
-  options.environment = {{quiet_kernels_variable, "1"}};
   options.jobs = sweep.jobs;
   return options;
 }
@@ -116,10 +115,7 @@ int train_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run, Co
       static_cast<std::size_t>(std::ranges::count(runs, RunState::open, &SweepRun::state));
   context.err << fmt::format("{}, {} finished before, {} at a time\n",
                              counted(runs.size(), "run", "runs"), runs.size() - open, sweep.jobs);
-  if (open > 0) {
-    warn_about_slow_kernels(context.err);
-    calibrate(runs);
-  }
+  if (open > 0) calibrate(runs);
   const bool terminal = standard_error_is_terminal();
   std::unique_ptr<Progress> bar;
   if (terminal && open > 0) bar = std::make_unique<Progress>("sweep", open, true);

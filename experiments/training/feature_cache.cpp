@@ -114,11 +114,13 @@ void check_cacheable(const RunSettings& settings, std::size_t frozen_layers, boo
 }
 
 std::string feature_origin(const fs::path& model, const Host& host, const std::string& precision) {
-  const OpenBlasReport blas = openblas_report();
+  const KernelReport kernels = kernel_report();
   std::string text = fmt::format(
-      "layers {}, precision {}, rankfold {}, {}, {}, {}, threads {}\nconfig {:016x}\nweights {}\n",
-      host.frozen_layers(), precision, version(), compiler(), cpu_model(), blas.kernel,
-      blas.threads, fnv1a(read_text(model / "config.json")), model_fingerprint(model));
+      "layers {}, precision {}, rankfold {}, {}, {}, {}, {}, threads {}\nconfig {:016x}\nweights "
+      "{}\n",
+      host.frozen_layers(), precision, version(), compiler(), cpu_model(), kernels.own,
+      kernels.openblas, kernels.threads, fnv1a(read_text(model / "config.json")),
+      model_fingerprint(model));
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(model))
     if (entry.path().extension() == ".safetensors") files.push_back(entry.path());

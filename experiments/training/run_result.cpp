@@ -117,7 +117,7 @@ std::string to_json_text(const RunResult& result) {
   document["peak_memory_mib"] = result.peak_memory_mib;
   document["machine"] = machine_description();
   document["versions"] = {
-      {"rankfold", version()}, {"compiler", compiler()}, {"blas", openblas_report().configuration}};
+      {"rankfold", version()}, {"compiler", compiler()}, {"blas", kernel_report().configuration}};
   return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
 

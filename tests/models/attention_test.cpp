@@ -138,7 +138,7 @@ TEST(Attention, LeavesWhatIsNotWanted) {
 }
 
 TEST(Attention, HasTheSameBitsOnAnyNumberOfThreads) {
-  const int threads = openblas_report().threads;
+  const int threads = kernel_report().threads;
   const Dropout dropout(0.2, 1, "attention", 3);
   Example example({0, 150, 151, 221, 349}, false);
   std::vector<Computed> computed;

@@ -195,7 +195,7 @@ struct GradientCase {
 class BertGradients : public testing::TestWithParam<GradientCase> {
  protected:
   void SetUp() override {
-    threads_ = openblas_report().threads;
+    threads_ = kernel_report().threads;
     set_threads(1);
   }
   void TearDown() override { set_threads(threads_); }

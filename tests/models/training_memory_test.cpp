@@ -16,7 +16,7 @@ namespace {
 class TrainingMemory : public testing::Test {
  protected:
   void SetUp() override {
-    threads_ = openblas_report().threads;
+    threads_ = kernel_report().threads;
     set_threads(1);
   }
   void TearDown() override { set_threads(threads_); }

@@ -80,7 +80,7 @@ float largest_difference(const std::vector<float>& a, const std::vector<float>& 
 class FeatureCaching : public testing::Test {
  protected:
   void SetUp() override {
-    threads_ = openblas_report().threads;
+    threads_ = kernel_report().threads;
     set_threads(1);
   }
   void TearDown() override { set_threads(threads_); }

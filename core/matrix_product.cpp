@@ -1,15 +1,15 @@
-#include "core/thin_product.h"
+#include "core/matrix_product.h"
 
 #include <omp.h>
 
 #include <algorithm>
 
-#include "core/thin_loops.h"
+#include "core/product_loops.h"
 
 namespace rankfold {
 namespace {
 
-using Multiply = void (*)(ThinLoops, const StridedProduct&);
+using Multiply = void (*)(ProductLoops, const StridedProduct&);
 
 Multiply find_kernels(VectorExtension vectors) {
   if (vectors > widest_vectors()) return nullptr;
@@ -69,19 +69,21 @@ StridedProduct transpose(const StridedProduct& p) {
 /// From this depth on the sums over lanes at the end of a dot product cost little.
 constexpr std::size_t deep = 192;
 
-ThinLoops choose_loops(const ProductArguments& arguments, StridedProduct& product) {
+/// The loops for a product, which is transposed where that suits them; by its shape alone.
+ProductLoops choose_loops(const ProductArguments& arguments, StridedProduct& product) {
   if (arguments.transpose_a) {
     // Vectors along rows where columns would leave them half empty.
     if (arguments.transpose_b || (product.n < 16 && product.m > product.n))
       product = transpose(product);
-    return ThinLoops::outer;
+    return ProductLoops::outer;
   }
   if (arguments.transpose_b) {
     const bool short_dots = product.k < deep && product.m > 8 && product.n > 4;
-    return short_dots ? ThinLoops::outer : ThinLoops::dot;
+    const bool worth_packing = product.m > 96 && product.n > 64;
+    return short_dots || worth_packing ? ProductLoops::outer : ProductLoops::dot;
   }
-  return product.n <= 4 || (product.n < 16 && product.k >= deep) ? ThinLoops::dot
-                                                                 : ThinLoops::outer;
+  return product.n <= 4 || (product.n < 16 && product.k >= deep) ? ProductLoops::dot
+                                                                 : ProductLoops::outer;
 }
 
 /// The part of `thread` of `threads`: rows where there are many, else columns, in multiples of 16.
@@ -115,20 +117,13 @@ VectorExtension widest_vectors() {
              : VectorExtension::avx2;
 }
 
-bool prefers_thin_product(const ProductArguments& p, VectorExtension vectors) {
-  if (vectors == VectorExtension::none) return false;
-  constexpr std::size_t thin = 64, cached = 1u << 18;  // floats in an L2 cache of 1 MiB
-  if (std::min({p.m, p.n, p.k}) <= thin) return true;
-  return std::max({p.m, p.n, p.k}) <= cached / thin && p.m * p.k + p.k * p.n + p.m * p.n <= cached;
-}
-
-bool thin_product(const ProductArguments& arguments, VectorExtension vectors) {
+bool multiply_matrices(const ProductArguments& arguments, VectorExtension vectors) {
   const Multiply multiply = find_kernels(vectors);
   if (!multiply) return false;
   if (arguments.m == 0 || arguments.n == 0) return true;
   scale(arguments);
   StridedProduct product = describe(arguments);
-  const ThinLoops loops = choose_loops(arguments, product);
+  const ProductLoops loops = choose_loops(arguments, product);
   constexpr std::size_t worth_threads = 1u << 20;
   if (product.m * product.n * std::max<std::size_t>(product.k, 1) < worth_threads ||
       omp_in_parallel() || omp_get_max_threads() == 1) {

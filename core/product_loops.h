@@ -2,7 +2,7 @@
 
 #include <cstddef>
 
-// What core/thin_product.cpp hands to the loops of core/thin_kernels.h.
+// What core/matrix_product.cpp hands to the loops of core/product_dot.h and core/product_outer.h.
 
 namespace rankfold {
 
@@ -22,9 +22,9 @@ struct StridedProduct {
 
 /// `dot` runs vectors along the contraction (op(A) contiguous along it), `outer` along the columns
 /// of C.
-enum class ThinLoops { dot, outer };
+enum class ProductLoops { dot, outer };
 
-void multiply_avx2(ThinLoops loops, const StridedProduct& product);
-void multiply_avx512(ThinLoops loops, const StridedProduct& product);
+void multiply_avx2(ProductLoops loops, const StridedProduct& product);
+void multiply_avx512(ProductLoops loops, const StridedProduct& product);
 
 }  // namespace rankfold

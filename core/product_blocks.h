@@ -4,7 +4,7 @@
 
 #include <cstddef>
 
-// Sizes and transpositions of blocks for core/thin_kernels.h, without linkage for its reason.
+// Sizes and transpositions of blocks for core/product_lanes.h, without linkage for its reason.
 
 namespace rankfold {
 namespace {
@@ -68,6 +68,11 @@ void transpose(const float* from, std::size_t from_row, std::size_t columns, flo
 /// packed[p * width + j] = b[p * b_row + j * b_column].
 void pack(std::size_t depth, std::size_t columns, const float* b, std::size_t b_row,
           std::size_t b_column, float* packed, std::size_t width) {
+  if (b_column == 1) {
+    for (std::size_t p = 0; p < depth; ++p)
+      __builtin_memcpy(packed + p * width, b + p * b_row, columns * sizeof(float));
+    return;
+  }
   std::size_t j = 0;
   if (b_row == 1)
     for (; j + 4 <= columns; j += 4)

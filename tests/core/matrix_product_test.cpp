@@ -1,4 +1,4 @@
-#include "core/thin_product.h"
+#include "core/matrix_product.h"
 
 #include <gtest/gtest.h>
 #include <omp.h>
@@ -69,7 +69,7 @@ struct Product {
   }
   Operand multiply(VectorExtension vectors) {
     Operand c = start;
-    EXPECT_TRUE(thin_product(arguments(c), vectors));
+    EXPECT_TRUE(multiply_matrices(arguments(c), vectors));
     return c;
   }
   double left(std::size_t i, std::size_t p) const {
@@ -126,7 +126,7 @@ Layout vary(std::size_t m, std::size_t n, std::size_t k, std::size_t turn) {
           .offset = turn / 4 % 4};
 }
 
-class ThinProduct : public testing::TestWithParam<VectorExtension> {
+class MatrixProduct : public testing::TestWithParam<VectorExtension> {
  protected:
   void SetUp() override {
     if (GetParam() > widest_vectors()) GTEST_SKIP() << "this CPU lacks the vectors";
@@ -140,7 +140,7 @@ class ThinProduct : public testing::TestWithParam<VectorExtension> {
   int threads_ = 0;
 };
 
-TEST_P(ThinProduct, AgreesWithTheLoopNestForEverySmallShape) {
+TEST_P(MatrixProduct, AgreesWithTheLoopNestForEverySmallShape) {
   std::size_t turn = 0;
   for (std::size_t m = 1; m <= 20; ++m)
     for (std::size_t n = 1; n <= 20; ++n)
@@ -152,7 +152,7 @@ TEST_P(ThinProduct, AgreesWithTheLoopNestForEverySmallShape) {
         }
 }
 
-TEST_P(ThinProduct, AgreesWithTheLoopNestForFactorsStridesAndOffsetsInAllCombinations) {
+TEST_P(MatrixProduct, AgreesWithTheLoopNestForFactorsStridesAndOffsetsInAllCombinations) {
   for (std::size_t transposed = 0; transposed < 4; ++transposed)
     for (const float alpha : factors)
       for (const float beta : factors)
@@ -167,7 +167,7 @@ TEST_P(ThinProduct, AgreesWithTheLoopNestForFactorsStridesAndOffsetsInAllCombina
             }
 }
 
-TEST_P(ThinProduct, AgreesWithOpenBlasInDoublePrecisionForSampledShapesAndLongSides) {
+TEST_P(MatrixProduct, AgreesWithOpenBlasInDoublePrecisionForSampledShapesAndLongSides) {
   const auto backend = make_openblas_backend();
   std::vector<std::array<std::size_t, 3>> shapes;
   const RandomStream random(1, "shapes");
@@ -175,6 +175,9 @@ TEST_P(ThinProduct, AgreesWithOpenBlasInDoublePrecisionForSampledShapesAndLongSi
     const auto bits = random.block(i);
     shapes.push_back({1 + bits[0] % 70, 1 + bits[1] % 70, 1 + bits[2] % 70});
   }
+  for (const auto& [m, n, k] :
+       {std::array<std::size_t, 3>{97, 65, 17}, {200, 150, 1100}, {530, 70, 515}, {100, 300, 64}})
+    shapes.push_back({m, n, k});
   for (const std::size_t side : {127, 128, 129, 192, 257, 1023, 1024, 1025, 1030})
     for (const std::size_t thin : {1, 2, 5, 8, 17, 64}) {
       shapes.push_back({side, thin, 65});
@@ -209,12 +212,15 @@ TEST_P(ThinProduct, AgreesWithOpenBlasInDoublePrecisionForSampledShapesAndLongSi
     }
 }
 
-TEST_P(ThinProduct, GivesTheSameNumbersOnOneThreadOnTwoAndInsideAParallelRegion) {
+TEST_P(MatrixProduct, GivesTheSameNumbersOnOneThreadOnTwoAndInsideAParallelRegion) {
   for (std::size_t transposed = 0; transposed < 4; ++transposed)
     for (const auto [m, n, k] : {std::array<std::size_t, 3>{700, 8, 300},
                                  {8, 700, 300},
                                  {700, 3, 1030},
                                  {61, 67, 513},
+                                 {200, 150, 1100},
+                                 {700, 200, 70},
+                                 {300, 500, 3},
                                  {1030, 65, 31}}) {
       Product product({transposed % 2 == 1, transposed / 2 == 1, m, n, k, 0.5f, 1, 1, 1});
       omp_set_num_threads(1);
@@ -224,12 +230,12 @@ TEST_P(ThinProduct, GivesTheSameNumbersOnOneThreadOnTwoAndInsideAParallelRegion)
       std::vector<Operand> inside(2, product.start);
 #pragma omp parallel for num_threads(2)
       for (int thread = 0; thread < 2; ++thread)
-        thin_product(product.arguments(inside[thread]), GetParam());
+        multiply_matrices(product.arguments(inside[thread]), GetParam());
       for (const Operand& c : inside) EXPECT_EQ(c.memory, alone.memory) << product.describe();
     }
 }
 
-TEST_P(ThinProduct, OverwritesOrScalesWhereNothingIsContracted) {
+TEST_P(MatrixProduct, OverwritesOrScalesWhereNothingIsContracted) {
   for (const float beta : factors)
     for (const bool transpose_b : {false, true}) {
       Product product({false, transpose_b, 5, 30, 4, 0, beta, 2, 1});
@@ -238,26 +244,22 @@ TEST_P(ThinProduct, OverwritesOrScalesWhereNothingIsContracted) {
       ProductArguments arguments = product.arguments(c);
       arguments.alpha = 1;
       arguments.k = 0;
-      ASSERT_TRUE(thin_product(arguments, GetParam()));
+      ASSERT_TRUE(multiply_matrices(arguments, GetParam()));
       product.expect(c);
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Extensions, ThinProduct,
+INSTANTIATE_TEST_SUITE_P(Extensions, MatrixProduct,
                          testing::Values(VectorExtension::avx2, VectorExtension::avx512),
                          [](const auto& extension) {
                            return extension.param == VectorExtension::avx2 ? "avx2" : "avx512";
                          });
 
-TEST(ThinChoice, TakesThinAndSmallProductsAndLeavesOthersToOpenBlas) {
-  EXPECT_FALSE(thin_product({.m = 1, .n = 1, .k = 1}, VectorExtension::none));
-  EXPECT_FALSE(prefers_thin_product({.m = 4096, .n = 8, .k = 768}, VectorExtension::none));
-  EXPECT_FALSE(prefers_thin_product({.m = 4096, .n = 768, .k = 768}, VectorExtension::avx512));
-  EXPECT_TRUE(prefers_thin_product({.m = 4096, .n = 768, .k = 64}, VectorExtension::avx2));
-  EXPECT_TRUE(prefers_thin_product({.m = 256, .n = 128, .k = 256}, VectorExtension::avx512));
+TEST(MatrixProductWithoutVectors, IsLeftToOpenBlas) {
+  EXPECT_FALSE(multiply_matrices({.m = 1, .n = 1, .k = 1}, VectorExtension::none));
 }
 
-TEST(ThinChoice, DoesNotChangeWhatTheBackendComputes) {
+TEST(MatrixProductOfTheBackend, AgreesWithTheLoopNest) {
   for (std::size_t transposed = 0; transposed < 4; ++transposed) {
     Product product({transposed % 2 == 1, transposed / 2 == 1, 300, 8, 200, 0.5f, 0, 1, 2});
     Operand c = product.start;

@@ -1,4 +1,5 @@
-#include "core/thin_kernels.h"
+#include "core/product_dot.h"
+#include "core/product_outer.h"
 
 namespace rankfold {
 namespace {
@@ -22,8 +23,8 @@ struct Lanes {
 
 }  // namespace
 
-void multiply_avx2(ThinLoops loops, const StridedProduct& product) {
-  loops == ThinLoops::dot ? multiply_dot<Lanes>(product) : multiply_outer<Lanes>(product);
+void multiply_avx2(ProductLoops loops, const StridedProduct& product) {
+  loops == ProductLoops::dot ? multiply_dot<Lanes>(product) : multiply_outer<Lanes>(product);
 }
 
 }  // namespace rankfold

@@ -1,4 +1,5 @@
-#include "core/thin_kernels.h"
+#include "core/product_dot.h"
+#include "core/product_outer.h"
 
 namespace rankfold {
 namespace {
@@ -36,8 +37,8 @@ struct Narrow {
 
 }  // namespace
 
-void multiply_avx512(ThinLoops loops, const StridedProduct& product) {
-  if (loops == ThinLoops::dot)
+void multiply_avx512(ProductLoops loops, const StridedProduct& product) {
+  if (loops == ProductLoops::dot)
     multiply_dot<Wide>(product);
   else if (product.n <= Narrow::width)
     multiply_outer<Narrow>(product);

@@ -12,10 +12,10 @@
 #include <string_view>
 
 #include "core/backend.h"
+#include "core/matrix_product.h"
 #include "core/random.h"
-#include "core/thin_product.h"
 
-// Thin products against their rooflines and OpenBLAS within one run. Compute is the speed of a
+// Our products against their rooflines and OpenBLAS within one run. Compute is the speed of a
 // large product in processor time, memory that of streaming over an array of the long operand's
 // size (reading it, or writing it where it is C). Product, OpenBLAS and stream take turns and the
 // fastest call of each counts, so that the figures also hold on a machine with other work.
@@ -166,23 +166,22 @@ void measure(Memory& memory, const Row& row, VectorExtension vectors, double pea
       });
   };
   const auto times = time_in_turns(
-      {[&] { thin_product(product, vectors); }, [&] { multiply_openblas(product); }, stream});
+      {[&] { multiply_matrices(product, vectors); }, [&] { multiply_openblas(product); }, stream});
   const double flops = 2e-9 * static_cast<double>(row.m * row.n * row.k);
   const double bytes = 4e-9 * static_cast<double>(size);
   const double roof = std::min(peak, flops / times[2]);
-  fmt::print("{:24} {:6} {:6} {:6} {:8.1f} {:7.1f} {:8.1f} {:8.1f} {:5.0f} % {:9.1f} {:6.2f} {}\n",
+  fmt::print("{:24} {:6} {:6} {:6} {:8.1f} {:7.1f} {:8.1f} {:8.1f} {:5.0f} % {:9.1f} {:6.2f}\n",
              row.name, row.m, row.n, row.k, flops / times[0], bytes / times[0], bytes / times[2],
-             roof, 100 * flops / times[0] / roof, flops / times[1], times[1] / times[0],
-             prefers_thin_product(product, vectors) ? "thin" : "OpenBLAS");
+             roof, 100 * flops / times[0] / roof, flops / times[1], times[1] / times[0]);
   std::fflush(stdout);
 }
 
 void print_header(std::string_view title, double peak) {
   fmt::print(
       "\n{}; compute {:.0f} GFLOP/s\n{:24} {:>6} {:>6} {:>6} {:>8} {:>7} {:>8} {:>8} {:>7} {:>9} "
-      "{:>6} {}\n",
+      "{:>6}\n",
       title, peak, "product", "m", "n", "k", "GFLOP/s", "GB/s", "stream", "roof", "share",
-      "OpenBLAS", "faster", "choice");
+      "OpenBLAS", "faster");
 }
 
 void measure_thin(Memory& memory, std::size_t tokens, VectorExtension vectors, double peak) {
@@ -205,17 +204,32 @@ void measure_attention(Memory& memory, VectorExtension vectors, double peak) {
     }
 }
 
+void measure_large(Memory& memory, VectorExtension vectors, double peak) {
+  measure(memory, {"X W^T", false, true, 2048, 2048, 2048}, vectors, peak);
+  for (const std::size_t tokens : {384, 4096})
+    for (const auto& [out, in] :
+         {std::array<std::size_t, 2>{384, 384}, {1536, 384}, {768, 768}, {3072, 768}}) {
+      measure(memory, {"X W^T", false, true, tokens, out, in}, vectors, peak);
+      measure(memory, {"dY W", false, false, tokens, in, out}, vectors, peak);
+      measure(memory, {"dY^T X", true, false, out, in, tokens}, vectors, peak);
+    }
+}
+
 int run(std::string_view part, std::string_view kernels) {
   const VectorExtension vectors = kernels == "avx2" ? VectorExtension::avx2 : widest_vectors();
   if (vectors == VectorExtension::none) {
-    fmt::print("thin_benchmark: this CPU has no AVX2, every product goes to OpenBLAS\n");
+    fmt::print("product_benchmark: this CPU has no AVX2, every product goes to OpenBLAS\n");
     return 0;
   }
   Memory memory;
   double peak = measure_compute(memory);
-  if (part.empty() || part == "all") {
+  if (part.empty() || part == "thin") {
     print_header(fmt::format("4096 tokens, {} threads", omp_get_max_threads()), peak);
     measure_thin(memory, 4096, vectors, peak);
+  }
+  if (part.empty() || part == "large") {
+    print_header(fmt::format("Large products, {} threads", omp_get_max_threads()), peak);
+    measure_large(memory, vectors, peak);
   }
   omp_set_num_threads(1);
   peak = measure_compute(memory);
@@ -233,7 +247,7 @@ int run(std::string_view part, std::string_view kernels) {
 }  // namespace
 }  // namespace rankfold
 
-/// thin_benchmark [all|blocks|attention] [avx2|avx512]
+/// product_benchmark [thin|large|blocks|attention] [avx2|avx512]
 int main(int count, char** arguments) {
   return rankfold::run(count > 1 ? arguments[1] : "", count > 2 ? arguments[2] : "");
 }
