@@ -233,7 +233,7 @@ class Comparison:
         print(f"- machine: {doctor['cpu']}, {doctor['processors']} processors, {doctor['memory_mib']} MiB, "
               f"{platform.system()} {platform.release()}; load {load:.1f} at the start")
         print(f"- ours: rankfold {doctor['rankfold']}, {doctor['compiler']}, {threads}, "
-              f"kernels {blas['kernel']} ({blas['configuration']})")
+              f"kernels {doctor['own_kernels']} (double: {blas['configuration']})")
         print(f"- theirs: torch {versions['torch']}, transformers {versions['transformers']}, "
               f"peft {versions['peft']}, tensorly {versions['tensorly']}, numpy {versions['numpy']}, "
               f"Python {platform.python_version()}, {threads}")
