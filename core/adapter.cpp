@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "core/error.h"
+#include "core/linear_algebra.h"
 #include "core/random.h"
 
 namespace rankfold {
@@ -34,6 +35,21 @@ void expect_apart(const Where& where, const char* first_name, MatrixView<const T
                   const char* second_name, MatrixView<const T> second) {
   if (overlap(first, second))
     throw Error("{}: {} and {} share memory", where(), first_name, second_name);
+}
+
+template <class T>
+void fill_orthogonal(std::span<T> values, const std::vector<std::size_t>& shape, double scale,
+                     const RandomStream& stream) {
+  const std::size_t rows = shape.empty() ? 1 : shape.front(),
+                    columns = rows == 0 ? 0 : values.size() / rows;
+  const std::size_t height = std::max(rows, columns), width = std::min(rows, columns);
+  std::vector<double> drawn(height * width);
+  stream.fill_normal(std::span(drawn), 0.0, 1.0);
+  const std::vector<double> basis = orthonormal_columns({drawn.data(), height, width});
+  for (std::size_t row = 0; row < rows; ++row)
+    for (std::size_t column = 0; column < columns; ++column)
+      values[row * columns + column] = static_cast<T>(
+          scale * (rows >= columns ? basis[row * width + column] : basis[column * width + row]));
 }
 
 std::string describe(const std::string& method, const Stack& stack, std::size_t site) {
@@ -88,8 +104,12 @@ void Adapter<T>::initialise(std::uint64_t seed) {
       case Initialiser::Kind::normal:
         stream.fill_normal(values, 0.0, value);
         break;
+      case Initialiser::Kind::orthogonal:
+        fill_orthogonal(values, parameter.shape, value, stream);
+        break;
     }
   }
+  do_start(seed);
 }
 
 template <class T>

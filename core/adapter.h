@@ -20,7 +20,7 @@ struct Parameter {
   std::string name;  ///< "<factor>" where the model owns one copy, else "<factor>.<owner>"
   std::string factor;
   std::vector<std::size_t> shape;
-  bool trainable = true;
+  bool trainable = true, stored = true;
   Initialiser initialiser;
   Buffer<T> value, gradient;
 };
@@ -68,7 +68,10 @@ struct Plan {
 };
 /// Choices that are made whatever they cost, where a site admits them.
 struct PlanPolicy {
-  std::optional<bool> merged, dense;
+  std::optional<bool> merged = {}, dense = {};
+  /// Keeps the norms of weights as the last forward call found them: for differences of a loss
+  /// whose gradient takes norms for constants.
+  bool hold_norms = false;
 };
 
 /// Adapted linear layers over a stack of frozen ones: the one interface of all methods. Public
@@ -90,6 +93,7 @@ class Adapter {
   std::size_t parameter_count() const;
 
   /// Draws every factor from its initialiser; addressed by (seed, "initialise/<method>/<name>").
+  /// Starts that follow from the frozen weights need these before, and throw Error without them.
   void initialise(std::uint64_t seed);
   void zero_gradients();
 
@@ -149,6 +153,8 @@ class Adapter {
                            const Trace<T>& trace, MatrixView<T> dx, Into into) = 0;
   virtual Plan do_plan(std::span<const std::size_t> sites, std::size_t tokens,
                        bool training) const = 0;
+  /// What of the start is no matter of independent draws.
+  virtual void do_start(std::uint64_t seed) = 0;
 };
 
 }  // namespace rankfold

@@ -66,8 +66,27 @@ MethodRequest golden_request(const Method& method, const nlohmann::json& documen
     std::string key = option.name;
     std::ranges::replace(key, '-', '_');
     if (document.contains(key)) request.options[option.name] = as_text(document.at(key));
+    if (key == "norm" && document.contains("norm_detached"))
+      request.options["norm"] = document.at("norm_detached").get<bool>() ? "detached" : "graph";
   }
   return request;
+}
+
+/// A factor's name in the files: copies of a site, or of a matrix type, may be numbered by layer
+/// and matrix instead of named.
+std::string golden_name(const Parameter<double>& parameter, const Stack& stack,
+                        const SafetensorsFile& tensors) {
+  if (tensors.find("factor." + parameter.name) || parameter.name == parameter.factor)
+    return parameter.name;
+  const std::string key = parameter.name.substr(parameter.factor.size() + 1);
+  for (const Site& site : stack.sites) {
+    if (site.name == key)
+      return fmt::format("{}.{}.{}", parameter.factor, stack.layer_position(site),
+                         stack.matrix_position(site));
+    if (to_string(site.matrix) == key)
+      return fmt::format("{}.{}", parameter.factor, stack.matrix_position(site));
+  }
+  return parameter.name;
 }
 
 }  // namespace
@@ -79,7 +98,7 @@ double CheckReport::worst() const {
 }
 
 void CheckReport::compare(const std::string& what, std::span<const double> got,
-                          std::span<const double> expected, double allowed) {
+                          std::span<const double> expected, double allowed, double floor) {
   if (got.size() != expected.size()) {
     failures.push_back(
         fmt::format("{}: {} numbers, expected {}", what, got.size(), expected.size()));
@@ -90,6 +109,7 @@ void CheckReport::compare(const std::string& what, std::span<const double> got,
     difference += (got[i] - expected[i]) * (got[i] - expected[i]);
     norm += expected[i] * expected[i];
   }
+  norm = std::max(norm, floor * floor);
   const double error = norm > 0 ? std::sqrt(difference / norm) : std::sqrt(difference);
   const auto [entry, is_new] = errors.try_emplace(what, error);
   if (!is_new && !(error <= entry->second)) entry->second = error;
@@ -116,7 +136,8 @@ CheckReport check_golden(const Method& method, const std::filesystem::path& fold
         resolve_settings(method, golden_request(method, document), stack);
     const auto adapter = make_adapter<double>(method, stack, settings, make_openblas_backend());
     for (Parameter<double>& parameter : adapter->parameters())
-      std::ranges::copy(tensors.read<double>("factor." + parameter.name), parameter.value.data());
+      std::ranges::copy(tensors.read<double>("factor." + golden_name(parameter, stack, tensors)),
+                        parameter.value.data());
     if (document.contains("parameters") &&
         adapter->parameter_count() != document.at("parameters").get<std::size_t>())
       report.failures.push_back(fmt::format("{} parameters, expected {}",
@@ -155,7 +176,8 @@ CheckReport check_golden(const Method& method, const std::filesystem::path& fold
       report.compare("loss", {&loss, 1}, std::vector{document.at("loss").get<double>()}, tolerance);
     for (const Parameter<double>& parameter : adapter->parameters())
       report.compare("grad." + parameter.name, parameter.gradient.span(),
-                     tensors.read<double>("grad." + parameter.name), tolerance);
+                     tensors.read<double>("grad." + golden_name(parameter, stack, tensors)),
+                     tolerance);
     report.accepted = 1;
   } catch (const nlohmann::json::exception& error) {
     throw Error("{}: {}", (folder / "case.json").string(), printable(error.what()));

@@ -19,9 +19,10 @@ struct CheckReport {
   std::size_t accepted = 0;              ///< stacks and settings that the method ran on
 
   double worst() const;
-  /// Keeps the larger error of `what`; beyond `tolerance` (or not a number) it is a failure.
+  /// Keeps the larger error of `what`; beyond `tolerance` (or not a number) it is a failure. Norms
+  /// of `expected` below `floor` are taken for that.
   void compare(const std::string& what, std::span<const double> got,
-               std::span<const double> expected, double tolerance);
+               std::span<const double> expected, double tolerance, double floor = 0);
 };
 
 /// The contract of every method, in double, on small stacks whose sizes all differ, at ranks 1 and
@@ -29,7 +30,8 @@ struct CheckReport {
 /// central differences, application against reconstruction, sums of shared gradients over sites,
 /// accumulation, equal starts from equal seeds, untouched inputs, single against double precision,
 /// refused ranks. A method that accepts no stack fails.
-CheckReport check_contract(const Method& method);
+enum class ContractScope { all, one_case };  ///< one case: the first stack and settings it accepts
+CheckReport check_contract(const Method& method, ContractScope scope = ContractScope::all);
 
 /// Compares with tensors that other software computed: `folder` holds case.json (stack, settings)
 /// and tensors.safetensors (factor.*, base.*, x.*, gy.*; y.*, delta.*, grad.*, gx.*) as

@@ -30,9 +30,17 @@ struct Bench {
   Stack stack;
   std::unique_ptr<Adapter<T>> adapter;
   std::vector<std::vector<T>> weights, biases, inputs, output_gradients;
+  bool curved = false;    ///< the loss is no polynomial in the factors: there are norms,
+  bool detached = false;  ///< which the method takes for constants
+  bool starts = false;    ///< factors start by more than draws
 
   Bench(const Method& method, const Stack& sites, const MethodSettings& settings)
       : stack(sites), adapter(make_adapter<T>(method, sites, settings, make_openblas_backend())) {
+    const Declaration declaration = method.declare(stack.sites.front(), stack, settings);
+    const auto& normalisation = declaration.normalisation;
+    starts = static_cast<bool>(declaration.start);
+    curved = normalisation.has_value();
+    detached = curved && normalisation->detached;
     std::vector<FrozenLinear<T>> frozen;
     const auto draw = [](std::size_t size, const std::string& purpose) {
       const Values values = random_values(size, purpose);
@@ -73,11 +81,16 @@ struct Bench {
     adapter->forward(index, x(index), {y.data(), tokens, stack.sites[index].out}, trace);
     return y;
   }
-  double loss() const {
+  double loss(std::size_t site) const {
+    const std::vector<T> y = forward(site, nullptr);
+    return std::inner_product(y.begin(), y.end(), output_gradients[site].begin(), 0.0);
+  }
+  /// Of the sites that a parameter can reach.
+  double loss(const Parameter<T>& parameter) const {
     double sum = 0;
     for (std::size_t site = 0; site < stack.sites.size(); ++site) {
-      const std::vector<T> y = forward(site, nullptr);
-      sum += std::inner_product(y.begin(), y.end(), output_gradients[site].begin(), 0.0);
+      if (parameter.name == parameter.factor + "." + stack.sites[site].name) return loss(site);
+      sum += loss(site);
     }
     return sum;
   }

@@ -33,20 +33,32 @@ void check_option(const Method& method, const std::string& name, const std::stri
     refuse(method, name, value, fmt::format("one of {}", fmt::join(option->choices, ", ")));
 }
 
-std::size_t parse_rank(const Method& method, const std::string& text, const Stack& stack) {
+void parse_rank(const Method& method, const std::string& text, const Stack& stack,
+                MethodSettings& settings) {
   if (!method.has_rank) {
     if (!text.empty()) throw UsageError("[{}] has no rank, got '{}'", method.name, printable(text));
-    return 0;
+    return;
   }
   if (text.empty()) throw UsageError("[{}] needs a rank: --rank R", method.name);
-  const auto rank = parse_number<std::size_t>(text);
+  const std::vector<std::string> modes =
+      method.rank_modes ? method.rank_modes(settings) : std::vector<std::string>();
   const auto limit = method.rank_limit ? method.rank_limit(stack) : std::nullopt;
   const std::size_t most = std::min(limit.value_or(largest_rank), largest_rank);
-  if (!rank || *rank == 0 || *rank > most)
-    refuse(method, "rank", text,
-           fmt::format("a whole number from 1 to {}{}", most,
-                       limit ? " (the smallest side of the adapted weights)" : ""));
-  return *rank;
+  const std::vector<std::string> parts =
+      modes.empty() ? std::vector<std::string>{text} : split(text, 'x');
+  for (const std::string& part : parts) {
+    const auto rank = parse_number<std::size_t>(part);
+    if (!rank || *rank == 0 || *rank > most || (parts.size() > 1 && parts.size() != modes.size()))
+      refuse(method, "rank", text,
+             fmt::format("a whole number from 1 to {}{}{}", most,
+                         limit ? " (the smallest side of the adapted weights)" : "",
+                         modes.empty() ? ""
+                                       : fmt::format(", or {} of them, {}", modes.size(),
+                                                     join(modes, " x "))));
+    settings.ranks.push_back(*rank);
+  }
+  settings.rank = std::ranges::max(settings.ranks);
+  if (settings.ranks.size() < modes.size()) settings.ranks.resize(modes.size(), settings.rank);
 }
 
 }  // namespace
@@ -121,7 +133,7 @@ MethodSettings resolve_settings(const Method& method, const MethodRequest& reque
       throw UsageError("[{}] alpha is {}, expected a positive number", method.name, *request.alpha);
     settings.alpha = *request.alpha;
   }
-  settings.rank = parse_rank(method, request.rank, stack);
+  parse_rank(method, request.rank, stack, settings);
   return settings;
 }
 
@@ -153,7 +165,8 @@ class Counter {
         throw Error("[{}] factor '{}' has more numbers than can be counted", method_.name,
                     factor.name);
     }
-    if (factor.owner != Owner::site && !is_new_owner(factor, site)) return;
+    if (factor.owner == Owner::site ? !is_new_here(factor, site) : !is_new_owner(factor, site))
+      return;
     if (factor.trainable && __builtin_add_overflow(count_.trainable, size, &count_.trainable))
       throw Error("[{}] has more parameters than can be counted", method_.name);
     for (FactorCount& known : count_.factors)
@@ -174,6 +187,15 @@ class Counter {
     std::vector<std::size_t> shape;
     const Site* first;
   };
+
+  /// A site's own factor may stand in several terms.
+  bool is_new_here(const Factor& factor, const Site& site) {
+    if (site_ != &site) here_.clear();
+    site_ = &site;
+    if (std::ranges::find(here_, factor.name) != here_.end()) return false;
+    here_.push_back(factor.name);
+    return true;
+  }
 
   bool is_new_owner(const Factor& factor, const Site& site) {
     const std::size_t key = factor.owner == Owner::layer    ? site.layer
@@ -196,17 +218,30 @@ class Counter {
   const Method& method_;
   Count count_;
   std::vector<Shared> shared_;
+  const Site* site_ = nullptr;
+  std::vector<std::string> here_;  ///< factors of that site
   std::vector<std::size_t> shape_;
 };
+
+}  // namespace
+
+namespace {
+
+void count_site(const Declaration& declaration, const Site& site, Counter& counter) {
+  for (const Stage& stage : declaration.stages)
+    for (const Term& term : stage.network.terms)
+      for (const Operand& operand : term.product) counter.add(operand, site);
+  if (declaration.normalisation)
+    for (const Factor& magnitude : declaration.normalisation->magnitudes)
+      counter.add(magnitude, site);
+}
 
 }  // namespace
 
 Count count_parameters(const Method& method, const Stack& stack, const MethodSettings& settings) {
   Counter counter(method);
   for (const Site& site : stack.sites)
-    for (const Stage& stage : method.declare(site, stack, settings).stages)
-      for (const Term& term : stage.network.terms)
-        for (const Operand& operand : term.product) counter.add(operand, site);
+    count_site(method.declare(site, stack, settings), site, counter);
   return counter.take();
 }
 
@@ -227,8 +262,52 @@ template std::unique_ptr<Adapter<double>> make_adapter(const Method&, const Stac
                                                        const MethodSettings&,
                                                        std::shared_ptr<const Backend>);
 
-Registry::Registry(std::vector<Method> methods) {
+namespace {
+
+void expect_plain_update(const std::string& wrapper, const std::string& inner,
+                         const Declaration& declaration) {
+  const bool plain =
+      declaration.place == Place::beside && declaration.stages.size() == 1 &&
+      declaration.stages.front().activation == Activation::none &&
+      std::ranges::none_of(declaration.stages.front().network.terms, &Term::constant);
+  if (!plain || declaration.normalisation)
+    throw UsageError("[{}] changes weight updates that are sums of products, which {} is not",
+                     wrapper, inner);
+}
+
+}  // namespace
+
+Method compose(const Wrapper& wrapper, const Method& inner) {
+  Method method = inner;
+  method.name = fmt::format("{}({})", wrapper.name, inner.name);
+  method.summary = fmt::format("{}, over {}: {}", wrapper.summary, inner.name, inner.summary);
+  method.formula = fmt::format("{}; {}", wrapper.formula, inner.formula);
+  method.reference = fmt::format("{}; {}", wrapper.reference, inner.reference);
+  for (const MethodOption& option : wrapper.options) {
+    if (std::ranges::find(inner.options, option.name, &MethodOption::name) != inner.options.end())
+      throw UsageError("[{}] cannot go over {}: both have an option '{}'", wrapper.name, inner.name,
+                       option.name);
+    method.options.push_back(option);
+  }
+  method.declare = [name = method.name, inner_name = inner.name, declare = inner.declare,
+                    wrap = wrapper.wrap](const Site& site, const Stack& stack,
+                                         const MethodSettings& settings) {
+    Declaration declaration = declare(site, stack, settings);
+    expect_plain_update(name, inner_name, declaration);
+    wrap(declaration, site, settings);
+    return declaration;
+  };
+  return method;
+}
+
+Registry::Registry(std::vector<Method> methods, std::vector<Wrapper> wrappers)
+    : wrappers_(std::move(wrappers)) {
   for (Method& method : methods) add(std::move(method));
+  for (const Wrapper& wrapper : wrappers_) {
+    Method method = compose(wrapper, at("lora"));
+    method.name = wrapper.name;
+    add(std::move(method));
+  }
 }
 
 void Registry::add(Method method) {
@@ -240,8 +319,19 @@ void Registry::add(Method method) {
 
 const Method& Registry::at(std::string_view name) const& {
   const auto found = std::ranges::lower_bound(methods_, name, {}, &Method::name);
-  if (found == methods_.end() || found->name != name) throw unknown_name("method", name, names());
-  return *found;
+  if (found != methods_.end() && found->name == name) return *found;
+  const std::size_t open = name.find('(');
+  if (open == std::string_view::npos || !name.ends_with(')'))
+    throw unknown_name("method", name, names());
+  if (const auto known = composed_.find(name); known != composed_.end()) return known->second;
+  const auto wrapper = std::ranges::find(wrappers_, name.substr(0, open), &Wrapper::name);
+  if (wrapper == wrappers_.end()) {
+    std::vector<std::string> known;
+    for (const Wrapper& each : wrappers_) known.push_back(each.name);
+    throw unknown_name("method over methods", name.substr(0, open), known);
+  }
+  const Method& inner = at(name.substr(open + 1, name.size() - open - 2));
+  return composed_.emplace(std::string(name), compose(*wrapper, inner)).first->second;
 }
 
 std::vector<std::string> Registry::names() const {

@@ -32,9 +32,10 @@ struct Preset {
 
 /// What the user chose for a method; options already completed with the defaults.
 struct MethodSettings {
-  std::size_t rank = 0;
+  std::size_t rank = 0;  ///< the largest where every mode has its own
   double alpha = 0;
   std::map<std::string, std::string> options;
+  std::vector<std::size_t> ranks = {};  ///< one a mode of Method::rank_modes
 
   const std::string& text(const std::string& option) const;
   double number(const std::string& option) const;
@@ -54,6 +55,9 @@ struct Method {
   bool has_rank = true;
   double alpha = 1;                  ///< default of --alpha; 0: the method has no alpha
   std::string default_targets = {};  ///< where it differs from q,v
+  /// The modes that have a rank each (`--rank 8x8x4`; one number is that of all of them). Empty:
+  /// the method has one rank.
+  std::function<std::vector<std::string>(const MethodSettings&)> rank_modes = {};
   /// The largest rank for a stack, or nothing where the method has no limit of its own.
   std::function<std::optional<std::size_t>(const Stack&)> rank_limit = {};
   std::function<Declaration(const Site&, const Stack&, const MethodSettings&)> declare;
@@ -93,13 +97,29 @@ std::unique_ptr<Adapter<T>> make_adapter(const Method& method, const Stack& stac
                                          const MethodSettings& settings,
                                          std::shared_ptr<const Backend> backend);
 
+/// Changes the weight update of another method: `dora(lotr)` is the wrapper dora over lotr.
+struct Wrapper {
+  std::string name;
+  std::string summary;
+  std::string formula;  ///< of W', with dW for the other method's update
+  std::string reference;
+  std::vector<MethodOption> options = {};
+  /// Changes the declaration of one site, which is a plain weight update.
+  std::function<void(Declaration&, const Site&, const MethodSettings&)> wrap;
+};
+
+/// The method `wrapper(inner)`. Its declarations throw UsageError where `inner` is no plain weight
+/// update; so does this where both have an option of one name.
+Method compose(const Wrapper& wrapper, const Method& inner);
+
 /// An explicit table of methods by name; a value that tests copy and extend.
 class Registry {
  public:
-  explicit Registry(std::vector<Method> methods);
+  /// A wrapper of that name alone is the wrapper over lora, as its paper has it.
+  explicit Registry(std::vector<Method> methods, std::vector<Wrapper> wrappers = {});
   /// Throws Error when the name is taken.
   void add(Method method);
-  /// Throws UsageError naming the nearest method.
+  /// A method, or `wrapper(method)`. Throws UsageError naming the nearest one.
   const Method& at(std::string_view name) const&;
   Method at(std::string_view name) && { return std::as_const(*this).at(name); }
   /// Sorted by name. A temporary registry gives values, so that no reference outlives it.
@@ -107,8 +127,12 @@ class Registry {
   std::vector<Method> methods() && { return std::move(methods_); }
   std::vector<std::string> names() const;
 
+  const std::vector<Wrapper>& wrappers() const& { return wrappers_; }
+
  private:
   std::vector<Method> methods_;
+  std::vector<Wrapper> wrappers_;
+  mutable std::map<std::string, Method, std::less<>> composed_;
 };
 
 /// alpha / rank, or alpha / sqrt(rank) where the option rslora is true.

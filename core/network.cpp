@@ -5,7 +5,9 @@
 namespace rankfold {
 
 Declaration weight_update(Network network) {
-  return {Place::beside, {Stage{std::move(network), Activation::none}}};
+  Declaration declaration;
+  declaration.stages.push_back({std::move(network), Activation::none});
+  return declaration;
 }
 
 Block tensor_train(const std::string& prefix, const std::vector<std::size_t>& shape,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <variant>
@@ -14,9 +15,11 @@ struct Mode {
   std::size_t size = 0;
 };
 
-/// How the entries of a factor start. Drawn independently, by position.
+/// How the entries of a factor start. Drawn by position; an orthogonal factor, read as a matrix of
+/// its first mode by the others, is `value` times one with orthonormal columns, or rows where there
+/// are fewer of them (QR of normal numbers).
 struct Initialiser {
-  enum class Kind { constant, uniform, normal } kind = Kind::constant;
+  enum class Kind { constant, uniform, normal, orthogonal } kind = Kind::constant;
   double value = 0.0;  ///< the constant, the bound of U(-bound, bound), or the standard deviation
 };
 inline Initialiser zeros() {
@@ -31,6 +34,9 @@ inline Initialiser uniform(double bound) {
 inline Initialiser normal(double deviation) {
   return {Initialiser::Kind::normal, deviation};
 }
+inline Initialiser orthogonal(double scale = 1) {
+  return {Initialiser::Kind::orthogonal, scale};
+}
 
 /// Which sites own a copy of a factor together.
 enum class Owner { model, layer, matrix, site };
@@ -42,6 +48,7 @@ struct Factor {
   Initialiser initialiser = {};
   Owner owner = Owner::site;
   bool trainable = true;
+  bool stored = true;  ///< false: it follows from the base model and the settings; in no file
 };
 
 /// The value of a stack mode that a site reads: `count` values from `begin`. One value drops the
@@ -69,7 +76,7 @@ struct Block {
 /// marked `constant` is added to every row instead of multiplying X (a bias).
 struct Term {
   double scale = 1.0;
-  std::vector<Operand> product;
+  std::vector<Operand> product = {};
   bool constant = false;
 };
 
@@ -92,11 +99,29 @@ struct Stage {
   Activation activation = Activation::none;
 };
 
+/// How W' follows from the frozen W and the update dW of the network where it is not their sum.
+/// Norms that are `detached` are constants to the gradient. `magnitudes` belong to the site.
+///   rows:              V = W + dW, W'[i,:] = m[i] V[i,:] / |V[i,:]|
+///   rows_then_columns: H as W' above, W'[:,j] = n[j] H[:,j] / |H[:,j]|
+///   whole:             W' = a W / |W|_F + b dW / |dW|_F
+struct Normalisation {
+  enum class Kind { rows, rows_then_columns, whole } kind = Kind::rows;
+  bool detached = false;
+  std::vector<Factor> magnitudes = {};  ///< {m[out]}; {m[out], n[in]}; {a[1], b[1]}
+};
+
+class Start;
+
 /// What a method says about one site: where it acts, and the stages of f, applied in order. A
 /// weight update dW is one stage beside the weight; no stage leaves the site as it is.
 struct Declaration {
   Place place = Place::beside;
-  std::vector<Stage> stages;
+  std::vector<Stage> stages = {};
+  std::optional<Normalisation> normalisation = {};
+  /// Changes how the site's factors start where that is no matter of independent draws: by the
+  /// frozen weight, or by each other. Called for one site after the other, each once its factors
+  /// are drawn.
+  std::function<void(Start&)> start = {};
 };
 
 /// dW as one network.

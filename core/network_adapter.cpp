@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/frozen_product.h"
+#include "core/start.h"
 #include "core/work.h"
 
 namespace rankfold {
@@ -59,11 +60,14 @@ NetworkAdapter<T>::NetworkAdapter(std::string method, const Stack& stack,
   for (std::size_t index = 0; index < stack.sites.size(); ++index) {
     const Site& site = stack.sites[index];
     const std::string what = fmt::format("[{}] site {}", this->method_, site.name);
-    const auto find_parameter = [&](const Factor& factor) { return add_parameter(factor, site); };
+    CompiledSite compiled;
+    const auto find_parameter = [&](const Factor& factor) {
+      compiled.factors.push_back(add_parameter(factor, site));
+      return compiled.factors.back();
+    };
     const Place place = declarations[index].place;
     const std::size_t last = place == Place::before ? site.in : site.out;
     std::size_t width = place == Place::after ? site.out : site.in;
-    CompiledSite compiled;
     for (const Stage& stage : declarations[index].stages) {
       CompiledStage ready{
           compile_network(stage.network, planned_tokens, find_parameter, cache, what),
@@ -84,6 +88,14 @@ NetworkAdapter<T>::NetworkAdapter(std::string method, const Stack& stack,
       compiled.purely_linear = compiled.stages.front().activation == Activation::none &&
                                std::ranges::none_of(network.terms, &CompiledTerm::constant);
     }
+    if (const auto& normalisation = declarations[index].normalisation) {
+      if (!compiled.purely_linear)
+        throw Error("{}: only a plain weight update can be normalised", what);
+      for (const Factor& magnitude : normalisation->magnitudes)
+        compiled.magnitudes.push_back(find_parameter(magnitude));
+      compiled.normalised.emplace(normalisation->kind, normalisation->detached, site.out, site.in);
+    }
+    compiled.start = declarations[index].start;
     sites_.push_back(std::move(compiled));
   }
 }
@@ -115,6 +127,7 @@ std::size_t NetworkAdapter<T>::add_parameter(const Factor& factor, const Site& s
   parameter.factor = factor.name;
   parameter.shape = std::move(shape);
   parameter.trainable = factor.trainable;
+  parameter.stored = factor.stored;
   parameter.initialiser = factor.initialiser;
   parameter.value = Buffer<T>(this->backend_, size);
   if (factor.trainable) parameter.gradient = Buffer<T>(this->backend_, size);
@@ -182,16 +195,24 @@ Plan NetworkAdapter<T>::choose(const SitesProgram& entry, std::size_t tokens, bo
     plan.factored_gradient_seconds =
         fixed + rows * seconds(cost.gradient_flops, cost.gradient_moved);
   }
+  bool normalised = false;
   for (const std::size_t index : entry.sites) {
     const CompiledSite& site = sites_[index];
+    normalised = normalised || site.normalised;
     const Site& shape = this->stack_.sites[index];
     plan.can_be_dense = plan.can_be_dense && site.purely_linear;
-    plan.can_merge = plan.can_merge && site.purely_linear && !this->frozen_[index].bfloat16;
+    plan.can_merge =
+        plan.can_merge && site.purely_linear && (site.normalised || !this->frozen_[index].bfloat16);
     if (!site.purely_linear) continue;
     const double size = static_cast<double>(shape.out) * static_cast<double>(shape.in);
     const double formed = seconds(site.reconstruction->flops(), 3 * size);
     plan.merged_seconds += formed;
     if (training) plan.dense_seconds += 2 * rows * size / rates.large_flops + 2 * formed;
+  }
+  if (normalised) {  // there is no other way
+    plan.merged = true;
+    plan.dense = training;
+    return plan;
   }
   plan.merged =
       plan.can_merge && this->policy_.merged.value_or(plan.merged_seconds < plan.factored_seconds);
@@ -210,20 +231,96 @@ Plan NetworkAdapter<T>::do_plan(std::span<const std::size_t> sites, std::size_t 
   return choose(program<T>(outputs, in, in), tokens, training);
 }
 
-/// W + dW of a site.
+/// weight += dW of a site.
+template <class T>
+void NetworkAdapter<T>::form_update(std::size_t index, T* weight) const {
+  const Reconstruction<T>& reconstruction = *sites_[index].reconstruction;
+  reconstruction.add_to(*this->backend_, this->parameters_, weight,
+                        reserve(memory_, reconstruction.memory_size()));
+}
+
+/// The weight W' of a site: W + dW, or what its norms make of them.
 template <class T>
 const T* NetworkAdapter<T>::merge(std::size_t index, Buffer<T>& merged) const {
   const WorkTimer timer(*this->backend_, Work::adapter);
   const Site& site = this->stack_.sites[index];
-  const Reconstruction<T>& reconstruction = *sites_[index].reconstruction;
+  const CompiledSite& compiled = sites_[index];
   T* weight = reserve(merged, site.out * site.in);
-  if (this->frozen_[index].weight)
+  if (this->frozen_[index].weight && !compiled.normalised)
     copy_rows<T>({this->frozen_[index].weight, site.out, site.in}, weight);
   else
     std::fill_n(weight, site.out * site.in, T{0});
-  reconstruction.add_to(*this->backend_, this->parameters_, weight,
-                        reserve(memory_, reconstruction.memory_size()));
+  form_update(index, weight);
+  if (compiled.normalised)
+    compiled.normalised->form(frozen_weight(index), magnitudes(compiled, false),
+                              this->policy_.hold_norms, weight);
   return weight;
+}
+
+template <class T>
+typename NetworkAdapter<T>::Magnitudes NetworkAdapter<T>::magnitudes(const CompiledSite& site,
+                                                                     bool gradients) const {
+  Magnitudes found{};
+  for (std::size_t i = 0; i < site.magnitudes.size(); ++i) {
+    const Parameter<T>& magnitude = this->parameters_[site.magnitudes[i]];
+    found[i] = const_cast<T*>(gradients ? magnitude.gradient.data() : magnitude.value.data());
+  }
+  return found;
+}
+
+template <class T>
+const T* NetworkAdapter<T>::frozen_weight(std::size_t index) const {
+  const T* weight = this->frozen_[index].weight;
+  if (!weight)
+    throw Error("[{}] site {}: the update depends on the frozen weight, which was not given",
+                this->method_, this->stack_.sites[index].name);
+  return weight;
+}
+
+/// From dLoss/dW' to dLoss/ddW, in place; adds to the gradients of the magnitudes.
+template <class T>
+void NetworkAdapter<T>::reverse_norms(std::size_t index, T* gradient) {
+  const Site& site = this->stack_.sites[index];
+  const CompiledSite& compiled = sites_[index];
+  T* update = reserve(update_, site.out * site.in);
+  std::fill_n(update, site.out * site.in, T{0});
+  form_update(index, update);
+  compiled.normalised->reverse(frozen_weight(index), magnitudes(compiled, false),
+                               magnitudes(compiled, true), update, gradient);
+}
+
+template <class T>
+void NetworkAdapter<T>::do_start(std::uint64_t seed) {
+  for (std::size_t index = 0; index < sites_.size(); ++index) {
+    const CompiledSite& compiled = sites_[index];
+    if (!compiled.start) continue;
+    const Site& site = this->stack_.sites[index];
+    const auto find = [&](std::string_view name) -> Parameter<T>& {
+      for (const std::size_t factor : compiled.factors)
+        if (this->parameters_[factor].factor == name) return this->parameters_[factor];
+      throw Error("[{}] site {}: its start asks for a factor '{}' that it does not have",
+                  this->method_, site.name, name);
+    };
+    Start start(site, fmt::format("start/{}", this->method_), seed,
+                {[&](std::string_view name) {
+                   const auto values = find(name).value.span();
+                   return std::vector<double>(values.begin(), values.end());
+                 },
+                 [&](std::string_view name, std::span<const double> values) {
+                   Parameter<T>& parameter = find(name);
+                   if (values.size() != parameter.value.size())
+                     throw Error("[{}] site {}: factor '{}' starts with {} numbers, expected {}",
+                                 this->method_, site.name, name, values.size(),
+                                 parameter.value.size());
+                   std::ranges::transform(values, parameter.value.data(),
+                                          [](double value) { return static_cast<T>(value); });
+                 },
+                 [&] {
+                   const T* weight = frozen_weight(index);
+                   return std::vector<double>(weight, weight + site.out * site.in);
+                 }});
+    compiled.start(start);
+  }
 }
 
 template <class T>
@@ -276,7 +373,10 @@ void NetworkAdapter<T>::forward_beside(std::span<const Output> outputs, MatrixVi
   kept.merged = choose(entry, x.rows, training).merged;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     FrozenLinear<T> layer = this->frozen_[outputs[i].site];
-    if (kept.merged) layer.weight = merge(outputs[i].site, kept.buffers[i]);
+    if (kept.merged) {
+      layer.weight = merge(outputs[i].site, kept.buffers[i]);
+      layer.bfloat16 = nullptr;
+    }
     frozen_forward(*this->backend_, layer, x, outputs[i].matrix, bias);
   }
   if (!kept.merged) run_forward(entry, x, outputs);
@@ -307,9 +407,12 @@ void NetworkAdapter<T>::do_reconstruct(std::size_t index, MatrixView<T> delta) c
   const CompiledSite& site = sites_[index];
   T* dense = reserve(matrix_, delta.rows * delta.columns);
   std::fill_n(dense, delta.rows * delta.columns, T{0});
-  if (site.reconstruction)
-    site.reconstruction->add_to(*this->backend_, this->parameters_, dense,
-                                reserve(memory_, site.reconstruction->memory_size()));
+  if (site.reconstruction) form_update(index, dense);
+  if (site.normalised) {
+    const T* frozen = frozen_weight(index);
+    site.normalised->form(frozen, magnitudes(site, false), this->policy_.hold_norms, dense);
+    for (std::size_t i = 0; i < delta.rows * delta.columns; ++i) dense[i] -= frozen[i];
+  }
   for (std::size_t row = 0; row < delta.rows; ++row)
     std::copy_n(dense + row * delta.columns, delta.columns, delta.row(row));
 }
@@ -343,7 +446,10 @@ void NetworkAdapter<T>::backward_beside(std::span<const Gradient> d_outputs, Mat
   const Plan plan = choose(entry, x.rows, true);
   for (std::size_t i = 0; dx.data && i < d_outputs.size(); ++i) {
     FrozenLinear<T> layer = this->frozen_[d_outputs[i].site];
-    if (trace.merged) layer.weight = trace.buffers[i].data();
+    if (trace.merged) {
+      layer.weight = trace.buffers[i].data();
+      layer.bfloat16 = nullptr;
+    }
     frozen_backward(*this->backend_, layer, d_outputs[i].matrix, dx, i == 0 ? into : Into::add);
   }
   if (plan.dense)
@@ -359,6 +465,7 @@ void NetworkAdapter<T>::add_dense_gradients(const Gradient& d_output, MatrixView
   T* dense = reserve(matrix_, dy.columns * x.columns);
   this->backend_->gemm(true, false, dy.columns, x.columns, x.rows, T{1}, dy.data, dy.stride, x.data,
                        x.stride, T{0}, dense, x.columns);
+  if (sites_[d_output.site].normalised) reverse_norms(d_output.site, dense);
   const Reconstruction<T>& reconstruction = *sites_[d_output.site].reconstruction;
   reconstruction.reverse(*this->backend_, this->parameters_, dense,
                          reserve(memory_, reconstruction.memory_size()));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 #include "core/adapter.h"
 #include "core/compiled_network.h"
 #include "core/network.h"
+#include "core/normalised_weight.h"
 #include "core/reconstruction.h"
 #include "core/token_program.h"
 
@@ -31,6 +33,11 @@ class NetworkAdapter final : public Adapter<T> {
     std::vector<CompiledStage> stages;
     std::optional<Reconstruction<T>> reconstruction;  ///< of a weight update
     bool purely_linear = false;                       ///< it is all of the map
+    /// Where W' is no sum: its norms, which a forward call refreshes, and the magnitudes.
+    mutable std::optional<NormalisedWeight<T>> normalised;
+    std::vector<std::size_t> magnitudes;
+    std::vector<std::size_t> factors;  ///< the site's copies, for its start
+    std::function<void(Start&)> start;
   };
   struct SitesProgram {
     std::vector<std::size_t> sites;
@@ -46,13 +53,19 @@ class NetworkAdapter final : public Adapter<T> {
                    const Trace<T>& trace, MatrixView<T> dx, Into into) override;
   Plan do_plan(std::span<const std::size_t> sites, std::size_t tokens,
                bool training) const override;
+  void do_start(std::uint64_t seed) override;
 
   std::size_t add_parameter(const Factor& factor, const Site& site);
   template <class Matrix>
   const SitesProgram& program(std::span<const SiteMatrix<Matrix>> sites, std::size_t x_stride,
                               std::size_t dx_stride) const;
   Plan choose(const SitesProgram& entry, std::size_t tokens, bool training) const;
+  void form_update(std::size_t site, T* weight) const;
   const T* merge(std::size_t site, Buffer<T>& merged) const;
+  using Magnitudes = std::array<T*, 2>;
+  Magnitudes magnitudes(const CompiledSite& site, bool gradients) const;
+  const T* frozen_weight(std::size_t site) const;
+  void reverse_norms(std::size_t site, T* gradient);
   template <class Matrix>
   bool all_beside(std::span<const SiteMatrix<Matrix>> sites) const;
 
@@ -76,6 +89,7 @@ class NetworkAdapter final : public Adapter<T> {
   mutable std::vector<std::unique_ptr<SitesProgram>> programs_;
   mutable Buffer<T> memory_;  ///< of programs and reconstructions
   mutable Buffer<T> matrix_;  ///< a matrix of one call
+  Buffer<T> update_;          ///< dW, where norms are differentiated
   mutable Trace<T> own_trace_;
 };
 

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <optional>
+#include <vector>
 
 #include "core/method.h"
+#include "core/start.h"
 
 namespace rankfold {
 
@@ -20,5 +22,21 @@ inline std::optional<std::size_t> smallest_side(const Stack& stack) {
     smallest = std::min({smallest.value_or(site.out), site.out, site.in});
   return smallest;
 }
+
+/// Where the site stands in its stack.
+std::size_t site_position(const Stack& stack, const Site& site);
+
+/// |row i| or |column j| of a matrix of so many rows.
+std::vector<double> row_norms(const std::vector<double>& matrix, std::size_t rows);
+std::vector<double> column_norms(const std::vector<double>& matrix, std::size_t rows);
+
+/// W's r leading singular directions: left = U_r diag(s_r) [out, r], right = V_r^T [r, in].
+struct SingularPart {
+  std::vector<double> left, right, values;
+};
+SingularPart leading_part(Start& start, std::size_t rank);
+
+/// A size as a product of three sizes, or two, as equal as its primes allow; falling.
+std::vector<std::size_t> balanced_axes(std::size_t size);
 
 }  // namespace rankfold

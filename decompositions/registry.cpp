@@ -3,15 +3,14 @@
 namespace rankfold {
 
 Registry builtin_registry() {
-  return Registry({
-      full(),
-      lora(),
-      loretta_adp(),
-      loretta_rep(),
-      lorta(),
-      lotr(),
-      none(),
-  });
+  return Registry(
+      {
+          block_term(),  cara(),     fact_tk(),     fact_tt(), fourierft(), full(),
+          hira(),        loha(),     lokr(),        lora(),    lora_xs(),   loretta_adp(),
+          loretta_rep(), lorta(),    lotr(),        metatt(),  none(),      quanta(),
+          randlora(),    tenslora(), tensor_ring(), tt_lora(), tucker3(),   vera(),
+      },
+      {bora(), dora(), map_directions()});
 }
 
 }  // namespace rankfold

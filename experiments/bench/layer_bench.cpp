@@ -123,10 +123,10 @@ void check_request(const LayerRequest& request, const Registry& registry) {
 LayerRow measure(const Method& method, const MethodSettings& settings, const Stack& stack,
                  std::size_t rounds, Layers& layers, std::vector<Times>& frozen) {
   const auto adapter = make_adapter<float>(method, stack, settings, layers.backend);
-  adapter->initialise(1);
   std::vector<FrozenLinear<float>> weights;
   for (std::size_t site = 0; site < layers.sites(); ++site) weights.push_back(layers.frozen(site));
   adapter->set_frozen(std::move(weights));
+  adapter->initialise(1);
   std::vector<Trace<float>> traces(layers.sites());
 
   std::vector<double> forward, both, ratios;

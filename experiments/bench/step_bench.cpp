@@ -86,8 +86,8 @@ Training::Training(const StepRequest& request, const Method& method, bool random
   if (method.notes)
     for (const std::string& note : method.notes(stack, method_settings_)) message(note);
   adapter_ = make_adapter<float>(method, stack, method_settings_, backend);
-  adapter_->initialise(seed);
   if (!adapter_->parameters().empty()) host_->attach(adapter_.get());
+  adapter_->initialise(seed);
 
   std::vector<TrainedSpan> tensors;
   for (Parameter<float>& parameter : adapter_->parameters())

@@ -38,9 +38,9 @@ struct NamedTensor {
 
 std::vector<NamedTensor> all_tensors(Adapter<float>& adapter, Host& host) {
   std::vector<NamedTensor> tensors;
-  for (Parameter<float>& parameter : adapter.parameters()) {
-    tensors.push_back({parameter.name, parameter.shape, parameter.value.span()});
-  }
+  for (Parameter<float>& parameter : adapter.parameters())
+    if (parameter.stored)
+      tensors.push_back({parameter.name, parameter.shape, parameter.value.span()});
   for (const TrainedTensor& tensor : host.trained()) {
     tensors.push_back({tensor.name, tensor.shape, tensor.value});
   }
@@ -280,8 +280,9 @@ AdaptedModel load_adapted_model(const fs::path& model, const fs::path& folder,
   } catch (const Error& failure) {
     throw Error("{}: {}", file, failure.what());
   }
-  load_adapter_tensors(folder, *adapted.adapter, *adapted.host);
   if (!adapted.adapter->parameters().empty()) adapted.host->attach(adapted.adapter.get());
+  adapted.adapter->initialise(description.seed);  // what is in no file
+  load_adapter_tensors(folder, *adapted.adapter, *adapted.host);
   return adapted;
 }
 

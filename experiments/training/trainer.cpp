@@ -156,9 +156,9 @@ void Run::load() {
     for (const std::string& note : result_.notes) options_.message(note);
   }
   adapter_ = make_adapter<float>(method_, stack, method_settings_, backend);
-  adapter_->initialise(seed_);
   // Without factors there is nothing to apply, and no gradient to carry below the head.
   if (!adapter_->parameters().empty()) host_->attach(adapter_.get());
+  adapter_->initialise(seed_);  // some starts read the frozen weights
   if (caches_features())
     check_cacheable(settings_, host_->frozen_layers(),
                     result_.dropout["hidden"] > 0 || result_.dropout["attention"] > 0);
@@ -175,7 +175,7 @@ void Run::load() {
 
   std::vector<TrainedSpan> tensors;
   for (Parameter<float>& parameter : adapter_->parameters()) {
-    result_.parameters.total += parameter.value.size();
+    if (parameter.stored) result_.parameters.total += parameter.value.size();
     if (!parameter.trainable) continue;
     tensors.push_back({parameter.name, parameter.value.span(), parameter.gradient.span()});
     result_.parameters.adapter += parameter.value.size();

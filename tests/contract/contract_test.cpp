@@ -47,9 +47,53 @@ TEST_P(GoldenCase, AgreesWithTheReferenceToRounding) {
 INSTANTIATE_TEST_SUITE_P(Decompositions, GoldenCase, testing::ValuesIn(golden_cases()),
                          [](const auto& folder) { return folder.param.filename().string(); });
 
+/// Every wrapper over every method, where the method is a plain weight update.
+std::vector<std::string> compositions() {
+  std::vector<std::string> all;
+  const Registry registry = builtin_registry();
+  for (const Wrapper& wrapper : registry.wrappers())
+    for (const Method& method : registry.methods())
+      if (std::ranges::find(registry.wrappers(), method.name, &Wrapper::name) ==
+          registry.wrappers().end())
+        all.push_back(wrapper.name + "(" + method.name + ")");
+  return all;
+}
+
+class EveryComposition : public testing::TestWithParam<std::string> {};
+
+TEST_P(EveryComposition, KeepsTheContractOrIsRefusedByName) {
+  const Registry registry = builtin_registry();
+  const CheckReport report = check_contract(registry.at(GetParam()), ContractScope::one_case);
+  if (report.accepted > 0) {
+    EXPECT_THAT(report.failures, testing::IsEmpty());
+  } else {
+    ASSERT_EQ(report.failures.size(), 1U);
+    EXPECT_THAT(report.failures.front(), testing::HasSubstr("[" + GetParam() + "] changes weight"));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Registry, EveryComposition, testing::ValuesIn(compositions()),
+                         [](const auto& method) {
+                           std::string name = method.param;
+                           std::erase(name, ')');
+                           std::ranges::replace(name, '(', '_');
+                           return name;
+                         });
+
 TEST(Registry, HoldsExactlyTheBuiltinMethods) {
-  EXPECT_THAT(names(), testing::ElementsAre("full", "lora", "loretta_adp", "loretta_rep", "lorta",
-                                            "lotr", "none"));
+  EXPECT_THAT(names(),
+              testing::ElementsAre(
+                  "block_term", "bora", "cara", "dora", "fact_tk", "fact_tt", "fourierft", "full",
+                  "hira", "loha", "lokr", "lora", "lora_xs", "loretta_adp", "loretta_rep", "lorta",
+                  "lotr", "map", "metatt", "none", "quanta", "randlora", "tenslora", "tensor_ring",
+                  "tt_lora", "tucker3", "vera"));
+}
+
+TEST(Registry, ComposesMethodsAndRefusesWhatIsNone) {
+  const Registry registry = builtin_registry();
+  EXPECT_EQ(registry.at("dora(lotr)").name, "dora(lotr)");
+  for (const char* name : {"dora(lotrr)", "dorra(lotr)", "dora(dora)x", "dora(", "lora(lotr)"})
+    EXPECT_THROW(registry.at(name), UsageError) << name;
 }
 
 TEST(Registry, RefusesATakenNameAndNamesTheNearestMethod) {

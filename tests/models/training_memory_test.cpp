@@ -79,9 +79,9 @@ TEST_F(TrainingMemory, IsNotAllocatedAnewByTheAdapterOfAnyMethodUnderAnyPlan) {
       if (method.has_rank) request.rank = "2";
       const auto adapter =
           make_adapter<float>(method, stack, resolve_settings(method, request, stack), backend_);
-      adapter->initialise(1);
       adapter->set_policy(policy);
       host->attach(adapter.get());
+      adapter->initialise(1);
       EXPECT_EQ(count_later_allocations(*host, batches_of_falling_and_rising_size()), 0u)
           << method.name;
     }

@@ -1,0 +1,104 @@
+#include "core/linear_algebra.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/error.h"
+
+// Column-major, by reference, as Fortran has it.
+extern "C" {
+void dgesdd_(const char* job, const int* m, const int* n, double* a, const int* lda, double* s,
+             double* u, const int* ldu, double* vt, const int* ldvt, double* work, const int* size,
+             int* integers, int* info);
+void dgeqrf_(const int* m, const int* n, double* a, const int* lda, double* tau, double* work,
+             const int* size, int* info);
+void dorgqr_(const int* m, const int* n, const int* k, double* a, const int* lda, const double* tau,
+             double* work, const int* size, int* info);
+}
+
+namespace rankfold {
+namespace {
+
+int to_lapack(std::size_t value) {
+  if (value > static_cast<std::size_t>(std::numeric_limits<int>::max()) / 8)
+    throw Error("linear algebra: a dimension of {} is beyond what LAPACK can index", value);
+  return static_cast<int>(value);
+}
+
+void expect_success(const char* routine, int info) {
+  if (info != 0)
+    throw Error("linear algebra: {} failed ({}): the matrix holds numbers that are not finite",
+                routine, info);
+}
+
+std::vector<double> rows_of(MatrixView<const double> a) {
+  std::vector<double> values;
+  values.reserve(a.rows * a.columns);
+  for (std::size_t row = 0; row < a.rows; ++row)
+    values.insert(values.end(), a.row(row), a.row(row) + a.columns);
+  return values;
+}
+
+}  // namespace
+
+Svd decompose_svd(MatrixView<const double> a) {
+  // Read by columns the memory holds A^T = V^T diag(s) U^T, whose parts come out where ours go.
+  std::vector<double> values = rows_of(a);
+  const std::size_t k = std::min(a.rows, a.columns);
+  const int m = to_lapack(a.columns), n = to_lapack(a.rows), least = to_lapack(k);
+  Svd result{std::vector<double>(a.rows * k), std::vector<double>(k),
+             std::vector<double>(k * a.columns)};
+  if (k == 0) return result;
+  if (!std::ranges::all_of(values, [](double value) { return std::isfinite(value); }))
+    throw Error("linear algebra: a matrix holds numbers that are not finite");
+  std::vector<int> integers(8 * k);
+  double best = 0;
+  int info = 0, size = -1;
+  dgesdd_("S", &m, &n, values.data(), &m, result.s.data(), result.v.data(), &m, result.u.data(),
+          &least, &best, &size, integers.data(), &info);
+  size = static_cast<int>(best);
+  std::vector<double> work(static_cast<std::size_t>(size));
+  dgesdd_("S", &m, &n, values.data(), &m, result.s.data(), result.v.data(), &m, result.u.data(),
+          &least, work.data(), &size, integers.data(), &info);
+  expect_success("dgesdd", info);
+  for (std::size_t i = 0; i < k; ++i) {
+    const auto row = result.v.begin() + static_cast<std::ptrdiff_t>(i * a.columns);
+    const auto largest =
+        std::max_element(row, row + static_cast<std::ptrdiff_t>(a.columns),
+                         [](double x, double y) { return std::abs(x) < std::abs(y); });
+    if (*largest >= 0) continue;
+    for (std::size_t j = 0; j < a.columns; ++j) row[static_cast<std::ptrdiff_t>(j)] *= -1;
+    for (std::size_t j = 0; j < a.rows; ++j) result.u[j * k + i] *= -1;
+  }
+  return result;
+}
+
+std::vector<double> orthonormal_columns(MatrixView<const double> a) {
+  if (a.rows < a.columns)
+    throw Error("linear algebra: {} columns of {} numbers cannot be orthonormal", a.columns,
+                a.rows);
+  std::vector<double> values(a.rows * a.columns);  // by columns
+  for (std::size_t row = 0; row < a.rows; ++row)
+    for (std::size_t column = 0; column < a.columns; ++column)
+      values[column * a.rows + row] = a.row(row)[column];
+  const int m = to_lapack(a.rows), n = to_lapack(a.columns);
+  if (n == 0) return {};
+  std::vector<double> tau(a.columns), work(64 * a.columns);
+  const int size = to_lapack(work.size());
+  int info = 0;
+  dgeqrf_(&m, &n, values.data(), &m, tau.data(), work.data(), &size, &info);
+  expect_success("dgeqrf", info);
+  std::vector<double> diagonal;
+  for (std::size_t i = 0; i < a.columns; ++i) diagonal.push_back(values[i * a.rows + i]);
+  dorgqr_(&m, &n, &n, values.data(), &m, tau.data(), work.data(), &size, &info);
+  expect_success("dorgqr", info);
+  std::vector<double> columns(values.size());
+  for (std::size_t row = 0; row < a.rows; ++row)
+    for (std::size_t column = 0; column < a.columns; ++column)
+      columns[row * a.columns + column] =
+          (diagonal[column] < 0 ? -1 : 1) * values[column * a.rows + row];
+  return columns;
+}
+
+}  // namespace rankfold

@@ -1,0 +1,56 @@
+#include "decompositions/common.h"
+
+#include <cmath>
+
+namespace rankfold {
+
+std::size_t site_position(const Stack& stack, const Site& site) {
+  return static_cast<std::size_t>(std::ranges::find(stack.sites, site.name, &Site::name) -
+                                  stack.sites.begin());
+}
+
+std::vector<double> row_norms(const std::vector<double>& matrix, std::size_t rows) {
+  const std::size_t columns = matrix.size() / rows;
+  std::vector<double> norms(rows, 0.0);
+  for (std::size_t i = 0; i < rows; ++i) {
+    for (std::size_t j = 0; j < columns; ++j)
+      norms[i] += matrix[i * columns + j] * matrix[i * columns + j];
+    norms[i] = std::sqrt(norms[i]);
+  }
+  return norms;
+}
+
+std::vector<double> column_norms(const std::vector<double>& matrix, std::size_t rows) {
+  const std::size_t columns = matrix.size() / rows;
+  std::vector<double> norms(columns, 0.0);
+  for (std::size_t i = 0; i < rows; ++i)
+    for (std::size_t j = 0; j < columns; ++j)
+      norms[j] += matrix[i * columns + j] * matrix[i * columns + j];
+  for (double& norm : norms) norm = std::sqrt(norm);
+  return norms;
+}
+
+SingularPart leading_part(Start& start, std::size_t rank) {
+  const Svd& svd = start.weight_svd();
+  const std::size_t rows = start.site().out, columns = start.site().in, all = svd.s.size();
+  SingularPart part{std::vector<double>(rows * rank), {}, {}};
+  for (std::size_t i = 0; i < rows; ++i)
+    for (std::size_t p = 0; p < rank; ++p) part.left[i * rank + p] = svd.u[i * all + p] * svd.s[p];
+  part.right.assign(svd.v.begin(), svd.v.begin() + static_cast<std::ptrdiff_t>(rank * columns));
+  part.values.assign(svd.s.begin(), svd.s.begin() + static_cast<std::ptrdiff_t>(rank));
+  return part;
+}
+
+std::vector<std::size_t> balanced_axes(std::size_t size) {
+  // Primes from the largest on, each to the smallest axis.
+  std::vector<std::size_t> primes, axes(3, 1);
+  for (std::size_t divisor = 2; divisor * divisor <= size; ++divisor)
+    for (; size % divisor == 0; size /= divisor) primes.push_back(divisor);
+  if (size > 1) primes.push_back(size);
+  for (std::size_t i = primes.size(); i-- > 0;) *std::ranges::min_element(axes) *= primes[i];
+  std::ranges::sort(axes, std::greater<>());
+  while (axes.size() > 2 && axes.back() == 1) axes.pop_back();
+  return axes;
+}
+
+}  // namespace rankfold
