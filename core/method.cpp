@@ -300,6 +300,16 @@ Method compose(const Wrapper& wrapper, const Method& inner) {
   return method;
 }
 
+Method with_site_settings(const Method& method, std::map<std::string, MethodSettings> settings) {
+  Method result = method;
+  result.declare = [declare = method.declare, sites = std::move(settings)](
+                       const Site& site, const Stack& stack, const MethodSettings& common) {
+    const auto own = sites.find(site.name);
+    return declare(site, stack, own == sites.end() ? common : own->second);
+  };
+  return result;
+}
+
 Registry::Registry(std::vector<Method> methods, std::vector<Wrapper> wrappers)
     : wrappers_(std::move(wrappers)) {
   for (Method& method : methods) add(std::move(method));

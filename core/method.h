@@ -112,6 +112,9 @@ struct Wrapper {
 /// update; so does this where both have an option of one name.
 Method compose(const Wrapper& wrapper, const Method& inner);
 
+/// The method with settings of each site's own, by its name; `settings` where it has none.
+Method with_site_settings(const Method& method, std::map<std::string, MethodSettings> settings);
+
 /// An explicit table of methods by name; a value that tests copy and extend.
 class Registry {
  public:

@@ -6,49 +6,50 @@
 
 namespace rankfold {
 
-// dW = (alpha / r) sum_{n, p} B[long, n, p] lambda[p, n] A[p, short] gamma[n, short], with the
-// shorter side of the weight for `short`: random frozen bases, enough of them (n = short / r) for a
-// full rank, scaled by trainable diagonals. lambda starts at zero.
+// dW = (alpha / r) sum_{p, n} B[long, p, n] lambda[p, n] A[p, short] gamma[n, short], with the
+// shorter side of the weight for `short`: random frozen bases, n = short / r of them for a full
+// rank, scaled by trainable diagonals. PEFT stores B as (long, n, p) and reads the same memory as
+// (long, p, n). lambda starts at zero.
 static Declaration declare(const Site& site, const Stack& stack, const MethodSettings& settings) {
-  std::size_t most_long = 0, most_short = 0, most_bases = 0;
-  const auto bases = [&](std::size_t side) { return (side + settings.rank - 1) / settings.rank; };
+  std::size_t most_long = 0, most_short = 0;
   for (const Site& each : stack.sites) {
     most_long = std::max({most_long, each.out, each.in});
     most_short = std::max(most_short, std::min(each.out, each.in));
   }
-  most_bases = bases(most_short);
-  const bool short_in = site.in <= site.out;
-  const std::size_t long_side = std::max(site.out, site.in),
-                    short_side = std::min(site.out, site.in), count = bases(short_side);
-  const Mode p{"p", settings.rank};
+  const auto bases = [&](std::size_t side) { return (side + settings.rank - 1) / settings.rank; };
   const auto spread = [](std::size_t fan_in) {
     return uniform(1 / std::sqrt(static_cast<double>(fan_in)));
   };
-  const Mode own_long{"long", long_side}, own_short{"short", short_side};
+  const bool short_in = site.in <= site.out;
+  const std::size_t short_side = std::min(site.out, site.in), count = bases(short_side);
+  const Mode p{"p", settings.rank}, n{"n", count}, long_mode{"long", std::max(site.out, site.in)},
+      short_mode{"short", short_side}, stored_n{"stored_n", bases(most_short)},
+      stored_p{"stored_p", settings.rank};
+  const Block basis{.product = {Factor{"B",
+                                       {{"long", most_long}, stored_n, stored_p},
+                                       spread(settings.rank),
+                                       Owner::model,
+                                       false}},
+                    .modes = {long_mode, {"stored_n", count}, stored_p},
+                    .as = {long_mode, p, n}};
   return weight_update(
-      {.out = {short_in ? own_long : own_short},
-       .in = {short_in ? own_short : own_long},
+      {.out = {short_in ? long_mode : short_mode},
+       .in = {short_in ? short_mode : long_mode},
        .terms =
            {{.scale = alpha_over_rank(settings, settings.rank),
              .product =
-                 {Factor{"B",
-                         {{"long", most_long}, {"n", most_bases}, p},
-                         spread(settings.rank),
-                         Owner::model,
-                         false},
-                  Factor{"lambda", {p, {"n", count}}, zeros()},
+                 {basis, Factor{"lambda", {p, n}, zeros()},
                   Factor{"A", {p, {"short", most_short}}, spread(most_short), Owner::model, false},
-                  Factor{"gamma",
-                         {{"n", count}, own_short},
-                         constant(1 / static_cast<double>(short_side))}}}},
-       .select = {{"long", 0, long_side}, {"short", 0, short_side}, {"n", 0, count}}});
+                  Factor{
+                      "gamma", {n, short_mode}, constant(1 / static_cast<double>(short_side))}}}},
+       .select = {{"long", 0, long_mode.size}, {"short", 0, short_side}, {"stored_n", 0, count}}});
 }
 
 Method randlora() {
   return {.name = "randlora",
           .summary = "random frozen bases of full rank, scaled by diagonals",
           .formula =
-              "dW = alpha/r * sum_{n,p} B[long,n,p] lambda[p,n] A[p,short] gamma[n,short]; A, B "
+              "dW = alpha/r * sum_{p,n} B[long,p,n] lambda[p,n] A[p,short] gamma[n,short]; A, B "
               "frozen and shared",
           .reference = "Albert et al., RandLoRA, arXiv 2502.00987; huggingface/peft RANDLORA",
           .options = {rslora_option()},

@@ -14,6 +14,7 @@
 #include "core/safetensors.h"
 #include "core/text.h"
 #include "core/version.h"
+#include "experiments/training/peft_folder.h"
 #include "experiments/training/run_folder.h"
 #include "experiments/training/settings.h"
 #include "experiments/training/trained_parts.h"
@@ -109,6 +110,26 @@ class Configuration {
       result[name] = text_of(fmt::format("{}.{}", key, name), value);
     return result;
   }
+  std::vector<SiteChoice> sites(const char* key) const {
+    std::vector<SiteChoice> result;
+    if (!document_.contains(key)) return result;
+    const json& values = document_.at(key);
+    if (!values.is_array()) refuse(key, values, "a list of sites");
+    for (const json& value : values) {
+      if (!value.is_object() || !value.contains("name"))
+        refuse(key, value, "an object with a name, and perhaps rank and alpha");
+      SiteChoice choice;
+      choice.name = text_of(fmt::format("{}.name", key), value.at("name"));
+      if (value.contains("rank"))
+        choice.rank = text_of(fmt::format("{}.rank", key), value.at("rank"));
+      if (value.contains("alpha")) {
+        if (!value.at("alpha").is_number()) refuse(key, value, "a number for alpha");
+        choice.alpha = value.at("alpha").get<double>();
+      }
+      result.push_back(std::move(choice));
+    }
+    return result;
+  }
   [[noreturn]] void refuse(const std::string& key, const json& found, const char* expected) const {
     const std::string shown = found.dump(-1, ' ', false, json::error_handler_t::replace);
     throw Error("{}: {} is {}; expected {}", file_, printable(key, 80), printable(shown, 80),
@@ -175,6 +196,15 @@ void save_adapter(const fs::path& folder, const AdapterDescription& description,
   document["options"] = json(description.settings.options);
   document["targets"] = description.targets;
   document["layers"] = description.layers;
+  if (!description.sites.empty()) {
+    document["sites"] = json::array();
+    for (const SiteChoice& choice : description.sites) {
+      json entry = {{"name", choice.name}};
+      if (!choice.rank.empty()) entry["rank"] = choice.rank;
+      if (choice.alpha != 0) entry["alpha"] = choice.alpha;
+      document["sites"].push_back(std::move(entry));
+    }
+  }
   document["train"] = description.train;
   document["model"] = description.model;
   document["fingerprint"] = description.fingerprint;
@@ -203,6 +233,7 @@ AdapterDescription read_adapter_description(const fs::path& folder) {
   description.settings.options = file.texts("options");
   description.targets = file.text("targets");
   description.layers = file.text("layers", description.layers);
+  description.sites = file.sites("sites");
   description.train = file.text("train", description.train);
   description.task = file.text("task");
   description.labels = file.count("labels");
@@ -242,9 +273,55 @@ void load_adapter_tensors(const fs::path& folder, Adapter<float>& adapter, Host&
   }
 }
 
+template <class T>
+std::unique_ptr<Adapter<T>> make_described_adapter(AdapterDescription& description,
+                                                   const SiteCatalogue& catalogue,
+                                                   const Registry& registry,
+                                                   std::shared_ptr<const Backend> backend) {
+  const Method& method = registry.at(description.method);
+  Stack stack;
+  if (description.sites.empty()) {
+    stack = select_stack(catalogue, description.targets, description.layers);
+  } else {
+    std::vector<Site> sites;
+    for (const SiteChoice& choice : description.sites) {
+      const auto site = std::ranges::find(catalogue.sites, choice.name, &Site::name);
+      if (site == catalogue.sites.end())
+        throw Error("site '{}' is none of {}", printable(choice.name, 200), catalogue.model);
+      sites.push_back(*site);
+    }
+    stack = Stack(std::move(sites));
+  }
+  MethodRequest request;
+  request.rank = description.rank;
+  if (description.settings.alpha != 0) request.alpha = description.settings.alpha;
+  request.options = description.settings.options;
+  description.settings = resolve_settings(method, request, stack);
+  std::map<std::string, MethodSettings> own;
+  for (const SiteChoice& choice : description.sites) {
+    MethodRequest wanted = request;
+    if (!choice.rank.empty()) wanted.rank = choice.rank;
+    if (choice.alpha != 0) wanted.alpha = choice.alpha;
+    own[choice.name] = resolve_settings(method, wanted, stack);
+  }
+  return make_adapter<T>(own.empty() ? method : with_site_settings(method, std::move(own)), stack,
+                         description.settings, std::move(backend));
+}
+
+template std::unique_ptr<Adapter<float>> make_described_adapter(AdapterDescription&,
+                                                                const SiteCatalogue&,
+                                                                const Registry&,
+                                                                std::shared_ptr<const Backend>);
+template std::unique_ptr<Adapter<double>> make_described_adapter(AdapterDescription&,
+                                                                 const SiteCatalogue&,
+                                                                 const Registry&,
+                                                                 std::shared_ptr<const Backend>);
+
 AdaptedModel load_adapted_model(const fs::path& model, const fs::path& folder,
                                 const Registry& registry, std::shared_ptr<const Backend> backend,
                                 const std::string& precision) {
+  if (is_peft_folder(folder))
+    return load_peft_model(model, folder, registry, std::move(backend), precision);
   AdaptedModel adapted;
   adapted.description = read_adapter_description(folder);
   AdapterDescription& description = adapted.description;
@@ -268,15 +345,8 @@ AdaptedModel load_adapted_model(const fs::path& model, const fs::path& folder,
   adapted.host = load_host(model, host_settings, backend);
 
   try {
-    const Method& method = registry.at(description.method);
-    const Stack stack =
-        select_stack(adapted.host->catalogue(), description.targets, description.layers);
-    MethodRequest request;
-    request.rank = description.rank;
-    if (description.settings.alpha != 0) request.alpha = description.settings.alpha;
-    request.options = description.settings.options;
-    description.settings = resolve_settings(method, request, stack);
-    adapted.adapter = make_adapter<float>(method, stack, description.settings, backend);
+    adapted.adapter =
+        make_described_adapter<float>(description, adapted.host->catalogue(), registry, backend);
   } catch (const Error& failure) {
     throw Error("{}: {}", file, failure.what());
   }

@@ -4,11 +4,19 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/method.h"
 #include "experiments/models/host.h"
 
 namespace rankfold {
+
+/// What one site has of its own where sites differ.
+struct SiteChoice {
+  std::string name;
+  std::string rank = {};  ///< "": the adapter's
+  double alpha = 0;  ///< 0: the adapter's
+};
 
 /// adapter_config.json: everything that is needed to build the adapter again on its base model.
 struct AdapterDescription {
@@ -16,6 +24,7 @@ struct AdapterDescription {
   MethodSettings settings;  ///< rank, alpha, options: complete
   std::string rank;         ///< as it was asked for; "" where the method has none
   std::string targets, layers = "all", train;
+  std::vector<SiteChoice> sites;  ///< where the sites are listed one by one: instead of targets
   std::string task;
   std::size_t labels = 2;
   bool regression = false;
@@ -48,12 +57,21 @@ AdapterDescription read_adapter_description(const std::filesystem::path& folder)
 /// not finite.
 void load_adapter_tensors(const std::filesystem::path& folder, Adapter<float>& adapter, Host& host);
 
+/// The adapter that a description names on a catalogue's sites, its factors zero; completes the
+/// description's settings.
+template <class T>
+std::unique_ptr<Adapter<T>> make_described_adapter(AdapterDescription& description,
+                                                   const SiteCatalogue& catalogue,
+                                                   const Registry& registry,
+                                                   std::shared_ptr<const Backend> backend);
+
 /// A host with the adapter of `folder` attached. The host refers to the adapter.
 struct AdaptedModel {
   AdapterDescription description;
   std::unique_ptr<Adapter<float>> adapter;
   std::unique_ptr<Host> host;
 };
+/// `folder` is one that save_adapter wrote, or one of huggingface/peft (see peft_folder.h).
 /// `precision` of the host's products, f32 or bf16; "": the adapter's. Throws Error naming the file
 /// where the adapter belongs to another model (by fingerprint), its method is not registered or its
 /// settings do not fit, and as check_precision does.

@@ -5,7 +5,6 @@
 #include <set>
 #include <vector>
 
-#include <unistd.h>
 #include <nlohmann/json.hpp>
 
 #include "core/backend.h"
@@ -14,6 +13,7 @@
 #include "core/safetensors.h"
 #include "core/text.h"
 #include "experiments/training/adapter_folder.h"
+#include "experiments/training/atomic_folder.h"
 #include "experiments/training/run_folder.h"
 
 namespace rankfold {
@@ -21,44 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
-
-/// A folder that becomes `target` by one rename; without commit it is removed again.
-class AtomicFolder {
- public:
-  explicit AtomicFolder(const fs::path& target) : target_(target) {
-    std::error_code failure;
-    if (fs::exists(target_) && (!fs::is_directory(target_) || !fs::is_empty(target_))) {
-      throw UsageError("--out {} exists and is not empty; expected a new folder", target_.string());
-    }
-    fs::path parent = fs::absolute(target_).lexically_normal();
-    if (!parent.has_filename()) parent = parent.parent_path();
-    target_ = parent;
-    parent = parent.parent_path();
-    fs::create_directories(parent, failure);
-    temporary_ = parent / fmt::format(".{}.{}.partial", target_.filename().string(), ::getpid());
-    if (!failure) fs::create_directory(temporary_, failure);
-    if (failure) throw Error("--out {}: cannot be made: {}", target.string(), failure.message());
-  }
-  ~AtomicFolder() {
-    std::error_code ignored;
-    if (!committed_) fs::remove_all(temporary_, ignored);
-  }
-  AtomicFolder(const AtomicFolder&) = delete;
-  AtomicFolder& operator=(const AtomicFolder&) = delete;
-
-  const fs::path& path() const { return temporary_; }
-  void commit() {
-    std::error_code failure;
-    // rename replaces an empty folder.
-    fs::rename(temporary_, target_, failure);
-    if (failure) throw Error("--out {}: {}", target_.string(), failure.message());
-    committed_ = true;
-  }
-
- private:
-  fs::path target_, temporary_;
-  bool committed_ = false;
-};
 
 /// What a checkpoint without a head leaves out of its names, e.g. "bert.": the full names are those
 /// of the model with its head, which is what is written.
@@ -179,7 +141,10 @@ std::size_t write_tensors(const WeightFolder& weights, AdaptedModel& adapted, co
 MergeResult merge(const fs::path& model, const fs::path& adapter, const fs::path& out,
                   const Registry& registry) {
   check_model_folder(model);
-  const AdapterDescription description = read_adapter_description(adapter);
+  AtomicFolder folder(out);
+  AdaptedModel adapted =
+      load_adapted_model(model, adapter, registry, make_openblas_backend(), "f32");
+  const AdapterDescription& description = adapted.description;
   for (const std::string& part : split(description.train, ',')) {
     if (trim(part) == "tt-head") {
       throw Error(
@@ -187,9 +152,6 @@ MergeResult merge(const fs::path& model, const fs::path& adapter, const fs::path
           adapter.string());
     }
   }
-  AtomicFolder folder(out);
-  AdaptedModel adapted =
-      load_adapted_model(model, adapter, registry, make_openblas_backend(), "f32");
   if (!adapted.adapter->is_weight_update()) {
     throw Error("{}: method {} adds to the activations, not to the weights; it cannot be merged",
                 adapter.string(), description.method);

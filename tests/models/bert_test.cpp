@@ -15,6 +15,7 @@
 #include "decompositions/registry.h"
 #include "experiments/models/check_model.h"
 #include "experiments/models/host.h"
+#include "golden_batch.h"
 #include "models/bert_example.h"
 
 namespace rankfold {
@@ -89,7 +90,6 @@ void adamw_step(std::vector<Trained>& tensors, double rate, int step) {
 TEST(Bert, TrainsLoraAsPeftDoes) {
   const SafetensorsFile start(golden / "trace.safetensors");
   const auto trace = nlohmann::json::parse(read_text(golden / "trace.json"));
-  const SafetensorsFile io(golden / "io.safetensors");
   const auto host = load_host(golden, without_dropout(), make_openblas_backend());
   const auto lora = adapter_on(*host, "lora", "4", "q,v", "all", 8.0);
   std::vector<Trained> tensors;
@@ -107,21 +107,7 @@ TEST(Bert, TrainsLoraAsPeftDoes) {
     add(tensor.value, tensor.gradient, tensor.name);
   host->attach(lora.get());
 
-  Batch batch;
-  batch.starts = {0};
-  const auto ids = io.read<std::int64_t>("input_ids"),
-             mask = io.read<std::int64_t>("attention_mask"),
-             types = io.read<std::int64_t>("token_type_ids"),
-             labels = io.read<std::int64_t>("labels");
-  const std::size_t length = io.at("input_ids").shape[1];
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    if (mask[i]) {
-      batch.ids.push_back(static_cast<std::int32_t>(ids[i]));
-      batch.type_ids.push_back(static_cast<std::int32_t>(types[i]));
-    }
-    if (i % length == length - 1) batch.starts.push_back(batch.ids.size());
-  }
-  for (const auto label : labels) batch.labels.push_back(static_cast<float>(label));
+  const Batch batch = read_golden_batch(golden);
 
   const auto losses = trace["losses"].get<std::vector<double>>();
   for (std::size_t step = 0; step < losses.size(); ++step) {

@@ -11,30 +11,12 @@
 #include "experiments/models/host.h"
 #include "experiments/training/optimizer.h"
 #include "experiments/training/schedule.h"
+#include "golden_batch.h"
 
 namespace rankfold {
 namespace {
 
 const std::filesystem::path folder = std::filesystem::path(RANKFOLD_GOLDEN_DIR) / "models/bert";
-
-Batch read_batch() {
-  const SafetensorsFile file(folder / "io.safetensors");
-  const auto ids = file.read<std::int64_t>("input_ids");
-  const auto types = file.read<std::int64_t>("token_type_ids");
-  const auto mask = file.read<std::int64_t>("attention_mask");
-  const auto labels = file.read<std::int64_t>("labels");
-  const std::size_t columns = ids.size() / labels.size();
-  Batch batch;
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    if (i % columns == 0) batch.starts.push_back(batch.ids.size());
-    if (mask[i] == 0) continue;
-    batch.ids.push_back(static_cast<std::int32_t>(ids[i]));
-    batch.type_ids.push_back(static_cast<std::int32_t>(types[i]));
-  }
-  batch.starts.push_back(batch.ids.size());
-  for (std::int64_t label : labels) batch.labels.push_back(static_cast<float>(label));
-  return batch;
-}
 
 std::unique_ptr<Adapter<float>> make_lora(const Host& host) {
   const Registry registry = builtin_registry();
@@ -73,7 +55,7 @@ TEST(Training, FollowsTwelveStepsOfPeftAndTorch) {
   settings.weight_decay = 0.01;
   Optimizer optimizer(settings, tensors);
   const Schedule schedule{ScheduleKind::linear, 3, 12};
-  const Batch batch = read_batch();
+  const Batch batch = read_golden_batch(folder);
   const auto expected = nlohmann::json::parse(read_text(folder / "trace.json"))
                             .at("losses")
                             .get<std::vector<double>>();
@@ -91,7 +73,7 @@ TEST(Training, ShowsEveryFactorThatIsNotFiniteInLossOrGradient) {
   const std::unique_ptr<Host> host = load_host(folder, {}, make_openblas_backend());
   const std::unique_ptr<Adapter<float>> adapter = make_lora(*host);
   host->attach(adapter.get());
-  const Batch batch = read_batch();
+  const Batch batch = read_golden_batch(folder);
   for (const float bad :
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     for (Parameter<float>& parameter : adapter->parameters()) {

@@ -1,0 +1,140 @@
+#include <algorithm>
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/linear_algebra.h"
+#include "core/safetensors.h"
+#include "experiments/training/atomic_folder.h"
+#include "experiments/training/peft_folder.h"
+
+namespace rankfold {
+namespace {
+
+namespace fs = std::filesystem;
+using json = nlohmann::ordered_json;
+
+constexpr const char* prefix = "base_model.model.";
+
+/// The adapter in double precision, with the values and frozen weights of the one at hand.
+struct DoubleAdapter {
+  std::vector<std::vector<double>> weights;
+  std::unique_ptr<Adapter<double>> adapter;
+
+  DoubleAdapter(AdaptedModel& adapted, const Registry& registry) {
+    adapter = make_described_adapter<double>(adapted.description, adapted.host->catalogue(),
+                                             registry, make_openblas_backend());
+    std::vector<FrozenLinear<double>> frozen;
+    for (const Site& site : adapter->stack().sites) {
+      const float* weight = adapted.host->frozen(site).weight;
+      weights.emplace_back(weight, weight + site.out * site.in);
+    }
+    for (const std::vector<double>& weight : weights) frozen.push_back({weight.data(), nullptr});
+    adapter->set_frozen(std::move(frozen));
+    for (std::size_t i = 0; i < adapter->parameters().size(); ++i)
+      std::ranges::copy(adapted.adapter->parameters()[i].value.span(),
+                        adapter->parameters()[i].value.data());
+  }
+};
+
+/// dW = B A with the smallest number of columns that gives it to rounding; at least one, which PEFT
+/// needs.
+struct LoraPair {
+  std::size_t rank = 0;
+  std::vector<float> a, b;
+};
+
+LoraPair factorise(const std::vector<double>& update, std::size_t out, std::size_t in) {
+  constexpr double rounding = 1e-12;
+  const Svd svd = decompose_svd({update.data(), out, in});
+  const auto counts = [&](double value) { return value > rounding * svd.s.front(); };
+  const auto rank = static_cast<std::size_t>(std::ranges::count_if(svd.s, counts));
+  LoraPair pair{std::max<std::size_t>(rank, 1), {}, {}};
+  for (std::size_t row = 0; row < out; ++row)
+    for (std::size_t p = 0; p < pair.rank; ++p)
+      pair.b.push_back(static_cast<float>(svd.u[row * svd.s.size() + p] * std::sqrt(svd.s[p])));
+  for (std::size_t p = 0; p < pair.rank; ++p)
+    for (std::size_t column = 0; column < in; ++column)
+      pair.a.push_back(static_cast<float>(std::sqrt(svd.s[p]) * svd.v[p * in + column]));
+  return pair;
+}
+
+json lora_config(const std::string& model, const Stack& stack, const std::vector<LoraPair>& pairs,
+                 const std::vector<std::string>& saved) {
+  std::size_t largest = 1;
+  for (const LoraPair& pair : pairs) largest = std::max(largest, pair.rank);
+  json ranks = json::object(), targets = json::array();
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    targets.push_back(stack.sites[i].name);
+    if (pairs[i].rank != largest) ranks[stack.sites[i].name] = pairs[i].rank;
+  }
+  // alpha equals the rank everywhere: the scale is 1.
+  return {{"alpha_pattern", ranks},
+          {"base_model_name_or_path", model},
+          {"bias", "none"},
+          {"fan_in_fan_out", false},
+          {"inference_mode", true},
+          {"init_lora_weights", true},
+          {"lora_alpha", largest},
+          {"lora_dropout", 0.0},
+          {"modules_to_save", saved.empty() ? json(nullptr) : json(saved)},
+          {"peft_type", "LORA"},
+          {"r", largest},
+          {"rank_pattern", ranks},
+          {"target_modules", targets},
+          {"task_type", "SEQ_CLS"},
+          {"use_dora", false},
+          {"use_rslora", false}};
+}
+
+}  // namespace
+
+PeftExport export_as_lora(AdaptedModel& adapted, const Registry& registry, const fs::path& out) {
+  if (!adapted.adapter->is_weight_update())
+    throw Error("method {} adds to the activations, not to the weights; it is no LoRA",
+                adapted.description.method);
+  if (adapted.description.train.find("tt-head") != std::string::npos)
+    throw Error("the adapter's head is a tensor train (tt-head), which PEFT cannot hold");
+  const DoubleAdapter exact(adapted, registry);
+  const Stack& stack = exact.adapter->stack();
+  std::vector<LoraPair> pairs;
+  PeftExport result;
+  for (std::size_t index = 0; index < stack.sites.size(); ++index) {
+    const Site& site = stack.sites[index];
+    std::vector<double> update(site.out * site.in);
+    exact.adapter->reconstruct(index, {update.data(), site.out, site.in});
+    pairs.push_back(factorise(update, site.out, site.in));
+    result.ranks.push_back(pairs.back().rank);
+    result.parameters += pairs.back().rank * (site.out + site.in);
+  }
+  result.sites = pairs.size();
+  result.largest_rank = result.ranks.empty() ? 0 : std::ranges::max(result.ranks);
+
+  std::vector<TensorToWrite> tensors;
+  for (std::size_t index = 0; index < pairs.size(); ++index) {
+    const Site& site = stack.sites[index];
+    const LoraPair& pair = pairs[index];
+    tensors.push_back(make_tensor(prefix + site.name + ".lora_A.weight", {pair.rank, site.in},
+                                  std::span(pair.a)));
+    tensors.push_back(make_tensor(prefix + site.name + ".lora_B.weight", {site.out, pair.rank},
+                                  std::span(pair.b)));
+  }
+  std::vector<std::string> saved;
+  const std::vector<TrainedTensor> head = adapted.host->trained();
+  for (const TrainedTensor& tensor : head) {
+    tensors.push_back(
+        make_tensor(prefix + tensor.name, tensor.shape, std::span<const float>(tensor.value)));
+    const std::string module = tensor.name.substr(0, tensor.name.rfind('.'));
+    if (std::ranges::find(saved, module) == saved.end()) saved.push_back(module);
+  }
+  AtomicFolder folder(out);
+  write_safetensors(folder.path() / "adapter_model.safetensors", tensors, {{"format", "pt"}});
+  write_atomically(folder.path() / "adapter_config.json",
+                   lora_config(adapted.description.model, stack, pairs, saved).dump(2) + "\n");
+  folder.commit();
+  return result;
+}
+
+}  // namespace rankfold

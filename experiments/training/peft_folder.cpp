@@ -1,0 +1,410 @@
+#include "experiments/training/peft_folder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <regex>
+#include <set>
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/safetensors.h"
+#include "core/text.h"
+#include "experiments/training/run_folder.h"
+#include "experiments/training/settings.h"
+
+namespace rankfold {
+namespace {
+
+namespace fs = std::filesystem;
+using json = nlohmann::ordered_json;
+
+constexpr const char* prefix = "base_model.model.";
+constexpr std::size_t largest_rank = 1'000'000;
+
+/// adapter_config.json of PEFT: values, with what it may leave out.
+class PeftConfig {
+ public:
+  explicit PeftConfig(const fs::path& folder) : file_((folder / "adapter_config.json").string()) {
+    document_ = json::parse(read_text(file_), nullptr, false);
+    if (!document_.is_object()) throw Error("{}: is not a JSON object", file_);
+    type = document_.contains("peft_type") ? text("peft_type") : "";
+  }
+
+  std::string type;
+  const std::string& file() const { return file_; }
+
+  bool has(const char* key) const {
+    const auto found = document_.find(key);
+    return found != document_.end() && !found->is_null();
+  }
+  std::string text(const char* key) const {
+    if (!document_.at(key).is_string()) refuse(key, "a text");
+    return document_.at(key).get<std::string>();
+  }
+  bool flag(const char* key) const {
+    if (!has(key)) return false;
+    if (!document_.at(key).is_boolean()) refuse(key, "true or false");
+    return document_.at(key).get<bool>();
+  }
+  double number(const char* key, double fallback) const {
+    if (!has(key)) return fallback;
+    if (!document_.at(key).is_number()) refuse(key, "a number");
+    return document_.at(key).get<double>();
+  }
+  std::size_t rank(const char* key, std::size_t fallback) const {
+    const double value = number(key, static_cast<double>(fallback));
+    if (value < 1 || value > largest_rank || value != std::floor(value))
+      refuse(key, "a whole number, 1 or more");
+    return static_cast<std::size_t>(value);
+  }
+  /// The value of the first entry whose key, a regular expression, matches the module's name or its
+  /// end.
+  std::optional<double> pattern(const char* key, const std::string& module) const {
+    if (!has(key)) return {};
+    if (!document_.at(key).is_object()) refuse(key, "an object");
+    for (const auto& [expression, value] : document_.at(key).items()) {
+      if (!value.is_number()) refuse(key, "an object of numbers");
+      try {
+        if (std::regex_match(module, std::regex("(.*\\.)?(" + expression + ")")))
+          return value.get<double>();
+      } catch (const std::regex_error&) {
+        throw Error("{}: {} has the key '{}', expected a regular expression", file_, key,
+                    printable(expression, 80));
+      }
+    }
+    return {};
+  }
+  /// Throws unless the key is missing, null, false, empty or `harmless`.
+  void expect_unused(const char* key, const std::string& harmless = "") const {
+    const auto found = document_.find(key);
+    if (found == document_.end() || found->is_null() || found->empty()) return;
+    if (found->is_boolean() && !found->get<bool>()) return;
+    if (found->is_string() && found->get<std::string>() == harmless) return;
+    refuse(key, "what rankfold can apply: it must be unset");
+  }
+  [[noreturn]] void refuse(const char* key, const char* expected) const {
+    const std::string found = document_.contains(key) ? document_.at(key).dump() : "missing";
+    throw Error("{}: {} is {}, expected {}", file_, key, printable(found, 80), expected);
+  }
+
+ private:
+  std::string file_;
+  json document_;
+};
+
+/// How PEFT stores a method that rankfold has.
+struct PeftForm {
+  const char* type;
+  const char* method;
+  /// Behind the module's name in the file -> our factor.
+  std::vector<std::pair<const char*, const char*>> tensors;
+  /// Behind "base_model." -> our factor of the model.
+  std::vector<std::pair<const char*, const char*>> shared = {};
+};
+
+const std::vector<PeftForm>& forms() {
+  static const std::vector<PeftForm> all = {
+      {"LORA",
+       "lora",
+       {{"lora_A.weight", "A"}, {"lora_B.weight", "B"}, {"lora_magnitude_vector", "magnitude"}}},
+      {"LOHA",
+       "loha",
+       {{"hada_w1_a", "w1_a"},
+        {"hada_w1_b", "w1_b"},
+        {"hada_w2_a", "w2_a"},
+        {"hada_w2_b", "w2_b"}}},
+      {"LOKR",
+       "lokr",
+       {{"lokr_w1", "w1"},
+        {"lokr_w1_a", "w1_a"},
+        {"lokr_w1_b", "w1_b"},
+        {"lokr_w2", "w2"},
+        {"lokr_w2_a", "w2_a"},
+        {"lokr_w2_b", "w2_b"}}},
+      {"VERA",
+       "vera",
+       {{"vera_lambda_b", "lambda_b"}, {"vera_lambda_d", "lambda_d"}},
+       {{"vera_A", "A"}, {"vera_B", "B"}}},
+      {"HIRA", "hira", {{"hira_A", "A"}, {"hira_B", "B"}}},
+      {"RANDLORA",
+       "randlora",
+       {{"randlora_A", "A"},
+        {"randlora_B", "B"},
+        {"randlora_lambda", "lambda"},
+        {"randlora_gamma", "gamma"}},
+       {{"randlora_A", "A"}, {"randlora_B", "B"}}},
+      {"FOURIERFT", "fourierft", {{"fourierft_spectrum", "spectrum"}}},
+  };
+  return all;
+}
+
+const PeftForm& find_form(const PeftConfig& config) {
+  std::vector<std::string> known;
+  for (const PeftForm& form : forms()) {
+    if (config.type == form.type) return form;
+    known.push_back(form.type);
+  }
+  throw Error("{}: peft_type is '{}', expected one of {}", config.file(),
+              printable(config.type, 80), join(known, ", "));
+}
+
+/// Settings that change the mathematics in ways that are not here.
+void expect_plain(const PeftConfig& config) {
+  for (const char* key :
+       {"lora_bias", "use_qalora", "use_bdlora", "kasa_config", "alora_invocation_tokens",
+        "arrow_config", "layer_replication", "trainable_token_indices", "target_parameters",
+        "velora_config", "monteclora_config", "use_effective_conv2d", "n_frequency_pattern"})
+    config.expect_unused(key);
+  config.expect_unused("bias", "none");
+}
+
+AdapterDescription describe(const PeftConfig& config, const PeftForm& form) {
+  expect_plain(config);
+  AdapterDescription description;
+  description.method = form.method;
+  if (form.method == std::string("lora") && config.flag("use_dora")) description.method = "dora";
+  auto& options = description.settings.options;
+  const auto set_rank = [&] { description.rank = std::to_string(config.rank("r", 8)); };
+  if (config.type == "LORA") {
+    set_rank();
+    description.settings.alpha = config.number("lora_alpha", 8);
+    options["rslora"] = config.flag("use_rslora") ? "true" : "false";
+  } else if (config.type == "LOHA" || config.type == "LOKR") {
+    set_rank();
+    description.settings.alpha = config.number("alpha", 8);
+    if (config.type == "LOKR") {
+      options["factor"] = fmt::format("{}", config.number("decompose_factor", -1));
+      options["decompose-both"] = config.flag("decompose_both") ? "true" : "false";
+    }
+  } else if (config.type == "RANDLORA") {
+    set_rank();
+    description.settings.alpha = config.number("randlora_alpha", 640);
+  } else if (config.type == "FOURIERFT") {
+    options["frequencies"] = std::to_string(config.rank("n_frequency", 1000));
+    options["scale"] = fmt::format("{}", config.number("scaling", 150));
+    options["location-seed"] = std::to_string(config.rank("random_loc_seed", 777));
+  } else {
+    set_rank();
+  }
+  return description;
+}
+
+/// The tensors of the file by what they belong to.
+struct PeftTensors {
+  std::map<std::string, std::map<std::string, std::string>> modules;  ///< module -> factor -> key
+  std::map<std::string, std::string> shared;                          ///< factor -> key
+  std::map<std::string, std::string> head;                            ///< name in the model -> key
+};
+
+PeftTensors sort_tensors(const SafetensorsFile& file, const PeftForm& form) {
+  PeftTensors sorted;
+  for (const TensorEntry& entry : file.entries()) {
+    const auto shared = std::ranges::find_if(form.shared, [&](const auto& pair) {
+      return entry.name == std::string("base_model.") + pair.first;
+    });
+    if (shared != form.shared.end()) {
+      sorted.shared[shared->second] = entry.name;
+      continue;
+    }
+    if (!entry.name.starts_with(prefix))
+      throw Error("{}: tensor '{}' does not begin with '{}'", file.path().string(),
+                  printable(entry.name, 200), prefix);
+    const std::string name = entry.name.substr(std::string_view(prefix).size());
+    const auto own = std::ranges::find_if(form.tensors, [&](const auto& pair) {
+      return name.ends_with(std::string(".") + pair.first);
+    });
+    if (own == form.tensors.end())
+      sorted.head[name] = entry.name;
+    else
+      sorted.modules[name.substr(0, name.size() - std::string_view(own->first).size() - 1)]
+                    [own->second] = entry.name;
+  }
+  return sorted;
+}
+
+/// The site that PEFT calls so: its name, or the end of its name.
+const Site& find_site(const SiteCatalogue& catalogue, const std::string& module,
+                      const std::string& file) {
+  std::vector<std::string> names;
+  for (const Site& site : catalogue.sites) {
+    if (site.name == module || site.name.ends_with("." + module)) return site;
+    names.push_back(site.name);
+  }
+  const std::string nearest = nearest_name(module, names);
+  throw Error("{}: module '{}' is no weight of {} that can be adapted{}", file,
+              printable(module, 200), catalogue.model,
+              nearest.empty() ? "" : fmt::format("; the nearest is '{}'", nearest));
+}
+
+/// Of the head that the model's own checkpoint has, else 2.
+std::size_t saved_labels(const fs::path& model) {
+  const WeightFolder weights(model);
+  const TensorEntry* entry = weights.find("classifier.weight");
+  return entry && !entry->shape.empty() && entry->shape.front() > 0 ? entry->shape.front() : 2;
+}
+
+void fill(const SafetensorsFile& file, const std::string& key, const std::string& what,
+          std::span<float> target) {
+  const std::vector<float> values = file.read<float>(key);
+  if (values.size() != target.size())
+    throw Error("{}: tensor '{}' has {} numbers, {} needs {}", file.path().string(),
+                printable(key, 200), values.size(), what, target.size());
+  for (const float value : values)
+    if (!std::isfinite(value))
+      throw Error("{}: tensor '{}' holds {}, expected finite numbers", file.path().string(),
+                  printable(key, 200), value);
+  std::ranges::copy(values, target.begin());
+}
+
+}  // namespace
+
+bool is_peft_folder(const fs::path& folder) {
+  const json document = json::parse(read_text(folder / "adapter_config.json"), nullptr, false);
+  return document.is_object() && document.contains("peft_type");
+}
+
+/// What the file holds, sorted.
+struct PeftFolder::Contents {
+  PeftConfig config;
+  const PeftForm& form;
+  SafetensorsFile file;
+  PeftTensors tensors;
+  std::map<std::string, std::string> modules;  ///< site -> module, once sites are known
+
+  explicit Contents(const fs::path& folder)
+      : config(folder),
+        form(find_form(config)),
+        file(open(folder)),
+        tensors(sort_tensors(file, form)) {
+    if (tensors.modules.empty())
+      throw Error("{}: holds no tensor of peft_type {}", file.path().string(), config.type);
+  }
+
+  static SafetensorsFile open(const fs::path& folder) {
+    const fs::path pickle = folder / "adapter_model.bin";
+    if (!fs::exists(folder / "adapter_model.safetensors") && fs::exists(pickle))
+      throw Error(
+          "{}: is a pickle, which can run code; write it as safetensors in Python: "
+          "safetensors.torch.save_file(torch.load('adapter_model.bin', weights_only=True), "
+          "'adapter_model.safetensors')",
+          pickle.string());
+    return SafetensorsFile(folder / "adapter_model.safetensors");
+  }
+};
+
+PeftFolder::PeftFolder(const fs::path& folder) : contents_(std::make_unique<Contents>(folder)) {}
+PeftFolder::~PeftFolder() = default;
+
+std::optional<std::size_t> PeftFolder::labels() const {
+  for (const auto& [name, key] : contents_->tensors.head)
+    if (name.ends_with("classifier.weight") || name.ends_with("out_proj.weight")) {
+      const TensorEntry& entry = contents_->file.at(key);
+      if (!entry.shape.empty() && entry.shape.front() > 0) return entry.shape.front();
+    }
+  return {};
+}
+
+AdapterDescription PeftFolder::describe(const SiteCatalogue& catalogue) {
+  const PeftConfig& config = contents_->config;
+  const std::string file = contents_->file.path().string();
+  AdapterDescription description = rankfold::describe(config, contents_->form);
+  auto& modules = contents_->modules;
+  modules.clear();
+  for (const auto& [module, factors] : contents_->tensors.modules) {
+    const Site& site = find_site(catalogue, module, file);
+    if (!modules.emplace(site.name, module).second)
+      throw Error("{}: modules '{}' and '{}' are one weight of the model", file,
+                  modules.at(site.name), module);
+    SiteChoice choice;
+    choice.name = site.name;
+    if (const auto rank = config.pattern("rank_pattern", module)) {
+      if (*rank < 1 || *rank > largest_rank || *rank != std::floor(*rank))
+        config.refuse("rank_pattern", "whole numbers, 1 or more");
+      choice.rank = std::to_string(static_cast<std::size_t>(*rank));
+    }
+    if (const auto alpha = config.pattern("alpha_pattern", module)) choice.alpha = *alpha;
+    description.sites.push_back(std::move(choice));
+  }
+  return description;
+}
+
+std::string PeftFolder::key_of(const Parameter<float>& parameter) const {
+  const PeftTensors& tensors = contents_->tensors;
+  const SafetensorsFile& file = contents_->file;
+  const auto shared = tensors.shared.find(parameter.factor);
+  std::string key = shared == tensors.shared.end() ? "" : shared->second;
+  const bool is_common = parameter.name == parameter.factor;
+  for (const auto& [site, module] : contents_->modules) {
+    if (!is_common && parameter.name != parameter.factor + "." + site) continue;
+    const auto& own = tensors.modules.at(module);
+    const auto found = own.find(parameter.factor);
+    if (found == own.end()) continue;
+    if (key.empty())
+      key = found->second;
+    else if (!std::ranges::equal(file.bytes(file.at(key)), file.bytes(file.at(found->second))))
+      throw Error("{}: tensors '{}' and '{}' differ, but all modules share factor '{}'",
+                  file.path().string(), key, found->second, parameter.factor);
+  }
+  if (key.empty())
+    throw Error(
+        "{}: has no tensor for factor '{}'{}", file.path().string(), parameter.name,
+        contents_->form.shared.empty() ? "" : "; it must be saved with save_projection=true");
+  return key;
+}
+
+void PeftFolder::fill(Adapter<float>& adapter) const {
+  for (Parameter<float>& parameter : adapter.parameters())
+    if (parameter.stored)
+      rankfold::fill(contents_->file, key_of(parameter), "factor " + parameter.name,
+                     parameter.value.span());
+}
+
+void PeftFolder::fill_head(std::vector<TrainedTensor> head) const {
+  std::set<std::string> used;
+  for (const TrainedTensor& tensor : head) {
+    const auto found = contents_->tensors.head.find(tensor.name);
+    if (found == contents_->tensors.head.end()) continue;
+    rankfold::fill(contents_->file, found->second, tensor.name, tensor.value);
+    used.insert(tensor.name);
+  }
+  for (const auto& [name, key] : contents_->tensors.head)
+    if (!used.contains(name))
+      throw Error("{}: tensor '{}' belongs to no adapted weight and to no head that trains here",
+                  contents_->file.path().string(), printable(key, 200));
+}
+
+AdaptedModel load_peft_model(const fs::path& model, const fs::path& folder,
+                             const Registry& registry, std::shared_ptr<const Backend> backend,
+                             const std::string& precision) {
+  PeftFolder peft(folder);
+  check_precision(precision.empty() ? "f32" : precision);
+  HostSettings host_settings;
+  host_settings.bfloat16 = precision == "bf16";
+  host_settings.labels = peft.labels().value_or(saved_labels(model));
+  host_settings.regression = host_settings.labels == 1;
+  AdaptedModel adapted;
+  adapted.host = load_host(model, host_settings, backend);
+  AdapterDescription& description = adapted.description;
+  description = peft.describe(adapted.host->catalogue());
+  description.model = model.filename().string();
+  description.fingerprint = model_fingerprint(model);
+  description.labels = host_settings.labels;
+  description.regression = host_settings.regression;
+  if (!precision.empty()) description.precision = precision;
+  try {
+    adapted.adapter =
+        make_described_adapter<float>(description, adapted.host->catalogue(), registry, backend);
+  } catch (const Error& failure) {
+    throw Error("{}: {}", (folder / "adapter_config.json").string(), failure.what());
+  }
+  adapted.host->attach(adapted.adapter.get());
+  adapted.adapter->initialise(description.seed);  // what PEFT does not store
+  peft.fill(*adapted.adapter);
+  peft.fill_head(adapted.host->trained());
+  return adapted;
+}
+
+}  // namespace rankfold

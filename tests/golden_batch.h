@@ -1,0 +1,30 @@
+#pragma once
+
+#include <filesystem>
+
+#include "core/safetensors.h"
+#include "experiments/models/host.h"
+
+namespace rankfold {
+
+/// The inputs of a golden model's io.safetensors, packed: padding left out.
+inline Batch read_golden_batch(const std::filesystem::path& model) {
+  const SafetensorsFile file(model / "io.safetensors");
+  const auto ids = file.read<std::int64_t>("input_ids");
+  const auto types = file.read<std::int64_t>("token_type_ids");
+  const auto mask = file.read<std::int64_t>("attention_mask");
+  const auto labels = file.read<std::int64_t>("labels");
+  const std::size_t columns = ids.size() / labels.size();
+  Batch batch;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (i % columns == 0) batch.starts.push_back(batch.ids.size());
+    if (mask[i] == 0) continue;
+    batch.ids.push_back(static_cast<std::int32_t>(ids[i]));
+    batch.type_ids.push_back(static_cast<std::int32_t>(types[i]));
+  }
+  batch.starts.push_back(batch.ids.size());
+  for (const std::int64_t label : labels) batch.labels.push_back(static_cast<float>(label));
+  return batch;
+}
+
+}  // namespace rankfold
