@@ -104,6 +104,9 @@ class Adapter {
   /// W' - W of a site, [out, in], overwritten (the linear part, where a method adds a bias too).
   /// Throws Error where the method is no weight update.
   bool is_weight_update() const;
+  /// Whether the update itself depends on the frozen weights: by norms, or by factors that are made
+  /// of them.
+  virtual bool needs_frozen() const = 0;
   void reconstruct(std::size_t site, MatrixView<T> delta) const;
 
   /// Y[tokens, out] = the adapted output for X[tokens, in], frozen weight and bias included where

@@ -36,8 +36,7 @@ std::string as_text(const nlohmann::json& value) {
 }
 
 MatrixType matrix_type(const std::string& name) {
-  for (int type = 0; type <= static_cast<int>(MatrixType::in_proj); ++type)
-    if (to_string(static_cast<MatrixType>(type)) == name) return static_cast<MatrixType>(type);
+  if (const auto type = find_matrix_type(name)) return *type;
   throw Error("case.json: unknown matrix '{}'", name);
 }
 

@@ -290,6 +290,14 @@ void NetworkAdapter<T>::reverse_norms(std::size_t index, T* gradient) {
 }
 
 template <class T>
+bool NetworkAdapter<T>::needs_frozen() const {
+  return std::ranges::any_of(
+             sites_, [](const CompiledSite& site) { return site.normalised.has_value(); }) ||
+         std::ranges::any_of(this->parameters_,
+                             [](const Parameter<T>& parameter) { return !parameter.stored; });
+}
+
+template <class T>
 void NetworkAdapter<T>::do_start(std::uint64_t seed) {
   for (std::size_t index = 0; index < sites_.size(); ++index) {
     const CompiledSite& compiled = sites_[index];

@@ -28,6 +28,8 @@ class NetworkAdapter final : public Adapter<T> {
                  const std::vector<Declaration>& declarations,
                  std::shared_ptr<const Backend> backend);
 
+  bool needs_frozen() const override;
+
  private:
   struct CompiledSite {
     std::vector<CompiledStage> stages;

@@ -38,6 +38,12 @@ std::string_view to_string(MatrixType type) {
   return matrix_names[static_cast<std::size_t>(type)];
 }
 
+std::optional<MatrixType> find_matrix_type(std::string_view name) {
+  const auto found = std::ranges::find(matrix_names, name);
+  if (found == std::end(matrix_names)) return {};
+  return static_cast<MatrixType>(found - std::begin(matrix_names));
+}
+
 Stack::Stack(std::vector<Site> unordered) : sites(std::move(unordered)) {
   std::stable_sort(sites.begin(), sites.end(), [](const Site& left, const Site& right) {
     return std::pair(left.layer, left.matrix) < std::pair(right.layer, right.matrix);

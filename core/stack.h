@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@ namespace rankfold {
 enum class MatrixType { q, k, v, o, gate, up, down, in_proj };
 
 std::string_view to_string(MatrixType type);
+std::optional<MatrixType> find_matrix_type(std::string_view name);
 
 /// One adapted weight W[out, in] of a model.
 struct Site {

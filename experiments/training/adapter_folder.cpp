@@ -130,6 +130,35 @@ class Configuration {
     }
     return result;
   }
+  std::vector<Site> stack(const char* key) const {
+    std::vector<Site> result;
+    if (!document_.contains(key)) return result;
+    const json& values = document_.at(key);
+    if (!values.is_array()) refuse(key, values, "a list of weights");
+    for (const json& value : values) {
+      const auto count = [&](const char* name) {
+        const auto found = value.find(name);
+        if (found == value.end() || !found->is_number_unsigned() ||
+            found->get<std::size_t>() > largest_side)
+          refuse(fmt::format("{}.{}", key, name), value, "a whole number");
+        return found->get<std::size_t>();
+      };
+      if (!value.is_object() || !value.contains("name") || !value.contains("matrix"))
+        refuse(key, value, "an object with name, matrix, layer, out, in and heads");
+      Site site;
+      site.name = text_of(fmt::format("{}.name", key), value.at("name"));
+      const auto matrix =
+          find_matrix_type(text_of(fmt::format("{}.matrix", key), value.at("matrix")));
+      if (!matrix) refuse(fmt::format("{}.matrix", key), value, "the name of a matrix type");
+      site.matrix = *matrix;
+      site.layer = count("layer");
+      site.out = count("out");
+      site.in = count("in");
+      site.heads = count("heads");
+      result.push_back(std::move(site));
+    }
+    return result;
+  }
   [[noreturn]] void refuse(const std::string& key, const json& found, const char* expected) const {
     const std::string shown = found.dump(-1, ' ', false, json::error_handler_t::replace);
     throw Error("{}: {} is {}; expected {}", file_, printable(key, 80), printable(shown, 80),
@@ -138,6 +167,7 @@ class Configuration {
 
  private:
   static constexpr const char* count_form = "a whole number, 0 or more";
+  static constexpr std::size_t largest_side = 1u << 24;
 
   const json& at(const char* key, const char* expected) const {
     const auto found = document_.find(key);
@@ -176,12 +206,10 @@ std::string model_fingerprint(const fs::path& model) {
   return fmt::format("{:016x}", hash);
 }
 
-void save_adapter(const fs::path& folder, const AdapterDescription& description,
-                  Adapter<float>& adapter, Host& host) {
-  std::vector<TensorToWrite> tensors;
-  for (const NamedTensor& tensor : all_tensors(adapter, host)) {
-    tensors.push_back(make_tensor(tensor.name, tensor.shape, std::span<const float>(tensor.value)));
-  }
+namespace {
+
+void save(const fs::path& folder, const AdapterDescription& description, const Stack& stack,
+          const std::vector<TensorToWrite>& tensors) {
   write_safetensors(folder / tensors_name, tensors,
                     {{"format", "rankfold"}, {"method", description.method}});
 
@@ -205,6 +233,14 @@ void save_adapter(const fs::path& folder, const AdapterDescription& description,
       document["sites"].push_back(std::move(entry));
     }
   }
+  document["stack"] = json::array();
+  for (const Site& site : stack.sites)
+    document["stack"].push_back({{"name", site.name},
+                                 {"matrix", to_string(site.matrix)},
+                                 {"layer", site.layer},
+                                 {"out", site.out},
+                                 {"in", site.in},
+                                 {"heads", site.heads}});
   document["train"] = description.train;
   document["model"] = description.model;
   document["fingerprint"] = description.fingerprint;
@@ -218,6 +254,28 @@ void save_adapter(const fs::path& folder, const AdapterDescription& description,
   document["seed"] = description.seed;
   write_atomically(folder / configuration_name,
                    document.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+}
+
+}  // namespace
+
+void save_adapter(const fs::path& folder, const AdapterDescription& description,
+                  Adapter<float>& adapter, Host& host) {
+  std::vector<TensorToWrite> tensors;
+  for (const NamedTensor& tensor : all_tensors(adapter, host))
+    tensors.push_back(make_tensor(tensor.name, tensor.shape, std::span<const float>(tensor.value)));
+  save(folder, description, adapter.stack(), tensors);
+}
+
+void save_adapter(const fs::path& folder, const LoneAdapter& lone) {
+  std::vector<TensorToWrite> tensors;
+  for (const Parameter<float>& parameter : lone.adapter->parameters())
+    if (parameter.stored)
+      tensors.push_back(make_tensor(parameter.name, parameter.shape,
+                                    std::span<const float>(parameter.value.span())));
+  for (const LoneAdapter::HeadTensor& tensor : lone.head)
+    tensors.push_back(
+        make_tensor(tensor.name, tensor.shape, std::span<const float>(tensor.values)));
+  save(folder, lone.description, lone.adapter->stack(), tensors);
 }
 
 AdapterDescription read_adapter_description(const fs::path& folder) {
@@ -234,6 +292,7 @@ AdapterDescription read_adapter_description(const fs::path& folder) {
   description.targets = file.text("targets");
   description.layers = file.text("layers", description.layers);
   description.sites = file.sites("sites");
+  description.stack = file.stack("stack");
   description.train = file.text("train", description.train);
   description.task = file.text("task");
   description.labels = file.count("labels");
@@ -354,6 +413,53 @@ AdaptedModel load_adapted_model(const fs::path& model, const fs::path& folder,
   adapted.adapter->initialise(description.seed);  // what is in no file
   load_adapter_tensors(folder, *adapted.adapter, *adapted.host);
   return adapted;
+}
+
+namespace {
+
+LoneAdapter load_without_model(const fs::path& folder, const Registry& registry,
+                               std::shared_ptr<const Backend> backend) {
+  LoneAdapter lone;
+  const std::string file = (folder / configuration_name).string();
+  if (!is_peft_folder(folder)) lone.description = read_adapter_description(folder);
+  if (lone.description.stack.empty())
+    throw Error("{}: does not list the weights that it adapts; --model is needed", file);
+  SiteCatalogue catalogue;
+  catalogue.model = lone.description.model;
+  catalogue.sites = lone.description.stack;
+  if (lone.description.sites.empty())
+    for (const Site& site : catalogue.sites) lone.description.sites.push_back({site.name, "", 0});
+  try {
+    lone.adapter = make_described_adapter<float>(lone.description, catalogue, registry, backend);
+  } catch (const Error& failure) {
+    throw Error("{}: {}", file, failure.what());
+  }
+  if (lone.adapter->needs_frozen())
+    throw Error("{}: method {} depends on the frozen weights; --model is needed", file,
+                lone.description.method);
+  const SafetensorsFile tensors(folder / tensors_name);
+  std::set<std::string> known;
+  for (Parameter<float>& parameter : lone.adapter->parameters()) {
+    fill(tensors, {parameter.name, parameter.shape, parameter.value.span()});
+    known.insert(parameter.name);
+  }
+  for (const TensorEntry& entry : tensors.entries())
+    if (!known.contains(entry.name))
+      lone.head.push_back({entry.name, entry.shape, tensors.read<float>(entry.name)});
+  return lone;
+}
+
+}  // namespace
+
+LoneAdapter load_lone_adapter(const fs::path& folder, const fs::path& model,
+                              const Registry& registry, std::shared_ptr<const Backend> backend) {
+  if (model.empty()) return load_without_model(folder, registry, std::move(backend));
+  AdaptedModel adapted = load_adapted_model(model, folder, registry, std::move(backend), "f32");
+  LoneAdapter lone{
+      std::move(adapted.description), std::move(adapted.adapter), std::move(adapted.host), {}};
+  for (const TrainedTensor& tensor : lone.host->trained())
+    lone.head.push_back({tensor.name, tensor.shape, {tensor.value.begin(), tensor.value.end()}});
+  return lone;
 }
 
 }  // namespace rankfold

@@ -15,7 +15,7 @@ namespace rankfold {
 struct SiteChoice {
   std::string name;
   std::string rank = {};  ///< "": the adapter's
-  double alpha = 0;  ///< 0: the adapter's
+  double alpha = 0;       ///< 0: the adapter's
 };
 
 /// adapter_config.json: everything that is needed to build the adapter again on its base model.
@@ -25,6 +25,7 @@ struct AdapterDescription {
   std::string rank;         ///< as it was asked for; "" where the method has none
   std::string targets, layers = "all", train;
   std::vector<SiteChoice> sites;  ///< where the sites are listed one by one: instead of targets
+  std::vector<Site> stack;        ///< the adapted weights as the model has them
   std::string task;
   std::size_t labels = 2;
   bool regression = false;
@@ -46,6 +47,7 @@ std::string model_fingerprint(const std::filesystem::path& model);
 /// their checkpoint names. The configuration is written last. Throws Error naming the file.
 void save_adapter(const std::filesystem::path& folder, const AdapterDescription& description,
                   Adapter<float>& adapter, Host& host);
+void save_adapter(const std::filesystem::path& folder, const struct LoneAdapter& lone);
 
 /// Reads adapter_config.json. What a run has a default for may be missing (the file of an older
 /// version) and has it: alpha, options, layers, train, max_length, batch, score_on, precision,
@@ -79,5 +81,24 @@ AdaptedModel load_adapted_model(const std::filesystem::path& model,
                                 const std::filesystem::path& folder, const Registry& registry,
                                 std::shared_ptr<const Backend> backend,
                                 const std::string& precision = "");
+
+/// The adapter of a folder, to be written in another form.
+struct LoneAdapter {
+  AdapterDescription description;
+  std::unique_ptr<Adapter<float>> adapter;
+  std::unique_ptr<Host> host;  ///< where the model was given
+  struct HeadTensor {
+    std::string name;
+    std::vector<std::size_t> shape;
+    std::vector<float> values;
+  };
+  std::vector<HeadTensor> head;
+};
+/// `model` may be empty. Throws Error as load_adapted_model does, and without a model where the
+/// folder does not say which weights it adapts (PEFT's, an older version's) or the adapter depends
+/// on the frozen weights.
+LoneAdapter load_lone_adapter(const std::filesystem::path& folder,
+                              const std::filesystem::path& model, const Registry& registry,
+                              std::shared_ptr<const Backend> backend);
 
 }  // namespace rankfold

@@ -23,19 +23,26 @@ struct DoubleAdapter {
   std::vector<std::vector<double>> weights;
   std::unique_ptr<Adapter<double>> adapter;
 
-  DoubleAdapter(AdaptedModel& adapted, const Registry& registry) {
-    adapter = make_described_adapter<double>(adapted.description, adapted.host->catalogue(),
-                                             registry, make_openblas_backend());
+  DoubleAdapter(const LoneAdapter& source, const Registry& registry) {
+    SiteCatalogue catalogue;
+    catalogue.model = source.description.model;
+    catalogue.sites = source.adapter->stack().sites;
+    AdapterDescription description = source.description;
+    if (description.sites.empty())
+      for (const Site& site : catalogue.sites) description.sites.push_back({site.name, "", 0});
+    adapter =
+        make_described_adapter<double>(description, catalogue, registry, make_openblas_backend());
+    for (std::size_t i = 0; i < adapter->parameters().size(); ++i)
+      std::ranges::copy(source.adapter->parameters()[i].value.span(),
+                        adapter->parameters()[i].value.data());
+    if (!source.host) return;
     std::vector<FrozenLinear<double>> frozen;
     for (const Site& site : adapter->stack().sites) {
-      const float* weight = adapted.host->frozen(site).weight;
+      const float* weight = source.host->frozen(site).weight;
       weights.emplace_back(weight, weight + site.out * site.in);
     }
     for (const std::vector<double>& weight : weights) frozen.push_back({weight.data(), nullptr});
     adapter->set_frozen(std::move(frozen));
-    for (std::size_t i = 0; i < adapter->parameters().size(); ++i)
-      std::ranges::copy(adapted.adapter->parameters()[i].value.span(),
-                        adapter->parameters()[i].value.data());
   }
 };
 
@@ -91,13 +98,14 @@ json lora_config(const std::string& model, const Stack& stack, const std::vector
 
 }  // namespace
 
-PeftExport export_as_lora(AdaptedModel& adapted, const Registry& registry, const fs::path& out) {
-  if (!adapted.adapter->is_weight_update())
+PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry,
+                          const fs::path& out) {
+  if (!source.adapter->is_weight_update())
     throw Error("method {} adds to the activations, not to the weights; it is no LoRA",
-                adapted.description.method);
-  if (adapted.description.train.find("tt-head") != std::string::npos)
+                source.description.method);
+  if (source.description.train.find("tt-head") != std::string::npos)
     throw Error("the adapter's head is a tensor train (tt-head), which PEFT cannot hold");
-  const DoubleAdapter exact(adapted, registry);
+  const DoubleAdapter exact(source, registry);
   const Stack& stack = exact.adapter->stack();
   std::vector<LoraPair> pairs;
   PeftExport result;
@@ -122,17 +130,16 @@ PeftExport export_as_lora(AdaptedModel& adapted, const Registry& registry, const
                                   std::span(pair.b)));
   }
   std::vector<std::string> saved;
-  const std::vector<TrainedTensor> head = adapted.host->trained();
-  for (const TrainedTensor& tensor : head) {
+  for (const LoneAdapter::HeadTensor& tensor : source.head) {
     tensors.push_back(
-        make_tensor(prefix + tensor.name, tensor.shape, std::span<const float>(tensor.value)));
+        make_tensor(prefix + tensor.name, tensor.shape, std::span<const float>(tensor.values)));
     const std::string module = tensor.name.substr(0, tensor.name.rfind('.'));
     if (std::ranges::find(saved, module) == saved.end()) saved.push_back(module);
   }
   AtomicFolder folder(out);
   write_safetensors(folder.path() / "adapter_model.safetensors", tensors, {{"format", "pt"}});
   write_atomically(folder.path() / "adapter_config.json",
-                   lora_config(adapted.description.model, stack, pairs, saved).dump(2) + "\n");
+                   lora_config(source.description.model, stack, pairs, saved).dump(2) + "\n");
   folder.commit();
   return result;
 }

@@ -53,7 +53,7 @@ struct PeftExport {
 /// with the trained head: a folder that PEFT loads (rank_pattern and alpha_pattern where ranks
 /// differ, scale 1). Throws Error where the method is no weight update, the head is a tensor train,
 /// or `out` exists and is not empty.
-PeftExport export_as_lora(AdaptedModel& adapted, const Registry& registry,
+PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry,
                           const std::filesystem::path& out);
 
 }  // namespace rankfold

@@ -1,0 +1,61 @@
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "experiments/commands/command.h"
+#include "experiments/commands/table.h"
+#include "experiments/training/atomic_folder.h"
+#include "experiments/training/peft_folder.h"
+
+namespace rankfold {
+namespace {
+
+int run(const Arguments& arguments, Context& context) {
+  const std::string form = arguments.text("as"), out = arguments.text("out");
+  if (form != "lora" && form != "native")
+    throw UsageError("--as is '{}', expected lora or native", form);
+  const LoneAdapter source = load_lone_adapter(arguments.text("adapter"), arguments.text("model"),
+                                               context.registry, make_openblas_backend());
+  nlohmann::ordered_json document = {{"out", out},
+                                     {"as", form},
+                                     {"method", source.description.method},
+                                     {"sites", source.adapter->stack().sites.size()}};
+  std::string text;
+  if (form == "lora") {
+    const PeftExport result = export_as_lora(source, context.registry, out);
+    document["ranks"] = result.ranks;
+    document["parameters"] = result.parameters;
+    text = fmt::format("{} as lora of rank {}, {} parameters, {}", source.description.method,
+                       result.largest_rank, result.parameters,
+                       counted(result.sites, "weight", "weights"));
+  } else {
+    AtomicFolder folder(out);
+    save_adapter(folder.path(), source);
+    folder.commit();
+    text = fmt::format("{} on {}", source.description.method,
+                       counted(source.adapter->stack().sites.size(), "weight", "weights"));
+  }
+  if (context.json)
+    context.out << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+  else
+    context.out << fmt::format("{}: {}\n", out, text);
+  return 0;
+}
+
+}  // namespace
+
+Command export_command() {
+  return {"export",
+          "writes an adapter as a LoRA that PEFT loads, or PEFT's as one of ours",
+          {},
+          {{"adapter", "DIR", "", "a run's folder adapter/, or one of huggingface/peft", true},
+           {"as", "FORM", "", "lora: exact, of the smallest sufficient rank; native", true},
+           {"out", "DIR", "", "new folder", true},
+           {"model", "DIR", "",
+            "the base model: for PEFT's folders, and where the update depends on its weights"}},
+          "",
+          run,
+          {}};
+}
+
+}  // namespace rankfold
