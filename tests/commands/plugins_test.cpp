@@ -73,7 +73,7 @@ TEST_F(Plugins, AreAddedOneAfterTheOther) {
   ASSERT_EQ(both.status, 0) << both.err;
   EXPECT_THAT(both.out, AllOf(HasSubstr("\"twice\""), HasSubstr("\"gated_pair\"")));
   expect_refused(run({"methods", "--plugin", file("faulty"), "--plugin", file("faulty")}),
-                 file("faulty"), "two methods are named 'halved'", "a name of its own");
+                 file("faulty"), "two methods are named 'twice'", "a name of its own");
 }
 
 TEST_F(Plugins, AreRefusedWhereTheyAreNoWholeLibrary) {
