@@ -62,3 +62,12 @@ function(rankfold_test room)
   # Plans, and with them the last bits, shall not depend on what this machine measures today.
   set_tests_properties(${room} PROPERTIES ENVIRONMENT RANKFOLD_RATES=nominal)
 endfunction()
+
+# rankfold_test_plugin(NAME SOURCE): NAME.so beside the program, for test_commands.
+function(rankfold_test_plugin name source)
+  add_library(${name} MODULE ${source})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE rankfold::plugin rankfold_flags)
+  set_target_properties(${name} PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+  add_dependencies(test_commands rankfold ${name})
+endfunction()

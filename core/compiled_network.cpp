@@ -69,6 +69,9 @@ class TermCompiler {
     compiled.constant = term.constant;
     out_ = side(network_.out);
     in_ = side(network_.in);
+    for (const int mode : in_)
+      if (std::ranges::find(out_, mode) != out_.end())
+        throw Error("{}: mode '{}' stands in out and in, expected in one", what_, names_[mode]);
     std::vector<TreeOperand> operands;
     for (const Operand& operand : term.product) add_operand(operand, operands);
 
@@ -126,7 +129,11 @@ class TermCompiler {
 
   std::vector<int> side(const std::vector<Mode>& modes) {
     std::vector<int> numbers;
-    for (const Mode& mode : modes) numbers.push_back(number(mode));
+    for (const Mode& mode : modes) {
+      numbers.push_back(number(mode));
+      if (std::ranges::count(numbers, numbers.back()) > 1)
+        throw Error("{}: mode '{}' stands twice in one list of modes", what_, mode.name);
+    }
     return numbers;
   }
 
@@ -174,6 +181,10 @@ class TermCompiler {
     std::size_t stride = 1;
     for (std::size_t i = factor.modes.size(); i-- > 0;) {
       const Mode& mode = factor.modes[i];
+      const auto same = std::ranges::count(factor.modes, mode.name, &Mode::name);
+      if (same > 1)
+        throw Error("{}: mode '{}' stands {} times in factor '{}', expected once", what_, mode.name,
+                    same, factor.name);
       const auto selection = std::ranges::find(network_.select, mode.name, &Selection::mode);
       if (selection == network_.select.end()) {
         operand.axes.insert(operand.axes.begin(), Axis{number(mode), mode.size, stride});

@@ -120,8 +120,11 @@ class Registry {
  public:
   /// A wrapper of that name alone is the wrapper over lora, as its paper has it.
   explicit Registry(std::vector<Method> methods, std::vector<Wrapper> wrappers = {});
-  /// Throws Error when the name is taken.
+  /// Throws Error naming the method and what it lacks: a name that is taken or is no word of
+  /// letters, digits, '-' and '_', no declare, an option or preset that cannot be set.
   void add(Method method);
+  /// The same for a wrapper and the method that it is over lora.
+  void add(Wrapper wrapper);
   /// A method, or `wrapper(method)`. Throws UsageError naming the nearest one.
   const Method& at(std::string_view name) const&;
   Method at(std::string_view name) && { return std::as_const(*this).at(name); }

@@ -42,6 +42,18 @@ std::vector<Place> places_of(const std::vector<Declaration>& declarations) {
   return places;
 }
 
+std::vector<std::size_t> magnitude_sizes(Normalisation::Kind kind, const Site& site) {
+  switch (kind) {
+    case Normalisation::Kind::rows:
+      return {site.out};
+    case Normalisation::Kind::rows_then_columns:
+      return {site.out, site.in};
+    case Normalisation::Kind::whole:
+      return {1, 1};
+  }
+  return {};
+}
+
 template <class T>
 void copy_rows(MatrixView<const T> from, T* to) {
 #pragma omp parallel for schedule(static)
@@ -91,8 +103,18 @@ NetworkAdapter<T>::NetworkAdapter(std::string method, const Stack& stack,
     if (const auto& normalisation = declarations[index].normalisation) {
       if (!compiled.purely_linear)
         throw Error("{}: only a plain weight update can be normalised", what);
-      for (const Factor& magnitude : normalisation->magnitudes)
+      const std::vector<std::size_t> expected = magnitude_sizes(normalisation->kind, site);
+      std::vector<std::size_t> found;
+      for (const Factor& magnitude : normalisation->magnitudes) {
+        if (!magnitude.trainable)
+          throw Error("{}: magnitude '{}' is frozen, expected a trainable one", what,
+                      magnitude.name);
         compiled.magnitudes.push_back(find_parameter(magnitude));
+        found.push_back(this->parameters_[compiled.magnitudes.back()].value.span().size());
+      }
+      if (found != expected)
+        throw Error("{}: magnitudes of [{}] numbers, expected [{}]", what, fmt::join(found, ", "),
+                    fmt::join(expected, ", "));
       compiled.normalised.emplace(normalisation->kind, normalisation->detached, site.out, site.in);
     }
     compiled.start = declarations[index].start;

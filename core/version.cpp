@@ -14,10 +14,6 @@
 
 #include "core/text.h"
 
-#ifndef RANKFOLD_VERSION
-#define RANKFOLD_VERSION "0.1.0"
-#endif
-
 namespace rankfold {
 
 std::string version() {

@@ -16,7 +16,8 @@ namespace {
 /// unless the user chose.
 void spin_briefly(int count, char** words) {
   const std::string_view command = count > 1 ? words[1] : "";
-  if (command != "finetune" && command != "evaluate" && command != "bench") return;
+  if (command != "finetune" && command != "evaluate" && command != "bench" && command != "check")
+    return;
   if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
   ::setenv("GOMP_SPINCOUNT", "2000", 1);
   ::execv("/proc/self/exe", words);  // returns only if it failed; then threads spin for long

@@ -6,9 +6,13 @@
 
 namespace rankfold {
 
-/// Loads a shared library and calls its `extern "C" void rankfold_register(rankfold::Registry&)`.
-/// The library stays loaded. Throws Error naming the file: missing, not loadable, without that
-/// function, or an exception from it.
+/// Loads a shared library and adds the methods and wrappers that its `rankfold_register` registers
+/// (core/plugin.h says what the library defines). It stays loaded. Whatever a function of such a
+/// method throws, other than Error, becomes an Error that names file and method.
+///
+/// Throws Error naming the file, and adds nothing: no file, no whole shared library, one of the two
+/// functions missing, another plugin_version, anything thrown while registering (a name that is
+/// taken), nothing registered.
 void load_plugin(const std::string& file, Registry& registry);
 
 }  // namespace rankfold

@@ -3,11 +3,9 @@
 
 #include "commands/command_line.h"
 #include "core/error.h"
-#include "core/files.h"
 #include "decompositions/registry.h"
 #include "experiments/commands/options.h"
 #include "experiments/training/settings.h"
-#include "temporary_folder.h"
 
 namespace rankfold {
 namespace {
@@ -163,18 +161,6 @@ TEST(Models, ListsTheShapes) {
   const nlohmann::json model = call("models deberta-base --json").json()["models"][0];
   EXPECT_EQ(model["parameters"], 138601728);
   EXPECT_THAT(call("models llama-3-8b").out, HasSubstr("model.layers.0.self_attn.k_proj"));
-}
-
-TEST(Plugins, AreRefusedWithTheirFile) {
-  const Outcome missing = call("methods --plugin /nowhere/plugin.so");
-  EXPECT_EQ(missing.status, 1);
-  EXPECT_THAT(missing.err, HasSubstr("/nowhere/plugin.so"));
-  const TemporaryFolder folder;
-  const std::string text = (folder.path / "text.so").string();
-  write_atomically(text, "no library");
-  EXPECT_THAT(call({"methods", "--plugin", text}).err, HasSubstr("cannot be loaded"));
-  EXPECT_EQ(call({"methods", "--plugin", folder.path.string()}).status, 1);
-  EXPECT_EQ(call("methods --plugin").status, 2);
 }
 
 TEST(Check, ComparesAMethodWithGoldenTensors) {

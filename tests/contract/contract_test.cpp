@@ -146,6 +146,53 @@ TEST(Contract, FailsAnUpdateOfAWrongWidth) {
   EXPECT_THAT(check_contract(method).failures, testing::Not(testing::IsEmpty()));
 }
 
+/// Changes what lora declares, and gives why it is refused.
+std::string refusal(const std::function<void(Declaration&, const Site&)>& change) {
+  Method method = lora();
+  const auto declare = method.declare;
+  method.declare = [&](const Site& site, const Stack& stack, const MethodSettings& settings) {
+    Declaration declaration = declare(site, stack, settings);
+    change(declaration, site);
+    return declaration;
+  };
+  const CheckReport report = check_contract(method, ContractScope::one_case);
+  return report.accepted > 0 ? "accepted" : testing::PrintToString(report.failures);
+}
+
+TEST(Contract, RefusesModesThatStandTwice) {
+  const auto network = [](Declaration& declaration) -> Network& {
+    return declaration.stages.front().network;
+  };
+  EXPECT_THAT(refusal([&](Declaration& declaration, const Site& site) {
+                network(declaration).terms.front().product = {
+                    Factor{"D", {{"out", site.out}, {"in", site.in}, {"x", 2}, {"x", 2}}}};
+              }),
+              testing::HasSubstr("mode 'x' stands 2 times in factor 'D'"));
+  EXPECT_THAT(refusal([&](Declaration& declaration, const Site& site) {
+                network(declaration) = {
+                    .out = {{"side", site.out}},
+                    .in = {{"side", site.out}},
+                    .terms = {{.product = {Factor{"D", {{"side", site.out}}}}}}};
+              }),
+              testing::HasSubstr("mode 'side' stands in out and in"));
+  EXPECT_THAT(refusal([&](Declaration& declaration, const Site&) {
+                network(declaration).out = {{"x", 2}, {"x", 2}};
+              }),
+              testing::HasSubstr("mode 'x' stands twice"));
+}
+
+TEST(Contract, RefusesMagnitudesThatDoNotFitTheWeight) {
+  const auto with = [](std::vector<Factor> magnitudes) {
+    return refusal([&](Declaration& declaration, const Site&) {
+      declaration.normalisation = {.magnitudes = magnitudes};
+    });
+  };
+  EXPECT_THAT(with({}), testing::HasSubstr("magnitudes of [] numbers, expected ["));
+  EXPECT_THAT(with({Factor{"m", {{"x", 7}}}}), testing::HasSubstr("magnitudes of [7] numbers"));
+  EXPECT_THAT(with({Factor{"m", {{"x", 7}}, constant(1), Owner::site, false}}),
+              testing::HasSubstr("magnitude 'm' is frozen"));
+}
+
 TEST(Contract, FailsAMethodWithoutAReference) {
   Method method = lora();
   method.reference = "";

@@ -1,0 +1,29 @@
+# What a prefix holds: the program, the headers that a method's author includes, and a package.
+# rankfold::plugin is what a plug-in links; the program that loads it has the definitions.
+include(CMakePackageConfigHelpers)
+set(public_headers
+    core/adapter.h core/backend.h core/error.h core/linear_algebra.h core/method.h core/network.h
+    core/plugin.h core/random.h core/stack.h core/start.h decompositions/common.h)
+add_library(rankfold_plugin INTERFACE)
+add_library(rankfold::plugin ALIAS rankfold_plugin)
+set_target_properties(rankfold_plugin PROPERTIES EXPORT_NAME plugin)
+target_sources(rankfold_plugin INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}
+                                                          FILES ${public_headers})
+target_compile_features(rankfold_plugin INTERFACE cxx_std_20)
+target_link_libraries(rankfold_plugin INTERFACE fmt::fmt)
+# A function of the plug-in that is named like one of the program is its own.
+target_link_options(rankfold_plugin INTERFACE LINKER:-Bsymbolic-functions)
+
+install(TARGETS rankfold rankfold_plugin EXPORT rankfold
+        RUNTIME DESTINATION bin
+        FILE_SET HEADERS DESTINATION include/rankfold)
+set(package lib/cmake/rankfold)
+install(EXPORT rankfold NAMESPACE rankfold:: FILE rankfoldTargets.cmake DESTINATION ${package})
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/rankfoldConfig.cmake.in
+                              ${PROJECT_BINARY_DIR}/rankfoldConfig.cmake
+                              INSTALL_DESTINATION ${package})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/rankfoldConfigVersion.cmake
+                                 COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/rankfoldConfig.cmake
+              ${PROJECT_BINARY_DIR}/rankfoldConfigVersion.cmake
+        DESTINATION ${package})
