@@ -1,5 +1,7 @@
 #include "core/degrees_of_freedom.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <map>
 #include <numeric>
@@ -14,6 +16,18 @@ namespace {
 
 /// Groups up to the first are ranked as they are; beyond the second a rank takes too long.
 constexpr std::size_t exact_size = 1500, largest_size = 20'000;
+
+/// Products and matrices are small here: one thread is faster than two that wait for each other.
+class OneThread {
+ public:
+  OneThread() : before_(omp_get_max_threads()) { set_threads(1); }
+  ~OneThread() { set_threads(before_); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
 
 void expect_update(const std::string& method, const DeclaredSite& declared) {
   const Declaration& declaration = declared.declaration;
@@ -79,14 +93,14 @@ std::optional<std::size_t> rank_reduced(const std::string& method,
     return static_cast<double>(trainable_size(members)) / entries(members);
   };
   // Far from where the updates' own entries, not the factors, are the limit (if the true sizes are).
-  const double most_full = std::max(0.5, fullness(sites));
+  const double most_full = std::max(0.7, fullness(sites));
   std::vector<std::size_t> full;
   for (const Reducible& size : group.sizes()) full.push_back(size.size);
   for (double growth = 1;; growth *= 1.4) {
     std::vector<std::size_t> small, check;
     for (const Reducible& size : group.sizes()) {
       const auto least = static_cast<std::size_t>(static_cast<double>(size.least) * growth);
-      const std::size_t larger = least + std::max<std::size_t>(2, least / 3);
+      const std::size_t larger = least + std::max<std::size_t>(2, least / 8);
       small.push_back(larger < size.size ? least : size.size);
       check.push_back(std::min(larger, size.size));
     }
@@ -104,6 +118,7 @@ std::optional<std::size_t> rank_reduced(const std::string& method,
 DegreesOfFreedom find_degrees_of_freedom(const std::string& method,
                                          const std::vector<DeclaredSite>& sites,
                                          const std::shared_ptr<const Backend>& backend) {
+  const OneThread one_thread;
   DegreesOfFreedom result;
   struct Known {
     std::size_t degrees;
@@ -138,6 +153,7 @@ DegreesOfFreedom find_degrees_of_freedom(const std::string& method,
 DegreesOfFreedom find_degrees_of_freedom(const Method& method, const Stack& stack,
                                          const MethodSettings& settings,
                                          const std::shared_ptr<const Backend>& backend) {
+  const OneThread one_thread;
   std::vector<DeclaredSite> sites;
   for (const Site& site : stack.sites) {
     DeclaredSite declared{site, method.declare(site, stack, settings)};

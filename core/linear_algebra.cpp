@@ -16,6 +16,8 @@ void dgeqrf_(const int* m, const int* n, double* a, const int* lda, double* tau,
 void dsyevd_(const char* job, const char* triangle, const int* n, double* a, const int* lda,
              double* w, double* work, const int* size, int* integers, const int* integer_size,
              int* info);
+void dpstrf_(const char* triangle, const int* n, double* a, const int* lda, int* pivots, int* rank,
+             const double* tolerance, double* work, int* info);
 void dorgqr_(const int* m, const int* n, const int* k, double* a, const int* lda, const double* tau,
              double* work, const int* size, int* info);
 }
@@ -127,15 +129,27 @@ std::vector<double> symmetric_eigenvalues(std::vector<double> a, std::size_t siz
 
 std::size_t rank_of_gram(std::vector<double> gram, std::size_t size) {
   constexpr double tolerance = 1e-11;
+  constexpr std::size_t most_eigenvalues = 600;
   std::vector<double> scale(size, 0);
   for (std::size_t i = 0; i < size; ++i)
     if (gram[i * size + i] > 0) scale[i] = 1 / std::sqrt(gram[i * size + i]);
   for (std::size_t i = 0; i < size; ++i)
     for (std::size_t j = 0; j <= i; ++j) gram[i * size + j] *= scale[i] * scale[j];
-  const std::vector<double> values = symmetric_eigenvalues(std::move(gram), size);
-  const double least = size == 0 ? 0 : tolerance * values.back();
-  return static_cast<std::size_t>(
-      std::ranges::count_if(values, [&](double value) { return value > least; }));
+  if (size <= most_eigenvalues) {
+    const std::vector<double> values = symmetric_eigenvalues(std::move(gram), size);
+    const double least = size == 0 ? 0 : tolerance * values.back();
+    return static_cast<std::size_t>(
+        std::ranges::count_if(values, [&](double value) { return value > least; }));
+  }
+  if (!std::ranges::all_of(gram, [](double value) { return std::isfinite(value); }))
+    throw Error("linear algebra: a matrix holds numbers that are not finite");
+  const int n = to_lapack(size);
+  int rank = 0, info = 0;
+  std::vector<int> pivots(size);
+  std::vector<double> work(2 * size);
+  dpstrf_("U", &n, gram.data(), &n, pivots.data(), &rank, &tolerance, work.data(), &info);
+  if (info < 0) expect_success("dpstrf", info);
+  return static_cast<std::size_t>(rank);
 }
 
 }  // namespace rankfold
