@@ -13,6 +13,11 @@ void dgesdd_(const char* job, const int* m, const int* n, double* a, const int* 
              int* integers, int* info);
 void dgeqrf_(const int* m, const int* n, double* a, const int* lda, double* tau, double* work,
              const int* size, int* info);
+void dsyevd_(const char* job, const char* triangle, const int* n, double* a, const int* lda,
+             double* w, double* work, const int* size, int* integers, const int* integer_size,
+             int* info);
+void dpstrf_(const char* triangle, const int* n, double* a, const int* lda, int* pivots, int* rank,
+             const double* tolerance, double* work, int* info);
 void dorgqr_(const int* m, const int* n, const int* k, double* a, const int* lda, const double* tau,
              double* work, const int* size, int* info);
 }
@@ -99,6 +104,52 @@ std::vector<double> orthonormal_columns(MatrixView<const double> a) {
       columns[row * a.columns + column] =
           (diagonal[column] < 0 ? -1 : 1) * values[column * a.rows + row];
   return columns;
+}
+
+std::vector<double> symmetric_eigenvalues(std::vector<double> a, std::size_t size) {
+  std::vector<double> values(size);
+  if (size == 0) return values;
+  if (!std::ranges::all_of(a, [](double value) { return std::isfinite(value); }))
+    throw Error("linear algebra: a matrix holds numbers that are not finite");
+  const int n = to_lapack(size);
+  // Read by columns the lower triangle is the upper one.
+  int info = 0, work_size = -1, integer_size = -1, integers_needed = 0;
+  double needed = 0;
+  dsyevd_("N", "U", &n, a.data(), &n, values.data(), &needed, &work_size, &integers_needed,
+          &integer_size, &info);
+  work_size = static_cast<int>(needed);
+  integer_size = integers_needed;
+  std::vector<double> work(static_cast<std::size_t>(work_size));
+  std::vector<int> integers(static_cast<std::size_t>(integer_size));
+  dsyevd_("N", "U", &n, a.data(), &n, values.data(), work.data(), &work_size, integers.data(),
+          &integer_size, &info);
+  expect_success("dsyevd", info);
+  return values;
+}
+
+std::size_t rank_of_gram(std::vector<double> gram, std::size_t size) {
+  constexpr double tolerance = 1e-11;
+  constexpr std::size_t most_eigenvalues = 600;
+  std::vector<double> scale(size, 0);
+  for (std::size_t i = 0; i < size; ++i)
+    if (gram[i * size + i] > 0) scale[i] = 1 / std::sqrt(gram[i * size + i]);
+  for (std::size_t i = 0; i < size; ++i)
+    for (std::size_t j = 0; j <= i; ++j) gram[i * size + j] *= scale[i] * scale[j];
+  if (size <= most_eigenvalues) {
+    const std::vector<double> values = symmetric_eigenvalues(std::move(gram), size);
+    const double least = size == 0 ? 0 : tolerance * values.back();
+    return static_cast<std::size_t>(
+        std::ranges::count_if(values, [&](double value) { return value > least; }));
+  }
+  if (!std::ranges::all_of(gram, [](double value) { return std::isfinite(value); }))
+    throw Error("linear algebra: a matrix holds numbers that are not finite");
+  const int n = to_lapack(size);
+  int rank = 0, info = 0;
+  std::vector<int> pivots(size);
+  std::vector<double> work(2 * size);
+  dpstrf_("U", &n, gram.data(), &n, pivots.data(), &rank, &tolerance, work.data(), &info);
+  if (info < 0) expect_success("dpstrf", info);
+  return static_cast<std::size_t>(rank);
 }
 
 }  // namespace rankfold

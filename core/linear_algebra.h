@@ -20,4 +20,12 @@ Svd decompose_svd(MatrixView<const double> a);
 /// Orthonormal columns that span those of A[m,n], m >= n, by QR with a positive diagonal of R.
 std::vector<double> orthonormal_columns(MatrixView<const double> a);
 
+/// The eigenvalues of a symmetric matrix of `size` rows, rising; its lower triangle is read.
+std::vector<double> symmetric_eigenvalues(std::vector<double> a, std::size_t size);
+
+/// The numerical rank of J from `gram` = J^T J [size, size], its columns scaled to one norm: the
+/// eigenvalues above 1e-11 of the largest (singular values of J above 3e-6), or in large matrices
+/// the pivots above 1e-11 of the Cholesky factorisation that always takes the largest next.
+std::size_t rank_of_gram(std::vector<double> gram, std::size_t size);
+
 }  // namespace rankfold

@@ -16,20 +16,6 @@ namespace {
 /// Rows that contraction orders are chosen for; any number may be run.
 constexpr std::size_t planned_tokens = 4096;
 
-std::string owner_key(Owner owner, const Site& site) {
-  switch (owner) {
-    case Owner::model:
-      return "";
-    case Owner::layer:
-      return std::to_string(site.layer);
-    case Owner::matrix:
-      return std::string(to_string(site.matrix));
-    case Owner::site:
-      return site.name;
-  }
-  return "";
-}
-
 std::vector<std::size_t> shape_of(const Factor& factor) {
   std::vector<std::size_t> shape;
   for (const Mode& mode : factor.modes) shape.push_back(mode.size);
@@ -62,6 +48,20 @@ void copy_rows(MatrixView<const T> from, T* to) {
 }
 
 }  // namespace
+
+std::string owner_key(Owner owner, const Site& site) {
+  switch (owner) {
+    case Owner::model:
+      return "";
+    case Owner::layer:
+      return std::to_string(site.layer);
+    case Owner::matrix:
+      return std::string(to_string(site.matrix));
+    case Owner::site:
+      return site.name;
+  }
+  return "";
+}
 
 template <class T>
 NetworkAdapter<T>::NetworkAdapter(std::string method, const Stack& stack,

@@ -15,6 +15,9 @@
 
 namespace rankfold {
 
+/// What tells the copies of a factor apart: "" of the model, a layer, a matrix type, a site's name.
+std::string owner_key(Owner owner, const Site& site);
+
 /// The adapter of any declared method: a chain of networks a site. For every call it chooses, by
 /// the cost that the backend's rates predict, between the factors (a TokenProgram over all sites of
 /// the call) and the merged weights W + dW, and for the factors' gradients between the program and

@@ -1,6 +1,9 @@
+#include <optional>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "core/degrees_of_freedom.h"
 #include "core/error.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/setting_options.h"
@@ -10,8 +13,25 @@
 namespace rankfold {
 namespace {
 
+/// What --effective adds.
+struct Effective {
+  DegreesOfFreedom found;
+  std::vector<std::string> sites;
+
+  std::string method() const { return found.reduced_sizes ? "reduced sizes" : "exact"; }
+};
+
+void add_effective(const Effective& effective, nlohmann::ordered_json& document) {
+  document["degrees_of_freedom"] = effective.found.total;
+  document["degrees_of_freedom_method"] = effective.method();
+  document["attainable_rank"] = nlohmann::ordered_json::array();
+  for (std::size_t i = 0; i < effective.sites.size(); ++i)
+    document["attainable_rank"].push_back(
+        {{"site", effective.sites[i]}, {"rank", effective.found.attainable_ranks[i]}});
+}
+
 void print_json(const std::string& model, const Method& method, const ModelCount& count,
-                std::ostream& out) {
+                const std::optional<Effective>& effective, std::ostream& out) {
   nlohmann::ordered_json document;
   document["model"] = model;
   document["method"] = method.name;
@@ -27,11 +47,12 @@ void print_json(const std::string& model, const Method& method, const ModelCount
                                    {"shape", factor.shape},
                                    {"copies", factor.copies},
                                    {"trainable", factor.trainable}});
+  if (effective) add_effective(*effective, document);
   out << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
 }
 
 void print_text(const std::string& model, const Method& method, const ModelCount& count,
-                std::ostream& out) {
+                const std::optional<Effective>& effective, std::ostream& out) {
   const std::string rank = method.has_rank ? fmt::format(" rank {}", count.rank) : "";
   out << fmt::format("{} on {}{}, targets {}: {}\n\n", method.name, model, rank, count.targets,
                      counted(count.matrices, "matrix", "matrices"));
@@ -44,6 +65,27 @@ void print_text(const std::string& model, const Method& method, const ModelCount
   }
   write_table(out, rows, {1, 2, 3});
   out << fmt::format("\nadapter    {}\ntrainable  {}\n", count.adapter, count.trainable);
+  if (effective)
+    out << fmt::format("degrees of freedom  {}{}\n", effective->found.total,
+                       effective->found.reduced_sizes ? " (from smaller sizes)" : "");
+}
+
+Effective measure(const ModelShape& shape, const Method& method, const RunSettings& settings,
+                  std::ostream& err) {
+  const Stack stack =
+      select_stack(catalogue(shape), chosen_targets(settings, method), settings.text("layers"));
+  Effective effective{
+      find_degrees_of_freedom(method, stack,
+                              resolve_settings(method, method_request(settings), stack),
+                              make_openblas_backend()),
+      {}};
+  for (const Site& site : stack.sites) effective.sites.push_back(site.name);
+  if (effective.found.reduced_sizes)
+    err << fmt::format(
+        "[{}] degrees of freedom: measured at smaller sizes and fewer alike sites, extended "
+        "linearly and checked at another size\n",
+        method.name);
+  return effective;
 }
 
 int run(const Arguments& arguments, Context& context) {
@@ -53,7 +95,10 @@ int run(const Arguments& arguments, Context& context) {
   if (labels > 1'000'000) throw UsageError("--labels is {}; expected at most 1000000", labels);
   const ModelCount count = count_model(shape, method, given_settings(arguments), labels);
   for (const std::string& note : count.notes) context.err << note << '\n';
-  (context.json ? print_json : print_text)(shape.name, method, count, context.out);
+  std::optional<Effective> effective;
+  if (arguments.has("effective"))
+    effective = measure(shape, method, given_settings(arguments), context.err);
+  (context.json ? print_json : print_text)(shape.name, method, count, effective, context.out);
   return 0;
 }
 
@@ -69,6 +114,9 @@ Command count_command() {
   options.push_back(set_option());
   options.push_back({"train", "LIST", "", "counted as well: norms, head, tt-head, output"});
   options.push_back({"labels", "N", "2", "outputs of the head"});
+  options.push_back({"effective", "", "",
+                     "count degrees of freedom as well: parameters without those that only change "
+                     "how an update is written"});
   return {"count",
           "counts the parameters of a method on a model",
           {},
