@@ -15,6 +15,9 @@
 
 namespace rankfold {
 
+/// The name of the copy of a factor that a site owns: "<factor>", or "<factor>.<key of the owner>".
+std::string parameter_name(const Factor& factor, const Site& site);
+
 /// The adapter of any declared method: a chain of networks a site. For every call it chooses, by
 /// the cost that the backend's rates predict, between the factors (a TokenProgram over all sites of
 /// the call) and the merged weights W + dW, and for the factors' gradients between the program and
