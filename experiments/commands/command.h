@@ -40,6 +40,7 @@ Command sweep_command();
 Command finetune_command();
 Command evaluate_command();
 Command merge_command();
+Command fit_command();
 Command figure_command();
 Command bench_layer_command();
 Command bench_step_command();
