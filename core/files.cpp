@@ -180,6 +180,16 @@ MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
+void MappedFile::release(std::size_t begin, std::size_t size) const {
+  // Whole pages alone: a part of one may belong to somebody else's bytes.
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const std::size_t first = (begin + page - 1) / page * page;
+  const std::size_t last = std::min(begin + size, size_) / page * page;
+  if (first < last)  // a hint: the file's pages are read again where it has no effect
+    static_cast<void>(
+        ::madvise(const_cast<std::byte*>(data_) + first, last - first, MADV_DONTNEED));
+}
+
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 

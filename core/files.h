@@ -44,6 +44,8 @@ class MappedFile {
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;
   std::span<const std::byte> bytes() const { return {data_, size_}; }
+  /// Lets go of the memory of these bytes; reading them again reads the file again.
+  void release(std::size_t begin, std::size_t size) const;
 
  private:
   const std::byte* data_ = nullptr;

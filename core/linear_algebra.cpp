@@ -20,6 +20,9 @@ void dpstrf_(const char* triangle, const int* n, double* a, const int* lda, int*
              const double* tolerance, double* work, int* info);
 void dorgqr_(const int* m, const int* n, const int* k, double* a, const int* lda, const double* tau,
              double* work, const int* size, int* info);
+void dpotrf_(const char* triangle, const int* n, double* a, const int* lda, int* info);
+void dpotrs_(const char* triangle, const int* n, const int* count, const double* a, const int* lda,
+             double* b, const int* ldb, int* info);
 }
 
 namespace rankfold {
@@ -150,6 +153,62 @@ std::size_t rank_of_gram(std::vector<double> gram, std::size_t size) {
   dpstrf_("U", &n, gram.data(), &n, pivots.data(), &rank, &tolerance, work.data(), &info);
   if (info < 0) expect_success("dpstrf", info);
   return static_cast<std::size_t>(rank);
+}
+
+SymmetricParts decompose_symmetric(MatrixView<const double> a) {
+  const std::size_t size = a.rows;
+  if (a.columns != size)
+    throw Error("linear algebra: a matrix of {} x {} is not symmetric", a.rows, a.columns);
+  if (size == 0) return {};
+  std::vector<double> values = rows_of(a), rising(size);
+  if (!std::ranges::all_of(values, [](double value) { return std::isfinite(value); }))
+    throw Error("linear algebra: a matrix holds numbers that are not finite");
+  const int n = to_lapack(size);
+  double best = 0;
+  int best_integers = 0, ask = -1, info = 0;
+  dsyevd_("V", "L", &n, values.data(), &n, rising.data(), &best, &ask, &best_integers, &ask, &info);
+  int work_size = static_cast<int>(best);
+  std::vector<double> work(static_cast<std::size_t>(work_size));
+  std::vector<int> integers(static_cast<std::size_t>(best_integers));
+  dsyevd_("V", "L", &n, values.data(), &n, rising.data(), work.data(), &work_size, integers.data(),
+          &best_integers, &info);
+  expect_success("dsyevd", info);
+  // Column j of LAPACK's result is row j of ours, values rising.
+  SymmetricParts parts{std::vector<double>(size), std::vector<double>(size * size)};
+  for (std::size_t j = 0; j < size; ++j) {
+    const std::size_t from = size - 1 - j;
+    parts.values[j] = rising[from];
+    for (std::size_t i = 0; i < size; ++i) parts.vectors[i * size + j] = values[from * size + i];
+  }
+  return parts;
+}
+
+void solve_positive(std::vector<double>& a, std::size_t n, double ridge, const double* start,
+                    double* right, std::size_t count) {
+  if (n == 0 || count == 0) return;
+  double trace = 0;
+  for (std::size_t i = 0; i < n; ++i) trace += a[i * n + i];
+  if (!std::isfinite(trace))
+    throw Error("linear algebra: the normal equations hold numbers that are not finite");
+  if (trace <= 0) {  // nothing depends on x
+    std::copy_n(start, count * n, right);
+    return;
+  }
+  const int order = to_lapack(n), rows = to_lapack(count);
+  std::vector<double> factor;
+  double shift = ridge * trace / static_cast<double>(n);
+  for (int attempt = 0;; ++attempt, shift *= 100) {
+    factor = a;
+    for (std::size_t i = 0; i < n; ++i) factor[i * n + i] += shift;
+    int info = 0;
+    dpotrf_("L", &order, factor.data(), &order, &info);
+    if (info == 0) break;
+    if (attempt == 12) expect_success("dpotrf", info);
+  }
+  for (std::size_t i = 0; i < count * n; ++i) right[i] += shift * start[i];
+  int info = 0;
+  dpotrs_("L", &order, &rows, factor.data(), &order, right, &order, &info);
+  expect_success("dpotrs", info);
 }
 
 }  // namespace rankfold

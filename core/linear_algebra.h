@@ -28,4 +28,18 @@ std::vector<double> symmetric_eigenvalues(std::vector<double> a, std::size_t siz
 /// the pivots above 1e-11 of the Cholesky factorisation that always takes the largest next.
 std::size_t rank_of_gram(std::vector<double> gram, std::size_t size);
 
+/// A[n,n] = V diag(values) V^T of a symmetric matrix, values falling; row-major vectors[n,n] has
+/// the vector of values[j] in column j.
+struct SymmetricParts {
+  std::vector<double> values, vectors;
+};
+SymmetricParts decompose_symmetric(MatrixView<const double> a);
+
+/// Solves (A + h I) x = b + h x0 for every row of right[count, n], which holds b before and x after
+/// it, with h = ridge * trace(A) / n: near the least squares solution for a singular A, and exactly
+/// x0 where that solves it. Where A + h I is not positive definite to rounding, h grows. A[n,n] is
+/// symmetric, contiguous, and overwritten; `start` is x0[count, n].
+void solve_positive(std::vector<double>& a, std::size_t n, double ridge, const double* start,
+                    double* right, std::size_t count);
+
 }  // namespace rankfold

@@ -63,6 +63,11 @@ std::string owner_key(Owner owner, const Site& site) {
   return "";
 }
 
+std::string parameter_name(const Factor& factor, const Site& site) {
+  const std::string key = owner_key(factor.owner, site);
+  return key.empty() ? factor.name : factor.name + "." + key;
+}
+
 template <class T>
 NetworkAdapter<T>::NetworkAdapter(std::string method, const Stack& stack,
                                   const std::vector<Declaration>& declarations,
@@ -124,8 +129,7 @@ NetworkAdapter<T>::NetworkAdapter(std::string method, const Stack& stack,
 
 template <class T>
 std::size_t NetworkAdapter<T>::add_parameter(const Factor& factor, const Site& site) {
-  const std::string key = owner_key(factor.owner, site);
-  const std::string name = key.empty() ? factor.name : factor.name + "." + key;
+  const std::string name = parameter_name(factor, site);
   std::vector<std::size_t> shape = shape_of(factor);
   auto& parameters = this->parameters_;
   const auto found = std::ranges::find(parameters, name, &Parameter<T>::name);

@@ -17,6 +17,8 @@ namespace rankfold {
 
 /// What tells the copies of a factor apart: "" of the model, a layer, a matrix type, a site's name.
 std::string owner_key(Owner owner, const Site& site);
+/// The name of the copy of a factor that a site owns: "<factor>", or "<factor>.<key of the owner>".
+std::string parameter_name(const Factor& factor, const Site& site);
 
 /// The adapter of any declared method: a chain of networks a site. For every call it chooses, by
 /// the cost that the backend's rates predict, between the factors (a TokenProgram over all sites of

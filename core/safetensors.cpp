@@ -187,6 +187,10 @@ std::span<const std::byte> SafetensorsFile::bytes(const TensorEntry& entry) cons
   return file_.bytes().subspan(data_begin_ + entry.begin, entry.end - entry.begin);
 }
 
+void SafetensorsFile::release(const TensorEntry& entry) const {
+  file_.release(data_begin_ + entry.begin, entry.end - entry.begin);
+}
+
 const float* SafetensorsFile::f32_data(const TensorEntry& entry) const {
   const std::byte* data = bytes(entry).data();
   const bool aligned = reinterpret_cast<std::uintptr_t>(data) % alignof(float) == 0;

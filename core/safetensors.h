@@ -55,6 +55,8 @@ class SafetensorsFile {
   std::span<const std::byte> bytes(const TensorEntry& entry) const;
   /// The tensor's values in the map, or nullptr if its type is not F32 or it is not aligned.
   const float* f32_data(const TensorEntry& entry) const;
+  /// Lets go of the memory of the tensor's bytes, which are read again when they are used again.
+  void release(const TensorEntry& entry) const;
   /// A converted copy, row-major. Value is float or double, which read any floating-point type (a
   /// float is the nearest to an F64), or std::int64_t, which reads integers and BOOL (0 or 1).
   /// Floating point read as integer, or the reverse, is an Error.

@@ -1,0 +1,448 @@
+#include "core/fit/update_file.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstring>
+#include <set>
+
+#include "core/error.h"
+#include "core/text.h"
+
+namespace rankfold {
+namespace fs = std::filesystem;
+namespace {
+
+/// Beyond this size mapped pages are given back after each use.
+constexpr std::size_t keep_mapped = std::size_t{2} << 30;
+
+std::size_t elements(const std::vector<std::size_t>& shape, const fs::path& file) {
+  std::size_t size = 1;
+  for (const std::size_t extent : shape)
+    if (__builtin_mul_overflow(size, extent, &size))
+      throw Error("{}: a shape of {} is too large", file.string(), fmt::join(shape, " x "));
+  return size;
+}
+
+/// The Python literal of an array file's header: {'descr': '<f4', 'fortran_order': False, 'shape':
+/// (2, 3), } and nothing else.
+class HeaderReader {
+ public:
+  HeaderReader(std::string_view text, const fs::path& file) : text_(text), file_(file) {}
+
+  void read(std::string& type, bool& fortran, std::vector<std::size_t>& shape) {
+    expect('{');
+    std::set<std::string> keys;
+    while (!take('}')) {
+      const std::string key = quoted();
+      if (!keys.insert(key).second) fail("a key stands twice");
+      expect(':');
+      if (key == "descr")
+        type = quoted();
+      else if (key == "fortran_order")
+        fortran = truth();
+      else if (key == "shape")
+        shape = tuple();
+      else
+        fail("an unknown key '" + printable(key, 40) + "'");
+      if (!take(',')) {
+        expect('}');
+        break;
+      }
+    }
+    if (keys.size() != 3) fail("expected descr, fortran_order and shape");
+    skip();
+    if (at_ != text_.size()) fail("text behind the dictionary");
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& why) const {
+    throw Error("{}: the header of the array cannot be read: {}", file_.string(), why);
+  }
+  void skip() {
+    while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_]))) ++at_;
+  }
+  bool take(char character) {
+    skip();
+    if (at_ >= text_.size() || text_[at_] != character) return false;
+    ++at_;
+    return true;
+  }
+  void expect(char character) {
+    if (!take(character)) fail(fmt::format("expected '{}' at place {}", character, at_));
+  }
+  std::string quoted() {
+    skip();
+    const char quote = at_ < text_.size() ? text_[at_] : '\0';
+    if (quote == '[') fail("records of several fields; expected float32 or float64");
+    if (quote != '\'' && quote != '"') fail(fmt::format("expected a name at place {}", at_));
+    const std::size_t end = text_.find(quote, at_ + 1);
+    if (end == std::string_view::npos) fail("a name without an end");
+    const std::string name(text_.substr(at_ + 1, end - at_ - 1));
+    at_ = end + 1;
+    return name;
+  }
+  bool truth() {
+    skip();
+    for (const std::string_view word : {"True", "False"})
+      if (text_.substr(at_).starts_with(word)) {
+        at_ += word.size();
+        return word == "True";
+      }
+    fail("fortran_order is neither True nor False");
+  }
+  std::vector<std::size_t> tuple() {
+    expect('(');
+    std::vector<std::size_t> shape;
+    while (!take(')')) {
+      skip();
+      std::size_t end = at_;
+      while (end < text_.size() && std::isdigit(static_cast<unsigned char>(text_[end]))) ++end;
+      const auto number = parse_number<std::size_t>(text_.substr(at_, end - at_));
+      if (!number) fail("a shape that is no tuple of numbers");
+      shape.push_back(*number);
+      at_ = end;
+      if (!take(',')) {
+        expect(')');
+        break;
+      }
+    }
+    return shape;
+  }
+
+  std::string_view text_;
+  const fs::path& file_;
+  std::size_t at_ = 0;
+};
+
+}  // namespace
+
+NumpyFile::NumpyFile(const fs::path& file) : file_(file) {
+  const std::span<const std::byte> bytes = file_.bytes();
+  const auto byte = [&](std::size_t i) { return std::to_integer<std::size_t>(bytes[i]); };
+  constexpr std::string_view magic = "\x93NUMPY";
+  if (bytes.size() < 12 || std::memcmp(bytes.data(), magic.data(), magic.size()) != 0)
+    throw Error("{}: is no NumPy array file (.npy)", file.string());
+  const std::size_t version = byte(6);
+  if (version < 1 || version > 3)
+    throw Error("{}: NumPy's format version {}, expected 1 to 3", file.string(), version);
+  const std::size_t lead = version == 1 ? 10 : 12;
+  std::size_t length = byte(8) | byte(9) << 8;
+  if (version > 1) length |= byte(10) << 16 | byte(11) << 24;
+  if (length > bytes.size() - lead)
+    throw Error("{}: the header has {} bytes, the file only {} behind its start", file.string(),
+                length, bytes.size() - lead);
+  begin_ = lead + length;
+  const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + lead, length);
+  std::string type;
+  bool fortran = false;
+  HeaderReader(header, file).read(type, fortran, shape_);
+  if (type != "<f4" && type != "<f8")
+    throw Error("{}: has numbers of type '{}', expected '<f4' (float32) or '<f8' (float64)",
+                file.string(), printable(type, 40));
+  if (fortran)
+    throw Error("{}: is in Fortran order, expected C order (numpy.ascontiguousarray)",
+                file.string());
+  type_ = type == "<f4" ? DataType::f32 : DataType::f64;
+  std::size_t expected = elements(shape_, file);
+  if (__builtin_mul_overflow(expected, data_type_size(type_), &expected) ||
+      expected != bytes.size() - begin_)
+    throw Error("{}: an array of {} has {} bytes, the file has {}", file.string(),
+                fmt::join(shape_, " x "), expected, bytes.size() - begin_);
+}
+
+std::optional<NamedProjection> read_module_name(const std::string& name) {
+  struct Known {
+    std::string_view ending;
+    MatrixType matrix;
+  };
+  // Longer endings before those that they end with.
+  static constexpr Known known[] = {
+      {"attention.output.dense", MatrixType::o},
+      {"attn.c_proj", MatrixType::o},
+      {"attention.dense", MatrixType::o},
+      {"intermediate.dense", MatrixType::up},
+      {"output.dense", MatrixType::down},
+      {"mlp.c_proj", MatrixType::down},
+      {"q_proj", MatrixType::q},
+      {"query_proj", MatrixType::q},
+      {"query", MatrixType::q},
+      {"q_lin", MatrixType::q},
+      {"q", MatrixType::q},
+      {"k_proj", MatrixType::k},
+      {"key_proj", MatrixType::k},
+      {"key", MatrixType::k},
+      {"k_lin", MatrixType::k},
+      {"k", MatrixType::k},
+      {"v_proj", MatrixType::v},
+      {"value_proj", MatrixType::v},
+      {"value", MatrixType::v},
+      {"v_lin", MatrixType::v},
+      {"v", MatrixType::v},
+      {"o_proj", MatrixType::o},
+      {"out_proj", MatrixType::o},
+      {"out_lin", MatrixType::o},
+      {"o", MatrixType::o},
+      {"gate_proj", MatrixType::gate},
+      {"up_proj", MatrixType::up},
+      {"down_proj", MatrixType::down},
+      {"c_fc", MatrixType::up},
+      {"fc1", MatrixType::up},
+      {"fc2", MatrixType::down},
+      {"lin1", MatrixType::up},
+      {"lin2", MatrixType::down},
+      {"ffn_output", MatrixType::down},
+      {"ffn", MatrixType::up},
+      {"in_proj", MatrixType::in_proj},
+  };
+  std::optional<std::size_t> layer;
+  for (const std::string& part : split(name, '.'))
+    if (!layer) layer = parse_number<std::size_t>(part);
+  if (!layer) return {};
+  for (const Known& each : known) {
+    if (!name.ends_with(each.ending)) continue;
+    const std::size_t before = name.size() - each.ending.size();
+    if (before == 0 || name[before - 1] == '.') return NamedProjection{each.matrix, *layer};
+  }
+  return {};
+}
+
+/// One matrix of a file: where its numbers lie and how to read them.
+struct MatrixInFile {
+  std::string tensor;               ///< of a .safetensors file
+  std::size_t begin = 0, size = 0;  ///< of an array: bytes
+};
+
+struct UpdateFile::Files {
+  fs::path path, minus_path;
+  std::optional<NumpyFile> array, minus_array;
+  std::optional<SafetensorsFile> tensors, minus_tensors;
+  std::vector<MatrixInFile> matrices;
+
+  /// Values where they lie, or null where they have another type or are not aligned.
+  template <class T>
+  const T* in_place(bool minus, std::size_t index) const {
+    constexpr DataType wanted = sizeof(T) == 4 ? DataType::f32 : DataType::f64;
+    const std::byte* data = nullptr;
+    if (array) {
+      const NumpyFile& file = minus ? *minus_array : *array;
+      if (file.type() != wanted) return nullptr;
+      data = file.bytes().data() + matrices[index].begin;
+    } else {
+      const SafetensorsFile& file = minus ? *minus_tensors : *tensors;
+      const TensorEntry& entry = file.at(matrices[index].tensor);
+      if (entry.type != wanted) return nullptr;
+      data = file.bytes(entry).data();
+    }
+    return reinterpret_cast<std::uintptr_t>(data) % alignof(T) == 0
+               ? reinterpret_cast<const T*>(data)
+               : nullptr;
+  }
+
+  template <class T>
+  std::vector<T> copy(bool minus, std::size_t index) const {
+    if (tensors) return (minus ? *minus_tensors : *tensors).read<T>(matrices[index].tensor);
+    const NumpyFile& file = minus ? *minus_array : *array;
+    const std::span<const std::byte> bytes =
+        file.bytes().subspan(matrices[index].begin, matrices[index].size);
+    const auto convert = [&](auto example) {
+      using Stored = decltype(example);
+      std::vector<T> values(bytes.size() / sizeof(Stored));
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        Stored value;
+        std::memcpy(&value, bytes.data() + i * sizeof(Stored), sizeof(Stored));
+        values[i] = static_cast<T>(value);
+      }
+      return values;
+    };
+    return file.type() == DataType::f32 ? convert(float{}) : convert(double{});
+  }
+
+  void release(std::size_t index) const {
+    const auto drop = [&](const std::optional<NumpyFile>& numpy,
+                          const std::optional<SafetensorsFile>& file) {
+      if (numpy) numpy->release(matrices[index].begin, matrices[index].size);
+      if (file) file->release(file->at(matrices[index].tensor));
+    };
+    drop(array, tensors);
+    drop(minus_array, minus_tensors);
+  }
+};
+
+namespace {
+
+template <class T, class Files>
+class FileSource final : public UpdateSource<T> {
+ public:
+  FileSource(const Files& files, std::vector<std::size_t> order, std::size_t bytes,
+             std::size_t limit)
+      : files_(files),
+        order_(std::move(order)),
+        keeps_(bytes <= keep_mapped),
+        kept_(order_.size()) {
+    const bool mapped = is_in_place();
+    if (mapped ? !keeps_ : bytes > limit) return;
+    for (std::size_t site = 0; site < order_.size(); ++site) {
+      std::vector<T> scratch;
+      const T* values = read(site, scratch);
+      if (values == scratch.data()) {
+        kept_[site] = std::move(scratch);
+        files_.release(order_[site]);
+      } else {
+        touch(values, site);
+      }
+    }
+  }
+
+  const T* read(std::size_t site, std::vector<T>& scratch) const override {
+    if (!kept_[site].empty()) return kept_[site].data();
+    const std::size_t index = order_[site];
+    const T* values = files_.template in_place<T>(false, index);
+    if (!has_minus() && values) return values;
+    scratch = values ? std::vector<T>(values, values + size_of(index))
+                     : files_.template copy<T>(false, index);
+    if (has_minus()) {
+      std::vector<T> copied;
+      const T* other = files_.template in_place<T>(true, index);
+      if (!other) {
+        copied = files_.template copy<T>(true, index);
+        other = copied.data();
+      }
+      for (std::size_t i = 0; i < scratch.size(); ++i) scratch[i] -= other[i];
+    }
+    return scratch.data();
+  }
+
+  void release(std::size_t site) const override {
+    if (!keeps_ && kept_[site].empty()) files_.release(order_[site]);
+  }
+
+ private:
+  bool has_minus() const { return files_.minus_array || files_.minus_tensors; }
+  std::size_t size_of(std::size_t index) const {
+    return files_.array ? files_.matrices[index].size / sizeof(T)
+                        : files_.tensors->at(files_.matrices[index].tensor).elements();
+  }
+  bool is_in_place() const {
+    if (has_minus()) return false;
+    return std::ranges::all_of(order_, [&](std::size_t index) {
+      return files_.template in_place<T>(false, index) != nullptr;
+    });
+  }
+  void touch(const T* values, std::size_t site) {
+    T sum = 0;
+    for (std::size_t i = 0; i < size_of(order_[site]); i += 1024 / sizeof(T)) sum += values[i];
+    touched_ = sum;
+  }
+
+  const Files& files_;
+  std::vector<std::size_t> order_;
+  bool keeps_;
+  std::vector<std::vector<T>> kept_;
+  volatile T touched_ = 0;
+};
+
+std::string module_of(const std::string& tensor) {
+  constexpr std::string_view ending = ".weight";
+  return tensor.ends_with(ending) && tensor.size() > ending.size()
+             ? tensor.substr(0, tensor.size() - ending.size())
+             : tensor;
+}
+
+bool is_floating(DataType type) {
+  return type == DataType::f64 || type == DataType::f32 || type == DataType::f16 ||
+         type == DataType::bf16;
+}
+
+}  // namespace
+
+UpdateFile::UpdateFile(const fs::path& file, const fs::path& minus, std::size_t heads)
+    : files_(std::make_unique<Files>()) {
+  const std::string extension = file.extension().string();
+  if (extension != ".npy" && extension != ".safetensors")
+    throw UsageError("--input {}: expected a .npy or a .safetensors file", file.string());
+  if (!minus.empty() && minus.extension() != file.extension())
+    throw UsageError("--minus {}: expected a {} file as --input is", minus.string(), extension);
+  files_->path = file;
+  files_->minus_path = minus;
+  std::vector<Site> sites;
+  if (extension == ".npy") {
+    const NumpyFile& array = files_->array.emplace(file);
+    const std::vector<std::size_t>& shape = array.shape();
+    if (shape.size() != 3 || elements(shape, file) == 0)
+      throw Error(
+          "{}: an array of {}, expected (layers, out, in)", file.string(),
+          shape.empty() ? std::string("no mode") : fmt::format("{}", fmt::join(shape, " x ")));
+    is_double_ = array.type() == DataType::f64;
+    if (!minus.empty()) {
+      const NumpyFile& other = files_->minus_array.emplace(minus);
+      if (other.shape() != shape || other.type() != array.type())
+        throw Error("{}: an array of {} {}, expected {} {} as in {}", minus.string(),
+                    data_type_name(other.type()), fmt::join(other.shape(), " x "),
+                    data_type_name(array.type()), fmt::join(shape, " x "), file.string());
+    }
+    const std::size_t bytes = shape[1] * shape[2] * data_type_size(array.type());
+    for (std::size_t layer = 0; layer < shape[0]; ++layer) {
+      files_->matrices.push_back({"", layer * bytes, bytes});
+      sites.push_back(
+          {fmt::format("layer.{}", layer), MatrixType::q, layer, shape[1], shape[2], heads});
+    }
+  } else {
+    const SafetensorsFile& tensors = files_->tensors.emplace(file);
+    if (!minus.empty()) files_->minus_tensors.emplace(minus);
+    std::vector<const TensorEntry*> entries;
+    for (const TensorEntry& entry : tensors.entries())
+      if (entry.shape.size() == 2 && entry.elements() > 0) entries.push_back(&entry);
+    if (entries.empty()) throw Error("{}: has no matrix (a tensor of two modes)", file.string());
+    std::ranges::sort(entries, {}, &TensorEntry::begin);
+    std::set<std::pair<MatrixType, std::size_t>> places;
+    bool named = true;
+    for (const TensorEntry* entry : entries) {
+      const auto check = [&](const fs::path& path, const TensorEntry& each) {
+        if (!is_floating(each.type))
+          throw Error("{}: tensor {} is of type {}, expected floating point", path.string(),
+                      each.name, data_type_name(each.type));
+        is_double_ = is_double_ || each.type == DataType::f64;
+      };
+      check(file, *entry);
+      if (!minus.empty()) {
+        const TensorEntry& other = files_->minus_tensors->at(entry->name);
+        check(minus, other);
+        if (other.shape != entry->shape)
+          throw Error("{}: tensor {} is {}, expected {} as in {}", minus.string(), entry->name,
+                      fmt::join(other.shape, " x "), fmt::join(entry->shape, " x "), file.string());
+      }
+      const auto projection = read_module_name(module_of(entry->name));
+      named = named && projection && places.insert({projection->matrix, projection->layer}).second;
+      files_->matrices.push_back({entry->name, 0, 0});
+    }
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      const std::string module = module_of(entries[i]->name);
+      const auto projection = named ? read_module_name(module) : std::nullopt;
+      sites.push_back({module, projection ? projection->matrix : MatrixType::q,
+                       projection ? projection->layer : i, entries[i]->shape[0],
+                       entries[i]->shape[1], heads});
+    }
+  }
+  std::map<std::string, std::size_t> numbers;
+  for (std::size_t i = 0; i < sites.size(); ++i) numbers[sites[i].name] = i;
+  stack_ = Stack(std::move(sites));
+  for (const Site& site : stack_.sites) order_.push_back(numbers.at(site.name));
+}
+
+UpdateFile::~UpdateFile() = default;
+
+std::size_t UpdateFile::size() const {
+  std::size_t total = 0;
+  for (const Site& site : stack_.sites) total += site.out * site.in;
+  return total;
+}
+
+template <class T>
+std::unique_ptr<UpdateSource<T>> UpdateFile::open(std::size_t limit) const {
+  return std::make_unique<FileSource<T, Files>>(*files_, order_, size() * sizeof(T), limit);
+}
+
+template std::unique_ptr<UpdateSource<float>> UpdateFile::open(std::size_t) const;
+template std::unique_ptr<UpdateSource<double>> UpdateFile::open(std::size_t) const;
+
+}  // namespace rankfold

@@ -1,0 +1,187 @@
+#include "core/fit/fit.h"
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/fit/update_file.h"
+#include "core/progress.h"
+#include "core/safetensors.h"
+#include "core/text.h"
+#include "core/version.h"
+#include "experiments/commands/command.h"
+#include "experiments/commands/setting_options.h"
+#include "experiments/commands/table.h"
+
+namespace rankfold {
+namespace {
+
+namespace fs = std::filesystem;
+using json = nlohmann::ordered_json;
+
+/// Differences and conversions up to this size are made once.
+constexpr std::size_t kept_bytes = std::size_t{1} << 30;
+
+struct FitRequest {
+  std::string input, minus, out;
+  std::size_t heads = 1, threads = 1;
+  std::string rank;
+  FitSettings fit;
+};
+
+std::size_t count_or_zero(const Arguments& arguments, const std::string& name) {
+  return arguments.text(name) == "0" ? 0 : arguments.count(name, 0);
+}
+
+std::string print_json(const json& document) {
+  return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+void print_text(const json& document, std::ostream& out) {
+  const bool has_rank = !document["rank"].is_null();
+  out << fmt::format("{}{}: {}, {}; relative error {:.6g}; {:.3f} s\n\n",
+                     document["method"].get<std::string>(),
+                     has_rank ? " rank " + document["rank"].get<std::string>() : "",
+                     counted(document["sites"].size(), "matrix", "matrices"),
+                     counted(document["parameters"].get<std::size_t>(), "parameter", "parameters"),
+                     document["relative_error"].get<double>(), document["seconds"].get<double>());
+  std::vector<std::vector<std::string>> rows = {{"site", "relative error"}};
+  for (const json& site : document["sites"])
+    rows.push_back({printable(site["name"].get<std::string>()),
+                    fmt::format("{:.6g}", site["relative_error"].get<double>())});
+  write_table(out, rows, {1});
+}
+
+template <class T>
+void write_factors(const fs::path& folder, const Method& method, const Adapter<T>& adapter,
+                   const json& document) {
+  std::vector<TensorToWrite> tensors;
+  for (const Parameter<T>& parameter : adapter.parameters())
+    if (parameter.stored)
+      tensors.push_back(make_tensor(parameter.name, parameter.shape, parameter.value.span()));
+  write_safetensors(folder / "factors.safetensors", tensors,
+                    {{"format", "rankfold"}, {"method", method.name}});
+  write_atomically(folder / "fit.json", print_json(document));
+}
+
+template <class T>
+int run_in(const UpdateFile& file, const Method& method, const MethodSettings& settings,
+           const FitRequest& request, Context& context) {
+  const auto source = file.open<T>(kept_bytes);
+  const Stack& stack = file.stack();
+  std::unique_ptr<Progress> bar;
+  const auto start = std::chrono::steady_clock::now();
+  const auto progress = [&](std::size_t done) {
+    if (!bar && std::chrono::steady_clock::now() - start < std::chrono::seconds(1)) return;
+    if (!bar)
+      bar = std::make_unique<Progress>("fit", stack.sites.size(), standard_error_is_terminal());
+    bar->update(done);
+    if (done == stack.sites.size()) bar->finish();
+  };
+  const FittedUpdates<T> fitted = fit_updates<T>(method, stack, settings, *source, request.fit,
+                                                 make_openblas_backend(), progress);
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const FitReport& report = fitted.report;
+  json document = {{"method", method.name},
+                   {"rank", nullptr},
+                   {"options", json(settings.options)},
+                   {"alpha", nullptr},
+                   {"parameters", fitted.adapter->parameter_count()},
+                   {"relative_error", report.relative_error},
+                   {"seconds", seconds},
+                   {"threads", request.threads},
+                   {"starts", report.starts},
+                   {"iterations", report.iterations},
+                   {"convergence", report.convergence},
+                   {"sites", json::array()}};
+  if (method.has_rank) document["rank"] = request.rank;
+  if (method.alpha != 0) document["alpha"] = settings.alpha;
+  for (std::size_t i = 0; i < stack.sites.size(); ++i)
+    document["sites"].push_back(
+        {{"name", stack.sites[i].name}, {"relative_error", report.site_errors[i]}});
+  if (!request.out.empty()) write_factors<T>(request.out, method, *fitted.adapter, document);
+  if (context.json)
+    context.out << print_json(document);
+  else
+    print_text(document, context.out);
+  return 0;
+}
+
+int run(const Arguments& arguments, Context& context) {
+  const Method& method = context.registry.at(arguments.text("method"));
+  FitRequest request{.input = arguments.text("input"),
+                     .minus = arguments.text("minus"),
+                     .out = arguments.text("out"),
+                     .rank = arguments.text("rank"),
+                     .fit = {}};
+  for (const char* name : {"rank", "threads", "seed"})
+    if (arguments.has(name)) check_setting(name, arguments.text(name));
+  if (arguments.has("starts")) request.fit.starts = arguments.count("starts", 1);
+  if (arguments.has("iterations")) request.fit.iterations = count_or_zero(arguments, "iterations");
+  request.fit.tolerance = arguments.number("tolerance", request.fit.tolerance);
+  if (request.fit.tolerance < 0)
+    throw UsageError("--tolerance is {}; expected 0 or more", arguments.text("tolerance"));
+  request.fit.seed = count_or_zero(arguments, "seed");
+  MethodRequest wanted{.rank = request.rank,
+                       .alpha = {},
+                       .preset = arguments.text("preset"),
+                       .options = arguments.pairs("set")};
+  if (arguments.has("alpha")) wanted.alpha = arguments.number("alpha", 1);
+  if (const auto heads = wanted.options.find("heads"); heads != wanted.options.end()) {
+    const auto number = parse_number<std::size_t>(heads->second);
+    if (!number || *number == 0)
+      throw UsageError("--set heads={}: expected a positive number", printable(heads->second));
+    request.heads = *number;
+    wanted.options.erase(heads);
+  }
+  request.threads = arguments.count("threads", cpu_count());
+  set_threads(static_cast<int>(request.threads));
+
+  const UpdateFile file(request.input, request.minus, request.heads);
+  const MethodSettings settings = resolve_settings(method, wanted, file.stack());
+  if (method.notes)
+    for (const std::string& note : method.notes(file.stack(), settings))
+      context.err << printable(note) << '\n';
+  return file.is_double() ? run_in<double>(file, method, settings, request, context)
+                          : run_in<float>(file, method, settings, request, context);
+}
+
+}  // namespace
+
+Command fit_command() {
+  std::vector<Option> options = {
+      {"input", "FILE", "", "updates: .npy (layers, out, in) or .safetensors", true},
+      {"minus", "FILE", "", "subtracted first: a file of the same names and shapes"},
+      {"method", "NAME", "", "decomposition; `rankfold methods` lists them", true}};
+  for (const Option& option : setting_options(false, {"rank", "alpha", "preset"}))
+    options.push_back(option);
+  options.push_back({"set", "KEY=VALUE", "",
+                     "the method's own keys; `rankfold methods NAME` lists them; heads=H: "
+                     "attention heads of every matrix",
+                     false, true});
+  options.push_back({"out", "DIR", "", "writes factors.safetensors and fit.json"});
+  options.push_back({"starts", "N", "", "random starts; default: 3 on compressed data, else 1"});
+  options.push_back({"tolerance", "X", "1e-6", "stop where a sweep gains less relative error"});
+  options.push_back({"iterations", "N", "",
+                     "sweeps at most; default: 100, or 0 behind a direct decomposition of data "
+                     "that cannot be compressed"});
+  options.push_back({"seed", "N", "0", "of random starts and frozen factors"});
+  for (const Option& option : setting_options(false, {"threads"})) options.push_back(option);
+  return {"fit",
+          "fits a method's factors to a stack of updates",
+          {},
+          options,
+          "Least squares over all matrices. Products that are trees of factors (low rank, Tucker, "
+          "tensor\ntrains) are decomposed by singular values, all others by alternating least "
+          "squares. The time\nis that of the fit, without reading and writing.",
+          run,
+          {}};
+}
+
+}  // namespace rankfold
