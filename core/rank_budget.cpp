@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 
 #include "core/error.h"
 #include "core/text.h"
@@ -31,7 +32,7 @@ class RankSearch {
       const std::size_t middle = fitting + (beyond - fitting) / 2;
       (fits(middle) ? fitting : beyond) = middle;
     }
-    return spend_rest(fitting, most);
+    return spend_rest(smallest_alike(fitting), most);
   }
 
  private:
@@ -39,8 +40,13 @@ class RankSearch {
   static constexpr std::size_t largest_rank = 1'000'000;
 
   std::size_t count(const std::string& rank) {
+    const auto known = counts_.find(rank);
+    if (known != counts_.end()) return known->second;
     request_.rank = rank;
-    return count_parameters(method_, stack_, resolve_settings(method_, request_, stack_)).trainable;
+    const std::size_t size =
+        count_parameters(method_, stack_, resolve_settings(method_, request_, stack_)).trainable;
+    counts_[rank] = size;
+    return size;
   }
 
   /// What is wrong with the request shows at rank 1; a larger rank that is refused is too large.
@@ -53,6 +59,18 @@ class RankSearch {
   }
 
   bool fits(std::size_t rank) { return count_or_more(std::to_string(rank)) <= budget_; }
+
+  /// The smallest rank of as many parameters (lokr's w2 is full from some rank on).
+  std::size_t smallest_alike(std::size_t rank) {
+    const std::size_t size = count(std::to_string(rank));
+    if (rank == 1 || count(std::to_string(rank - 1)) < size) return rank;
+    std::size_t fewer = 0;
+    while (rank - fewer > 1) {
+      const std::size_t middle = fewer + (rank - fewer) / 2;
+      (count(std::to_string(middle)) < size ? fewer : rank) = middle;
+    }
+    return rank;
+  }
 
   BudgetedRank choose_falling(std::size_t most, std::size_t first) {
     if (first <= budget_) return {"1", first, true};
@@ -97,6 +115,7 @@ class RankSearch {
   MethodRequest request_;
   const Stack& stack_;
   std::size_t budget_;
+  std::map<std::string, std::size_t> counts_;  ///< found so far
 };
 
 }  // namespace

@@ -89,11 +89,10 @@ Effective measure(const ModelShape& shape, const Method& method, const RunSettin
                   std::ostream& err) {
   const Stack stack =
       select_stack(catalogue(shape), chosen_targets(settings, method), settings.text("layers"));
-  Effective effective{
-      find_degrees_of_freedom(method, stack,
-                              resolve_settings(method, method_request(settings), stack),
-                              make_openblas_backend()),
-      {}};
+  Effective effective{find_degrees_of_freedom(
+                          method, stack, resolve_settings(method, method_request(settings), stack),
+                          make_openblas_backend()),
+                      {}};
   for (const Site& site : stack.sites) effective.sites.push_back(site.name);
   if (effective.found.reduced_sizes)
     err << fmt::format(
@@ -113,8 +112,7 @@ int run(const Arguments& arguments, Context& context) {
   for (const std::string& note : count.notes) context.err << note << '\n';
   Printed printed{shape.name, method, count, settings.text("rank"), {}, {}};
   if (arguments.has("budget")) printed.budget = arguments.count("budget", 1);
-  if (arguments.has("effective"))
-    printed.effective = measure(shape, method, settings, context.err);
+  if (arguments.has("effective")) printed.effective = measure(shape, method, settings, context.err);
   (context.json ? print_json : print_text)(printed, context.out);
   return 0;
 }

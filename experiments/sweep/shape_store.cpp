@@ -31,9 +31,8 @@ ModelCount ShapeStore::count(const Method& method, const PlannedRun& run) {
 
 std::optional<std::string> rank_within_budget(const Method& method, const PlannedRun& run,
                                               std::size_t budget, ShapeStore& store) {
-  const Stack& stack =
-      store.stack(run.settings.text("model"), chosen_targets(run.settings, method),
-                  run.settings.text("layers"));
+  const Stack& stack = store.stack(run.settings.text("model"), chosen_targets(run.settings, method),
+                                   run.settings.text("layers"));
   const BudgetedRank chosen = choose_rank(method, method_request(run.settings), stack, budget);
   return chosen.fits ? std::optional(chosen.rank) : std::nullopt;
 }

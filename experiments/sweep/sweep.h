@@ -59,8 +59,8 @@ struct PlannedRun {
   bool operator==(const PlannedRun&) const = default;
 };
 
-/// The largest rank whose adapter has at most `budget` parameters, or nothing where the smallest has
-/// more (for a method without a rank: "" where it fits).
+/// The largest rank whose adapter has at most `budget` parameters, or nothing where the smallest
+/// has more (for a method without a rank: "" where it fits).
 using RankChooser =
     std::function<std::optional<std::string>(const Method&, const PlannedRun&, std::size_t budget)>;
 
