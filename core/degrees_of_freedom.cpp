@@ -92,7 +92,8 @@ std::optional<std::size_t> rank_reduced(const std::string& method,
   const auto fullness = [](const std::vector<DeclaredSite>& members) {
     return static_cast<double>(trainable_size(members)) / entries(members);
   };
-  // Far from where the updates' own entries, not the factors, are the limit (if the true sizes are).
+  // Far from where the updates' own entries, not the factors, are the limit (if the true sizes
+  // are).
   const double most_full = std::max(0.7, fullness(sites));
   std::vector<std::size_t> full;
   for (const Reducible& size : group.sizes()) full.push_back(size.size);
@@ -171,8 +172,7 @@ DegreesOfFreedom find_degrees_of_freedom(const Method& method, const Stack& stac
     }
     const DeclaredSite& declared = sites[next++];
     const std::string structure = structure_of({declared}, false);
-    if (!known.contains(structure))
-      known[structure] = update_rank(method.name, declared, backend);
+    if (!known.contains(structure)) known[structure] = update_rank(method.name, declared, backend);
     result.attainable_ranks.push_back(known.at(structure));
   }
   return result;

@@ -97,8 +97,8 @@ void write_site(const DeclaredSite& declared, std::map<std::string, std::size_t>
     write_product(write_product, term.product);
   }
   for (const Selection& selection : network.select)
-    text += fmt::format("@{} {} {}", selection.mode, positions ? selection.begin : 0,
-                        selection.count);
+    text +=
+        fmt::format("@{} {} {}", selection.mode, positions ? selection.begin : 0, selection.count);
   if (const auto& norm = declared.declaration.normalisation) {
     text += fmt::format("#{}", static_cast<int>(norm->kind));
     for (const Factor& magnitude : norm->magnitudes) number(magnitude);
@@ -173,8 +173,7 @@ void ReducibleGroup::find_modes() {
         for (const Mode& mode : factor.modes) here[mode.name] += columns;
       });
     for (const auto& [name, columns] : here)
-      if (is_free({i, name}))
-        need[root({i, name})] = std::max(need[root({i, name})], columns);
+      if (is_free({i, name})) need[root({i, name})] = std::max(need[root({i, name})], columns);
   }
   std::map<SiteMode, std::size_t> numbers;
   for (const auto& [place, columns] : need) {

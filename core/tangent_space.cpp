@@ -71,8 +71,7 @@ std::size_t add_parameter(Point& point, const Factor& factor, const Site& site) 
 
 std::vector<double> random_weight(const Site& site) {
   std::vector<double> weight(site.out * site.in);
-  RandomStream(seed, "tangent weight/" + site.name)
-      .fill_normal(std::span<double>(weight), 0, 1);
+  RandomStream(seed, "tangent weight/" + site.name).fill_normal(std::span<double>(weight), 0, 1);
   return weight;
 }
 
@@ -105,8 +104,8 @@ void start_frozen(Point& point, const PointSite& compiled, const DeclaredSite& d
   declared.declaration.start(start);
 }
 
-Point make_point(const std::string& method, const std::vector<DeclaredSite>& sites,
-                 bool own_frozen, const std::shared_ptr<const Backend>& backend) {
+Point make_point(const std::string& method, const std::vector<DeclaredSite>& sites, bool own_frozen,
+                 const std::shared_ptr<const Backend>& backend) {
   Point point{backend, {}, {}, {}, 0};
   PlanCache cache;
   for (const DeclaredSite& declared : sites) {
@@ -115,9 +114,8 @@ Point make_point(const std::string& method, const std::vector<DeclaredSite>& sit
       compiled.factors.push_back(add_parameter(point, factor, declared.site));
       return compiled.factors.back();
     };
-    compiled.network =
-        compile_network(declared.declaration.stages.front().network, 1, find, cache,
-                        fmt::format("[{}] site {}", method, declared.site.name));
+    compiled.network = compile_network(declared.declaration.stages.front().network, 1, find, cache,
+                                       fmt::format("[{}] site {}", method, declared.site.name));
     if (const auto& norm = declared.declaration.normalisation) {
       for (const Factor& magnitude : norm->magnitudes)
         compiled.magnitudes.push_back(find(magnitude));
@@ -274,9 +272,8 @@ void add_block(const Point& point, const Occurrence& f, const Occurrence& g, boo
       loop.add({axis.size, from ? from->stride : 0, 0,
                 (row ? row->stride * point.size : 0) + (column ? column->stride : 0)});
     }
-    point.backend->accumulate(
-        loop, scale, value.data(), static_cast<const double*>(nullptr),
-        gram.data() + base[transposed] * point.size + base[!transposed]);
+    point.backend->accumulate(loop, scale, value.data(), static_cast<const double*>(nullptr),
+                              gram.data() + base[transposed] * point.size + base[!transposed]);
   }
 }
 

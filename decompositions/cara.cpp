@@ -16,10 +16,6 @@ static Declaration declare(const Site& site, const Stack& stack, const MethodSet
   const auto is_attention = [](MatrixType type) {
     return type == MatrixType::q || type == MatrixType::k || type == MatrixType::v;
   };
-  std::vector<Site> same;
-  for (const Site& each : stack.sites)
-    if (is_attention(each.matrix) == is_attention(site.matrix)) same.push_back(each);
-  const Stack part(same);
   const Mode p{"p", settings.rank};
   const Initialiser weights = constant(1);
   const auto xavier = [&](const Mode& mode) {
@@ -30,7 +26,12 @@ static Declaration declare(const Site& site, const Stack& stack, const MethodSet
     if (site.heads == 0 || site.out % site.heads != 0)
       throw UsageError("[cara] site {}: {} heads do not divide its {} outputs", site.name,
                        site.heads, site.out);
-    const Mode slot{"slot", part.sites.size()}, in{"in", site.in}, head{"head", site.heads},
+    std::size_t slots = 0, position = 0;
+    for (const Site& each : stack.sites) {
+      if (each.name == site.name) position = slots;
+      slots += is_attention(each.matrix);
+    }
+    const Mode slot{"slot", slots}, in{"in", site.in}, head{"head", site.heads},
         head_dim{"head_dim", site.out / site.heads};
     return weight_update(
         {.out = {head, head_dim},
@@ -41,8 +42,12 @@ static Declaration declare(const Site& site, const Stack& stack, const MethodSet
                                 Factor{"A3", {head, p}, orthogonal(), Owner::model},
                                 Factor{"A4", {head_dim, p}, orthogonal(), Owner::model},
                                 Factor{"lambda", {p}, weights, Owner::model}}}},
-         .select = {{"slot", site_position(part, site)}}});
+         .select = {{"slot", position}}});
   }
+  std::vector<Site> others;
+  for (const Site& each : stack.sites)
+    if (!is_attention(each.matrix)) others.push_back(each);
+  const Stack part(others);
   const FactSlots slots("cara", site, part);
   const Mode slot{"slot", slots.total}, own{"slot", slots.count}, in{"in", slots.hidden},
       out{"out", slots.hidden};

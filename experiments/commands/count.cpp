@@ -30,13 +30,27 @@ void add_effective(const Effective& effective, nlohmann::ordered_json& document)
         {{"site", effective.sites[i]}, {"rank", effective.found.attainable_ranks[i]}});
 }
 
-void print_json(const std::string& model, const Method& method, const ModelCount& count,
-                const std::optional<Effective>& effective, std::ostream& out) {
+/// What is printed of one count.
+struct Printed {
+  std::string model;
+  const Method& method;
+  ModelCount count;
+  std::string rank;  ///< as given or chosen
+  std::optional<std::size_t> budget;
+  std::optional<Effective> effective;
+};
+
+void print_json(const Printed& printed, std::ostream& out) {
+  const ModelCount& count = printed.count;
   nlohmann::ordered_json document;
-  document["model"] = model;
-  document["method"] = method.name;
+  document["model"] = printed.model;
+  document["method"] = printed.method.name;
   document["rank"] = nullptr;
-  if (method.has_rank) document["rank"] = count.rank;
+  if (printed.method.has_rank) document["rank"] = count.rank;
+  if (printed.budget) {
+    if (printed.rank.find('x') != std::string::npos) document["rank"] = printed.rank;
+    document["budget"] = *printed.budget;
+  }
   document["targets"] = count.targets;
   document["matrices"] = count.matrices;
   document["adapter"] = count.adapter;
@@ -47,15 +61,16 @@ void print_json(const std::string& model, const Method& method, const ModelCount
                                    {"shape", factor.shape},
                                    {"copies", factor.copies},
                                    {"trainable", factor.trainable}});
-  if (effective) add_effective(*effective, document);
+  if (printed.effective) add_effective(*printed.effective, document);
   out << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
 }
 
-void print_text(const std::string& model, const Method& method, const ModelCount& count,
-                const std::optional<Effective>& effective, std::ostream& out) {
-  const std::string rank = method.has_rank ? fmt::format(" rank {}", count.rank) : "";
-  out << fmt::format("{} on {}{}, targets {}: {}\n\n", method.name, model, rank, count.targets,
-                     counted(count.matrices, "matrix", "matrices"));
+void print_text(const Printed& printed, std::ostream& out) {
+  const ModelCount& count = printed.count;
+  const std::string rank = printed.method.has_rank ? fmt::format(" rank {}", printed.rank) : "",
+                    budget = printed.budget ? fmt::format(" (budget {})", *printed.budget) : "";
+  out << fmt::format("{} on {}{}{}, targets {}: {}\n\n", printed.method.name, printed.model, rank,
+                     budget, count.targets, counted(count.matrices, "matrix", "matrices"));
   std::vector<std::vector<std::string>> rows = {{"factor", "shape", "copies", "parameters"}};
   for (const FactorCount& factor : count.factors) {
     std::size_t size = factor.copies;
@@ -65,20 +80,19 @@ void print_text(const std::string& model, const Method& method, const ModelCount
   }
   write_table(out, rows, {1, 2, 3});
   out << fmt::format("\nadapter    {}\ntrainable  {}\n", count.adapter, count.trainable);
-  if (effective)
-    out << fmt::format("degrees of freedom  {}{}\n", effective->found.total,
-                       effective->found.reduced_sizes ? " (from smaller sizes)" : "");
+  if (printed.effective)
+    out << fmt::format("degrees of freedom  {}{}\n", printed.effective->found.total,
+                       printed.effective->found.reduced_sizes ? " (from smaller sizes)" : "");
 }
 
 Effective measure(const ModelShape& shape, const Method& method, const RunSettings& settings,
                   std::ostream& err) {
   const Stack stack =
       select_stack(catalogue(shape), chosen_targets(settings, method), settings.text("layers"));
-  Effective effective{
-      find_degrees_of_freedom(method, stack,
-                              resolve_settings(method, method_request(settings), stack),
-                              make_openblas_backend()),
-      {}};
+  Effective effective{find_degrees_of_freedom(
+                          method, stack, resolve_settings(method, method_request(settings), stack),
+                          make_openblas_backend()),
+                      {}};
   for (const Site& site : stack.sites) effective.sites.push_back(site.name);
   if (effective.found.reduced_sizes)
     err << fmt::format(
@@ -93,12 +107,13 @@ int run(const Arguments& arguments, Context& context) {
   const ModelShape shape = find_shape(arguments.text("model"));
   const std::size_t labels = arguments.count("labels", 2);
   if (labels > 1'000'000) throw UsageError("--labels is {}; expected at most 1000000", labels);
-  const ModelCount count = count_model(shape, method, given_settings(arguments), labels);
+  const RunSettings settings = settings_within_budget(arguments, method, shape);
+  const ModelCount count = count_model(shape, method, settings, labels);
   for (const std::string& note : count.notes) context.err << note << '\n';
-  std::optional<Effective> effective;
-  if (arguments.has("effective"))
-    effective = measure(shape, method, given_settings(arguments), context.err);
-  (context.json ? print_json : print_text)(shape.name, method, count, effective, context.out);
+  Printed printed{shape.name, method, count, settings.text("rank"), {}, {}};
+  if (arguments.has("budget")) printed.budget = arguments.count("budget", 1);
+  if (arguments.has("effective")) printed.effective = measure(shape, method, settings, context.err);
+  (context.json ? print_json : print_text)(printed, context.out);
   return 0;
 }
 
@@ -111,6 +126,7 @@ Command count_command() {
   for (const Option& option :
        setting_options(false, {"rank", "alpha", "preset", "targets", "layers"}))
     options.push_back(option);
+  options.push_back(budget_option());
   options.push_back(set_option());
   options.push_back({"train", "LIST", "", "counted as well: norms, head, tt-head, output"});
   options.push_back({"labels", "N", "2", "outputs of the head"});

@@ -52,7 +52,15 @@ int run(const Arguments& arguments, Context& context) {
   ScoringBar scoring;
   options.scoring = [&](std::size_t done, std::size_t examples) { scoring.update(done, examples); };
   const std::string out = arguments.text("out");
-  const RunResult result = finetune(given_settings(arguments), out, context.registry, options);
+  RunSettings settings = given_settings(arguments);
+  if (arguments.has("budget")) {
+    const Method& method = context.registry.at(arguments.text("method"));
+    settings = settings_within_budget(arguments, method, read_shape(arguments.text("model")));
+    if (method.has_rank)
+      context.err << fmt::format("[{}] --budget {} chooses rank {}\n", method.name,
+                                 arguments.count("budget", 1), settings.text("rank"));
+  }
+  const RunResult result = finetune(settings, out, context.registry, options);
   if (context.json)
     context.out << to_json_text(result);
   else
@@ -64,6 +72,7 @@ int run(const Arguments& arguments, Context& context) {
 
 Command finetune_command() {
   std::vector<Option> options = setting_options(true);
+  options.push_back(budget_option());
   options.push_back(set_option());
   options.push_back({"out", "DIR", "", "results: run.json, event file, adapter/", true});
   options.push_back({"explain", "", "", "tell how each adapted site is computed, and why"});

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "core/error.h"
+#include "core/rank_budget.h"
+
 namespace rankfold {
 
 std::vector<Option> setting_options(bool keep_required, const std::vector<std::string>& names) {
@@ -24,6 +27,29 @@ RunSettings given_settings(const Arguments& arguments) {
   for (const SettingSpec& spec : run_settings())
     if (arguments.has(spec.name)) settings.values[spec.name] = arguments.text(spec.name);
   settings.options = arguments.pairs("set");
+  return settings;
+}
+
+Option budget_option() {
+  return {"budget", "N", "",
+          "in place of --rank: the largest whose adapter has at most N parameters"};
+}
+
+RunSettings settings_within_budget(const Arguments& arguments, const Method& method,
+                                   const ModelShape& shape) {
+  RunSettings settings = given_settings(arguments);
+  if (!arguments.has("budget")) return settings;
+  if (arguments.has("rank"))
+    throw UsageError("--rank and --budget exclude each other: the budget chooses the rank");
+  const std::size_t budget = arguments.count("budget", 1);
+  const Stack stack =
+      select_stack(catalogue(shape), chosen_targets(settings, method), settings.text("layers"));
+  const BudgetedRank chosen = choose_rank(method, method_request(settings), stack, budget);
+  if (!chosen.fits)
+    throw UsageError("--budget is {}; {} on {} has {} parameters{}", budget, method.name,
+                     shape.name, chosen.parameters,
+                     method.has_rank ? " at rank " + chosen.rank + ", its smallest" : "");
+  if (method.has_rank) settings.values["rank"] = chosen.rank;
   return settings;
 }
 

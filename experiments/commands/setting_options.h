@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "experiments/commands/options.h"
+#include "experiments/models/shapes.h"
 #include "experiments/training/settings.h"
 
 namespace rankfold {
@@ -14,6 +15,14 @@ std::vector<Option> setting_options(bool keep_required, const std::vector<std::s
 
 /// --set: the method's own keys.
 Option set_option();
+
+/// --budget: parameters that choose the rank.
+Option budget_option();
+
+/// The settings with the rank that --budget, where it is given, chooses on the sites of `shape`.
+/// Throws UsageError where --rank is given as well, or the smallest setting has more parameters.
+RunSettings settings_within_budget(const Arguments& arguments, const Method& method,
+                                   const ModelShape& shape);
 
 /// What was given of the settings and of --set.
 RunSettings given_settings(const Arguments& arguments);

@@ -152,7 +152,7 @@ class Expander {
         add_skipped(method, run, budget);
         continue;
       }
-      if (method.has_rank) run.settings.values["rank"] = std::to_string(*rank);
+      if (method.has_rank) run.settings.values["rank"] = *rank;
       add_new(run);
     }
   }

@@ -1,6 +1,6 @@
 #include "experiments/sweep/shape_store.h"
 
-#include <algorithm>
+#include "core/rank_budget.h"
 
 namespace rankfold {
 
@@ -29,35 +29,12 @@ ModelCount ShapeStore::count(const Method& method, const PlannedRun& run) {
       stack(model, chosen_targets(run.settings, method), run.settings.text("layers")));
 }
 
-std::optional<std::size_t> rank_within_budget(const Method& method, const PlannedRun& run,
+std::optional<std::string> rank_within_budget(const Method& method, const PlannedRun& run,
                                               std::size_t budget, ShapeStore& store) {
-  // Beyond any rank that a method allows: resolve_settings knows no larger one.
-  constexpr std::size_t largest_rank = 1'000'000;
-  if (!method.has_rank)
-    return store.count(method, run).adapter <= budget ? std::optional<std::size_t>(0)
-                                                      : std::nullopt;
-  const std::string& model = run.settings.text("model");
-  const Stack& stack =
-      store.stack(model, chosen_targets(run.settings, method), run.settings.text("layers"));
-  const auto limit = method.rank_limit ? method.rank_limit(stack) : std::nullopt;
-  const std::size_t most = std::min(limit.value_or(largest_rank), largest_rank);
-  PlannedRun trial = run;
-  const auto fits = [&](std::size_t rank) {
-    trial.settings.values["rank"] = std::to_string(rank);
-    return store.count(method, trial).adapter <= budget;
-  };
-  if (!fits(1)) return std::nullopt;
-  std::size_t fitting = 1, next = 2;
-  while (next <= most && fits(next)) {
-    fitting = next;
-    next *= 2;
-  }
-  std::size_t beyond = std::min(next, most + 1);
-  while (beyond - fitting > 1) {
-    const std::size_t middle = fitting + (beyond - fitting) / 2;
-    (fits(middle) ? fitting : beyond) = middle;
-  }
-  return fitting;
+  const Stack& stack = store.stack(run.settings.text("model"), chosen_targets(run.settings, method),
+                                   run.settings.text("layers"));
+  const BudgetedRank chosen = choose_rank(method, method_request(run.settings), stack, budget);
+  return chosen.fits ? std::optional(chosen.rank) : std::nullopt;
 }
 
 }  // namespace rankfold

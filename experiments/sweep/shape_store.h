@@ -33,10 +33,9 @@ class ShapeStore {
   std::map<std::tuple<std::string, std::string, std::string>, Stack> stacks_;
 };
 
-/// The largest rank whose adapter has at most `budget` parameters, found by doubling and bisection
-/// (counts grow with the rank); nothing where rank 1 has more. For a method without a rank: 0 where
-/// it fits.
-std::optional<std::size_t> rank_within_budget(const Method& method, const PlannedRun& run,
+/// The rank that choose_rank (core/rank_budget.h) finds for the budget; nothing where the smallest
+/// has more parameters. For a method without a rank: "" where it fits.
+std::optional<std::string> rank_within_budget(const Method& method, const PlannedRun& run,
                                               std::size_t budget, ShapeStore& store);
 
 }  // namespace rankfold

@@ -59,10 +59,10 @@ struct PlannedRun {
   bool operator==(const PlannedRun&) const = default;
 };
 
-/// The largest rank whose adapter has at most `budget` parameters, or nothing where rank 1 has more
-/// (for a method without a rank: 0 where it fits).
+/// The largest rank whose adapter has at most `budget` parameters, or nothing where the smallest
+/// has more (for a method without a rank: "" where it fits).
 using RankChooser =
-    std::function<std::optional<std::size_t>(const Method&, const PlannedRun&, std::size_t budget)>;
+    std::function<std::optional<std::string>(const Method&, const PlannedRun&, std::size_t budget)>;
 
 struct Expansion {
   std::vector<PlannedRun> runs;

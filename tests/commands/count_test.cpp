@@ -279,7 +279,13 @@ INSTANTIATE_TEST_SUITE_P(
         WrongCall{"--model roberta-base --method lora --rank 8 -r", "'-r'"},
         WrongCall{"--model roberta-base --method lora --rank 8 more", "'more'"},
         WrongCall{"--model roberta-base --method lora --rank 8 --json=yes", "--json"},
-        WrongCall{"--model roberta-base --method lora --rank 8 --effective", "'--effective'"},
+        WrongCall{"--model roberta-base --method lora --rank 8 --effectiv", "'--effectiv'"},
+        WrongCall{"--model roberta-base --method loretta_adp --rank 5 --effective", "loretta_adp"},
+        WrongCall{"--model roberta-base --method lora --rank 8 --budget 9", "exclude each other"},
+        WrongCall{"--model roberta-base --method lora --budget 0", "--budget is '0'"},
+        WrongCall{"--model roberta-base --method lora --budget 36863",
+                  "36864 parameters at rank 1"},
+        WrongCall{"--model roberta-base --method full --budget 9", "14155776"},
         WrongCall{"--method lora --rank 8", "--model is missing"},
         WrongCall{"--model --method lora", "--model"}));
 
@@ -327,6 +333,42 @@ TEST(Count, RefusesConfigurationsThatCannotBe) {
     EXPECT_THAT(outcome.err, HasSubstr(message));
     EXPECT_EQ(outcome.error_lines(), 1U);
   }
+}
+
+TEST(Count, AddsDegreesOfFreedomWhereAskedTo) {
+  const std::string words = "count --model roberta-base --method lotr --rank 2 --effective";
+  const Outcome large = call(words + " --json");
+  ASSERT_EQ(large.status, 0) << large.err;
+  EXPECT_EQ(large.json()["degrees_of_freedom"], 2 * 768 * 2 + 24 * 4 - 2 * 4);
+  EXPECT_EQ(large.json()["degrees_of_freedom_method"], "reduced sizes");
+  EXPECT_EQ(large.json()["attainable_rank"].size(), 24U);
+  EXPECT_EQ(large.json()["attainable_rank"][0]["rank"], 2);
+  EXPECT_THAT(large.err, HasSubstr("smaller sizes"));
+  EXPECT_THAT(call(words).out, HasSubstr("degrees of freedom  3160 (from smaller sizes)\n"));
+  const Outcome small = call("count --model " RANKFOLD_GOLDEN_DIR
+                             "/models/bert --method lora --rank 2 --effective --json");
+  ASSERT_EQ(small.status, 0) << small.err;
+  EXPECT_EQ(small.json()["degrees_of_freedom"], 4 * (2 * 64 - 4));
+  EXPECT_EQ(small.json()["degrees_of_freedom_method"], "exact");
+  EXPECT_EQ(small.err, "");
+  EXPECT_FALSE(call("count --model roberta-base --method lotr --rank 2 --json")
+                   .json()
+                   .contains("degrees_of_freedom"));
+}
+
+TEST(Count, ChoosesTheRankByABudget) {
+  const Outcome lotr = call("count --model roberta-base --method lotr --budget 50000 --json");
+  ASSERT_EQ(lotr.status, 0) << lotr.err;
+  EXPECT_EQ(lotr.json()["rank"], 23);
+  EXPECT_EQ(lotr.json()["budget"], 50000);
+  EXPECT_EQ(lotr.json()["adapter"], 1536 * 23 + 24 * 23 * 23);
+  EXPECT_THAT(call("count --model roberta-base --method lotr --budget 50000").out,
+              HasSubstr("rank 23 (budget 50000)"));
+  const Outcome ring =
+      call("count --model roberta-base --method tensor_ring --budget 50000 --json");
+  EXPECT_EQ(ring.json()["rank"], "6x5x6x5");
+  EXPECT_EQ(call("count --model roberta-base --method none --budget 1 --json").json()["adapter"],
+            0);
 }
 
 TEST(Count, IsQuick) {

@@ -129,11 +129,11 @@ TEST(RankWithinBudget, IsExact) {
   const Method& lora = registry.at("lora");
   EXPECT_EQ(rank_within_budget(lora, run, 36863, store), std::nullopt);
   for (const std::size_t rank : {1U, 2U, 3U, 7U, 8U, 9U, 767U}) {
-    EXPECT_EQ(rank_within_budget(lora, run, 36864 * rank, store), rank);
-    EXPECT_EQ(rank_within_budget(lora, run, 36864 * (rank + 1) - 1, store), rank);
+    EXPECT_EQ(rank_within_budget(lora, run, 36864 * rank, store), std::to_string(rank));
+    EXPECT_EQ(rank_within_budget(lora, run, 36864 * (rank + 1) - 1, store), std::to_string(rank));
   }
   // The limit of the method, not that of the budget.
-  EXPECT_EQ(rank_within_budget(lora, run, std::size_t{1} << 60, store), 768U);
+  EXPECT_EQ(rank_within_budget(lora, run, std::size_t{1} << 60, store), "768");
 }
 
 TEST(CountSweep, WritesOneRowASetting) {

@@ -1,0 +1,128 @@
+#include "core/rank_budget.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+
+#include "core/error.h"
+#include "core/text.h"
+
+namespace rankfold {
+namespace {
+
+class RankSearch {
+ public:
+  RankSearch(const Method& method, MethodRequest request, const Stack& stack, std::size_t budget)
+      : method_(method), request_(std::move(request)), stack_(stack), budget_(budget) {}
+
+  BudgetedRank choose() {
+    const std::size_t first = count(method_.has_rank ? "1" : "");
+    if (!method_.has_rank) return {"", first, first <= budget_};
+    const auto limit = method_.rank_limit ? method_.rank_limit(stack_) : std::nullopt;
+    const std::size_t most = std::min(limit.value_or(largest_rank), largest_rank);
+    if (limit && most > 1 && count_or_more("2") < first) return choose_falling(most, first);
+    if (first > budget_) return {"1", first, false};
+    std::size_t fitting = 1, beyond = 2;
+    while (beyond <= most && fits(beyond)) {
+      fitting = beyond;
+      beyond *= 2;
+    }
+    beyond = std::min(beyond, most + 1);
+    while (beyond - fitting > 1) {
+      const std::size_t middle = fitting + (beyond - fitting) / 2;
+      (fits(middle) ? fitting : beyond) = middle;
+    }
+    return spend_rest(smallest_alike(fitting), most);
+  }
+
+ private:
+  /// Beyond any rank that a method allows: resolve_settings knows no larger one.
+  static constexpr std::size_t largest_rank = 1'000'000;
+
+  std::size_t count(const std::string& rank) {
+    const auto known = counts_.find(rank);
+    if (known != counts_.end()) return known->second;
+    request_.rank = rank;
+    const std::size_t size =
+        count_parameters(method_, stack_, resolve_settings(method_, request_, stack_)).trainable;
+    counts_[rank] = size;
+    return size;
+  }
+
+  /// What is wrong with the request shows at rank 1; a larger rank that is refused is too large.
+  std::size_t count_or_more(const std::string& rank) {
+    try {
+      return count(rank);
+    } catch (const Error&) {
+      return std::numeric_limits<std::size_t>::max();
+    }
+  }
+
+  bool fits(std::size_t rank) { return count_or_more(std::to_string(rank)) <= budget_; }
+
+  /// The smallest rank of as many parameters (lokr's w2 is full from some rank on).
+  std::size_t smallest_alike(std::size_t rank) {
+    const std::size_t size = count(std::to_string(rank));
+    if (rank == 1 || count(std::to_string(rank - 1)) < size) return rank;
+    std::size_t fewer = 0;
+    while (rank - fewer > 1) {
+      const std::size_t middle = fewer + (rank - fewer) / 2;
+      (count(std::to_string(middle)) < size ? fewer : rank) = middle;
+    }
+    return rank;
+  }
+
+  BudgetedRank choose_falling(std::size_t most, std::size_t first) {
+    if (first <= budget_) return {"1", first, true};
+    const std::size_t least = count(std::to_string(most));
+    if (least > budget_) return {std::to_string(most), least, false};
+    std::size_t fitting = most, beyond = 1;
+    while (fitting - beyond > 1) {
+      const std::size_t middle = beyond + (fitting - beyond) / 2;
+      (fits(middle) ? fitting : beyond) = middle;
+    }
+    return {std::to_string(fitting), count(std::to_string(fitting)), true};
+  }
+
+  BudgetedRank spend_rest(std::size_t equal, std::size_t most) {
+    BudgetedRank best{std::to_string(equal), count(std::to_string(equal)), true};
+    request_.rank = best.rank;
+    if (!method_.rank_modes || equal == most || budget_ - best.parameters <= budget_ / 20)
+      return best;
+    std::vector<std::size_t> ranks = resolve_settings(method_, request_, stack_).ranks;
+    if (ranks.size() < 2) return best;
+    for (;;) {
+      std::size_t chosen = ranks.size();
+      BudgetedRank larger = best;
+      for (std::size_t mode = 0; mode < ranks.size(); ++mode) {
+        if (ranks[mode] > equal) continue;
+        std::vector<std::string> parts;
+        for (std::size_t i = 0; i < ranks.size(); ++i)
+          parts.push_back(std::to_string(ranks[i] + (i == mode ? 1 : 0)));
+        const std::string text = join(parts, "x");
+        const std::size_t size = count_or_more(text);
+        if (size > budget_ || size <= larger.parameters) continue;
+        larger = {text, size, true};
+        chosen = mode;
+      }
+      if (chosen == ranks.size()) return best;
+      ++ranks[chosen];
+      best = larger;
+    }
+  }
+
+  const Method& method_;
+  MethodRequest request_;
+  const Stack& stack_;
+  std::size_t budget_;
+  std::map<std::string, std::size_t> counts_;  ///< found so far
+};
+
+}  // namespace
+
+BudgetedRank choose_rank(const Method& method, MethodRequest request, const Stack& stack,
+                         std::size_t budget) {
+  return RankSearch(method, std::move(request), stack, budget).choose();
+}
+
+}  // namespace rankfold
