@@ -40,7 +40,7 @@ JointPlan<T>::JointPlan(const JointNetwork& network, const Site& site, const Fit
   const bool compressed = out_.width > 0 || in_.width > 0;
   small_block_ = with_sizes(out_.width ? out_.width : site.out, in_.width ? in_.width : site.in);
   tree_ = find_tree(small_block_);
-  starts_ = tree_ ? 1 : fit.starts.value_or(compressed ? 3 : 1);
+  starts_ = tree_ ? 1 : fit.starts.value_or(compressed ? 8 : 1);
   sweeps_ = fit.iterations.value_or(tree_ && !compressed ? 0 : 100);
   // Two factors are at their best after one singular value decomposition.
   if (tree_ && small_block_.terms.front().operands.size() <= 2) sweeps_ = 0;
