@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
+#include <numeric>
 
 #include "core/error.h"
 #include "core/linear_algebra.h"
@@ -14,21 +15,43 @@ namespace rankfold {
 namespace {
 
 constexpr int most_passes = 8;
-constexpr double least_gain = 1e-4;
+constexpr double least_gain = 3e-4;
+/// Multiplications from which on a step is worth several threads.
+constexpr double worth_threads = 5e7;
+
+double work_of(std::size_t a, std::size_t b, std::size_t c) {
+  return static_cast<double>(a) * static_cast<double>(b) * static_cast<double>(c);
+}
 
 template <class T>
 void orthonormalise(std::vector<T>& matrix, std::size_t rows, std::size_t columns) {
+  const SingleThread single(work_of(rows, columns, columns) < worth_threads);
   const std::vector<double> exact(matrix.begin(), matrix.end());
   const std::vector<double> basis = orthonormal_columns({exact.data(), rows, columns});
   std::ranges::transform(basis, matrix.begin(), [](double value) { return static_cast<T>(value); });
 }
 
+/// The sum of the `rank` largest eigenvalues of Z^T Z for Z[any, count].
+template <class T>
+double leading_energy(const Backend& backend, const std::vector<T>& z, std::size_t count,
+                      std::size_t rank) {
+  std::vector<T> gram(count * count);
+  backend.gemm(true, false, count, count, z.size() / count, T{1}, z.data(), count, z.data(), count,
+               T{0}, gram.data(), count);
+  const std::vector<double> exact(gram.begin(), gram.end());
+  const std::vector<double> values = decompose_symmetric({exact.data(), count, count}).values;
+  return std::accumulate(values.begin(),
+                         values.begin() + static_cast<std::ptrdiff_t>(std::min(rank, count)), 0.0);
+}
+
 /// The leading subspace of the columns of all Y_s[rows, width], a stack; from `basis`[rows, count],
-/// or a random combination of columns where that is empty. Returns sum |basis^T Y_s|^2.
+/// or a random combination of columns where that is empty. Returns the part of sum |basis^T Y_s|^2
+/// that its leading `rank` directions hold.
 template <class T>
 double follow_subspace(const Backend& backend, const std::vector<T>& stack, std::size_t sites,
-                       std::size_t rows, std::size_t width, std::size_t count,
+                       std::size_t rows, std::size_t width, std::size_t count, std::size_t rank,
                        std::vector<T>& basis) {
+  const SingleThread single(work_of(sites * rows, width, count) < worth_threads);
   std::vector<T> images(sites * width * count);
   const auto project = [&] {
     for_each(sites, [&](std::size_t s) {
@@ -57,7 +80,7 @@ double follow_subspace(const Backend& backend, const std::vector<T>& stack, std:
     }
   }
   project();
-  return sum_of_squares(images.data(), images.size());
+  return leading_energy(backend, images, count, rank);
 }
 
 }  // namespace
@@ -83,6 +106,16 @@ double sum_of_squares(const T* values, std::size_t count) {
   return sum;
 }
 
+SingleThread::SingleThread(bool wanted) {
+  if (!wanted || omp_in_parallel() || omp_get_max_threads() == 1) return;
+  threads_ = omp_get_max_threads();
+  omp_set_num_threads(1);
+}
+
+SingleThread::~SingleThread() {
+  if (threads_ > 0) omp_set_num_threads(threads_);
+}
+
 void for_each(std::size_t count, const std::function<void(std::size_t)>& body) {
   if (count < 2 || omp_in_parallel() || omp_get_max_threads() == 1) {
     for (std::size_t i = 0; i < count; ++i) body(i);
@@ -103,10 +136,10 @@ void for_each(std::size_t count, const std::function<void(std::size_t)>& body) {
 
 template <class T>
 Compression<T> compress(const UpdateSource<T>& source, const std::vector<std::size_t>& sites,
-                        std::size_t rows, std::size_t columns, std::size_t out, std::size_t in,
-                        const Backend& backend,
+                        std::size_t rows, std::size_t columns, BasisSize out_basis,
+                        BasisSize in_basis, const Backend& backend,
                         const std::function<std::string(std::size_t)>& describe) {
-  const std::size_t count = sites.size();
+  const std::size_t count = sites.size(), out = out_basis.width, in = in_basis.width;
   Compression<T> result;
   result.out = out ? out : rows;
   result.in = in ? in : columns;
@@ -161,20 +194,19 @@ Compression<T> compress(const UpdateSource<T>& source, const std::vector<std::si
   if (out && in) {
     draw(result.right, columns, in);
     std::vector<T> other;
-    for (int passes = 0;;) {
+    for (int passes = 1;; ++passes) {
       times_right(result.half);
-      const bool done =
-          is_done(follow_subspace(backend, result.half, count, rows, in, out, result.left));
-      if ((done && passes > 0) || ++passes >= most_passes) break;
+      const double found =
+          follow_subspace(backend, result.half, count, rows, in, out, out_basis.rank, result.left);
+      if ((is_done(found) && passes > 1) || passes >= most_passes) break;
       times_left(other);
-      captured = std::max(captured,
-                          follow_subspace(backend, other, count, columns, out, in, result.right));
-      if (++passes >= most_passes) {
-        times_right(result.half);
-        follow_subspace(backend, result.half, count, rows, in, out, result.left);
-        break;
-      }
+      const double across =
+          follow_subspace(backend, other, count, columns, out, in, in_basis.rank, result.right);
+      // Of one matrix both sides have the same singular values.
+      if (count == 1) captured = across;
+      ++passes;
     }
+    const SingleThread single(work_of(count * rows, out, in) < worth_threads);
     result.core.resize(count * out * in);
     for (std::size_t s = 0; s < count; ++s)
       backend.gemm(true, false, out, in, rows, T{1}, result.left.data(), out,
@@ -191,7 +223,8 @@ Compression<T> compress(const UpdateSource<T>& source, const std::vector<std::si
   std::vector<T> stack;
   for (int passes = 0; passes < most_passes; ++passes) {
     is_right ? times_right(stack) : times_left(stack);
-    if (is_done(sum_of_squares(stack.data(), stack.size()))) break;
+    if (is_done(leading_energy(backend, stack, width, (is_right ? in_basis : out_basis).rank)))
+      break;
     std::vector<T> next(side * width, T{0});
     for (std::size_t s = 0; s < count; ++s) {
       std::vector<T> scratch;
@@ -218,11 +251,10 @@ Compression<T> compress(const UpdateSource<T>& source, const std::vector<std::si
 template double sum_of_squares(const float*, std::size_t);
 template double sum_of_squares(const double*, std::size_t);
 template Compression<float> compress(const UpdateSource<float>&, const std::vector<std::size_t>&,
-                                     std::size_t, std::size_t, std::size_t, std::size_t,
-                                     const Backend&,
+                                     std::size_t, std::size_t, BasisSize, BasisSize, const Backend&,
                                      const std::function<std::string(std::size_t)>&);
 template Compression<double> compress(const UpdateSource<double>&, const std::vector<std::size_t>&,
-                                      std::size_t, std::size_t, std::size_t, std::size_t,
+                                      std::size_t, std::size_t, BasisSize, BasisSize,
                                       const Backend&,
                                       const std::function<std::string(std::size_t)>&);
 

@@ -1,7 +1,6 @@
 #include "core/fit/fit.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <mutex>
 
@@ -59,6 +58,7 @@ class Fit {
     for (const double residual : sum_histories(histories))
       report.convergence.push_back(std::sqrt(std::max(0.0, residual) / whole));
     report.iterations = report.convergence.size();
+    if (report.convergence.empty()) report.convergence.push_back(report.relative_error);
     for (const FitHistory& history : histories)
       report.starts = std::max(report.starts, history.starts);
     return report;

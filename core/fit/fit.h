@@ -15,7 +15,7 @@ namespace rankfold {
 
 struct FitSettings {
   /// Random starts of alternating least squares; every one takes ten sweeps, the best goes on.
-  /// Default: 3 on compressed data, else 1. Direct methods start from their decomposition.
+  /// Default: 8 on compressed data, else 1. Direct methods start from their decomposition.
   std::optional<std::size_t> starts;
   /// Sweeps at most. Default: 100; after a direct decomposition of data that are not compressed 0.
   std::optional<std::size_t> iterations;
@@ -26,7 +26,7 @@ struct FitSettings {
 struct FitReport {
   double relative_error = 0;        ///< |D - dW| / |D| over all sites; 0 where both are zero
   std::vector<double> site_errors;  ///< the same of each
-  std::vector<double> convergence;  ///< relative error after each sweep, as far as it is known
+  std::vector<double> convergence;  ///< relative error after each sweep, or the final one alone
   std::size_t starts = 1, iterations = 0;  ///< the most of any set of sites
 };
 

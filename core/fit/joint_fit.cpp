@@ -40,7 +40,7 @@ JointPlan<T>::JointPlan(const JointNetwork& network, const Site& site, const Fit
   const bool compressed = out_.width > 0 || in_.width > 0;
   small_block_ = with_sizes(out_.width ? out_.width : site.out, in_.width ? in_.width : site.in);
   tree_ = find_tree(small_block_);
-  starts_ = tree_ ? 1 : fit.starts.value_or(compressed ? 3 : 1);
+  starts_ = tree_ ? 1 : fit.starts.value_or(compressed ? 8 : 1);
   sweeps_ = fit.iterations.value_or(tree_ && !compressed ? 0 : 100);
   // Two factors are at their best after one singular value decomposition.
   if (tree_ && small_block_.terms.front().operands.size() <= 2) sweeps_ = 0;
@@ -62,14 +62,14 @@ typename JointPlan<T>::Side JointPlan<T>::find_side(std::size_t first, std::size
   if (count != 1) return side;
   side.mode = block_.data[first].mode;
   const std::vector<FitOperand>& operands = block_.terms.front().operands;
-  std::size_t holders = 0, rank = 1;
+  std::size_t holders = 0;
   for (std::size_t k = 0; k < operands.size(); ++k) {
     if (!find_axis(operands[k].axes, side.mode)) continue;
     ++holders;
     side.operand = k;
-    rank = volume(operands[k].axes) / size;
+    side.rank = volume(operands[k].axes) / size;
   }
-  const std::size_t width = basis_width(rank);
+  const std::size_t width = basis_width(side.rank);
   if (holders == 1 && operands.size() > 1 && width * 3 <= size * 2) side.width = width;
   return side;
 }
@@ -174,7 +174,9 @@ std::vector<std::vector<double>> JointPlan<T>::fit(
     return values;
   }
   const Compression<T> part =
-      compress(source, sites, out_.size, in_.size, out_.width, in_.width, *backend_, describe);
+      compress<T>(source, sites, out_.size, in_.size, {out_.width, out_.rank},
+                  {in_.width, in_.rank}, *backend_, describe);
+  const SingleThread single(part.core.size() < (std::size_t{1} << 22));
   const std::vector<double> core(part.core.begin(), part.core.end());
   double total = 0;
   for (const double square : part.squares) total += square;

@@ -33,6 +33,7 @@ class JointPlan {
  private:
   struct Side {
     std::size_t size = 0;
+    std::size_t rank = 1;   ///< columns of the factor that holds it
     std::size_t width = 0;  ///< of its basis; 0: not compressed
     int mode = 0;
     std::size_t operand = 0;

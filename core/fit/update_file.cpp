@@ -12,9 +12,6 @@ namespace rankfold {
 namespace fs = std::filesystem;
 namespace {
 
-/// Beyond this size mapped pages are given back after each use.
-constexpr std::size_t keep_mapped = std::size_t{2} << 30;
-
 std::size_t elements(const std::vector<std::size_t>& shape, const fs::path& file) {
   std::size_t size = 1;
   for (const std::size_t extent : shape)
@@ -275,12 +272,8 @@ class FileSource final : public UpdateSource<T> {
  public:
   FileSource(const Files& files, std::vector<std::size_t> order, std::size_t bytes,
              std::size_t limit)
-      : files_(files),
-        order_(std::move(order)),
-        keeps_(bytes <= keep_mapped),
-        kept_(order_.size()) {
-    const bool mapped = is_in_place();
-    if (mapped ? !keeps_ : bytes > limit) return;
+      : files_(files), order_(std::move(order)), keeps_(bytes <= limit), kept_(order_.size()) {
+    if (!keeps_) return;
     for (std::size_t site = 0; site < order_.size(); ++site) {
       std::vector<T> scratch;
       const T* values = read(site, scratch);
@@ -321,12 +314,6 @@ class FileSource final : public UpdateSource<T> {
   std::size_t size_of(std::size_t index) const {
     return files_.array ? files_.matrices[index].size / sizeof(T)
                         : files_.tensors->at(files_.matrices[index].tensor).elements();
-  }
-  bool is_in_place() const {
-    if (has_minus()) return false;
-    return std::ranges::all_of(order_, [&](std::size_t index) {
-      return files_.template in_place<T>(false, index) != nullptr;
-    });
   }
   void touch(const T* values, std::size_t site) {
     T sum = 0;

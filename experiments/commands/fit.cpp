@@ -1,5 +1,7 @@
 #include "core/fit/fit.h"
 
+#include <malloc.h>
+
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -24,8 +26,8 @@ namespace {
 namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
 
-/// Differences and conversions up to this size are made once.
-constexpr std::size_t kept_bytes = std::size_t{1} << 30;
+/// Inputs up to this size are read into memory once, larger ones as often as they are needed.
+constexpr std::size_t kept_bytes = std::size_t{2} << 30;
 
 struct FitRequest {
   std::string input, minus, out;
@@ -74,14 +76,12 @@ int run_in(const UpdateFile& file, const Method& method, const MethodSettings& s
            const FitRequest& request, Context& context) {
   const auto source = file.open<T>(kept_bytes);
   const Stack& stack = file.stack();
-  std::unique_ptr<Progress> bar;
   const auto start = std::chrono::steady_clock::now();
+  Progress bar("fit", stack.sites.size(), standard_error_is_terminal());
   const auto progress = [&](std::size_t done) {
-    if (!bar && std::chrono::steady_clock::now() - start < std::chrono::seconds(1)) return;
-    if (!bar)
-      bar = std::make_unique<Progress>("fit", stack.sites.size(), standard_error_is_terminal());
-    bar->update(done);
-    if (done == stack.sites.size()) bar->finish();
+    bar.update(done);
+    const bool took_long = std::chrono::steady_clock::now() - start > std::chrono::seconds(2);
+    if (done == stack.sites.size() && took_long) bar.finish();
   };
   const FittedUpdates<T> fitted = fit_updates<T>(method, stack, settings, *source, request.fit,
                                                  make_openblas_backend(), progress);
@@ -142,6 +142,9 @@ int run(const Arguments& arguments, Context& context) {
   }
   request.threads = arguments.count("threads", cpu_count());
   set_threads(static_cast<int>(request.threads));
+  // Working memory of a site serves the next one, instead of going back to the system each time.
+  mallopt(M_MMAP_THRESHOLD, 256 << 20);
+  mallopt(M_TRIM_THRESHOLD, 512 << 20);
 
   const UpdateFile file(request.input, request.minus, request.heads);
   const MethodSettings settings = resolve_settings(method, wanted, file.stack());
@@ -166,7 +169,7 @@ Command fit_command() {
                      "attention heads of every matrix",
                      false, true});
   options.push_back({"out", "DIR", "", "writes factors.safetensors and fit.json"});
-  options.push_back({"starts", "N", "", "random starts; default: 3 on compressed data, else 1"});
+  options.push_back({"starts", "N", "", "random starts; default: 8 on compressed data, else 1"});
   options.push_back({"tolerance", "X", "1e-6", "stop where a sweep gains less relative error"});
   options.push_back({"iterations", "N", "",
                      "sweeps at most; default: 100, or 0 behind a direct decomposition of data "

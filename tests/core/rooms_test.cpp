@@ -17,6 +17,7 @@ const std::map<std::string, std::set<std::string>>& allowed() {
   static const std::map<std::string, std::set<std::string>> rooms = {
       {"core", {"core"}},
       {"decompositions", {"core", "decompositions"}},
+      {"core/fit", {"core", "core/fit"}},
       {"analysis", {"core", "analysis"}},
       {"experiments/tokenizers", {"core", "experiments/tokenizers"}},
       {"experiments/tasks", {"core", "experiments/tasks"}},
@@ -31,9 +32,9 @@ const std::map<std::string, std::set<std::string>>& allowed() {
        {"core", "decompositions", "experiments/models", "experiments/training",
         "experiments/bench"}},
       {"experiments/commands",
-       {"core", "decompositions", "analysis", "experiments/tokenizers", "experiments/tasks",
-        "experiments/models", "experiments/training", "experiments/sweep", "experiments/bench",
-        "experiments/commands"}},
+       {"core", "core/fit", "decompositions", "analysis", "experiments/tokenizers",
+        "experiments/tasks", "experiments/models", "experiments/training", "experiments/sweep",
+        "experiments/bench", "experiments/commands"}},
   };
   return rooms;
 }
