@@ -7,8 +7,8 @@
 #include <string>
 
 // Dependencies point one way: core <- decompositions <- experiments, core <- analysis <- the
-// command line. Inside experiments: tokenizers, tasks, models <- training <- sweep, bench <-
-// commands.
+// command line, core <- core/fit <- the command line. Inside experiments: tokenizers, tasks, models
+// <- training <- sweep, bench <- commands.
 
 namespace rankfold {
 namespace {
@@ -16,6 +16,7 @@ namespace {
 const std::map<std::string, std::set<std::string>>& allowed() {
   static const std::map<std::string, std::set<std::string>> rooms = {
       {"core", {"core"}},
+      {"core/fit", {"core", "core/fit"}},
       {"decompositions", {"core", "decompositions"}},
       {"analysis", {"core", "analysis"}},
       {"experiments/tokenizers", {"core", "experiments/tokenizers"}},
@@ -33,7 +34,7 @@ const std::map<std::string, std::set<std::string>>& allowed() {
       {"experiments/commands",
        {"core", "decompositions", "analysis", "experiments/tokenizers", "experiments/tasks",
         "experiments/models", "experiments/training", "experiments/sweep", "experiments/bench",
-        "experiments/commands"}},
+        "experiments/commands", "core/fit"}},
   };
   return rooms;
 }
