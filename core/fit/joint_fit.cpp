@@ -129,10 +129,10 @@ std::vector<std::vector<double>> JointPlan<T>::solve(const LeastSquares<Value>* 
                                                      double outside, const FitSettings& settings,
                                                      const std::string& purpose,
                                                      FitHistory& history) const {
-  FitData<Value> data{{tensor}, sum_of_squares(tensor, volume(block.data)), outside};
   std::vector<std::vector<double>> values;
   if (tree_) values = decompose_tree(*tree_, block, tensor, *backend_);
   if (!problem) return values;
+  FitData<Value> data{{tensor}, sum_of_squares(tensor, volume(block.data)), outside};
   FitState<Value> state = problem->make_state();
   if (tree_) {
     for (std::size_t i = 0; i < values.size(); ++i) state.set(i, std::move(values[i]));

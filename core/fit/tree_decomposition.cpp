@@ -281,8 +281,11 @@ std::vector<std::vector<double>> decompose_tree(const TreeShape& shape, const Fi
     for (const int mode : shape.bond[node]) bond *= size_of.at(mode);
     const std::size_t rank = std::min({rows, columns, bond});
     std::vector<double> basis(rows * bond, 0.0);
-    std::vector<T> projected(bond * columns, T{0});
-    if (rank == rows) {
+    const bool keeps_tensor = rank == rows && bond == rows;  // the basis is the identity
+    std::vector<T> projected(keeps_tensor ? 0 : bond * columns, T{0});
+    if (keeps_tensor) {
+      for (std::size_t i = 0; i < rows; ++i) basis[i * rows + i] = 1;
+    } else if (rank == rows) {
       for (std::size_t i = 0; i < rows; ++i) basis[i * bond + i] = 1;
       std::copy_n(tensor, rows * columns, projected.data());
     } else {
@@ -311,6 +314,7 @@ std::vector<std::vector<double>> decompose_tree(const TreeShape& shape, const Fi
     modes.insert(modes.end(), shape.bond[node].begin(), shape.bond[node].end());
     store(node, basis, modes);
     axes = std::move(next);
+    if (keeps_tensor) continue;
     kept = std::move(projected);
     tensor = kept.data();
   }
