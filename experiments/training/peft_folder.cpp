@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <regex>
 #include <set>
+
+#include <regex.h>
 
 #include <nlohmann/json.hpp>
 
@@ -23,6 +24,17 @@ using json = nlohmann::ordered_json;
 
 constexpr const char* prefix = "base_model.model.";
 constexpr std::size_t largest_rank = 1'000'000;
+
+/// Whether the expression is all of `text`, or all behind one of its dots; nothing where it is no
+/// regular expression.
+std::optional<bool> matches_end(const std::string& text, const std::string& expression) {
+  regex_t compiled;
+  const std::string whole = "^(.*\\.)?(" + expression + ")$";
+  if (::regcomp(&compiled, whole.c_str(), REG_EXTENDED | REG_NOSUB) != 0) return {};
+  const bool found = ::regexec(&compiled, text.c_str(), 0, nullptr, 0) == 0;
+  ::regfree(&compiled);
+  return found;
+}
 
 /// adapter_config.json of PEFT: values, with what it may leave out.
 class PeftConfig {
@@ -67,13 +79,11 @@ class PeftConfig {
     if (!document_.at(key).is_object()) refuse(key, "an object");
     for (const auto& [expression, value] : document_.at(key).items()) {
       if (!value.is_number()) refuse(key, "an object of numbers");
-      try {
-        if (std::regex_match(module, std::regex("(.*\\.)?(" + expression + ")")))
-          return value.get<double>();
-      } catch (const std::regex_error&) {
+      const std::optional<bool> found = matches_end(module, expression);
+      if (!found)
         throw Error("{}: {} has the key '{}', expected a regular expression", file_, key,
                     printable(expression, 80));
-      }
+      if (*found) return value.get<double>();
     }
     return {};
   }
