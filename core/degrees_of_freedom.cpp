@@ -1,7 +1,5 @@
 #include "core/degrees_of_freedom.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <map>
 #include <numeric>
@@ -9,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/network_adapter.h"
+#include "core/one_thread.h"
 #include "core/reduced_sizes.h"
 
 namespace rankfold {
@@ -17,25 +16,8 @@ namespace {
 /// Groups up to the first are ranked as they are; beyond the second a rank takes too long.
 constexpr std::size_t exact_size = 1500, largest_size = 20'000;
 
-/// Products and matrices are small here: one thread is faster than two that wait for each other.
-class OneThread {
- public:
-  OneThread() : before_(omp_get_max_threads()) { set_threads(1); }
-  ~OneThread() { set_threads(before_); }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
-
- private:
-  int before_;
-};
-
 void expect_update(const std::string& method, const DeclaredSite& declared) {
-  const Declaration& declaration = declared.declaration;
-  const bool is_update =
-      declaration.place == Place::beside && declaration.stages.size() == 1 &&
-      declaration.stages.front().activation == Activation::none &&
-      std::ranges::none_of(declaration.stages.front().network.terms, &Term::constant);
-  if (!is_update)
+  if (!is_sum_of_products(declared.declaration))
     throw UsageError(
         "[{}] degrees of freedom are those of weight updates; this method is none (it is nonlinear "
         "in X, adds a bias, or acts before or after the weight)",
@@ -119,7 +101,7 @@ std::optional<std::size_t> rank_reduced(const std::string& method,
 DegreesOfFreedom find_degrees_of_freedom(const std::string& method,
                                          const std::vector<DeclaredSite>& sites,
                                          const std::shared_ptr<const Backend>& backend) {
-  const OneThread one_thread;
+  const OneThread one_thread;  // small products: faster than two that wait for each other
   DegreesOfFreedom result;
   struct Known {
     std::size_t degrees;

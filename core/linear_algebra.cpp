@@ -40,6 +40,11 @@ void expect_success(const char* routine, int info) {
                 routine, info);
 }
 
+void expect_finite(const std::vector<double>& values) {
+  if (!std::ranges::all_of(values, [](double value) { return std::isfinite(value); }))
+    throw Error("linear algebra: a matrix holds numbers that are not finite");
+}
+
 std::vector<double> rows_of(MatrixView<const double> a) {
   std::vector<double> values;
   values.reserve(a.rows * a.columns);
@@ -58,8 +63,7 @@ Svd decompose_svd(MatrixView<const double> a) {
   Svd result{std::vector<double>(a.rows * k), std::vector<double>(k),
              std::vector<double>(k * a.columns)};
   if (k == 0) return result;
-  if (!std::ranges::all_of(values, [](double value) { return std::isfinite(value); }))
-    throw Error("linear algebra: a matrix holds numbers that are not finite");
+  expect_finite(values);
   std::vector<int> integers(8 * k);
   double best = 0;
   int info = 0, size = -1;
@@ -109,25 +113,34 @@ std::vector<double> orthonormal_columns(MatrixView<const double> a) {
   return columns;
 }
 
-std::vector<double> symmetric_eigenvalues(std::vector<double> a, std::size_t size) {
+namespace {
+
+/// The eigenvalues, rising, of a symmetric matrix of which one triangle, by columns, is read; with
+/// job "V" column j of `a` becomes the vector of value j.
+std::vector<double> solve_symmetric(const char* job, const char* triangle, std::vector<double>& a,
+                                    std::size_t size) {
   std::vector<double> values(size);
   if (size == 0) return values;
-  if (!std::ranges::all_of(a, [](double value) { return std::isfinite(value); }))
-    throw Error("linear algebra: a matrix holds numbers that are not finite");
+  expect_finite(a);
   const int n = to_lapack(size);
-  // Read by columns the lower triangle is the upper one.
   int info = 0, work_size = -1, integer_size = -1, integers_needed = 0;
   double needed = 0;
-  dsyevd_("N", "U", &n, a.data(), &n, values.data(), &needed, &work_size, &integers_needed,
+  dsyevd_(job, triangle, &n, a.data(), &n, values.data(), &needed, &work_size, &integers_needed,
           &integer_size, &info);
   work_size = static_cast<int>(needed);
   integer_size = integers_needed;
   std::vector<double> work(static_cast<std::size_t>(work_size));
   std::vector<int> integers(static_cast<std::size_t>(integer_size));
-  dsyevd_("N", "U", &n, a.data(), &n, values.data(), work.data(), &work_size, integers.data(),
+  dsyevd_(job, triangle, &n, a.data(), &n, values.data(), work.data(), &work_size, integers.data(),
           &integer_size, &info);
   expect_success("dsyevd", info);
   return values;
+}
+
+}  // namespace
+
+std::vector<double> symmetric_eigenvalues(std::vector<double> a, std::size_t size) {
+  return solve_symmetric("N", "U", a, size);
 }
 
 std::size_t rank_of_gram(std::vector<double> gram, std::size_t size) {
@@ -144,8 +157,7 @@ std::size_t rank_of_gram(std::vector<double> gram, std::size_t size) {
     return static_cast<std::size_t>(
         std::ranges::count_if(values, [&](double value) { return value > least; }));
   }
-  if (!std::ranges::all_of(gram, [](double value) { return std::isfinite(value); }))
-    throw Error("linear algebra: a matrix holds numbers that are not finite");
+  expect_finite(gram);
   const int n = to_lapack(size);
   int rank = 0, info = 0;
   std::vector<int> pivots(size);
@@ -160,19 +172,8 @@ SymmetricParts decompose_symmetric(MatrixView<const double> a) {
   if (a.columns != size)
     throw Error("linear algebra: a matrix of {} x {} is not symmetric", a.rows, a.columns);
   if (size == 0) return {};
-  std::vector<double> values = rows_of(a), rising(size);
-  if (!std::ranges::all_of(values, [](double value) { return std::isfinite(value); }))
-    throw Error("linear algebra: a matrix holds numbers that are not finite");
-  const int n = to_lapack(size);
-  double best = 0;
-  int best_integers = 0, ask = -1, info = 0;
-  dsyevd_("V", "L", &n, values.data(), &n, rising.data(), &best, &ask, &best_integers, &ask, &info);
-  int work_size = static_cast<int>(best);
-  std::vector<double> work(static_cast<std::size_t>(work_size));
-  std::vector<int> integers(static_cast<std::size_t>(best_integers));
-  dsyevd_("V", "L", &n, values.data(), &n, rising.data(), work.data(), &work_size, integers.data(),
-          &best_integers, &info);
-  expect_success("dsyevd", info);
+  std::vector<double> values = rows_of(a);
+  const std::vector<double> rising = solve_symmetric("V", "L", values, size);
   // Column j of LAPACK's result is row j of ours, values rising.
   SymmetricParts parts{std::vector<double>(size), std::vector<double>(size * size)};
   for (std::size_t j = 0; j < size; ++j) {

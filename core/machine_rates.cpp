@@ -14,6 +14,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/hash.h"
+#include "core/one_thread.h"
 #include "core/version.h"
 
 namespace rankfold {
@@ -47,18 +48,6 @@ double rounded_ratio(double rate, double base, double least, double most) {
   return base * std::exp2(std::round(std::log2(std::clamp(rate / base, least, most))));
 }
 
-/// One thread for as long as it lives: on a machine that others use as well, threads that wait for
-/// each other measure the others.
-class OneThread {
- public:
-  OneThread() : threads_(kernel_report().threads) { set_threads(1); }
-  ~OneThread() { set_threads(threads_); }
-  int threads() const { return threads_; }
-
- private:
-  int threads_;
-};
-
 }  // namespace
 
 MachineRates nominal_rates() {
@@ -66,6 +55,7 @@ MachineRates nominal_rates() {
 }
 
 MachineRates measure_rates(const Backend& backend) {
+  // On a machine that others use as well, threads that wait for each other measure the others.
   const OneThread alone;
   const double threads = alone.threads();
   const std::shared_ptr<const Backend> memory = make_openblas_backend(nominal_rates());

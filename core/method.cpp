@@ -266,11 +266,7 @@ namespace {
 
 void expect_plain_update(const std::string& wrapper, const std::string& inner,
                          const Declaration& declaration) {
-  const bool plain =
-      declaration.place == Place::beside && declaration.stages.size() == 1 &&
-      declaration.stages.front().activation == Activation::none &&
-      std::ranges::none_of(declaration.stages.front().network.terms, &Term::constant);
-  if (!plain || declaration.normalisation)
+  if (!is_sum_of_products(declaration) || declaration.normalisation)
     throw UsageError("[{}] changes weight updates that are sums of products, which {} is not",
                      wrapper, inner);
 }

@@ -1,5 +1,7 @@
 #include "core/network.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 
 namespace rankfold {
@@ -8,6 +10,12 @@ Declaration weight_update(Network network) {
   Declaration declaration;
   declaration.stages.push_back({std::move(network), Activation::none});
   return declaration;
+}
+
+bool is_sum_of_products(const Declaration& declaration) {
+  return declaration.place == Place::beside && declaration.stages.size() == 1 &&
+         declaration.stages.front().activation == Activation::none &&
+         std::ranges::none_of(declaration.stages.front().network.terms, &Term::constant);
 }
 
 Block tensor_train(const std::string& prefix, const std::vector<std::size_t>& shape,

@@ -126,6 +126,8 @@ struct Declaration {
 
 /// dW as one network.
 Declaration weight_update(Network network);
+/// Whether the declaration is one such network beside its weight: no activation, no constant term.
+bool is_sum_of_products(const Declaration& declaration);
 
 /// The modes of a tensor train over `shape` with inner ranks `rank`, as factors <prefix>1 ...
 /// <prefix>d of shape (r, k_i, r) with boundary ranks 1, read as `as`. Throws UsageError naming

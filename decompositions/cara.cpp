@@ -71,7 +71,7 @@ Method cara() {
           "q, k, v: dW_s[(head,head_dim),in] = scale * sum_p lambda[p] A1[s,p] A2[in,p] "
           "A3[head,p] A4[head_dim,p]; others: scale * sum_p mu[p] P1[s,p] P2[a,p] P3[b,p]",
       .reference = "Veeramacheneni et al., CaRA, ICML 2025; BonnBytes/CaRA (without its biases)",
-      .options = {{"scale", "1", {}, "what the update is multiplied with"}},
+      .options = {scale_option()},
       .alpha = 0,
       .declare = declare};
 }

@@ -15,6 +15,11 @@ inline MethodOption rslora_option() {
       "rslora", "false", {"true", "false"}, "scale by alpha / sqrt(rank) instead of alpha / rank"};
 }
 
+/// The option of methods whose scale is no alpha over the rank.
+inline MethodOption scale_option() {
+  return {"scale", "1", {}, "what the update is multiplied with"};
+}
+
 /// min(out, in) over the sites: the limit where the rank is a matrix rank.
 inline std::optional<std::size_t> smallest_side(const Stack& stack) {
   std::optional<std::size_t> smallest;

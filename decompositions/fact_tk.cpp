@@ -33,7 +33,7 @@ Method fact_tk() {
           .summary = "Tucker over in, out and matrix, shared by the model",
           .formula = "dW_s[out,in] = scale * sum_pqc U[in,p] C[p,q,c] P[c,s] V[q,out]",
           .reference = "Jie and Deng, FacT, arXiv 2212.03145; JieShibo/PETL-ViT",
-          .options = {{"scale", "1", {}, "what the update is multiplied with"}},
+          .options = {scale_option()},
           .alpha = 0,
           .rank_limit = smallest_side,
           .declare = declare};

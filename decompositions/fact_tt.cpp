@@ -31,7 +31,7 @@ Method fact_tt() {
           .summary = "tensor train over in, matrix and out with ends shared by the model",
           .formula = "dW_site[out,in] = scale * sum_pq U[in,p] S_site[p,q] V[q,out]",
           .reference = "Jie and Deng, FacT, arXiv 2212.03145; JieShibo/PETL-ViT",
-          .options = {{"scale", "1", {}, "what the update is multiplied with"}},
+          .options = {scale_option()},
           .alpha = 0,
           .rank_limit = smallest_side,
           .declare = declare};

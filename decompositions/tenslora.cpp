@@ -101,7 +101,7 @@ Method tenslora() {
                    "orthogonal",
                    {"orthogonal", "kaiming", "normal"},
                    "how the factors that do not start at zero are drawn"},
-                  {"scale", "1", {}, "what the update is multiplied with"}},
+                  scale_option()},
       .alpha = 0,
       .default_targets = "q,k,v",
       .rank_modes =

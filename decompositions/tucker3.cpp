@@ -24,7 +24,7 @@ Method tucker3() {
           .summary = "full Tucker over out, in and the stack of sites",
           .formula = "dW_s[out,in] = scale * sum_abc core[a,b,c] U[out,a] V[in,b] S[s,c]",
           .reference = "Tucker, Psychometrika 31 (1966), over a stack of updates",
-          .options = {{"scale", "1", {}, "what the update is multiplied with"}},
+          .options = {scale_option()},
           .alpha = 0,
           .rank_modes =
               [](const MethodSettings&) {

@@ -25,6 +25,18 @@ std::vector<Axis> moved(std::vector<Axis> axes, const std::vector<Axis>& data, i
   return axes;
 }
 
+/// Where some operands of a term begin among the parameters' values.
+template <class Value>
+std::vector<const Value*> gather(const FitTerm& term, const std::vector<std::size_t>& which,
+                                 const std::vector<std::vector<Value>>& values) {
+  std::vector<const Value*> pointers;
+  for (const std::size_t index : which) {
+    const FitOperand& operand = term.operands[index];
+    pointers.push_back(values[operand.parameter].data() + operand.offset);
+  }
+  return pointers;
+}
+
 /// All sums of index * stride over the axes, row-major.
 std::vector<std::size_t> offsets(const std::vector<Axis>& axes) {
   std::vector<std::size_t> all{0};
@@ -230,30 +242,6 @@ void LeastSquares<T>::find_systems(ParameterPlan& plan, std::size_t size) {
 }
 
 template <class T>
-std::vector<const T*> LeastSquares<T>::operands(const FitTerm& term,
-                                                const std::vector<std::size_t>& which,
-                                                const FitState<T>& state) const {
-  std::vector<const T*> pointers;
-  for (const std::size_t index : which) {
-    const FitOperand& operand = term.operands[index];
-    pointers.push_back(state.rounded[operand.parameter].data() + operand.offset);
-  }
-  return pointers;
-}
-
-template <class T>
-std::vector<const double*> LeastSquares<T>::exact_operands(const FitTerm& term,
-                                                           const std::vector<std::size_t>& which,
-                                                           const FitState<T>& state) const {
-  std::vector<const double*> pointers;
-  for (const std::size_t index : which) {
-    const FitOperand& operand = term.operands[index];
-    pointers.push_back(state.values[operand.parameter].data() + operand.offset);
-  }
-  return pointers;
-}
-
-template <class T>
 FitState<T> LeastSquares<T>::make_state() const {
   FitState<T> state;
   for (const FitParameter& parameter : parameters_) {
@@ -270,8 +258,9 @@ void LeastSquares<T>::remove_constant_part(std::size_t index, T* data, FitState<
     if (constant_[index][t])
       models_[index][t].run(
           *backend_,
-          operands(block.terms[t],
-                   all_but(block.terms[t].operands.size(), block.terms[t].operands.size()), state),
+          gather(block.terms[t],
+                 all_but(block.terms[t].operands.size(), block.terms[t].operands.size()),
+                 state.rounded),
           static_cast<T>(-block.terms[t].scale), data, false, state.memory);
 }
 
@@ -284,7 +273,7 @@ double LeastSquares<T>::update(std::size_t parameter, std::span<const T* const> 
     const FitBlock& block = blocks_[part.block];
     for (const Read& read : part.reads) {
       const FitTerm& term = block.terms[read.term];
-      std::vector<const T*> factors = operands(term, read.others, state);
+      std::vector<const T*> factors = gather(term, read.others, state.rounded);
       factors.insert(factors.begin(), data[part.block]);
       read.right.run(*backend_, factors, static_cast<T>(term.scale),
                      state.right.data() + term.operands[read.operand].offset, false, state.memory);
@@ -292,9 +281,9 @@ double LeastSquares<T>::update(std::size_t parameter, std::span<const T* const> 
     for (const Cross& cross : part.crosses) {
       const Read& read = part.reads[cross.read];
       const FitTerm &term = block.terms[read.term], &other = block.terms[cross.term];
-      std::vector<const T*> factors = operands(term, read.others, state);
+      std::vector<const T*> factors = gather(term, read.others, state.rounded);
       for (const T* factor :
-           operands(other, all_but(other.operands.size(), other.operands.size()), state))
+           gather(other, all_but(other.operands.size(), other.operands.size()), state.rounded))
         factors.push_back(factor);
       cross.right.run(*backend_, factors, static_cast<T>(-term.scale * other.scale),
                       state.right.data() + term.operands[read.operand].offset, false, state.memory);
@@ -320,7 +309,7 @@ void LeastSquares<T>::solve_regular(const ParameterPlan& plan, FitState<T>& stat
   const FitTerm& term = blocks_[part.block].terms[read.term];
   const std::size_t m = read.inner.size(), count = read.uniform.size();
   state.normal.resize(plan.matrices);
-  std::vector<const double*> factors = exact_operands(term, read.others, state);
+  std::vector<const double*> factors = gather(term, read.others, state.values);
   factors.insert(factors.end(), factors.begin(), factors.begin() + read.others.size());
   part.pairs.front().normal.run(*backend_, factors, term.scale * term.scale, state.normal.data(),
                                 true, state.normal_memory);
@@ -353,8 +342,8 @@ void LeastSquares<T>::solve_systems(const ParameterPlan& plan, FitState<T>& stat
     part_normal.resize(front.varying.size() * m * m);
     for (const Pair& pair : part.pairs) {
       const Read &first = part.reads[pair.first], &second = part.reads[pair.second];
-      std::vector<const double*> factors = exact_operands(terms[first.term], first.others, state);
-      for (const double* factor : exact_operands(terms[second.term], second.others, state))
+      std::vector<const double*> factors = gather(terms[first.term], first.others, state.values);
+      for (const double* factor : gather(terms[second.term], second.others, state.values))
         factors.push_back(factor);
       pair.normal.run(*backend_, factors, terms[first.term].scale * terms[second.term].scale,
                       part_normal.data(), true, state.normal_memory);
@@ -398,7 +387,8 @@ double LeastSquares<T>::residual(std::span<const T* const> data, FitState<T>& st
       if (constant_[index][t]) continue;  // taken off the data
       const FitTerm& term = block.terms[t];
       models_[index][t].run(
-          *backend_, operands(term, all_but(term.operands.size(), term.operands.size()), state),
+          *backend_,
+          gather(term, all_but(term.operands.size(), term.operands.size()), state.rounded),
           static_cast<T>(-term.scale), state.model.data(), false, state.memory);
     }
     for (const T value : state.model)

@@ -113,11 +113,6 @@ class LeastSquares {
   ParameterPlan plan(std::size_t parameter) const;
   BlockPlan plan_block(std::size_t parameter, std::size_t block) const;
   static void find_systems(ParameterPlan& plan, std::size_t size);
-  std::vector<const T*> operands(const FitTerm& term, const std::vector<std::size_t>& which,
-                                 const FitState<T>& state) const;
-  std::vector<const double*> exact_operands(const FitTerm& term,
-                                            const std::vector<std::size_t>& which,
-                                            const FitState<T>& state) const;
   void solve_regular(const ParameterPlan& plan, FitState<T>& state,
                      std::vector<double>& values) const;
   void solve_systems(const ParameterPlan& plan, FitState<T>& state,

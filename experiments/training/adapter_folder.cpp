@@ -332,6 +332,21 @@ void load_adapter_tensors(const fs::path& folder, Adapter<float>& adapter, Host&
   }
 }
 
+SiteCatalogue list_sites(AdapterDescription& description, const std::vector<Site>& sites) {
+  SiteCatalogue catalogue;
+  catalogue.model = description.model;
+  catalogue.sites = sites;
+  if (description.sites.empty())
+    for (const Site& site : sites) description.sites.push_back({site.name, "", 0});
+  return catalogue;
+}
+
+void start_unstored(Adapter<float>& adapter, const AdapterDescription& description) {
+  // A start may take a decomposition of every weight.
+  if (!std::ranges::all_of(adapter.parameters(), &Parameter<float>::stored))
+    adapter.initialise(description.seed);
+}
+
 template <class T>
 std::unique_ptr<Adapter<T>> make_described_adapter(AdapterDescription& description,
                                                    const SiteCatalogue& catalogue,
@@ -410,7 +425,7 @@ AdaptedModel load_adapted_model(const fs::path& model, const fs::path& folder,
     throw Error("{}: {}", file, failure.what());
   }
   if (!adapted.adapter->parameters().empty()) adapted.host->attach(adapted.adapter.get());
-  adapted.adapter->initialise(description.seed);  // what is in no file
+  start_unstored(*adapted.adapter, description);
   load_adapter_tensors(folder, *adapted.adapter, *adapted.host);
   return adapted;
 }
@@ -424,11 +439,7 @@ LoneAdapter load_without_model(const fs::path& folder, const Registry& registry,
   if (!is_peft_folder(folder)) lone.description = read_adapter_description(folder);
   if (lone.description.stack.empty())
     throw Error("{}: does not list the weights that it adapts; --model is needed", file);
-  SiteCatalogue catalogue;
-  catalogue.model = lone.description.model;
-  catalogue.sites = lone.description.stack;
-  if (lone.description.sites.empty())
-    for (const Site& site : catalogue.sites) lone.description.sites.push_back({site.name, "", 0});
+  const SiteCatalogue catalogue = list_sites(lone.description, lone.description.stack);
   try {
     lone.adapter = make_described_adapter<float>(lone.description, catalogue, registry, backend);
   } catch (const Error& failure) {

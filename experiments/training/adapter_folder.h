@@ -59,6 +59,12 @@ AdapterDescription read_adapter_description(const std::filesystem::path& folder)
 /// not finite.
 void load_adapter_tensors(const std::filesystem::path& folder, Adapter<float>& adapter, Host& host);
 
+/// The adapted weights as a catalogue, and lists them in the description where it does not.
+SiteCatalogue list_sites(AdapterDescription& description, const std::vector<Site>& sites);
+
+/// Gives the factors that are in no file the start that they have.
+void start_unstored(Adapter<float>& adapter, const AdapterDescription& description);
+
 /// The adapter that a description names on a catalogue's sites, its factors zero; completes the
 /// description's settings.
 template <class T>

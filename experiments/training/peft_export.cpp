@@ -16,20 +16,14 @@ namespace {
 namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
 
-constexpr const char* prefix = "base_model.model.";
-
 /// The adapter in double precision, with the values and frozen weights of the one at hand.
 struct DoubleAdapter {
   std::vector<std::vector<double>> weights;
   std::unique_ptr<Adapter<double>> adapter;
 
   DoubleAdapter(const LoneAdapter& source, const Registry& registry) {
-    SiteCatalogue catalogue;
-    catalogue.model = source.description.model;
-    catalogue.sites = source.adapter->stack().sites;
     AdapterDescription description = source.description;
-    if (description.sites.empty())
-      for (const Site& site : catalogue.sites) description.sites.push_back({site.name, "", 0});
+    const SiteCatalogue catalogue = list_sites(description, source.adapter->stack().sites);
     adapter =
         make_described_adapter<double>(description, catalogue, registry, make_openblas_backend());
     for (std::size_t i = 0; i < adapter->parameters().size(); ++i)
@@ -124,15 +118,15 @@ PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry,
   for (std::size_t index = 0; index < pairs.size(); ++index) {
     const Site& site = stack.sites[index];
     const LoraPair& pair = pairs[index];
-    tensors.push_back(make_tensor(prefix + site.name + ".lora_A.weight", {pair.rank, site.in},
+    tensors.push_back(make_tensor(peft_prefix + site.name + ".lora_A.weight", {pair.rank, site.in},
                                   std::span(pair.a)));
-    tensors.push_back(make_tensor(prefix + site.name + ".lora_B.weight", {site.out, pair.rank},
+    tensors.push_back(make_tensor(peft_prefix + site.name + ".lora_B.weight", {site.out, pair.rank},
                                   std::span(pair.b)));
   }
   std::vector<std::string> saved;
   for (const LoneAdapter::HeadTensor& tensor : source.head) {
-    tensors.push_back(
-        make_tensor(prefix + tensor.name, tensor.shape, std::span<const float>(tensor.values)));
+    tensors.push_back(make_tensor(peft_prefix + tensor.name, tensor.shape,
+                                  std::span<const float>(tensor.values)));
     const std::string module = tensor.name.substr(0, tensor.name.rfind('.'));
     if (std::ranges::find(saved, module) == saved.end()) saved.push_back(module);
   }

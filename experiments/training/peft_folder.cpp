@@ -22,7 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
 
-constexpr const char* prefix = "base_model.model.";
 constexpr std::size_t largest_rank = 1'000'000;
 
 /// Whether the expression is all of `text`, or all behind one of its dots; nothing where it is no
@@ -219,10 +218,10 @@ PeftTensors sort_tensors(const SafetensorsFile& file, const PeftForm& form) {
       sorted.shared[shared->second] = entry.name;
       continue;
     }
-    if (!entry.name.starts_with(prefix))
+    if (!entry.name.starts_with(peft_prefix))
       throw Error("{}: tensor '{}' does not begin with '{}'", file.path().string(),
-                  printable(entry.name, 200), prefix);
-    const std::string name = entry.name.substr(std::string_view(prefix).size());
+                  printable(entry.name, 200), peft_prefix);
+    const std::string name = entry.name.substr(std::string_view(peft_prefix).size());
     const auto own = std::ranges::find_if(form.tensors, [&](const auto& pair) {
       return name.ends_with(std::string(".") + pair.first);
     });
@@ -411,7 +410,7 @@ AdaptedModel load_peft_model(const fs::path& model, const fs::path& folder,
     throw Error("{}: {}", (folder / "adapter_config.json").string(), failure.what());
   }
   adapted.host->attach(adapted.adapter.get());
-  adapted.adapter->initialise(description.seed);  // what PEFT does not store
+  start_unstored(*adapted.adapter, description);
   peft.fill(*adapted.adapter);
   peft.fill_head(adapted.host->trained());
   return adapted;

@@ -12,6 +12,9 @@
 
 namespace rankfold {
 
+/// What PEFT puts in front of a module's name.
+inline constexpr const char* peft_prefix = "base_model.model.";
+
 /// Whether adapter_config.json names a peft_type.
 bool is_peft_folder(const std::filesystem::path& folder);
 
