@@ -54,10 +54,10 @@ function(rankfold_test room)
   endif()
   target_link_libraries(test_${room} PRIVATE rankfold::${library} rankfold_flags GTest::gmock
                                              GTest::gtest_main ${ARGN})
-  target_include_directories(test_${room} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
-  target_compile_definitions(test_${room} PRIVATE
-                             RANKFOLD_GOLDEN_DIR="${PROJECT_SOURCE_DIR}/tests/golden"
-                             RANKFOLD_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/source_paths.h.in
+                 ${PROJECT_BINARY_DIR}/generated/source_paths.h @ONLY)
+  target_include_directories(test_${room} PRIVATE ${PROJECT_SOURCE_DIR}/tests
+                                                  ${PROJECT_BINARY_DIR}/generated)
   add_test(NAME ${room} COMMAND test_${room})
   # Plans, and with them the last bits, shall not depend on what this machine measures today.
   set_tests_properties(${room} PROPERTIES ENVIRONMENT RANKFOLD_RATES=nominal)

@@ -12,9 +12,10 @@
 
 #include "analysis/checksum.h"
 #include "analysis/csv.h"
-#include "temporary_folder.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "source_paths.h"
+#include "temporary_folder.h"
 
 namespace rankfold {
 namespace {

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "experiments/bench/layer_bench.h"
 #include "experiments/bench/timing.h"
+#include "source_paths.h"
 #include "temporary_folder.h"
 
 // Times are never compared with anything but each other's arithmetic: machines are busy.
@@ -77,9 +78,8 @@ TEST(BenchLayer, LeavesOutMethodsThatRefuseUnlessTheyAreNamed) {
   ASSERT_EQ(all.status, 0) << all.err;
   EXPECT_THAT(all.err, HasSubstr("lora is left out: [lora] rank is '9'"));
   const json document = all.json();
-  EXPECT_TRUE(std::ranges::any_of(document["skipped"], [](const json& skipped) {
-    return skipped["method"] == "lora";
-  }));
+  EXPECT_TRUE(std::ranges::any_of(document["skipped"],
+                                  [](const json& skipped) { return skipped["method"] == "lora"; }));
   for (const json& row : document["rows"]) EXPECT_NE(row["method"], "lora");
   const Outcome named = call(line + " --method lora");
   EXPECT_EQ(named.status, 2);

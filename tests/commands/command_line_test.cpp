@@ -6,6 +6,7 @@
 #include "decompositions/registry.h"
 #include "experiments/commands/options.h"
 #include "experiments/training/settings.h"
+#include "source_paths.h"
 
 namespace rankfold {
 namespace {

@@ -9,6 +9,7 @@
 #include "core/files.h"
 #include "decompositions/registry.h"
 #include "experiments/models/shapes.h"
+#include "source_paths.h"
 #include "temporary_folder.h"
 
 namespace rankfold {

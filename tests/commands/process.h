@@ -16,6 +16,7 @@
 #include <gtest/gtest.h>
 
 #include "core/files.h"
+#include "source_paths.h"
 #include "temporary_folder.h"
 
 namespace rankfold {

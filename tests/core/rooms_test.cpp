@@ -6,6 +6,8 @@
 #include <set>
 #include <string>
 
+#include "source_paths.h"
+
 // Dependencies point one way: core <- decompositions <- experiments, core <- analysis <- the
 // command line. Inside experiments: tokenizers, tasks, models <- training <- sweep, bench <-
 // commands.

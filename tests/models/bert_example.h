@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "experiments/models/host.h"
+#include "source_paths.h"
 
 namespace rankfold {
 

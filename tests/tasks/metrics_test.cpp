@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "folder.h"
+#include "source_paths.h"
 
 namespace rankfold {
 namespace {

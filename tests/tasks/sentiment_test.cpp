@@ -8,6 +8,7 @@
 
 #include "experiments/tasks/task.h"
 #include "folder.h"
+#include "source_paths.h"
 
 namespace rankfold {
 namespace {

@@ -7,10 +7,11 @@
 #include <nlohmann/json.hpp>
 
 #include "core/files.h"
-#include "temporary_folder.h"
 #include "experiments/tokenizers/tokenizer.h"
 #include "experiments/tokenizers/tokenizer_cases.h"
 #include "experiments/tokenizers/unicode.h"
+#include "source_paths.h"
+#include "temporary_folder.h"
 
 namespace rankfold {
 namespace {

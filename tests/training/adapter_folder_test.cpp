@@ -14,6 +14,7 @@
 #include "experiments/training/evaluate.h"
 #include "experiments/training/merge.h"
 #include "experiments/training/trainer.h"
+#include "source_paths.h"
 #include "workplace.h"
 
 namespace rankfold {

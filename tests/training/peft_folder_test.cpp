@@ -10,6 +10,7 @@
 #include "decompositions/registry.h"
 #include "experiments/training/merge.h"
 #include "golden_batch.h"
+#include "source_paths.h"
 #include "workplace.h"
 
 namespace rankfold {

@@ -12,6 +12,7 @@
 #include "experiments/training/optimizer.h"
 #include "experiments/training/schedule.h"
 #include "golden_batch.h"
+#include "source_paths.h"
 
 namespace rankfold {
 namespace {

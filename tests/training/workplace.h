@@ -8,6 +8,7 @@
 #include <string>
 
 #include "experiments/training/settings.h"
+#include "source_paths.h"
 
 namespace rankfold {
 
