@@ -41,6 +41,8 @@ template <class T>
 struct Trace {
   std::vector<Buffer<T>> buffers;  ///< one a site of the call: W + dW, or what f was applied to
   bool merged = false;             ///< the first
+  std::vector<Buffer<T>> outputs;  ///< X W'^T of sites with norms
+  bool keeps_outputs = false;
 };
 
 /// A site of a call, and the matrix of its output (or of that output's gradient).

@@ -73,6 +73,10 @@ class NetworkAdapter final : public Adapter<T> {
   Magnitudes magnitudes(const CompiledSite& site, bool gradients) const;
   const T* frozen_weight(std::size_t site) const;
   void reverse_norms(std::size_t site, T* gradient);
+  void reserve_normalised(const Output& output, MatrixView<const T> x) const;
+  void add_normalised_gradients(const Gradient& d_output, MatrixView<const T> x,
+                                const FrozenLinear<T>& layer, const Buffer<T>& output,
+                                MatrixView<T> dx, Into into);
   template <class Matrix>
   bool all_beside(std::span<const SiteMatrix<Matrix>> sites) const;
 
@@ -94,9 +98,11 @@ class NetworkAdapter final : public Adapter<T> {
   std::vector<CompiledSite> sites_;
   std::vector<std::string> first_user_;  ///< the site that created each parameter, for messages
   mutable std::vector<std::unique_ptr<SitesProgram>> programs_;
-  mutable Buffer<T> memory_;  ///< of programs and reconstructions
-  mutable Buffer<T> matrix_;  ///< a matrix of one call
-  Buffer<T> update_;          ///< dW, where norms are differentiated
+  mutable Buffer<T> memory_;         ///< of programs and reconstructions
+  mutable Buffer<T> matrix_;         ///< a matrix of one call
+  mutable Buffer<T> update_;         ///< dW, where norms are differentiated
+  mutable Buffer<T> scaled_, sums_;  ///< dY and X with norms, and sums of them over tokens
+  mutable std::vector<T> row_sums_;
   mutable Trace<T> own_trace_;
 };
 

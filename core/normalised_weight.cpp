@@ -153,6 +153,89 @@ void NormalisedWeight<T>::reverse_rows(const T* v, const T* m, T* dm, T* gradien
   });
 }
 
+template <class T>
+bool NormalisedWeight<T>::separates(const std::array<T*, 2>& magnitudes) const {
+  const auto large = [](const T* values, const std::vector<T>& norms) {
+    for (std::size_t i = 0; i < norms.size(); ++i)
+      if (!(std::abs(values[i]) > static_cast<T>(least_norm) * norms[i])) return false;
+    return true;
+  };
+  switch (kind_) {
+    case Normalisation::Kind::rows:
+      return large(magnitudes[0], row_norms_);
+    case Normalisation::Kind::rows_then_columns:
+      return large(magnitudes[0], row_norms_) && large(magnitudes[1], column_norms_);
+    case Normalisation::Kind::whole:
+      return std::abs(*magnitudes[0]) > static_cast<T>(least_norm) * frozen_norm_;
+  }
+  return false;
+}
+
+template <class T>
+typename NormalisedWeight<T>::Scales NormalisedWeight<T>::scales(
+    const std::array<T*, 2>& magnitudes) {
+  if (kind_ == Normalisation::Kind::whole) {
+    std::ranges::fill(rows_, *magnitudes[1] / update_norm_);
+    return {rows_.data(), nullptr};
+  }
+  for (std::size_t i = 0; i < out_; ++i) rows_[i] = magnitudes[0][i] / row_norms_[i];
+  for (std::size_t j = 0; j < columns_.size(); ++j)
+    columns_[j] = magnitudes[1][j] / column_norms_[j];
+  return {rows_.data(), columns_.empty() ? nullptr : columns_.data()};
+}
+
+/// With V = W + dW, c and h the norms of V's rows and of H's columns, s = m / c, z = n / h:
+///   rows: g = <G, V> by rows = rows / s, rest = -s g / c^2 V.
+///   rows_then_columns: q = <G, H> by columns = columns / z, u = <dH, V> by rows with
+///     dH = (G - q / h^2 H) diag(z), rest = -s (z q / h^2 H + u / c^2 V).
+///   whole: rest = -b <G, dW> / |dW|^3 dW.
+template <class T>
+void NormalisedWeight<T>::reverse_sums(const T* frozen, const std::array<T*, 2>& magnitudes,
+                                       const std::array<T*, 2>& magnitude_gradients,
+                                       const Products& products, T* update) {
+  if (kind_ == Normalisation::Kind::whole) {
+    double sum = 0;
+    for (std::size_t i = 0; i < out_; ++i) sum += static_cast<double>(products.rows[i]);
+    const double a = *magnitudes[0], b = *magnitudes[1], norm = update_norm_;
+    *magnitude_gradients[0] += static_cast<T>((sum - b * products.whole / norm) / a);
+    *magnitude_gradients[1] += static_cast<T>(products.whole / norm);
+    if (detached_) return;
+    const auto along = static_cast<T>(-b * products.whole / (norm * norm * norm));
+    for_each(out_, in_, update, [&](std::size_t, std::size_t, T& value) { value *= along; });
+    return;
+  }
+  const T *m = magnitudes[0], *n = magnitudes[1];
+  T* dm = magnitude_gradients[0];
+  const bool columns = kind_ == Normalisation::Kind::rows_then_columns;
+  for (std::size_t j = 0; columns && j < in_; ++j) {
+    const T q = products.columns[j] * column_norms_[j] / n[j];
+    magnitude_gradients[1][j] += q / column_norms_[j];
+    columns_[j] = n[j] / (column_norms_[j] * column_norms_[j] * column_norms_[j]) * q;
+  }
+#pragma omp parallel for schedule(static)
+  for (std::size_t i = 0; i < out_; ++i) {
+    const T norm = row_norms_[i], scale = m[i] / norm;
+    T product = products.rows[i] / scale;
+    if (detached_) {
+      dm[i] += product / norm;
+      continue;
+    }
+    T* v = update + i * in_;
+    const T* w = frozen + i * in_;
+    for (std::size_t j = 0; j < in_; ++j) v[j] += w[j];
+    T own = 0;
+    if (columns) {
+#pragma omp simd reduction(+ : own)
+      for (std::size_t j = 0; j < in_; ++j) own += columns_[j] * v[j] * v[j];
+      product -= scale * own;
+    }
+    dm[i] += product / norm;
+    const T along = product / (norm * norm);
+    for (std::size_t j = 0; j < in_; ++j)
+      v[j] *= -scale * ((columns ? scale * columns_[j] : T{0}) + along);
+  }
+}
+
 template class NormalisedWeight<float>;
 template class NormalisedWeight<double>;
 

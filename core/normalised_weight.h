@@ -23,6 +23,31 @@ class NormalisedWeight {
   void reverse(const T* frozen, const std::array<T*, 2>& magnitudes,
                const std::array<T*, 2>& magnitude_gradients, T* update, T* gradient);
 
+  /// Whether dLoss/ddW follows from sums over tokens, without G: no magnitude is (nearly) zero.
+  bool separates(const std::array<T*, 2>& magnitudes) const;
+  /// Then, with what form left,
+  ///   dLoss/ddW = diag(row_scales) dY^T X diag(column_scales) + rest.
+  struct Scales {
+    T* rows = nullptr;     ///< [out]
+    T* columns = nullptr;  ///< [in] of rows_then_columns; else null, for ones
+  };
+  Scales scales(const std::array<T*, 2>& magnitudes);
+  /// Sums over tokens: rows[i] = <G[i,:], W'[i,:]> = sum_t dY[t,i] (X W'^T)[t,i]; columns[j] =
+  /// <G[:,j], W'[:,j]> = sum_t X[t,j] (dY W')[t,j], of rows_then_columns; whole = <G, dW>, of that.
+  struct Products {
+    const T* rows = nullptr;
+    const T* columns = nullptr;
+    double whole = 0;
+  };
+  bool has_rest() const { return !detached_; }
+  bool has_columns() const { return kind_ == Normalisation::Kind::rows_then_columns; }
+  bool needs_whole() const { return kind_ == Normalisation::Kind::whole; }
+  /// The rest in place of `update`, which holds dW on entry where there is a rest (else null); adds
+  /// to the magnitudes' gradients.
+  void reverse_sums(const T* frozen, const std::array<T*, 2>& magnitudes,
+                    const std::array<T*, 2>& magnitude_gradients, const Products& products,
+                    T* update);
+
  private:
   double multiply_whole(const T* a, const T* b);
   void reverse_rows(const T* v, const T* m, T* dm, T* gradient);
