@@ -41,6 +41,7 @@ Command finetune_command();
 Command evaluate_command();
 Command merge_command();
 Command export_command();
+Command diagnose_command();
 Command fit_command();
 Command figure_command();
 Command bench_layer_command();

@@ -1,0 +1,107 @@
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "experiments/commands/command.h"
+#include "experiments/commands/table.h"
+#include "experiments/training/diagnosis.h"
+
+namespace rankfold {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+json number(const std::optional<double>& value) {
+  return value ? json(*value) : json(nullptr);
+}
+
+std::string condition_text(const std::optional<double>& value) {
+  return value ? fmt::format("{:.3g}", *value) : "singular";
+}
+
+json to_json(const Diagnosis& found, const AdapterDescription& description) {
+  json document = {{"method", description.method}, {"rank", description.rank}};
+  json factors = json::array(), sites = json::array(), groups = json::array();
+  for (const FactorCondition& factor : found.factors)
+    factors.push_back({{"name", factor.name},
+                       {"copies", factor.copies},
+                       {"condition_median", number(factor.median)},
+                       {"condition_worst", number(factor.worst)}});
+  for (const SiteSpectrum& site : found.sites)
+    sites.push_back({{"site", site.site},
+                     {"norm", site.norm},
+                     {"frozen_norm", number(site.frozen_norm)},
+                     {"rank", site.rank},
+                     {"effective_rank", site.effective_rank}});
+  for (const SiteRedundancy& group : found.groups) {
+    json pairs = json::array();
+    for (const SiteRedundancy::Pair& pair : group.most_alike)
+      pairs.push_back({{"sites", {pair.first, pair.second}}, {"cosine", pair.cosine}});
+    groups.push_back({{"out", group.out},
+                      {"in", group.in},
+                      {"sites", group.sites},
+                      {"independent", group.independent},
+                      {"redundancy", group.redundancy},
+                      {"most_alike", pairs}});
+  }
+  document["factors"] = factors;
+  document["sites"] = sites;
+  document["groups"] = groups;
+  return document;
+}
+
+void print(const Diagnosis& found, const AdapterDescription& description, std::ostream& out) {
+  out << fmt::format("{} rank {} on {}\n\n", description.method,
+                     description.rank.empty() ? "-" : description.rank,
+                     counted(found.sites.size(), "weight", "weights"));
+  std::vector<std::vector<std::string>> rows{{"factor", "copies", "condition", "worst"}};
+  for (const FactorCondition& factor : found.factors)
+    rows.push_back({factor.name, std::to_string(factor.copies), condition_text(factor.median),
+                    condition_text(factor.worst)});
+  write_table(out, rows, {1, 2, 3});
+  rows = {{"site", "|dW|", "|dW|/|W|", "rank", "effective rank"}};
+  for (const SiteSpectrum& site : found.sites)
+    rows.push_back({site.site, fmt::format("{:.4g}", site.norm),
+                    site.frozen_norm ? fmt::format("{:.3g}", site.norm / *site.frozen_norm) : "-",
+                    std::to_string(site.rank), fmt::format("{:.2f}", site.effective_rank)});
+  out << '\n';
+  write_table(out, rows, {1, 2, 3, 4});
+  for (const SiteRedundancy& group : found.groups) {
+    out << fmt::format("\n{}x{}: {}, as much as {:.2f} independent ones; redundancy {:.2f}\n",
+                       group.out, group.in, counted(group.sites, "update", "updates"),
+                       group.independent, group.redundancy);
+    for (const SiteRedundancy::Pair& pair : group.most_alike)
+      out << fmt::format("  {:+.3f}  {}  {}\n", pair.cosine, pair.first, pair.second);
+  }
+}
+
+int run(const Arguments& arguments, Context& context) {
+  const LoneAdapter source = load_lone_adapter(arguments.text("adapter"), arguments.text("model"),
+                                               context.registry, make_openblas_backend());
+  const Diagnosis found = diagnose(source);
+  if (context.json)
+    context.out
+        << to_json(found, source.description).dump(2, ' ', false, json::error_handler_t::replace)
+        << '\n';
+  else
+    print(found, source.description, context.out);
+  return 0;
+}
+
+}  // namespace
+
+Command diagnose_command() {
+  return {"diagnose",
+          "condition of an adapter's factors, rank of its updates, redundancy between sites",
+          {},
+          {{"adapter", "DIR", "", "a run's folder adapter/, or one of huggingface/peft", true},
+           {"model", "DIR", "",
+            "the base model: for |W|, for PEFT's folders, and where the update depends on its "
+            "weights"}},
+          "condition: the largest ratio of singular values over the ways to read a factor as a "
+          "matrix, of the\nmedian and of the worst copy. effective rank: exp of the entropy of the "
+          "singular values. Cosines\nbelow a shape are those of its most alike updates.",
+          run,
+          {}};
+}
+
+}  // namespace rankfold
