@@ -103,12 +103,13 @@ class Adapter {
   /// frozen path, adapters before or after the weight).
   void set_frozen(std::vector<FrozenLinear<T>> frozen);
 
-  /// W' - W of a site, [out, in], overwritten (the linear part, where a method adds a bias too).
-  /// Throws Error where the method is no weight update.
   bool is_weight_update() const;
   /// Whether the update itself depends on the frozen weights: by norms, or by factors that are made
   /// of them.
   virtual bool needs_frozen() const = 0;
+  /// Whether a site's output also gets a trained bias, which reconstruct leaves out.
+  virtual bool adds_bias(std::size_t site) const = 0;
+  /// W' - W of a site, [out, in], overwritten. Throws Error where the method is no weight update.
   void reconstruct(std::size_t site, MatrixView<T> delta) const;
 
   /// Y[tokens, out] = the adapted output for X[tokens, in], frozen weight and bias included where

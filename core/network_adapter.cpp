@@ -159,6 +159,14 @@ bool NetworkAdapter<T>::needs_frozen() const {
 }
 
 template <class T>
+bool NetworkAdapter<T>::adds_bias(std::size_t site) const {
+  const auto adds = [](const CompiledStage& stage) {
+    return std::ranges::any_of(stage.network.terms, &CompiledTerm::constant);
+  };
+  return this->place(site) == Place::beside && std::ranges::any_of(sites_.at(site).stages, adds);
+}
+
+template <class T>
 void NetworkAdapter<T>::do_start(std::uint64_t seed) {
   for (std::size_t index = 0; index < sites_.size(); ++index) {
     const CompiledSite& compiled = sites_[index];

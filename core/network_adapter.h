@@ -34,6 +34,7 @@ class NetworkAdapter final : public Adapter<T> {
                  std::shared_ptr<const Backend> backend);
 
   bool needs_frozen() const override;
+  bool adds_bias(std::size_t site) const override;
 
  private:
   struct CompiledSite {

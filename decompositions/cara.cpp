@@ -11,7 +11,7 @@ namespace rankfold {
 // sum_p lambda[p] A1[slot, p] A2[in, p] A3[head, p] A4[head_dim, p]; o and the MLP, whose weights
 // are slots of hidden x hidden: F[slot, a, b] = sum_p mu[p] P1[slot, p] P2[a, p] P3[b, p], read as
 // (in, out) for down and transposed for o and up, as the authors' code has it. A2, P2 start at
-// zero.
+// zero, and so do the biases of o and the MLP, which all layers share.
 static Declaration declare(const Site& site, const Stack& stack, const MethodSettings& settings) {
   const auto is_attention = [](MatrixType type) {
     return type == MatrixType::q || type == MatrixType::k || type == MatrixType::v;
@@ -52,28 +52,43 @@ static Declaration declare(const Site& site, const Stack& stack, const MethodSet
   const Mode slot{"slot", slots.total}, own{"slot", slots.count}, in{"in", slots.hidden},
       out{"out", slots.hidden};
   const bool direct = site.matrix == MatrixType::down;
-  return weight_update(
-      {.out = slots.side(out, own, true),
-       .in = slots.side(in, own, false),
-       .terms = {{.scale = scale,
-                  .product = {Factor{"P1", {slot, p}, xavier(slot), Owner::model},
-                              Factor{"P2", {direct ? in : out, p}, zeros(), Owner::model},
-                              Factor{"P3", {direct ? out : in, p}, orthogonal(), Owner::model},
-                              Factor{"mu", {p}, weights, Owner::model}}}},
-       .select = {{"slot", slots.first, slots.count}}});
+  Network network{
+      .out = slots.side(out, own, true),
+      .in = slots.side(in, own, false),
+      .terms = {{.scale = scale,
+                 .product = {Factor{"P1", {slot, p}, xavier(slot), Owner::model},
+                             Factor{"P2", {direct ? in : out, p}, zeros(), Owner::model},
+                             Factor{"P3", {direct ? out : in, p}, orthogonal(), Owner::model},
+                             Factor{"mu", {p}, weights, Owner::model}}}},
+      .select = {{"slot", slots.first, slots.count}}};
+  if (settings.flag("biases")) {
+    const Mode whole{"bias_out", site.out};
+    network.terms.push_back(
+        {.product = {Block{
+             {Factor{"bias", {whole}, zeros(), Owner::matrix}}, {whole}, network.out}},
+         .constant = true});
+  }
+  return weight_update(std::move(network));
 }
 
 Method cara() {
-  return {
-      .name = "cara",
-      .summary = "CP over all attention weights, and over all others",
-      .formula =
-          "q, k, v: dW_s[(head,head_dim),in] = scale * sum_p lambda[p] A1[s,p] A2[in,p] "
-          "A3[head,p] A4[head_dim,p]; others: scale * sum_p mu[p] P1[s,p] P2[a,p] P3[b,p]",
-      .reference = "Veeramacheneni et al., CaRA, ICML 2025; BonnBytes/CaRA (without its biases)",
-      .options = {scale_option()},
-      .alpha = 0,
-      .declare = declare};
+  return {.name = "cara",
+          .summary = "CP over all attention weights, and over all others",
+          .formula =
+              "q, k, v: dW_s[(head,head_dim),in] = scale * sum_p lambda[p] A1[s,p] A2[in,p] "
+              "A3[head,p] A4[head_dim,p]; others: scale * sum_p mu[p] P1[s,p] P2[a,p] P3[b,p], and "
+              "bias[out] "
+              "a matrix type",
+          .reference = "Veeramacheneni et al., CaRA, ICML 2025; BonnBytes/CaRA",
+          .options =
+              {scale_option(),
+               {"biases",
+                "true",
+                {"true", "false"},
+                "train a bias for each of o, up and down, as published; false: the update is a sum "
+                "of products, which fit and export take"}},
+          .alpha = 0,
+          .declare = declare};
 }
 
 }  // namespace rankfold

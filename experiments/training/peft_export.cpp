@@ -97,6 +97,10 @@ PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry,
   if (!source.adapter->is_weight_update())
     throw Error("method {} adds to the activations, not to the weights; it is no LoRA",
                 source.description.method);
+  for (std::size_t index = 0; index < source.adapter->stack().sites.size(); ++index)
+    if (source.adapter->adds_bias(index))
+      throw Error("method {} adds a trained bias to {}, which a LoRA has no place for",
+                  source.description.method, source.adapter->stack().sites[index].name);
   if (source.description.train.find("tt-head") != std::string::npos)
     throw Error("the adapter's head is a tensor train (tt-head), which PEFT cannot hold");
   const DoubleAdapter exact(source, registry);

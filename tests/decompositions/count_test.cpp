@@ -51,6 +51,21 @@ TEST(Count, FollowsTheClosedForms) {
     }
 }
 
+TEST(Count, OfCaraOnAVisionTransformerIsThatOfThePaper) {
+  std::vector<Site> sites;
+  for (std::size_t layer = 0; layer < 12; ++layer) {
+    for (const MatrixType matrix : {MatrixType::q, MatrixType::k, MatrixType::v, MatrixType::o})
+      sites.push_back({std::to_string(sites.size()), matrix, layer, 768, 768, 12});
+    sites.push_back({std::to_string(sites.size()), MatrixType::up, layer, 3072, 768, 1});
+    sites.push_back({std::to_string(sites.size()), MatrixType::down, layer, 768, 3072, 1});
+  }
+  const Stack stack(sites);
+  for (const std::size_t rank : {1, 16, 32}) {
+    EXPECT_EQ(count(cara(), stack, rank), 2526 * rank + 4608);
+    EXPECT_EQ(count(cara(), stack, rank, {{"biases", "false"}}), 2526 * rank);
+  }
+}
+
 TEST(Count, ListsFactorsWithTheirCopies) {
   const Stack stack = square_stack(12, 768, 12, {MatrixType::q, MatrixType::v});
   const Count counted =

@@ -217,7 +217,9 @@ TEST(FitOfMixedSites, SharedFactorsAreFittedToAllOfThem) {
        {std::pair{"fact_tk", all}, std::pair{"fact_tt", all}, std::pair{"cara", all},
         std::pair{"lorta", square}, std::pair{"metatt", square}, std::pair{"lotr", square}}) {
     const Method& method = registry.at(name);
-    const MethodSettings settings = resolve_settings(method, {"2", {}, "", {}}, stack);
+    MethodRequest request{"2", {}, "", {}};
+    if (method.name == "cara") request.options["biases"] = "false";
+    const MethodSettings settings = resolve_settings(method, request, stack);
     const Matrices<double> updates = random_updates<double>(method, settings, stack, 3);
     FitSettings fit;
     fit.starts = 3;
