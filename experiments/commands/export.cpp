@@ -46,13 +46,14 @@ int run(const Arguments& arguments, Context& context) {
 
 Command export_command() {
   return {"export",
-          "writes an adapter as a LoRA that PEFT loads, or PEFT's as one of ours",
+          "writes an adapter as a LoRA that PEFT loads, or PEFT's and LoTR's as ours",
           {},
-          {{"adapter", "DIR", "", "a run's folder adapter/, or one of huggingface/peft", true},
+          {{"adapter", "DIR", "", "a run's folder adapter/, or one of PEFT or LoTR", true},
            {"as", "FORM", "", "lora: exact, of the smallest sufficient rank; native", true},
            {"out", "DIR", "", "new folder", true},
            {"model", "DIR", "",
-            "the base model: for PEFT's folders, and where the update depends on its weights"}},
+            "the base model: for PEFT's and LoTR's folders, and where the update depends on its "
+            "weights"}},
           "",
           run,
           {}};

@@ -14,7 +14,7 @@
 #include "core/safetensors.h"
 #include "core/text.h"
 #include "core/version.h"
-#include "experiments/training/peft_folder.h"
+#include "experiments/training/foreign_folder.h"
 #include "experiments/training/run_folder.h"
 #include "experiments/training/settings.h"
 #include "experiments/training/trained_parts.h"
@@ -394,8 +394,8 @@ template std::unique_ptr<Adapter<double>> make_described_adapter(AdapterDescript
 AdaptedModel load_adapted_model(const fs::path& model, const fs::path& folder,
                                 const Registry& registry, std::shared_ptr<const Backend> backend,
                                 const std::string& precision) {
-  if (is_peft_folder(folder))
-    return load_peft_model(model, folder, registry, std::move(backend), precision);
+  if (is_foreign_folder(folder))
+    return load_foreign_model(model, folder, registry, std::move(backend), precision);
   AdaptedModel adapted;
   adapted.description = read_adapter_description(folder);
   AdapterDescription& description = adapted.description;
@@ -436,7 +436,7 @@ LoneAdapter load_without_model(const fs::path& folder, const Registry& registry,
                                std::shared_ptr<const Backend> backend) {
   LoneAdapter lone;
   const std::string file = (folder / configuration_name).string();
-  if (!is_peft_folder(folder)) lone.description = read_adapter_description(folder);
+  if (!is_foreign_folder(folder)) lone.description = read_adapter_description(folder);
   if (lone.description.stack.empty())
     throw Error("{}: does not list the weights that it adapts; --model is needed", file);
   const SiteCatalogue catalogue = list_sites(lone.description, lone.description.stack);

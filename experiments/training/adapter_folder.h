@@ -79,7 +79,7 @@ struct AdaptedModel {
   std::unique_ptr<Adapter<float>> adapter;
   std::unique_ptr<Host> host;
 };
-/// `folder` is one that save_adapter wrote, or one of huggingface/peft (see peft_folder.h).
+/// `folder` is one that save_adapter wrote, or another program's (see foreign_folder.h).
 /// `precision` of the host's products, f32 or bf16; "": the adapter's. Throws Error naming the file
 /// where the adapter belongs to another model (by fingerprint), its method is not registered or its
 /// settings do not fit, and as check_precision does.
@@ -101,8 +101,8 @@ struct LoneAdapter {
   std::vector<HeadTensor> head;
 };
 /// `model` may be empty. Throws Error as load_adapted_model does, and without a model where the
-/// folder does not say which weights it adapts (PEFT's, an older version's) or the adapter depends
-/// on the frozen weights.
+/// folder does not say which weights it adapts (another program's, an older version's) or the
+/// adapter depends on the frozen weights.
 LoneAdapter load_lone_adapter(const std::filesystem::path& folder,
                               const std::filesystem::path& model, const Registry& registry,
                               std::shared_ptr<const Backend> backend);

@@ -234,46 +234,7 @@ PeftTensors sort_tensors(const SafetensorsFile& file, const PeftForm& form) {
   return sorted;
 }
 
-/// The site that PEFT calls so: its name, or the end of its name.
-const Site& find_site(const SiteCatalogue& catalogue, const std::string& module,
-                      const std::string& file) {
-  std::vector<std::string> names;
-  for (const Site& site : catalogue.sites) {
-    if (site.name == module || site.name.ends_with("." + module)) return site;
-    names.push_back(site.name);
-  }
-  const std::string nearest = nearest_name(module, names);
-  throw Error("{}: module '{}' is no weight of {} that can be adapted{}", file,
-              printable(module, 200), catalogue.model,
-              nearest.empty() ? "" : fmt::format("; the nearest is '{}'", nearest));
-}
-
-/// Of the head that the model's own checkpoint has, else 2.
-std::size_t saved_labels(const fs::path& model) {
-  const WeightFolder weights(model);
-  const TensorEntry* entry = weights.find("classifier.weight");
-  return entry && !entry->shape.empty() && entry->shape.front() > 0 ? entry->shape.front() : 2;
-}
-
-void fill(const SafetensorsFile& file, const std::string& key, const std::string& what,
-          std::span<float> target) {
-  const std::vector<float> values = file.read<float>(key);
-  if (values.size() != target.size())
-    throw Error("{}: tensor '{}' has {} numbers, {} needs {}", file.path().string(),
-                printable(key, 200), values.size(), what, target.size());
-  for (const float value : values)
-    if (!std::isfinite(value))
-      throw Error("{}: tensor '{}' holds {}, expected finite numbers", file.path().string(),
-                  printable(key, 200), value);
-  std::ranges::copy(values, target.begin());
-}
-
 }  // namespace
-
-bool is_peft_folder(const fs::path& folder) {
-  const json document = json::parse(read_text(folder / "adapter_config.json"), nullptr, false);
-  return document.is_object() && document.contains("peft_type");
-}
 
 /// What the file holds, sorted.
 struct PeftFolder::Contents {
@@ -286,21 +247,10 @@ struct PeftFolder::Contents {
   explicit Contents(const fs::path& folder)
       : config(folder),
         form(find_form(config)),
-        file(open(folder)),
+        file(open_foreign_tensors(folder)),
         tensors(sort_tensors(file, form)) {
     if (tensors.modules.empty())
       throw Error("{}: holds no tensor of peft_type {}", file.path().string(), config.type);
-  }
-
-  static SafetensorsFile open(const fs::path& folder) {
-    const fs::path pickle = folder / "adapter_model.bin";
-    if (!fs::exists(folder / "adapter_model.safetensors") && fs::exists(pickle))
-      throw Error(
-          "{}: is a pickle, which can run code; write it as safetensors in Python: "
-          "safetensors.torch.save_file(torch.load('adapter_model.bin', weights_only=True), "
-          "'adapter_model.safetensors')",
-          pickle.string());
-    return SafetensorsFile(folder / "adapter_model.safetensors");
   }
 };
 
@@ -308,12 +258,7 @@ PeftFolder::PeftFolder(const fs::path& folder) : contents_(std::make_unique<Cont
 PeftFolder::~PeftFolder() = default;
 
 std::optional<std::size_t> PeftFolder::labels() const {
-  for (const auto& [name, key] : contents_->tensors.head)
-    if (name.ends_with("classifier.weight") || name.ends_with("out_proj.weight")) {
-      const TensorEntry& entry = contents_->file.at(key);
-      if (!entry.shape.empty() && entry.shape.front() > 0) return entry.shape.front();
-    }
-  return {};
+  return head_labels(contents_->file, contents_->tensors.head);
 }
 
 AdapterDescription PeftFolder::describe(const SiteCatalogue& catalogue) {
@@ -367,53 +312,12 @@ std::string PeftFolder::key_of(const Parameter<float>& parameter) const {
 void PeftFolder::fill(Adapter<float>& adapter) const {
   for (Parameter<float>& parameter : adapter.parameters())
     if (parameter.stored)
-      rankfold::fill(contents_->file, key_of(parameter), "factor " + parameter.name,
-                     parameter.value.span());
+      read_numbers(contents_->file, key_of(parameter), "factor " + parameter.name,
+                   parameter.value.span());
 }
 
 void PeftFolder::fill_head(std::vector<TrainedTensor> head) const {
-  std::set<std::string> used;
-  for (const TrainedTensor& tensor : head) {
-    const auto found = contents_->tensors.head.find(tensor.name);
-    if (found == contents_->tensors.head.end()) continue;
-    rankfold::fill(contents_->file, found->second, tensor.name, tensor.value);
-    used.insert(tensor.name);
-  }
-  for (const auto& [name, key] : contents_->tensors.head)
-    if (!used.contains(name))
-      throw Error("{}: tensor '{}' belongs to no adapted weight and to no head that trains here",
-                  contents_->file.path().string(), printable(key, 200));
-}
-
-AdaptedModel load_peft_model(const fs::path& model, const fs::path& folder,
-                             const Registry& registry, std::shared_ptr<const Backend> backend,
-                             const std::string& precision) {
-  PeftFolder peft(folder);
-  check_precision(precision.empty() ? "f32" : precision);
-  HostSettings host_settings;
-  host_settings.bfloat16 = precision == "bf16";
-  host_settings.labels = peft.labels().value_or(saved_labels(model));
-  host_settings.regression = host_settings.labels == 1;
-  AdaptedModel adapted;
-  adapted.host = load_host(model, host_settings, backend);
-  AdapterDescription& description = adapted.description;
-  description = peft.describe(adapted.host->catalogue());
-  description.model = model.filename().string();
-  description.fingerprint = model_fingerprint(model);
-  description.labels = host_settings.labels;
-  description.regression = host_settings.regression;
-  if (!precision.empty()) description.precision = precision;
-  try {
-    adapted.adapter =
-        make_described_adapter<float>(description, adapted.host->catalogue(), registry, backend);
-  } catch (const Error& failure) {
-    throw Error("{}: {}", (folder / "adapter_config.json").string(), failure.what());
-  }
-  adapted.host->attach(adapted.adapter.get());
-  start_unstored(*adapted.adapter, description);
-  peft.fill(*adapted.adapter);
-  peft.fill_head(adapted.host->trained());
-  return adapted;
+  fill_foreign_head(contents_->file, contents_->tensors.head, head);
 }
 
 }  // namespace rankfold

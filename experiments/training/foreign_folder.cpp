@@ -1,0 +1,143 @@
+#include "experiments/training/foreign_folder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/text.h"
+#include "experiments/training/lotr_folder.h"
+#include "experiments/training/peft_folder.h"
+#include "experiments/training/run_folder.h"
+#include "experiments/training/settings.h"
+
+namespace rankfold {
+namespace {
+
+namespace fs = std::filesystem;
+using json = nlohmann::ordered_json;
+
+json read_configuration(const fs::path& folder) {
+  return json::parse(read_text(folder / "adapter_config.json"), nullptr, false);
+}
+
+/// Of the head that the model's own checkpoint has, else 2.
+std::size_t saved_labels(const fs::path& model) {
+  const WeightFolder weights(model);
+  const TensorEntry* entry = weights.find("classifier.weight");
+  return entry && !entry->shape.empty() && entry->shape.front() > 0 ? entry->shape.front() : 2;
+}
+
+}  // namespace
+
+bool is_foreign_folder(const fs::path& folder) {
+  const json document = read_configuration(folder);
+  return document.is_object() && (document.contains("peft_type") || document.contains("layout"));
+}
+
+std::unique_ptr<ForeignFolder> read_foreign_folder(const fs::path& folder) {
+  if (read_configuration(folder).contains("peft_type")) return std::make_unique<PeftFolder>(folder);
+  return std::make_unique<LotrFolder>(folder);
+}
+
+SafetensorsFile open_foreign_tensors(const fs::path& folder) {
+  if (!fs::exists(folder / "adapter_model.safetensors") && fs::is_directory(folder))
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+      const std::string ending = entry.path().extension().string();
+      if (ending != ".bin" && ending != ".pt" && ending != ".pth" && ending != ".ckpt") continue;
+      // clone: safetensors refuses tensors that share memory.
+      throw Error(
+          "{}: is a pickle, which can run code; write it as safetensors in Python: "
+          "safetensors.torch.save_file({{k: v.clone() for k, v in torch.load('{}', "
+          "weights_only=True).items()}}, 'adapter_model.safetensors')",
+          entry.path().string(), printable(entry.path().filename().string(), 80));
+    }
+  return SafetensorsFile(folder / "adapter_model.safetensors");
+}
+
+const Site& find_site(const SiteCatalogue& catalogue, const std::string& module,
+                      const std::string& file) {
+  std::vector<std::string> names;
+  for (const Site& site : catalogue.sites) {
+    if (site.name == module || site.name.ends_with("." + module)) return site;
+    names.push_back(site.name);
+  }
+  const std::string nearest = nearest_name(module, names);
+  throw Error("{}: module '{}' is no weight of {} that can be adapted{}", file,
+              printable(module, 200), catalogue.model,
+              nearest.empty() ? "" : fmt::format("; the nearest is '{}'", nearest));
+}
+
+void read_numbers(const SafetensorsFile& file, const std::string& key, const std::string& what,
+                  std::span<float> target) {
+  const std::vector<float> values = file.read<float>(key);
+  if (values.size() != target.size())
+    throw Error("{}: tensor '{}' has {} numbers, {} needs {}", file.path().string(),
+                printable(key, 200), values.size(), what, target.size());
+  for (const float value : values)
+    if (!std::isfinite(value))
+      throw Error("{}: tensor '{}' holds {}, expected finite numbers", file.path().string(),
+                  printable(key, 200), value);
+  std::ranges::copy(values, target.begin());
+}
+
+std::optional<std::size_t> head_labels(const SafetensorsFile& file,
+                                       const std::map<std::string, std::string>& head) {
+  for (const auto& [name, key] : head)
+    if (name.ends_with("classifier.weight") || name.ends_with("out_proj.weight")) {
+      const TensorEntry& entry = file.at(key);
+      if (!entry.shape.empty() && entry.shape.front() > 0) return entry.shape.front();
+    }
+  return {};
+}
+
+void fill_foreign_head(const SafetensorsFile& file, const std::map<std::string, std::string>& keys,
+                       const std::vector<TrainedTensor>& head) {
+  std::set<std::string> used;
+  for (const TrainedTensor& tensor : head) {
+    const auto found = keys.find(tensor.name);
+    if (found == keys.end()) continue;
+    read_numbers(file, found->second, tensor.name, tensor.value);
+    used.insert(tensor.name);
+  }
+  for (const auto& [name, key] : keys)
+    if (!used.contains(name))
+      throw Error("{}: tensor '{}' belongs to no adapted weight and to no head that trains here",
+                  file.path().string(), printable(key, 200));
+}
+
+AdaptedModel load_foreign_model(const fs::path& model, const fs::path& folder,
+                                const Registry& registry, std::shared_ptr<const Backend> backend,
+                                const std::string& precision) {
+  const std::unique_ptr<ForeignFolder> foreign = read_foreign_folder(folder);
+  check_precision(precision.empty() ? "f32" : precision);
+  HostSettings host_settings;
+  host_settings.bfloat16 = precision == "bf16";
+  host_settings.labels = foreign->labels().value_or(saved_labels(model));
+  host_settings.regression = host_settings.labels == 1;
+  AdaptedModel adapted;
+  adapted.host = load_host(model, host_settings, backend);
+  AdapterDescription& description = adapted.description;
+  description = foreign->describe(adapted.host->catalogue());
+  description.model = model.filename().string();
+  description.fingerprint = model_fingerprint(model);
+  description.labels = host_settings.labels;
+  description.regression = host_settings.regression;
+  if (!precision.empty()) description.precision = precision;
+  try {
+    adapted.adapter =
+        make_described_adapter<float>(description, adapted.host->catalogue(), registry, backend);
+  } catch (const Error& failure) {
+    throw Error("{}: {}", (folder / "adapter_config.json").string(), failure.what());
+  }
+  adapted.host->attach(adapted.adapter.get());
+  start_unstored(*adapted.adapter, description);
+  foreign->fill(*adapted.adapter);
+  foreign->fill_head(adapted.host->trained());
+  return adapted;
+}
+
+}  // namespace rankfold
