@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/text.h"
+#include "experiments/training/lorta_folder.h"
 #include "experiments/training/lotr_folder.h"
 #include "experiments/training/peft_folder.h"
 #include "experiments/training/run_folder.h"
@@ -39,8 +40,18 @@ bool is_foreign_folder(const fs::path& folder) {
 }
 
 std::unique_ptr<ForeignFolder> read_foreign_folder(const fs::path& folder) {
-  if (read_configuration(folder).contains("peft_type")) return std::make_unique<PeftFolder>(folder);
-  return std::make_unique<LotrFolder>(folder);
+  const json document = read_configuration(folder);
+  if (document.contains("peft_type")) return std::make_unique<PeftFolder>(folder);
+  const json layout = document.value("layout", json());
+  if (layout == "lotr") return std::make_unique<LotrFolder>(folder);
+  if (layout == "lorta") return std::make_unique<LortaFolder>(folder);
+  throw Error(
+      "{}: layout is {}, expected \"lotr\" or \"lorta\"{}",
+      (folder / "adapter_config.json").string(), printable(layout.dump(), 80),
+      layout == "loretta"
+          ? "; LoRETTA's code loses layer norms when it saves and names its cores nowhere that "
+            "we may read (it is GPL), so its checkpoints are not read"
+          : "");
 }
 
 SafetensorsFile open_foreign_tensors(const fs::path& folder) {

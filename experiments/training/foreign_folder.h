@@ -12,7 +12,7 @@
 #include "experiments/training/adapter_folder.h"
 
 // Adapter folders that other programs wrote: adapter_config.json says which (peft_type: PEFT,
-// layout: lotr), adapter_model.safetensors holds the tensors.
+// layout: lotr, lorta), adapter_model.safetensors holds the tensors.
 
 namespace rankfold {
 

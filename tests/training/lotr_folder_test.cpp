@@ -215,7 +215,7 @@ TEST_F(LotrCheckpoint, IsRefusedWhereTensorsAreNotAsTheLayoutSays) {
 
 TEST_F(LotrCheckpoint, NeedsALayoutAndAScaleAndNoPickle) {
   configuration = R"({"layout": "tucker", "scale": 1})";
-  EXPECT_THAT(load_error(), HasSubstr("layout is \"tucker\", expected \"lotr\""));
+  EXPECT_THAT(load_error(), HasSubstr("layout is \"tucker\", expected \"lotr\" or \"lorta\""));
   configuration = R"({"layout": "lotr"})";
   EXPECT_THAT(load_error(), HasSubstr("scale is missing"));
   configuration = R"({"layout": "lotr", "scale": -1})";
