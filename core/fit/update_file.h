@@ -67,6 +67,10 @@ class UpdateFile {
   bool is_double_ = false;
 };
 
+/// The limit of programs: inputs up to this size are read into memory once, larger ones as often as
+/// they are needed.
+constexpr std::size_t kept_bytes = std::size_t{2} << 30;
+
 /// The matrix type and layer that a module's name says, or nothing.
 struct NamedProjection {
   MatrixType matrix;

@@ -1,7 +1,5 @@
 #include "core/fit/fit.h"
 
-#include <malloc.h>
-
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -12,6 +10,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/fit/update_file.h"
+#include "core/fit/working_memory.h"
 #include "core/progress.h"
 #include "core/safetensors.h"
 #include "core/text.h"
@@ -25,9 +24,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
-
-/// Inputs up to this size are read into memory once, larger ones as often as they are needed.
-constexpr std::size_t kept_bytes = std::size_t{2} << 30;
 
 struct FitRequest {
   std::string input, minus, out;
@@ -142,9 +138,7 @@ int run(const Arguments& arguments, Context& context) {
   }
   request.threads = arguments.count("threads", cpu_count());
   set_threads(static_cast<int>(request.threads));
-  // Working memory of a site serves the next one, instead of going back to the system each time.
-  mallopt(M_MMAP_THRESHOLD, 256 << 20);
-  mallopt(M_TRIM_THRESHOLD, 512 << 20);
+  keep_freed_memory();
 
   const UpdateFile file(request.input, request.minus, request.heads);
   const MethodSettings settings = resolve_settings(method, wanted, file.stack());
