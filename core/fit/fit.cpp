@@ -236,7 +236,24 @@ class Fit {
   double total_ = 0;  ///< |D|^2
 };
 
+/// The adapter to be fitted, its frozen factors drawn.
+template <class T>
+std::unique_ptr<Adapter<T>> make_adapter_to_fit(const Method& method, const Stack& stack,
+                                                const MethodSettings& settings, std::uint64_t seed,
+                                                std::shared_ptr<const Backend> backend) {
+  std::unique_ptr<Adapter<T>> adapter = make_adapter<T>(method, stack, settings, backend);
+  const auto is_frozen = [](const Parameter<T>& parameter) { return !parameter.trainable; };
+  if (std::ranges::any_of(adapter->parameters(), is_frozen)) adapter->initialise(seed);
+  return adapter;
+}
+
 }  // namespace
+
+void expect_fittable(const Method& method, const Stack& stack, const MethodSettings& settings) {
+  const auto adapter =
+      make_adapter_to_fit<float>(method, stack, settings, 0, make_openblas_backend());
+  compile_sites(method, *adapter, settings);
+}
 
 template <class T>
 FittedUpdates<T> fit_updates(const Method& method, const Stack& stack,
@@ -244,11 +261,8 @@ FittedUpdates<T> fit_updates(const Method& method, const Stack& stack,
                              const FitSettings& fit, std::shared_ptr<const Backend> backend,
                              const std::function<void(std::size_t)>& progress) {
   FittedUpdates<T> result;
-  result.adapter = make_adapter<T>(method, stack, settings, backend);
-  const auto is_frozen = [](const Parameter<T>& parameter) { return !parameter.trainable; };
+  result.adapter = make_adapter_to_fit<T>(method, stack, settings, fit.seed, backend);
   Fit<T> work(method, *result.adapter, settings, source, fit, backend, progress);
-  if (std::ranges::any_of(result.adapter->parameters(), is_frozen))
-    result.adapter->initialise(fit.seed);
   result.report = work.run();
   return result;
 }

@@ -52,4 +52,8 @@ FittedUpdates<T> fit_updates(const Method& method, const Stack& stack,
                              const FitSettings& fit, std::shared_ptr<const Backend> backend,
                              const std::function<void(std::size_t)>& progress = {});
 
+/// Throws what fit_updates would of the method, its settings and the stack's shapes, and reads no
+/// update.
+void expect_fittable(const Method& method, const Stack& stack, const MethodSettings& settings);
+
 }  // namespace rankfold

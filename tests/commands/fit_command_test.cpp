@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "analysis/gnuplot.h"
+#include "analysis/results.h"
 #include "command_line.h"
 #include "core/safetensors.h"
 #include "temporary_folder.h"
@@ -87,6 +89,73 @@ TEST_F(FitCommand, WrongUsageIsNamed) {
   EXPECT_EQ(fit("--method lora --rank 2 --set nothing=1").status, 2);
   EXPECT_EQ(call("fit --input missing.npy --method lora --rank 2").status, 1);
   EXPECT_EQ(fit("--method lora --rank 2 --minus a.npy").status, 2);
+}
+
+TEST_F(FitCommand, IsMeasuredByTheBench) {
+  const Outcome outcome =
+      call("bench fit --input " + input() + " --method lora,lotr --rank 3 --repeats 2 --json");
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const auto document = outcome.json();
+  EXPECT_EQ(document["sites"], 4);
+  ASSERT_EQ(document["rows"].size(), 2U);
+  EXPECT_EQ(document["rows"][1]["parameters"], 2 * 3 * 12 + 4 * 9);
+  EXPECT_GT(document["rows"][0]["seconds"], 0.0);
+  const double error = fit("--method lotr --rank 3 --json").json()["relative_error"];
+  EXPECT_DOUBLE_EQ(document["rows"][1]["relative_error"], error);
+}
+
+TEST(BenchFit, TakesAllMethodsOnRandomUpdatesAndSaysWhichItLeavesOut) {
+  const std::string line =
+      "bench fit --layers 2 --width 24 --rank 2 --repeats 1 --threads 1 --json";
+  const Outcome outcome = call(line);
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("dora is left out"));
+  EXPECT_GT(outcome.json()["rows"].size(), 10U);
+  EXPECT_TRUE(outcome.json()["input"].is_null());
+  for (const auto& row : outcome.json()["rows"]) EXPECT_GE(row["relative_error"], 0.0);
+  EXPECT_EQ(call(line + " --method dora").status, 2);
+  EXPECT_EQ(call(line + " --method lora,lora").status, 2);
+  EXPECT_EQ(call(line + " --repeats 0").status, 2);
+  EXPECT_EQ(call("bench fit --layers 2 --width 24").status, 2);
+}
+
+TEST_F(FitCommand, RunsAsASweepWhoseTableTheFigureReads) {
+  const std::string words = "sweep --kind fit --input " + input() + " --threads 1 --out " + out();
+  const Outcome outcome =
+      call(words + " --method lora,lotr,none --rank 2,4 --lotr.stack one,per-type --json");
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(outcome.json()["settings"], 7);
+  EXPECT_EQ(outcome.json()["failed"], 0);
+  const std::vector<ResultRow> rows = read_results(out() + "/fits.csv");
+  ASSERT_EQ(rows.size(), 7U);
+  EXPECT_EQ(rows[0].model, "updates");
+  EXPECT_EQ(rows[0].metric, "relative_error");
+  EXPECT_EQ(rows[1].rank, "4");
+  EXPECT_EQ(rows[1].parameters, 4 * 2 * 4 * 12);
+  EXPECT_EQ(rows[2].settings.at("lotr.stack"), "one");
+  const double error = fit("--method lora --rank 4 --json").json()["relative_error"];
+  EXPECT_NEAR(*rows[1].score, error, 1e-8);
+  EXPECT_EQ(rows[6].score, 1.0);
+  const Outcome drawn = call("figure error --input " + out() + " --out " + out() + "/error.svg");
+  EXPECT_TRUE(drawn.status == 0 || !gnuplot_is_installed()) << drawn.err;
+}
+
+TEST_F(FitCommand, RefusesSweepsBeforeAnythingRuns) {
+  const std::string words = "sweep --kind fit --input " + input() + " --out " + out();
+  EXPECT_THAT(call(words + " --method lora,dora --rank 2").err, HasSubstr("dora rank 2"));
+  EXPECT_THAT(call(words + " --method lora --rank 2,13").err, HasSubstr("lora rank 13"));
+  EXPECT_EQ(call(words + " --method lora --rank 2 --heads 5").status, 0);
+  EXPECT_EQ(call(words + " --method lorta --rank 2 --heads 5").status, 2);
+  EXPECT_EQ(call("sweep --kind fit --input no.npy --method lora --rank 2 --out x").status, 1);
+}
+
+TEST_F(FitCommand, GivesABudgetTheLargestRankOfTheFilesMatrices) {
+  const Outcome outcome = call("sweep --kind fit --input " + input() +
+                               " --method lora,lotr,full --budget 300 --dry-run");
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("lora rank 3"));
+  EXPECT_THAT(outcome.out, HasSubstr("lotr rank 6"));
+  EXPECT_THAT(outcome.err, HasSubstr("full on"));
 }
 
 }  // namespace
