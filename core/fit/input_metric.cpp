@@ -28,7 +28,7 @@ std::vector<double> gram_of_inputs(const std::vector<double>& inputs, std::size_
   make_openblas_backend()->gemm(true, false, size, size, samples, 1 / static_cast<double>(samples),
                                 inputs.data(), size, inputs.data(), size, 0.0, gram.data(), size);
   const double trace = trace_of(gram, size);
-  if (!std::isfinite(trace)) throw Error("{}: holds numbers that are not finite", what);
+  if (!std::isfinite(trace)) throw Error("{}: holds numbers that are not finite, or whose squares are not", what);
   if (trace == 0) throw Error("{}: all inputs are zero", what);
   return gram;
 }

@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "analysis/gnuplot.h"
 #include "analysis/results.h"
 #include "command_line.h"
@@ -89,6 +91,50 @@ TEST_F(FitCommand, WrongUsageIsNamed) {
   EXPECT_EQ(fit("--method lora --rank 2 --set nothing=1").status, 2);
   EXPECT_EQ(call("fit --input missing.npy --method lora --rank 2").status, 1);
   EXPECT_EQ(fit("--method lora --rank 2 --minus a.npy").status, 2);
+}
+
+TEST_F(FitCommand, WeighsByInputsAndTellsBothErrors) {
+  const std::string x = (folder_.path / "x.safetensors").string();
+  std::vector<float> inputs(20 * 12);
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    inputs[i] = static_cast<float>(i * i % 23) / static_cast<float>(1 + i % 12);
+  std::vector<TensorToWrite> tensors = {make_tensor("x", {20, 12}, std::span<const float>(inputs))};
+  tensors.push_back(
+      make_tensor("layers.1.v_proj", {10, 12}, std::span<const float>(inputs).subspan(60, 120)));
+  write_safetensors(x, tensors);
+  const Outcome outcome = fit("--method lora --rank 3 --json --data " + x + " --out " + out());
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const auto document = outcome.json();
+  const auto plain = fit("--method lora --rank 3 --json").json();
+  EXPECT_LT(document["weighted_error"], document["unweighted_fit"]);
+  EXPECT_GT(document["relative_error"], plain["relative_error"]);
+  EXPECT_FALSE(plain.contains("weighted_error"));
+  EXPECT_GT(document["sites"][3]["weighted_error"], 0.0);
+  EXPECT_THAT(fit("--method lora --rank 3 --data " + x).out, HasSubstr("weighted error"));
+  EXPECT_EQ(SafetensorsFile(out() + "/factors.safetensors").at("A.layers.0.q_proj").type,
+            DataType::f64);
+}
+
+TEST_F(FitCommand, WrongInputsAreNamed) {
+  const auto refusal = [&](const std::string& name, std::vector<std::size_t> shape, float value) {
+    std::size_t size = 1;
+    for (const std::size_t extent : shape) size *= extent;
+    const std::vector<float> values(size, value);
+    const std::string file = (folder_.path / "x.safetensors").string();
+    write_safetensors(file, std::vector{make_tensor(name, shape, std::span<const float>(values))});
+    const Outcome outcome = fit("--method lora --rank 2 --data " + file);
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_EQ(outcome.error_lines(), 1U) << outcome.err;
+    return outcome.err;
+  };
+  EXPECT_THAT(refusal("y", {5, 12}, 1), HasSubstr("no tensor layers.0.q_proj"));
+  EXPECT_THAT(refusal("x", {5, 11}, 1), HasSubstr("tensor x is 5 x 11, expected samples x 12"));
+  EXPECT_THAT(refusal("x", {12}, 1), HasSubstr("tensor x is 12"));
+  EXPECT_THAT(refusal("x", {0, 12}, 1), HasSubstr("holds no input"));
+  EXPECT_THAT(refusal("x", {5, 12}, 0), HasSubstr("all inputs are zero"));
+  EXPECT_THAT(refusal("x", {5, 12}, NAN), HasSubstr("not finite"));
+  EXPECT_EQ(fit("--method lora --rank 2 --data none.npy").status, 1);
+  EXPECT_EQ(fit("--method lora --rank 2 --data x.txt").status, 2);
 }
 
 TEST_F(FitCommand, IsMeasuredByTheBench) {
