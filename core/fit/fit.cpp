@@ -3,14 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <concepts>
+#include <map>
 #include <mutex>
 
 #include "core/error.h"
+#include "core/fit/in_factor.h"
 #include "core/fit/joint_fit.h"
 #include "core/fit/measure.h"
 #include "core/fit/site_network.h"
 #include "core/fit/sweeps.h"
-#include "core/linear_algebra.h"
 
 namespace rankfold {
 namespace {
@@ -27,44 +28,6 @@ std::vector<double> sum_histories(const std::vector<FitHistory>& histories) {
     for (std::size_t i = 0; i < length && !history.residuals.empty(); ++i)
       sum[i] += history.residuals[std::min(i, history.residuals.size() - 1)];
   return sum;
-}
-
-/// The metric of each copy of the factor that alone holds the in side; nothing where there is no
-/// such factor, or sites with unlike inputs read one copy.
-std::optional<std::vector<std::size_t>> metrics_of_copies(const JointNetwork& joint,
-                                                          const InputMetrics& metrics) {
-  const std::optional<std::size_t> holder = find_in_holder(joint);
-  if (!holder) return {};
-  const JointNetwork::Copies& copies = joint.copies[*holder];
-  std::vector<std::optional<std::size_t>> found(copies.places.size());
-  for (std::size_t place = 0; place < joint.sites.size(); ++place) {
-    std::size_t copy = 0;
-    if (copies.mode) {
-      const Axis& mode = joint.site_modes[*copies.mode];
-      copy = place / mode.stride % mode.size;
-    }
-    const std::size_t metric = metrics.of_site[joint.sites[place]];
-    if (found[copy].value_or(metric) != metric) return {};
-    found[copy] = metric;
-  }
-  std::vector<std::size_t> all;
-  for (const std::optional<std::size_t>& metric : found) all.push_back(metric.value());
-  return all;
-}
-
-/// f from f R^T, for all copies of the factor that holds the in side.
-void take_roots_out(const JointNetwork& joint, const InputMetrics& metrics,
-                    std::vector<std::vector<double>>& values) {
-  const std::size_t holder = find_in_holder(joint).value();
-  const std::vector<Axis>& axes = joint.network.terms.front().operands[holder].axes;
-  const Axis& in = *find_axis(axes, joint.network.data.back().mode);
-  const std::vector<std::size_t> copies = metrics_of_copies(joint, metrics).value();
-  double* at = values[holder].data();
-  for (const std::size_t number : copies)
-    for (std::size_t piece = 0; piece < volume(axes) / (in.size * in.stride); ++piece) {
-      solve_upper(metrics.metrics[number].root, in.size, at, in.stride);
-      at += in.size * in.stride;
-    }
 }
 
 void expect_metrics(const InputMetrics& metrics, const Stack& stack) {
@@ -146,7 +109,7 @@ class Fit {
     for (const std::vector<std::size_t>& sites : sets_) {
       if (networks_[sites.front()].terms.empty()) continue;
       std::optional<JointNetwork> joint = join_sites(networks_, sites, parameters_);
-      if (joint && metrics && !metrics_of_copies(*joint, *metrics)) joint.reset();
+      if (joint && metrics && !find_in_factor(*joint, *metrics)) joint.reset();
       jobs.push_back(joint ? plan_joint(std::move(*joint), source, metrics)
                            : plan_apart(sites, source, metrics));
     }
@@ -199,6 +162,16 @@ class Fit {
     };
   }
 
+  static void take_roots_out(const JointNetwork& joint, const InputMetrics& metrics,
+                             std::vector<std::vector<double>>& values) {
+    const JointInFactor factor = find_in_factor(joint, metrics).value();
+    std::vector<double>& copies = values[factor.operand];
+    const std::size_t size = copies.size() / factor.metrics.size();
+    for (std::size_t copy = 0; copy < factor.metrics.size(); ++copy)
+      take_root_out(metrics.metrics[factor.metrics[copy]], factor.stride,
+                    copies.data() + copy * size, size);
+  }
+
   /// Copies one after the other, contiguous, into the adapter's parameters.
   void write(const JointNetwork::Copies& copies, const std::vector<double>& values) {
     const double* from = values.data();
@@ -217,17 +190,21 @@ class Fit {
   }
 
   /// Sites without a joint form: every site a block of its own, parameters as the adapter has them.
-  /// With metrics, roots are known operands and the fit goes on from the adapter's values.
+  /// With metrics, the fit goes on from the adapter's values, with the roots in the factors of the
+  /// in side or as known operands.
   Job plan_apart(const std::vector<std::size_t>& sites, const UpdateSource<T>& source,
                  const InputMetrics* metrics) {
+    std::optional<std::map<std::size_t, InFactor>> in_factors;
+    if (metrics) in_factors = find_in_factors(networks_, sites, parameters_, *metrics);
     std::vector<std::size_t> used;
     std::vector<FitBlock> blocks;
     for (const std::size_t site : sites) {
       // Roots have the numbers behind those of the parameters.
       const SiteNetwork network =
-          metrics ? with_known_root(networks_[site], parameters_.size() + metrics->of_site[site],
-                                    metrics->at(site).size)
-                  : networks_[site];
+          metrics && !in_factors
+              ? with_known_root(networks_[site], parameters_.size() + metrics->of_site[site],
+                                metrics->at(site).size)
+              : networks_[site];
       FitBlock block{network.data, network.terms};
       for (FitTerm& term : block.terms)
         for (FitOperand& operand : term.operands) {
@@ -247,15 +224,21 @@ class Fit {
       parameters.push_back(root_of(number) ? FitParameter{root_of(number)->size(), false}
                                            : parameters_[number]);
     const auto problem = make_problem(std::move(blocks), std::move(parameters), sites, metrics);
-    return [this, sites, used, problem, &source, metrics, root_of](FitHistory& history) {
+    const auto root_in = [in_factors, metrics](std::size_t number) -> const InFactor* {
+      return in_factors && in_factors->contains(number) ? &in_factors->at(number) : nullptr;
+    };
+    return [this, sites, used, problem, &source, metrics, root_of, root_in](FitHistory& history) {
       FitState<T> state = problem->make_state();
       for (std::size_t i = 0; i < used.size(); ++i) {
         if (const std::vector<double>* root = root_of(used[i])) {
           state.set(i, *root);
           continue;
         }
-        const auto values = adapter_.parameters()[used[i]].value.span();
-        state.set(i, {values.begin(), values.end()});
+        const auto stored = adapter_.parameters()[used[i]].value.span();
+        std::vector<double> values(stored.begin(), stored.end());
+        if (const InFactor* factor = root_in(used[i]))
+          put_root_in(metrics->metrics[factor->metric], factor->stride, *backend_, values);
+        state.set(i, std::move(values));
       }
       std::vector<std::vector<T>> scratch(sites.size());
       FitData<T> data;
@@ -279,9 +262,14 @@ class Fit {
       else
         run_starts(*problem, data, fit_, fit_.starts.value_or(1), fit_.iterations.value_or(100),
                    adapter_.stack().sites[sites.front()].name, state, history);
-      for (std::size_t i = 0; i < used.size(); ++i)
-        if (problem->parameters()[i].trainable)
-          std::ranges::copy(state.rounded[i], adapter_.parameters()[used[i]].value.data());
+      for (std::size_t i = 0; i < used.size(); ++i) {
+        if (!problem->parameters()[i].trainable) continue;
+        if (const InFactor* factor = root_in(used[i]))
+          take_root_out(metrics->metrics[factor->metric], factor->stride, state.values[i].data(),
+                        state.values[i].size());
+        std::ranges::transform(state.values[i], adapter_.parameters()[used[i]].value.data(),
+                               [](double value) { return static_cast<T>(value); });
+      }
       for (const std::size_t site : sites) source.release(site);
       count_done(sites.size());
     };

@@ -66,18 +66,17 @@ FittedUpdates<T> fit_updates(const Method& method, const Stack& stack,
 ///   min sum_s |X_s (D_s - dW_s)^T|^2 / samples = sum_s |(D_s - dW_s) R_s^T|^2
 /// (input_metric.h). R_s is one more known operand of every product:
 ///
-/// - Where one factor alone holds the in side (lora's A, lotr's rhs, the CP and Tucker methods),
-/// R_s
-///   belongs to it: f' = f R^T is as free as f, since R is regular, so the fit is a plain one of
-///   D_s R_s^T, and f the solution of f R^T = f' afterwards. All that holds for plain fits holds
-///   here: with two factors it is, but for the compression, the best there is (the truncated
-///   singular value decomposition of D R^T, times R^-T). Sites that share the copy of that factor
-///   must have one metric.
-/// - Everywhere else (an in side in several modes, as in trains and Kronecker products; a factor
-///   that meets another of the in side, as in Hadamard products; frozen factors; one in factor for
-///   sites with unlike inputs) alternating least squares goes on from the plain fit, with R_s as a
-///   frozen operand. What a metric couples stands in one system then: a factor of r values for each
-///   of n inputs has systems of r n unknowns, and is refused beyond 16384.
+/// - Where in every product one factor alone holds the in side, and the sites that read it have one
+///   metric, R_s belongs to that factor: f' = f R^T is as free as f, since R is regular, so the fit
+///   is a plain one of D_s R_s^T, and f the solution of f R^T = f' afterwards. All that holds for
+///   plain fits holds here: with two factors (lora) it is, to the precision of the compression, the
+///   best there is: the truncated singular value decomposition of D R^T, times R^-T. Products that
+///   are no joint tensor (several terms, frozen factors) go on from the plain fit.
+/// - Everywhere else (an in side in several modes, as in trains and Kronecker products; two factors
+///   that hold it, as in Hadamard products; one in factor for sites with unlike inputs) alternating
+///   least squares goes on from the plain fit, with R_s as a frozen operand. What a metric couples
+///   stands in one system then: a factor of r values for each of n inputs has systems of r n
+///   unknowns, and is refused beyond 16384.
 ///
 /// Where the weighted objective of a set of sites comes out above that of the plain fit (both may
 /// be local minima), the plain fit is kept, so it never does. Throws as fit_updates does, and Error

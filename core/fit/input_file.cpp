@@ -15,21 +15,23 @@ namespace {
 /// Metrics by where their inputs come from; equal inputs of two places are one.
 class Collector {
  public:
+  explicit Collector(double ridge) : ridge_(ridge) {}
   std::size_t add(std::vector<double> gram, std::size_t size) {
     for (std::size_t i = 0; i < grams_.size(); ++i)
       if (grams_[i] == gram) return i;
-    metrics_.push_back(make_metric(gram, size));
+    metrics_.push_back(make_metric(gram, size, ridge_));
     grams_.push_back(std::move(gram));
     return metrics_.size() - 1;
   }
   std::vector<InputMetric> take() { return std::move(metrics_); }
 
  private:
+  double ridge_;
   std::vector<std::vector<double>> grams_;
   std::vector<InputMetric> metrics_;
 };
 
-InputMetrics read_array(const fs::path& path, const Stack& stack) {
+InputMetrics read_array(const fs::path& path, const Stack& stack, double ridge) {
   const NumpyFile file(path);
   const std::vector<std::size_t>& shape = file.shape();
   const std::size_t sites = stack.sites.size();
@@ -44,7 +46,7 @@ InputMetrics read_array(const fs::path& path, const Stack& stack) {
       throw Error("{}: inputs of {} numbers, but site {} has {}", path.string(), shape.back(),
                   site.name, site.in);
   InputMetrics result;
-  Collector collector;
+  Collector collector(ridge);
   const std::size_t pieces = common ? 1 : sites, bytes = file.bytes().size() / pieces;
   for (std::size_t i = 0; i < pieces; ++i)
     result.of_site.push_back(collector.add(
@@ -57,10 +59,10 @@ InputMetrics read_array(const fs::path& path, const Stack& stack) {
   return result;
 }
 
-InputMetrics read_tensors(const fs::path& path, const Stack& stack) {
+InputMetrics read_tensors(const fs::path& path, const Stack& stack, double ridge) {
   const SafetensorsFile file(path);
   InputMetrics result;
-  Collector collector;
+  Collector collector(ridge);
   std::map<std::string, std::size_t> known;
   for (const Site& site : stack.sites) {
     const TensorEntry* entry = file.find(site.name);
@@ -91,10 +93,10 @@ InputMetrics read_tensors(const fs::path& path, const Stack& stack) {
 
 }  // namespace
 
-InputMetrics read_inputs(const fs::path& file, const Stack& stack) {
+InputMetrics read_inputs(const fs::path& file, const Stack& stack, double ridge) {
   const std::string extension = file.extension().string();
-  if (extension == ".npy") return read_array(file, stack);
-  if (extension == ".safetensors") return read_tensors(file, stack);
+  if (extension == ".npy") return read_array(file, stack, ridge);
+  if (extension == ".safetensors") return read_tensors(file, stack, ridge);
   throw UsageError("--data {}: expected a .npy or a .safetensors file", file.string());
 }
 

@@ -12,6 +12,7 @@ namespace rankfold {
 /// as the site for each, or one named `x` for those that have none. Throws Error naming file,
 /// tensor and site where one is missing, has another shape or type, or is empty, zero or not
 /// finite, and UsageError for another ending.
-InputMetrics read_inputs(const std::filesystem::path& file, const Stack& stack);
+InputMetrics read_inputs(const std::filesystem::path& file, const Stack& stack,
+                         double ridge = usual_ridge);
 
 }  // namespace rankfold

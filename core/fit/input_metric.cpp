@@ -10,8 +10,6 @@
 namespace rankfold {
 namespace {
 
-constexpr double ridge = 1e-10;
-
 double trace_of(const std::vector<double>& gram, std::size_t size) {
   double trace = 0;
   for (std::size_t i = 0; i < size; ++i) trace += gram[i * size + i];
@@ -28,12 +26,15 @@ std::vector<double> gram_of_inputs(const std::vector<double>& inputs, std::size_
   make_openblas_backend()->gemm(true, false, size, size, samples, 1 / static_cast<double>(samples),
                                 inputs.data(), size, inputs.data(), size, 0.0, gram.data(), size);
   const double trace = trace_of(gram, size);
-  if (!std::isfinite(trace)) throw Error("{}: holds numbers that are not finite, or whose squares are not", what);
+  if (!std::isfinite(trace))
+    throw Error("{}: holds numbers that are not finite, or whose squares are not", what);
   if (trace == 0) throw Error("{}: all inputs are zero", what);
   return gram;
 }
 
-InputMetric make_metric(std::vector<double> gram, std::size_t size) {
+InputMetric make_metric(std::vector<double> gram, std::size_t size, double ridge) {
+  if (!(ridge >= least_ridge) || std::isinf(ridge))
+    throw UsageError("ridge is {}; expected {} or more", ridge, least_ridge);
   const double shift = ridge * trace_of(gram, size) / static_cast<double>(size);
   for (std::size_t i = 0; i < size; ++i) gram[i * size + i] += shift;
   return {size, upper_root(std::move(gram), size)};

@@ -11,10 +11,10 @@
 namespace rankfold {
 
 /// How much the inputs X[samples, in] of a weight count each direction of its in side:
-///   |X E^T|^2 / samples = |E R^T|^2 for all E[out, in],   R^T R = X^T X / samples + h 1,
-/// h = 1e-10 of the mean of the diagonal. The ridge h makes R regular where there are fewer samples
-/// than inputs: of all factors that the samples cannot tell apart those win that come closest to
-/// the updates themselves. Beside it the objective moves by 1e-10 of what |E| would weigh alone.
+///   |X E^T|^2 / samples + h |E|^2 = |E R^T|^2 for all E[out, in],   R^T R = X^T X / samples + h 1,
+/// h a small part of the mean of the diagonal. The ridge h makes R regular where there are fewer
+/// samples than inputs: of all factors that the samples cannot tell apart those win that come
+/// closest to the updates themselves. It counts in the errors that fits report.
 struct InputMetric {
   std::size_t size = 0;
   std::vector<double> root;  ///< R[size, size], upper triangular (Cholesky)
@@ -32,8 +32,10 @@ struct InputMetrics {
 /// are not finite.
 std::vector<double> gram_of_inputs(const std::vector<double>& inputs, std::size_t size,
                                    const std::string& what);
-/// The metric of a Gram matrix [size, size].
-InputMetric make_metric(std::vector<double> gram, std::size_t size);
+constexpr double least_ridge = 1e-12, usual_ridge = 1e-10;
+/// The metric of a Gram matrix [size, size]; h is `ridge` of its mean diagonal. Throws UsageError
+/// for a ridge below least_ridge, where rounding would leave no root.
+InputMetric make_metric(std::vector<double> gram, std::size_t size, double ridge = usual_ridge);
 
 /// matrix[rows, size] R^T.
 void multiply_by_root(const InputMetric& metric, const Backend& backend, const double* matrix,

@@ -225,19 +225,6 @@ std::optional<JointNetwork> join_sites(const std::vector<SiteNetwork>& networks,
   return joint;
 }
 
-std::optional<std::size_t> find_in_holder(const JointNetwork& joint) {
-  const SiteNetwork& network = joint.network;
-  if (network.data.size() - network.out_axes != 1) return {};
-  std::optional<std::size_t> holder;
-  const std::vector<FitOperand>& operands = network.terms.front().operands;
-  for (std::size_t k = 0; k < operands.size(); ++k) {
-    if (!find_axis(operands[k].axes, network.data.back().mode)) continue;
-    if (holder) return {};
-    holder = k;
-  }
-  return holder;
-}
-
 SiteNetwork with_known_root(const SiteNetwork& network, std::size_t root, std::size_t size) {
   SiteNetwork result = network;
   const auto first_in = network.data.begin() + static_cast<std::ptrdiff_t>(network.out_axes);

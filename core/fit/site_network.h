@@ -54,9 +54,6 @@ std::optional<JointNetwork> join_sites(const std::vector<SiteNetwork>& networks,
                                        const std::vector<std::size_t>& sites,
                                        const std::vector<FitParameter>& parameters);
 
-/// The operand of a joint network that alone holds the in side, where that is one mode.
-std::optional<std::size_t> find_in_holder(const JointNetwork& joint);
-
 /// The network of D R^T: the in side is one mode of `size`, and R[size, in], contiguous, in
 /// parameter `root`, one more operand of every term.
 SiteNetwork with_known_root(const SiteNetwork& network, std::size_t root, std::size_t size);

@@ -32,6 +32,7 @@ struct FitRequest {
   std::string input, minus, data, out;
   std::size_t heads = 1, threads = 1;
   std::string rank;
+  double ridge = usual_ridge;
   FitSettings fit;
 };
 
@@ -99,7 +100,7 @@ int run_in(const UpdateFile& file, const Method& method, const MethodSettings& s
   const auto source = file.open<T>(kept_bytes);
   const Stack& stack = file.stack();
   std::optional<InputMetrics> metrics;
-  if (!request.data.empty()) metrics = read_inputs(request.data, stack);
+  if (!request.data.empty()) metrics = read_inputs(request.data, stack, request.ridge);
   const auto start = std::chrono::steady_clock::now();
   Progress bar("fit", stack.sites.size(), standard_error_is_terminal());
   const auto progress = [&](std::size_t done) {
@@ -158,6 +159,11 @@ int run(const Arguments& arguments, Context& context) {
   request.fit.tolerance = arguments.number("tolerance", request.fit.tolerance);
   if (request.fit.tolerance < 0)
     throw UsageError("--tolerance is {}; expected 0 or more", arguments.text("tolerance"));
+  request.ridge = arguments.number("ridge", request.ridge);
+  if (request.ridge < least_ridge)
+    throw UsageError("--ridge is {}; expected {} or more", arguments.text("ridge"), least_ridge);
+  if (arguments.has("ridge") && request.data.empty())
+    throw UsageError("--ridge goes with --data, which is missing");
   request.fit.seed = count_or_zero(arguments, "seed");
   MethodRequest wanted{.rank = request.rank,
                        .alpha = {},
@@ -195,6 +201,8 @@ Command fit_command() {
        "inputs X: fits what the updates do to them, |X (D - dW)^T|; .npy (samples, in) for all "
        "matrices or (layers, samples, in), or .safetensors with a matrix named as each, or x"},
       {"method", "NAME", "", "decomposition; `rankfold methods` lists them", true}};
+  options.push_back({"ridge", "X", "1e-10",
+                     "with --data: added to the inputs' second moments, in parts of their mean"});
   for (const Option& option : setting_options(false, {"rank", "alpha", "preset"}))
     options.push_back(option);
   options.push_back({"set", "KEY=VALUE", "",

@@ -135,6 +135,8 @@ TEST_F(FitCommand, WrongInputsAreNamed) {
   EXPECT_THAT(refusal("x", {5, 12}, NAN), HasSubstr("not finite"));
   EXPECT_EQ(fit("--method lora --rank 2 --data none.npy").status, 1);
   EXPECT_EQ(fit("--method lora --rank 2 --data x.txt").status, 2);
+  EXPECT_EQ(fit("--method lora --rank 2 --ridge 1").status, 2);
+  EXPECT_EQ(fit("--method lora --rank 2 --data x.npy --ridge 0").status, 2);
 }
 
 TEST_F(FitCommand, IsMeasuredByTheBench) {

@@ -228,6 +228,31 @@ TEST(WeightedFit, OfFewSamplesStaysNearTheUpdatesWhereTheyDoNotReach) {
   EXPECT_LT(three.report.relative_error, 1.0);
 }
 
+TEST(WeightedFit, WithALargeRidgeIsThePlainFit) {
+  const Stack stack = square_stack(1, 24);
+  const Matrices<double> updates = noise<double>(stack);
+  const Inputs inputs = inputs_of(stack, 5, true);
+  InputMetrics metrics;
+  for (std::size_t s = 0; s < 2; ++s) {
+    std::vector<double> gram = gram_of_inputs(inputs[s], 24, "test");
+    double trace = 0;  // of one size, so that both sites count the same
+    for (std::size_t i = 0; i < 24; ++i) trace += gram[i * 25];
+    for (double& value : gram) value /= trace;
+    metrics.metrics.push_back(make_metric(std::move(gram), 24, 1e8));
+    metrics.of_site.push_back(s);
+  }
+  const Registry registry = builtin_registry();
+  for (const Case& given : {Case{"lora", "3"}, Case{"lotr", "3"}, Case{"loha", "2"}}) {
+    const Method& method = registry.at(given.method);
+    const MethodSettings settings = settings_of(method, given, stack);
+    const auto weighted = fit_weighted_updates(method, stack, settings, updates, metrics, {},
+                                               make_openblas_backend());
+    const auto plain =
+        fit_updates<double>(method, stack, settings, updates, {}, make_openblas_backend());
+    EXPECT_NEAR(weighted.report.relative_error, plain.report.relative_error, 1e-4) << given.method;
+  }
+}
+
 TEST(WeightedFit, RefusesWhatDoesNotSuitTheSites) {
   const Stack stack = square_stack(2, 16);
   const Matrices<double> updates = noise<double>(stack);
