@@ -48,7 +48,7 @@ FitBenchReport bench_fit(const FitBenchRequest& request, const Stack& stack,
     const Method& method = registry.at(names[i]);
     try {
       const MethodSettings settings = settings_of(method);
-      FitBenchRow row{.method = method.name, .rank = method.has_rank ? settings.rank : 0};
+      FitBenchRow row{.method = method.name, .rank = method.has_rank ? request.rank : ""};
       std::vector<double> seconds;
       for (std::size_t repeat = 0; repeat < request.repeats; ++repeat)
         seconds.push_back(seconds_of([&] {

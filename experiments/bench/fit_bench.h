@@ -19,7 +19,7 @@ struct FitBenchRequest {
 
 struct FitBenchRow {
   std::string method;
-  std::size_t rank = 0;  ///< 0 where the method has none
+  std::string rank = {};  ///< "" where the method has none
   std::size_t parameters = 0;
   double seconds = 0;         ///< median of the repeats
   double relative_error = 0;  ///< |D - dW| / |D|

@@ -49,7 +49,7 @@ void print_json(const Subject& subject, const FitBenchRequest& request,
                   {"relative_error", row.relative_error},
                   {"starts", row.starts},
                   {"sweeps", row.sweeps}};
-    if (row.rank > 0) entry["rank"] = row.rank;
+    if (!row.rank.empty()) entry["rank"] = row.rank;
     document["rows"].push_back(std::move(entry));
   }
   for (const auto& [method, reason] : report.skipped)
@@ -67,10 +67,9 @@ void print_text(const Subject& subject, const FitBenchRequest& request,
   std::vector<std::vector<std::string>> rows = {
       {"method", "rank", "parameters", "seconds", "relative error", "starts", "sweeps"}};
   for (const FitBenchRow& row : report.rows)
-    rows.push_back({row.method, row.rank > 0 ? std::to_string(row.rank) : "",
-                    std::to_string(row.parameters), fmt::format("{:.4f}", row.seconds),
-                    fmt::format("{:.6f}", row.relative_error), std::to_string(row.starts),
-                    std::to_string(row.sweeps)});
+    rows.push_back({row.method, row.rank, std::to_string(row.parameters),
+                    fmt::format("{:.4f}", row.seconds), fmt::format("{:.6f}", row.relative_error),
+                    std::to_string(row.starts), std::to_string(row.sweeps)});
   write_table(out, rows, {1, 2, 3, 4, 5, 6});
 }
 

@@ -28,7 +28,6 @@ void run_one(const Method& method, const UpdateFile& file, const UpdateSource<T>
   const FittedUpdates<T> fitted =
       fit_updates<T>(method, file.stack(), settings, source, fit, make_openblas_backend());
   row.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  row.rank = method.has_rank ? settings.rank : 0;
   row.parameters = fitted.adapter->parameter_count();
   row.relative_error = fitted.report.relative_error;
   row.starts = fitted.report.starts;
@@ -134,10 +133,8 @@ std::string fits_csv(const std::vector<FitRow>& rows) {
   for (const FitRow& row : rows) {
     const RunSettings& given = row.run.settings;
     const bool done = row.failure.empty();
-    text +=
-        fmt::format("fit,{},{},{},{}", csv_field(row.model), csv_field(given.text("method")),
-                    csv_field(done && row.rank > 0 ? std::to_string(row.rank) : given.text("rank")),
-                    given.text("seed"));
+    text += fmt::format("fit,{},{},{},{}", csv_field(row.model), csv_field(given.text("method")),
+                        csv_field(given.text("rank")), given.text("seed"));
     for (const std::string& name : settings) text += "," + csv_field(given.text(name));
     const std::string prefix = given.text("method") + ".";
     for (const std::string& name : options) {

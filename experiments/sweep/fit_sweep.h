@@ -34,9 +34,8 @@ std::optional<std::string> fit_rank_within_budget(const Method& method, const Pl
 
 struct FitRow {
   PlannedRun run;
-  std::string model;     ///< UpdateFiles::name
-  std::size_t rank = 0;  ///< 0 where the method has none
-  std::string failure;   ///< "" where the fit is done
+  std::string model;    ///< UpdateFiles::name
+  std::string failure;  ///< "" where the fit is done
   std::size_t parameters = 0, starts = 0, sweeps = 0, threads = 0;
   double relative_error = 0, seconds = 0;
 };

@@ -147,6 +147,7 @@ TEST_F(FitCommand, IsMeasuredByTheBench) {
   EXPECT_EQ(document["sites"], 4);
   ASSERT_EQ(document["rows"].size(), 2U);
   EXPECT_EQ(document["rows"][1]["parameters"], 2 * 3 * 12 + 4 * 9);
+  EXPECT_EQ(document["rows"][1]["rank"], "3");
   EXPECT_GT(document["rows"][0]["seconds"], 0.0);
   const double error = fit("--method lotr --rank 3 --json").json()["relative_error"];
   EXPECT_DOUBLE_EQ(document["rows"][1]["relative_error"], error);
@@ -184,6 +185,9 @@ TEST_F(FitCommand, RunsAsASweepWhoseTableTheFigureReads) {
   const double error = fit("--method lora --rank 4 --json").json()["relative_error"];
   EXPECT_NEAR(*rows[1].score, error, 1e-8);
   EXPECT_EQ(rows[6].score, 1.0);
+  EXPECT_EQ(rows[6].rank, "");
+  ASSERT_EQ(call(words + " --method tucker3 --rank 3x2x2").status, 0);
+  EXPECT_EQ(read_results(out() + "/fits.csv").at(0).rank, "3x2x2");
   const Outcome drawn = call("figure error --input " + out() + " --out " + out() + "/error.svg");
   EXPECT_TRUE(drawn.status == 0 || !gnuplot_is_installed()) << drawn.err;
 }
