@@ -249,7 +249,9 @@ TEST(WeightedFit, WithALargeRidgeIsThePlainFit) {
                                                make_openblas_backend());
     const auto plain =
         fit_updates<double>(method, stack, settings, updates, {}, make_openblas_backend());
-    EXPECT_NEAR(weighted.report.relative_error, plain.report.relative_error, 1e-4) << given.method;
+    // It goes on from the plain fit, so it may come out a little better.
+    EXPECT_NEAR(weighted.report.relative_error, plain.report.relative_error, 1e-3) << given.method;
+    EXPECT_LE(weighted.report.relative_error, plain.report.relative_error + 1e-6) << given.method;
   }
 }
 
