@@ -13,6 +13,7 @@ FigureKind kind_named(const std::string& name) {
   if (name == "parameter-efficiency") return FigureKind::parameter_efficiency;
   if (name == "rank") return FigureKind::rank;
   if (name == "depth") return FigureKind::depth;
+  if (name == "error") return FigureKind::error;
   throw unknown_name("figure", name, figure_kinds());
 }
 
@@ -63,7 +64,7 @@ std::filesystem::path csv_beside(const FigureRequest& request) {
 }  // namespace
 
 std::vector<std::string> figure_kinds() {
-  return {"parameter-efficiency", "rank", "depth"};
+  return {"parameter-efficiency", "rank", "depth", "error"};
 }
 
 void draw_figure(const FigureRequest& request) {

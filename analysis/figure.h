@@ -10,7 +10,7 @@ namespace rankfold {
 
 /// A figure to draw from results; names are those of the command line.
 struct FigureRequest {
-  std::string kind;  ///< parameter-efficiency, rank, depth
+  std::string kind;  ///< parameter-efficiency, rank, depth, error
   std::vector<ResultRow> rows;
   std::filesystem::path out;     ///< .pdf, .png or .svg
   std::string x = "parameters";  ///< parameters (of the adapter) or trainable (with the head)

@@ -2,7 +2,7 @@
 
 namespace rankfold {
 
-enum class FigureKind { parameter_efficiency, rank, depth };
+enum class FigureKind { parameter_efficiency, rank, depth, error };
 enum class ParameterAxis { adapter, trainable };
 
 }  // namespace rankfold

@@ -87,7 +87,7 @@ struct Planner {
   }
 
   std::string reference_name(const std::string& name, const FigurePoint& point) const {
-    if (point.parameters == 0) return name + " (head only)";
+    if (point.parameters == 0) return kind == FigureKind::error ? name : name + " (head only)";
     const bool trainable = axis == ParameterAxis::trainable && point.trainable;
     return name + ", " + short_count(trainable ? *point.trainable : point.parameters);
   }
@@ -112,8 +112,9 @@ struct Planner {
         line.points.push_back(point(runs, of_parameters, factor));
         line.points.back().x = std::get<0>(key);
         if (panel.y_scale == AxisScale::log10 && line.points.back().value.mean <= 0) {
-          throw Error("{}: method {} has 0 parameters, which have no place on a logarithmic axis",
-                      runs.front()->origin, name.method);
+          throw Error("{}: method {} has {}, which has no place on a logarithmic axis",
+                      runs.front()->origin, name.method,
+                      of_parameters ? "a number of parameters of 0" : "an error of 0");
         }
       }
       panel.lines.push_back(std::move(line));
@@ -164,7 +165,7 @@ std::map<std::pair<std::string, std::string>, Rows> by_task(const Rows& rows) {
   return tasks;
 }
 
-std::string interval_note(const std::vector<FigurePanel>& panels) {
+std::string interval_note(FigureKind kind, const std::vector<FigurePanel>& panels) {
   int fewest = 0, most = 0;
   const auto count = [&](const FigureLine& line) {
     for (const FigurePoint& point : line.points) {
@@ -173,7 +174,8 @@ std::string interval_note(const std::vector<FigurePanel>& panels) {
     }
   };
   for (const FigurePanel& panel : panels) {
-    if (panel.y_scale != AxisScale::linear) continue;
+    // Panels of parameters have no intervals.
+    if (kind != FigureKind::error && panel.y_scale != AxisScale::linear) continue;
     for (const FigureLine& line : panel.lines) count(line);
     for (const FigureLine& line : panel.references) count(line);
   }
@@ -189,10 +191,11 @@ std::string interval_note(const std::vector<FigurePanel>& panels) {
       seeds);
 }
 
-std::string figure_note(const FigurePlan& plan, const Rows& rows, bool one_model) {
+std::string figure_note(FigureKind kind, const FigurePlan& plan, const Rows& rows, bool one_model) {
   std::vector<std::string> sentences;
-  if (one_model && !rows[0]->model.empty()) sentences.push_back("Model: " + rows[0]->model + ".");
-  sentences.push_back(interval_note(plan.panels));
+  if (kind != FigureKind::error && one_model && !rows[0]->model.empty())
+    sentences.push_back("Model: " + rows[0]->model + ".");
+  sentences.push_back(interval_note(kind, plan.panels));
   if (plan.rank_labels == RankLabels::at_points) {
     sentences.push_back("Numbers at the points: rank.");
   } else if (plan.rank_labels == RankLabels::at_line_ends) {
@@ -214,6 +217,32 @@ std::string figure_note(const FigurePlan& plan, const Rows& rows, bool one_model
   return note;
 }
 
+FigurePlan plan_errors(const Planner& planner, const std::vector<ResultRow>& rows) {
+  std::map<std::string, Rows> by_model;
+  Rows fits;
+  for (const ResultRow& row : rows) {
+    if (!row.score || row.metric != "relative_error") continue;
+    by_model[row.model].push_back(&row);
+    fits.push_back(&row);
+  }
+  if (fits.empty())
+    throw Error(
+        "{}: no row has the metric relative_error, as `rankfold sweep --kind fit` writes it",
+        rows[0].origin);
+  FigurePlan plan;
+  plan.x_label = planner.axis == ParameterAxis::adapter ? "trainable parameters"
+                                                        : "trainable parameters (adapter and head)";
+  plan.x_scale = AxisScale::log10;
+  plan.rank_labels = RankLabels::at_points;
+  for (const auto& [model, of_model] : by_model) {
+    FigurePanel panel{model, "relative error |D \u2212 dW| / |D|", AxisScale::log10, {}, {}};
+    planner.add_lines(panel, of_model, false, 1);
+    plan.panels.push_back(std::move(panel));
+  }
+  plan.note = figure_note(FigureKind::error, plan, fits, by_model.size() == 1);
+  return plan;
+}
+
 }  // namespace
 
 FigurePlan plan_figure(FigureKind kind, const std::vector<ResultRow>& rows, ParameterAxis axis) {
@@ -231,6 +260,7 @@ FigurePlan plan_figure(FigureKind kind, const std::vector<ResultRow>& rows, Para
                                   : "trainable parameters (adapter and head)";
   const bool one_model = models.size() == 1;
   FigurePlan plan;
+  if (kind == FigureKind::error) return plan_errors(planner, rows);
   if (planner.split.lines_differ_in_rank()) plan.rank_labels = RankLabels::at_line_ends;
   if (kind == FigureKind::parameter_efficiency) {
     if (scored.empty()) {
@@ -266,7 +296,7 @@ FigurePlan plan_figure(FigureKind kind, const std::vector<ResultRow>& rows, Para
     planner.add_lines(panel, of_task, false, factor);
     plan.panels.push_back(std::move(panel));
   }
-  plan.note = figure_note(plan, scored.empty() ? all : scored, one_model);
+  plan.note = figure_note(kind, plan, scored.empty() ? all : scored, one_model);
   return plan;
 }
 

@@ -54,6 +54,8 @@ struct FigurePlan {
 /// never averaged.
 ///
 /// parameter_efficiency: score against parameters, a panel per task (and model, where several).
+/// error: relative error of fits (rows whose metric is relative_error) against parameters, both
+/// logarithmic, a panel per model; a reference without error (`full`) is left out.
 /// rank: parameters, then each task's score, against the rank (geometric mean of one per mode).
 /// depth: the same against the number of adapted layers.
 /// Rows without a score give the panels of parameters only. `none`, and `full` where it has no

@@ -8,6 +8,7 @@ namespace rankfold {
 namespace {
 
 constexpr double dot_distance = 2;  // between the dots of a line, in points
+constexpr double label_gap = 2;     // so that neighbours do not read as one number
 
 double overlap(const Box& a, const Box& b) {
   const double width = std::min(a.right, b.right) - std::max(a.left, b.left);
@@ -47,7 +48,8 @@ std::optional<Box> LabelPlacer::place(const std::vector<Box>& candidates) {
   for (const Box& box : candidates) {
     preference += 0.5;  // earlier candidates are nearer to their point
     const bool outside = box.left < 0 || box.bottom < 0 || box.right > width_ || box.top > height_;
-    const auto taken = [&](const Box& label) { return overlap(box, label) > 0; };
+    const Box wider{box.left - label_gap, box.bottom, box.right + label_gap, box.top};
+    const auto taken = [&](const Box& label) { return overlap(wider, label) > 0; };
     if (outside || std::any_of(labels_.begin(), labels_.end(), taken)) continue;
     const double cost = crowding(box) + preference;
     if (!best || cost < least) {

@@ -39,7 +39,10 @@ constexpr std::array table = {Entry{"lora", 0, circle},          Entry{"lotr", 1
                               Entry{"lokr", 1, diamond},         Entry{"vera", 2, circle},
                               Entry{"quanta", 3, square},        Entry{"fourierft", 4, triangle},
                               Entry{"hira", 5, diamond},         Entry{"pissa", 0, inverted},
-                              Entry{"adalora", 1, pentagon},     Entry{"loretta", 3, pentagon}};
+                              Entry{"adalora", 1, pentagon},     Entry{"loretta", 3, pentagon},
+                              Entry{"tucker3", 5, circle},       Entry{"tt_lora", 6, triangle},
+                              Entry{"tensor_ring", 5, triangle}, Entry{"block_term", 4, square},
+                              Entry{"randlora", 6, pentagon},    Entry{"lora_xs", 2, square}};
 
 /// A name has the same style on every machine.
 std::uint64_t hash(std::string_view text) {

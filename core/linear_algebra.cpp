@@ -23,6 +23,9 @@ void dorgqr_(const int* m, const int* n, const int* k, double* a, const int* lda
 void dpotrf_(const char* triangle, const int* n, double* a, const int* lda, int* info);
 void dpotrs_(const char* triangle, const int* n, const int* count, const double* a, const int* lda,
              double* b, const int* ldb, int* info);
+void dtrsm_(const char* side, const char* triangle, const char* transposed, const char* diagonal,
+            const int* m, const int* n, const double* alpha, const double* a, const int* lda,
+            double* b, const int* ldb);
 }
 
 namespace rankfold {
@@ -182,6 +185,27 @@ SymmetricParts decompose_symmetric(MatrixView<const double> a) {
     for (std::size_t i = 0; i < size; ++i) parts.vectors[i * size + j] = values[from * size + i];
   }
   return parts;
+}
+
+std::vector<double> upper_root(std::vector<double> a, std::size_t n) {
+  if (n == 0) return a;
+  expect_finite(a);
+  // The lower triangle by columns is the upper one by rows.
+  const int order = to_lapack(n);
+  int info = 0;
+  dpotrf_("L", &order, a.data(), &order, &info);
+  if (info != 0) throw Error("linear algebra: a matrix is not positive definite");
+  for (std::size_t i = 0; i < n; ++i)
+    std::fill_n(a.begin() + static_cast<std::ptrdiff_t>(i * n), i, 0.0);
+  return a;
+}
+
+void solve_upper(const std::vector<double>& r, std::size_t n, double* right, std::size_t columns) {
+  if (n == 0 || columns == 0) return;
+  // By columns the memory holds x^T R^T = b^T.
+  const int order = to_lapack(n), count = to_lapack(columns);
+  const double one = 1;
+  dtrsm_("R", "L", "N", "N", &count, &order, &one, r.data(), &order, right, &count);
 }
 
 void solve_positive(std::vector<double>& a, std::size_t n, double ridge, const double* start,

@@ -35,6 +35,13 @@ struct SymmetricParts {
 };
 SymmetricParts decompose_symmetric(MatrixView<const double> a);
 
+/// The upper triangular R[n,n] with A = R^T R (Cholesky) of a symmetric positive definite A[n,n].
+/// Throws Error where it is not positive definite to rounding.
+std::vector<double> upper_root(std::vector<double> a, std::size_t n);
+
+/// Solves R x = b for upper triangular R[n,n]; `right` holds b[n, columns] before and x after it.
+void solve_upper(const std::vector<double>& r, std::size_t n, double* right, std::size_t columns);
+
 /// Solves (A + h I) x = b + h x0 for every row of right[count, n], which holds b before and x after
 /// it, with h = ridge * trace(A) / n: near the least squares solution for a singular A, and exactly
 /// x0 where that solves it. Where A + h I is not positive definite to rounding, h grows. A[n,n] is

@@ -2,15 +2,22 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
+#include <map>
 #include <mutex>
 
 #include "core/error.h"
+#include "core/fit/in_factor.h"
 #include "core/fit/joint_fit.h"
+#include "core/fit/measure.h"
 #include "core/fit/site_network.h"
 #include "core/fit/sweeps.h"
 
 namespace rankfold {
 namespace {
+
+/// Products of updates and roots are kept up to this size, else formed whenever they are read.
+constexpr std::size_t kept_products = std::size_t{2} << 30;
 
 /// The sum of all sites' histories: one that is done keeps its last residual.
 std::vector<double> sum_histories(const std::vector<FitHistory>& histories) {
@@ -21,6 +28,15 @@ std::vector<double> sum_histories(const std::vector<FitHistory>& histories) {
     for (std::size_t i = 0; i < length && !history.residuals.empty(); ++i)
       sum[i] += history.residuals[std::min(i, history.residuals.size() - 1)];
   return sum;
+}
+
+void expect_metrics(const InputMetrics& metrics, const Stack& stack) {
+  if (metrics.of_site.size() != stack.sites.size())
+    throw Error("fit: inputs of {} sites, expected {}", metrics.of_site.size(), stack.sites.size());
+  for (std::size_t i = 0; i < stack.sites.size(); ++i)
+    if (metrics.of_site[i] >= metrics.metrics.size() || metrics.at(i).size != stack.sites[i].in)
+      throw Error("fit: site {} has inputs of another size than its {}", stack.sites[i].name,
+                  stack.sites[i].in);
 }
 
 /// One fit of a method to a source.
@@ -39,32 +55,86 @@ class Fit {
         networks_(compile_sites(method, adapter, settings)) {
     for (const Parameter<T>& parameter : adapter.parameters())
       parameters_.push_back({parameter.value.size(), parameter.trainable});
+    sets_ = connected_sites(networks_, parameters_);
   }
 
   FitReport run() {
-    const std::vector<std::vector<std::size_t>> sets = connected_sites(networks_, parameters_);
-    std::vector<std::function<void(FitHistory&)>> jobs;
-    for (const std::vector<std::size_t>& sites : sets) {
-      if (networks_[sites.front()].terms.empty()) continue;
-      if (std::optional<JointNetwork> joint = join_sites(networks_, sites, parameters_))
-        jobs.push_back(plan_joint(std::move(*joint)));
-      else
-        jobs.push_back(plan_apart(sites));
+    const std::vector<FitHistory> histories = run_jobs(plan_sets(source_, nullptr));
+    const SiteResiduals left = measure(networks_, adapter_, source_, backend_);
+    FitReport report = summarise(histories, left);
+    if (report.convergence.empty()) report.convergence.push_back(report.relative_error);
+    return report;
+  }
+
+  /// The plain fit, then the weighted one from it.
+  FitReport run(const InputMetrics& metrics) requires std::same_as<T, double> {
+    passes_ = 2;
+    const WeightedSource weighted(source_, metrics, adapter_.stack(), *backend_, kept_products);
+    // Planned first: what is refused is refused before anything runs.
+    const std::vector<Job> jobs = plan_sets(weighted, &metrics);
+    run_jobs(plan_sets(source_, nullptr));
+    const SiteResiduals before = measure_weighted(networks_, adapter_, weighted, metrics, backend_);
+    std::vector<std::vector<double>> plain;
+    for (const Parameter<T>& parameter : adapter_.parameters())
+      plain.emplace_back(parameter.value.span().begin(), parameter.value.span().end());
+    const std::vector<FitHistory> histories = run_jobs(jobs);
+    SiteResiduals after = measure_weighted(networks_, adapter_, weighted, metrics, backend_);
+    for (const std::vector<std::size_t>& sites : sets_) {
+      double gain = 0;
+      for (const std::size_t site : sites) gain += before.residuals[site] - after.residuals[site];
+      if (gain >= 0) continue;
+      for (const std::size_t site : sites) {
+        after.residuals[site] = before.residuals[site];
+        for (const FitTerm& term : networks_[site].terms)
+          for (const FitOperand& operand : term.operands)
+            std::ranges::copy(plain[operand.parameter],
+                              adapter_.parameters()[operand.parameter].value.data());
+      }
     }
+    FitReport report = summarise(histories, after);
+    if (report.convergence.empty()) report.convergence.push_back(report.relative_error);
+    report.weighted = {report.relative_error, report.site_errors, before.relative_error()};
+    const SiteResiduals left = measure(networks_, adapter_, source_, backend_);
+    report.relative_error = left.relative_error();
+    report.site_errors = left.site_errors();
+    return report;
+  }
+
+ private:
+  using Job = std::function<void(FitHistory&)>;
+
+  /// A fit of every set of sites to the source's matrices; with metrics these are weighted ones.
+  std::vector<Job> plan_sets(const UpdateSource<T>& source, const InputMetrics* metrics) {
+    std::vector<Job> jobs;
+    for (const std::vector<std::size_t>& sites : sets_) {
+      if (networks_[sites.front()].terms.empty()) continue;
+      std::optional<JointNetwork> joint = join_sites(networks_, sites, parameters_);
+      if (joint && metrics && !find_in_factor(*joint, *metrics)) joint.reset();
+      jobs.push_back(joint ? plan_joint(std::move(*joint), source, metrics)
+                           : plan_apart(sites, source, metrics));
+    }
+    return jobs;
+  }
+
+  static std::vector<FitHistory> run_jobs(const std::vector<Job>& jobs) {
     std::vector<FitHistory> histories(jobs.size());
     for_each(jobs.size(), [&](std::size_t i) { jobs[i](histories[i]); });
-    FitReport report = measure();
-    const double whole = std::max(total_, 1e-300);
+    return histories;
+  }
+
+  static FitReport summarise(const std::vector<FitHistory>& histories, const SiteResiduals& left) {
+    FitReport report;
+    report.relative_error = left.relative_error();
+    report.site_errors = left.site_errors();
+    const double whole = std::max(left.total(), 1e-300);
     for (const double residual : sum_histories(histories))
       report.convergence.push_back(std::sqrt(std::max(0.0, residual) / whole));
     report.iterations = report.convergence.size();
-    if (report.convergence.empty()) report.convergence.push_back(report.relative_error);
     for (const FitHistory& history : histories)
       report.starts = std::max(report.starts, history.starts);
     return report;
   }
 
- private:
   std::string describe(std::size_t site) const {
     return fmt::format("[{}] site {}", method_.name, adapter_.stack().sites[site].name);
   }
@@ -72,21 +142,34 @@ class Fit {
   void count_done(std::size_t sites) {
     if (!progress_) return;
     const std::lock_guard lock(mutex_);
-    progress_(done_ += sites);
+    done_ += sites;
+    progress_(done_ / passes_);
   }
 
-  std::function<void(FitHistory&)> plan_joint(JointNetwork joint) {
+  Job plan_joint(JointNetwork joint, const UpdateSource<T>& source, const InputMetrics* metrics) {
     const Site& site = adapter_.stack().sites[joint.sites.front()];
     const FitBlock block = joint.block();
     if (!joint_plan_ || !joint_plan_->suits(block, site))
       joint_plan_ = std::make_shared<JointPlan<T>>(joint, site, fit_, backend_);
-    return [this, plan = joint_plan_, joint = std::move(joint)](FitHistory& history) {
-      const std::vector<std::vector<double>> values = plan->fit(
-          source_, joint.sites, fit_, adapter_.stack().sites[joint.sites.front()].name,
+    return [this, &source, metrics, plan = joint_plan_,
+            joint = std::move(joint)](FitHistory& history) {
+      std::vector<std::vector<double>> values = plan->fit(
+          source, joint.sites, fit_, adapter_.stack().sites[joint.sites.front()].name,
           [this](std::size_t index) { return describe(index); }, history);
+      if (metrics) take_roots_out(joint, *metrics, values);
       for (std::size_t k = 0; k < values.size(); ++k) write(joint.copies[k], values[k]);
       count_done(joint.sites.size());
     };
+  }
+
+  static void take_roots_out(const JointNetwork& joint, const InputMetrics& metrics,
+                             std::vector<std::vector<double>>& values) {
+    const JointInFactor factor = find_in_factor(joint, metrics).value();
+    std::vector<double>& copies = values[factor.operand];
+    const std::size_t size = copies.size() / factor.metrics.size();
+    for (std::size_t copy = 0; copy < factor.metrics.size(); ++copy)
+      take_root_out(metrics.metrics[factor.metrics[copy]], factor.stride,
+                    copies.data() + copy * size, size);
   }
 
   /// Copies one after the other, contiguous, into the adapter's parameters.
@@ -107,11 +190,22 @@ class Fit {
   }
 
   /// Sites without a joint form: every site a block of its own, parameters as the adapter has them.
-  std::function<void(FitHistory&)> plan_apart(const std::vector<std::size_t>& sites) {
+  /// With metrics, the fit goes on from the adapter's values, with the roots in the factors of the
+  /// in side or as known operands.
+  Job plan_apart(const std::vector<std::size_t>& sites, const UpdateSource<T>& source,
+                 const InputMetrics* metrics) {
+    std::optional<std::map<std::size_t, InFactor>> in_factors;
+    if (metrics) in_factors = find_in_factors(networks_, sites, parameters_, *metrics);
     std::vector<std::size_t> used;
     std::vector<FitBlock> blocks;
     for (const std::size_t site : sites) {
-      FitBlock block{networks_[site].data, networks_[site].terms};
+      // Roots have the numbers behind those of the parameters.
+      const SiteNetwork network =
+          metrics && !in_factors
+              ? with_known_root(networks_[site], parameters_.size() + metrics->of_site[site],
+                                metrics->at(site).size)
+              : networks_[site];
+      FitBlock block{network.data, network.terms};
       for (FitTerm& term : block.terms)
         for (FitOperand& operand : term.operands) {
           const auto found = std::ranges::find(used, operand.parameter);
@@ -122,20 +216,35 @@ class Fit {
       blocks.push_back(std::move(block));
     }
     std::vector<FitParameter> parameters;
-    for (const std::size_t parameter : used) parameters.push_back(parameters_[parameter]);
-    auto problem =
-        std::make_shared<LeastSquares<T>>(std::move(blocks), std::move(parameters), backend_);
-    return [this, sites, used, problem](FitHistory& history) {
+    const auto root_of = [this, metrics](std::size_t number) -> const std::vector<double>* {
+      return number < parameters_.size() ? nullptr
+                                         : &metrics->metrics[number - parameters_.size()].root;
+    };
+    for (const std::size_t number : used)
+      parameters.push_back(root_of(number) ? FitParameter{root_of(number)->size(), false}
+                                           : parameters_[number]);
+    const auto problem = make_problem(std::move(blocks), std::move(parameters), sites, metrics);
+    const auto root_in = [in_factors, metrics](std::size_t number) -> const InFactor* {
+      return in_factors && in_factors->contains(number) ? &in_factors->at(number) : nullptr;
+    };
+    return [this, sites, used, problem, &source, metrics, root_of, root_in](FitHistory& history) {
       FitState<T> state = problem->make_state();
       for (std::size_t i = 0; i < used.size(); ++i) {
-        const auto values = adapter_.parameters()[used[i]].value.span();
-        state.set(i, {values.begin(), values.end()});
+        if (const std::vector<double>* root = root_of(used[i])) {
+          state.set(i, *root);
+          continue;
+        }
+        const auto stored = adapter_.parameters()[used[i]].value.span();
+        std::vector<double> values(stored.begin(), stored.end());
+        if (const InFactor* factor = root_in(used[i]))
+          put_root_in(metrics->metrics[factor->metric], factor->stride, *backend_, values);
+        state.set(i, std::move(values));
       }
       std::vector<std::vector<T>> scratch(sites.size());
       FitData<T> data;
       for (std::size_t i = 0; i < sites.size(); ++i) {
         const std::size_t size = volume(networks_[sites[i]].data);
-        const T* matrix = source_.read(sites[i], scratch[i]);
+        const T* matrix = source.read(sites[i], scratch[i]);
         if (problem->has_constant_part()) {
           std::vector<T> copy(matrix, matrix + size);
           problem->remove_constant_part(i, copy.data(), state);
@@ -148,78 +257,37 @@ class Fit {
         data.square += square;
         data.blocks.push_back(matrix);
       }
-      run_starts(*problem, data, fit_, fit_.starts.value_or(1), fit_.iterations.value_or(100),
-                 adapter_.stack().sites[sites.front()].name, state, history);
-      for (std::size_t i = 0; i < used.size(); ++i)
-        if (parameters_[used[i]].trainable)
-          std::ranges::copy(state.rounded[i], adapter_.parameters()[used[i]].value.data());
-      for (const std::size_t site : sites) source_.release(site);
+      if (metrics)
+        run_sweeps(*problem, data, fit_, fit_.iterations.value_or(100), state, history);
+      else
+        run_starts(*problem, data, fit_, fit_.starts.value_or(1), fit_.iterations.value_or(100),
+                   adapter_.stack().sites[sites.front()].name, state, history);
+      for (std::size_t i = 0; i < used.size(); ++i) {
+        if (!problem->parameters()[i].trainable) continue;
+        if (const InFactor* factor = root_in(used[i]))
+          take_root_out(metrics->metrics[factor->metric], factor->stride, state.values[i].data(),
+                        state.values[i].size());
+        std::ranges::transform(state.values[i], adapter_.parameters()[used[i]].value.data(),
+                               [](double value) { return static_cast<T>(value); });
+      }
+      for (const std::size_t site : sites) source.release(site);
       count_done(sites.size());
     };
   }
 
-  /// Errors of all sites, from the factors as they are stored.
-  FitReport measure() {
-    const std::vector<Site>& sites = adapter_.stack().sites;
-    // One plan for neighbours of one structure.
-    std::vector<std::shared_ptr<std::vector<FitProduct<T>>>> products(sites.size());
-    for (std::size_t i = 0; i < sites.size(); ++i) {
-      if (i > 0 && same_products(networks_[i - 1], networks_[i])) {
-        products[i] = products[i - 1];
-        continue;
-      }
-      products[i] = std::make_shared<std::vector<FitProduct<T>>>();
-      for (const FitTerm& term : networks_[i].terms) {
-        std::vector<std::vector<Axis>> axes;
-        for (const FitOperand& operand : term.operands) axes.push_back(operand.axes);
-        products[i]->emplace_back(axes, networks_[i].data);
-      }
+  std::shared_ptr<LeastSquares<T>> make_problem(std::vector<FitBlock> blocks,
+                                                std::vector<FitParameter> parameters,
+                                                const std::vector<std::size_t>& sites,
+                                                const InputMetrics* metrics) const {
+    try {
+      return std::make_shared<LeastSquares<T>>(std::move(blocks), std::move(parameters), backend_);
+    } catch (const Error& error) {
+      if (!metrics) throw;
+      throw Error(
+          "{}: its inputs couple all values of a factor, which no factor of the in side takes up "
+          "alone or its sites read unlike inputs: {}",
+          describe(sites.front()), error.what());
     }
-    FitReport report;
-    report.site_errors.assign(sites.size(), 0.0);
-    std::vector<double> squares(sites.size()), residuals(sites.size());
-    for_each(sites.size(), [&](std::size_t i) {
-      const std::size_t size = sites[i].out * sites[i].in;
-      std::vector<T> scratch;
-      Buffer<T> dense(backend_, size);
-      ProductMemory<T> memory;
-      for (std::size_t t = 0; t < networks_[i].terms.size(); ++t) {
-        const FitTerm& term = networks_[i].terms[t];
-        std::vector<const T*> operands;
-        for (const FitOperand& operand : term.operands)
-          operands.push_back(adapter_.parameters()[operand.parameter].value.data() +
-                             operand.offset);
-        (*products[i])[t].run(*backend_, operands, static_cast<T>(term.scale), dense.data(), t == 0,
-                              memory);
-      }
-      const T* matrix = source_.read(i, scratch);
-      squares[i] = sum_of_squares(matrix, size);
-      T* difference = dense.data();
-      for (std::size_t j = 0; j < size; ++j) difference[j] = matrix[j] - difference[j];
-      residuals[i] = sum_of_squares(difference, size);
-      report.site_errors[i] = std::sqrt(residuals[i] > 0 ? residuals[i] / squares[i] : 0);
-      source_.release(i);
-    });
-    double residual = 0;
-    for (std::size_t i = 0; i < sites.size(); ++i) {
-      total_ += squares[i];
-      residual += residuals[i];
-    }
-    report.relative_error = residual > 0 ? std::sqrt(residual / total_) : 0;
-    return report;
-  }
-
-  static bool same_products(const SiteNetwork& a, const SiteNetwork& b) {
-    const auto equal = [](const std::vector<Axis>& x, const std::vector<Axis>& y) {
-      return std::ranges::equal(x, y, [](const Axis& p, const Axis& q) {
-        return p.mode == q.mode && p.size == q.size && p.stride == q.stride;
-      });
-    };
-    return equal(a.data, b.data) &&
-           std::ranges::equal(a.terms, b.terms, [&](const FitTerm& x, const FitTerm& y) {
-             return std::ranges::equal(x.operands, y.operands, equal, &FitOperand::axes,
-                                       &FitOperand::axes);
-           });
   }
 
   const Method& method_;
@@ -230,13 +298,31 @@ class Fit {
   const std::function<void(std::size_t)>& progress_;
   std::vector<SiteNetwork> networks_;
   std::vector<FitParameter> parameters_;
+  std::vector<std::vector<std::size_t>> sets_;  ///< of sites that are fitted together
   std::shared_ptr<JointPlan<T>> joint_plan_;
   std::mutex mutex_;
   std::size_t done_ = 0;
-  double total_ = 0;  ///< |D|^2
+  std::size_t passes_ = 1;
 };
 
+/// The adapter to be fitted, its frozen factors drawn.
+template <class T>
+std::unique_ptr<Adapter<T>> make_adapter_to_fit(const Method& method, const Stack& stack,
+                                                const MethodSettings& settings, std::uint64_t seed,
+                                                std::shared_ptr<const Backend> backend) {
+  std::unique_ptr<Adapter<T>> adapter = make_adapter<T>(method, stack, settings, backend);
+  const auto is_frozen = [](const Parameter<T>& parameter) { return !parameter.trainable; };
+  if (std::ranges::any_of(adapter->parameters(), is_frozen)) adapter->initialise(seed);
+  return adapter;
+}
+
 }  // namespace
+
+void expect_fittable(const Method& method, const Stack& stack, const MethodSettings& settings) {
+  const auto adapter =
+      make_adapter_to_fit<float>(method, stack, settings, 0, make_openblas_backend());
+  compile_sites(method, *adapter, settings);
+}
 
 template <class T>
 FittedUpdates<T> fit_updates(const Method& method, const Stack& stack,
@@ -244,12 +330,23 @@ FittedUpdates<T> fit_updates(const Method& method, const Stack& stack,
                              const FitSettings& fit, std::shared_ptr<const Backend> backend,
                              const std::function<void(std::size_t)>& progress) {
   FittedUpdates<T> result;
-  result.adapter = make_adapter<T>(method, stack, settings, backend);
-  const auto is_frozen = [](const Parameter<T>& parameter) { return !parameter.trainable; };
+  result.adapter = make_adapter_to_fit<T>(method, stack, settings, fit.seed, backend);
   Fit<T> work(method, *result.adapter, settings, source, fit, backend, progress);
-  if (std::ranges::any_of(result.adapter->parameters(), is_frozen))
-    result.adapter->initialise(fit.seed);
   result.report = work.run();
+  return result;
+}
+
+FittedUpdates<double> fit_weighted_updates(const Method& method, const Stack& stack,
+                                           const MethodSettings& settings,
+                                           const UpdateSource<double>& source,
+                                           const InputMetrics& metrics, const FitSettings& fit,
+                                           std::shared_ptr<const Backend> backend,
+                                           const std::function<void(std::size_t)>& progress) {
+  expect_metrics(metrics, stack);
+  FittedUpdates<double> result;
+  result.adapter = make_adapter_to_fit<double>(method, stack, settings, fit.seed, backend);
+  Fit<double> work(method, *result.adapter, settings, source, fit, backend, progress);
+  result.report = work.run(metrics);
   return result;
 }
 

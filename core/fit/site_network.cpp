@@ -12,6 +12,7 @@ namespace rankfold {
 namespace {
 
 constexpr int first_site_mode = 500;  // beyond those of compiled networks
+constexpr int metric_mode = 700;
 
 bool equal(const std::vector<Axis>& a, const std::vector<Axis>& b, bool strides) {
   return std::ranges::equal(a, b, [&](const Axis& x, const Axis& y) {
@@ -222,6 +223,18 @@ std::optional<JointNetwork> join_sites(const std::vector<SiteNetwork>& networks,
   for (std::size_t k = 0; k < operands.size(); ++k)
     joint.network.terms.front().operands[k] = {k, 0, contiguous(operands[k].axes)};
   return joint;
+}
+
+SiteNetwork with_known_root(const SiteNetwork& network, std::size_t root, std::size_t size) {
+  SiteNetwork result = network;
+  const auto first_in = network.data.begin() + static_cast<std::ptrdiff_t>(network.out_axes);
+  FitOperand metric{root, 0, {{metric_mode, size, size}}};
+  metric.axes.insert(metric.axes.end(), first_in, network.data.end());
+  result.data.resize(network.out_axes);
+  result.data.push_back({metric_mode, size, 0});
+  result.data = contiguous(result.data);
+  for (FitTerm& term : result.terms) term.operands.push_back(metric);
+  return result;
 }
 
 template std::vector<SiteNetwork> compile_sites(const Method&, const Adapter<float>&,

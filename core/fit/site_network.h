@@ -54,4 +54,8 @@ std::optional<JointNetwork> join_sites(const std::vector<SiteNetwork>& networks,
                                        const std::vector<std::size_t>& sites,
                                        const std::vector<FitParameter>& parameters);
 
+/// The network of D R^T: the in side is one mode of `size`, and R[size, in], contiguous, in
+/// parameter `root`, one more operand of every term.
+SiteNetwork with_known_root(const SiteNetwork& network, std::size_t root, std::size_t size);
+
 }  // namespace rankfold

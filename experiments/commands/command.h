@@ -46,6 +46,7 @@ Command fit_command();
 Command figure_command();
 Command bench_layer_command();
 Command bench_step_command();
+Command bench_fit_command();
 Command check_method_command();
 Command check_model_command();
 Command check_tokenizer_command();

@@ -24,9 +24,10 @@ int run(const Arguments& arguments, Context& context) {
   request.x = arguments.text("x", request.x);
   fs::path input = arguments.text("input");
   std::error_code failure;
-  // What a sweep of kind count leaves in its folder.
-  if (fs::exists(input / "counts.csv", failure) && !fs::exists(input / "sweep.json", failure))
-    input /= "counts.csv";
+  // What a sweep of kind fit or count leaves in its folder.
+  const char* table = request.kind == "error" ? "fits.csv" : "counts.csv";
+  if (fs::exists(input / table, failure) && !fs::exists(input / "sweep.json", failure))
+    input /= table;
   request.rows = read_results(input);
   draw_figure(request);
   const std::string csv = fs::path(request.out).replace_extension(".csv").string();
@@ -46,7 +47,7 @@ Command figure_command() {
       "figure",
       "draws a figure from results",
       {{"KIND"}},
-      {{"input", "FILE|DIR", "", "a CSV of results or counts, or a folder of runs", true},
+      {{"input", "FILE|DIR", "", "a CSV of results, counts or fits, or a folder of runs", true},
        {"out", "FILE", "", "the figure: .pdf, .png or .svg; a .csv of its values beside it", true},
        {"x", "AXIS", "parameters", "parameters (of the adapter) or trainable (with the head)"}},
       "KIND: " + join(figure_kinds(), ", "),

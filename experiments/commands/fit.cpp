@@ -1,17 +1,19 @@
 #include "core/fit/fit.h"
 
-#include <malloc.h>
-
 #include <chrono>
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <type_traits>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/fit/input_file.h"
 #include "core/fit/update_file.h"
+#include "core/fit/working_memory.h"
 #include "core/progress.h"
 #include "core/safetensors.h"
 #include "core/text.h"
@@ -26,13 +28,11 @@ namespace {
 namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
 
-/// Inputs up to this size are read into memory once, larger ones as often as they are needed.
-constexpr std::size_t kept_bytes = std::size_t{2} << 30;
-
 struct FitRequest {
-  std::string input, minus, out;
+  std::string input, minus, data, out;
   std::size_t heads = 1, threads = 1;
   std::string rank;
+  double ridge = usual_ridge;
   FitSettings fit;
 };
 
@@ -46,17 +46,27 @@ std::string print_json(const json& document) {
 
 void print_text(const json& document, std::ostream& out) {
   const bool has_rank = !document["rank"].is_null();
-  out << fmt::format("{}{}: {}, {}; relative error {:.6g}; {:.3f} s\n\n",
-                     document["method"].get<std::string>(),
+  const bool is_weighted = document.contains("weighted_error");
+  std::string errors =
+      fmt::format("relative error {:.6g}", document["relative_error"].get<double>());
+  if (is_weighted)
+    errors = fmt::format("weighted error {:.6g} (of the plain fit {:.6g}), {}",
+                         document["weighted_error"].get<double>(),
+                         document["unweighted_fit"].get<double>(), errors);
+  out << fmt::format("{}{}: {}, {}; {}; {:.3f} s\n\n", document["method"].get<std::string>(),
                      has_rank ? " rank " + document["rank"].get<std::string>() : "",
                      counted(document["sites"].size(), "matrix", "matrices"),
                      counted(document["parameters"].get<std::size_t>(), "parameter", "parameters"),
-                     document["relative_error"].get<double>(), document["seconds"].get<double>());
+                     errors, document["seconds"].get<double>());
   std::vector<std::vector<std::string>> rows = {{"site", "relative error"}};
-  for (const json& site : document["sites"])
+  if (is_weighted) rows[0].emplace_back("weighted error");
+  for (const json& site : document["sites"]) {
     rows.push_back({printable(site["name"].get<std::string>()),
                     fmt::format("{:.6g}", site["relative_error"].get<double>())});
-  write_table(out, rows, {1});
+    if (is_weighted)
+      rows.back().push_back(fmt::format("{:.6g}", site["weighted_error"].get<double>()));
+  }
+  write_table(out, rows, {1, 2});
 }
 
 template <class T>
@@ -72,10 +82,25 @@ void write_factors(const fs::path& folder, const Method& method, const Adapter<T
 }
 
 template <class T>
+FittedUpdates<T> make_fit(const Method& method, const Stack& stack, const MethodSettings& settings,
+                          const UpdateSource<T>& source,
+                          [[maybe_unused]] const std::optional<InputMetrics>& metrics,
+                          const FitSettings& fit,
+                          const std::function<void(std::size_t)>& progress) {
+  if constexpr (std::is_same_v<T, double>)
+    if (metrics)
+      return fit_weighted_updates(method, stack, settings, source, *metrics, fit,
+                                  make_openblas_backend(), progress);
+  return fit_updates<T>(method, stack, settings, source, fit, make_openblas_backend(), progress);
+}
+
+template <class T>
 int run_in(const UpdateFile& file, const Method& method, const MethodSettings& settings,
            const FitRequest& request, Context& context) {
   const auto source = file.open<T>(kept_bytes);
   const Stack& stack = file.stack();
+  std::optional<InputMetrics> metrics;
+  if (!request.data.empty()) metrics = read_inputs(request.data, stack, request.ridge);
   const auto start = std::chrono::steady_clock::now();
   Progress bar("fit", stack.sites.size(), standard_error_is_terminal());
   const auto progress = [&](std::size_t done) {
@@ -83,8 +108,8 @@ int run_in(const UpdateFile& file, const Method& method, const MethodSettings& s
     const bool took_long = std::chrono::steady_clock::now() - start > std::chrono::seconds(2);
     if (done == stack.sites.size() && took_long) bar.finish();
   };
-  const FittedUpdates<T> fitted = fit_updates<T>(method, stack, settings, *source, request.fit,
-                                                 make_openblas_backend(), progress);
+  const FittedUpdates<T> fitted =
+      make_fit<T>(method, stack, settings, *source, metrics, request.fit, progress);
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const FitReport& report = fitted.report;
@@ -105,6 +130,12 @@ int run_in(const UpdateFile& file, const Method& method, const MethodSettings& s
   for (std::size_t i = 0; i < stack.sites.size(); ++i)
     document["sites"].push_back(
         {{"name", stack.sites[i].name}, {"relative_error", report.site_errors[i]}});
+  if (report.weighted) {
+    document["weighted_error"] = report.weighted->relative_error;
+    document["unweighted_fit"] = report.weighted->unweighted_fit;
+    for (std::size_t i = 0; i < stack.sites.size(); ++i)
+      document["sites"][i]["weighted_error"] = report.weighted->site_errors[i];
+  }
   if (!request.out.empty()) write_factors<T>(request.out, method, *fitted.adapter, document);
   if (context.json)
     context.out << print_json(document);
@@ -117,6 +148,7 @@ int run(const Arguments& arguments, Context& context) {
   const Method& method = context.registry.at(arguments.text("method"));
   FitRequest request{.input = arguments.text("input"),
                      .minus = arguments.text("minus"),
+                     .data = arguments.text("data"),
                      .out = arguments.text("out"),
                      .rank = arguments.text("rank"),
                      .fit = {}};
@@ -127,6 +159,11 @@ int run(const Arguments& arguments, Context& context) {
   request.fit.tolerance = arguments.number("tolerance", request.fit.tolerance);
   if (request.fit.tolerance < 0)
     throw UsageError("--tolerance is {}; expected 0 or more", arguments.text("tolerance"));
+  request.ridge = arguments.number("ridge", request.ridge);
+  if (request.ridge < least_ridge)
+    throw UsageError("--ridge is {}; expected {} or more", arguments.text("ridge"), least_ridge);
+  if (arguments.has("ridge") && request.data.empty())
+    throw UsageError("--ridge goes with --data, which is missing");
   request.fit.seed = count_or_zero(arguments, "seed");
   MethodRequest wanted{.rank = request.rank,
                        .alpha = {},
@@ -142,17 +179,16 @@ int run(const Arguments& arguments, Context& context) {
   }
   request.threads = arguments.count("threads", cpu_count());
   set_threads(static_cast<int>(request.threads));
-  // Working memory of a site serves the next one, instead of going back to the system each time.
-  mallopt(M_MMAP_THRESHOLD, 256 << 20);
-  mallopt(M_TRIM_THRESHOLD, 512 << 20);
+  keep_freed_memory();
 
   const UpdateFile file(request.input, request.minus, request.heads);
   const MethodSettings settings = resolve_settings(method, wanted, file.stack());
   if (method.notes)
     for (const std::string& note : method.notes(file.stack(), settings))
       context.err << printable(note) << '\n';
-  return file.is_double() ? run_in<double>(file, method, settings, request, context)
-                          : run_in<float>(file, method, settings, request, context);
+  return file.is_double() || !request.data.empty()
+             ? run_in<double>(file, method, settings, request, context)
+             : run_in<float>(file, method, settings, request, context);
 }
 
 }  // namespace
@@ -161,7 +197,12 @@ Command fit_command() {
   std::vector<Option> options = {
       {"input", "FILE", "", "updates: .npy (layers, out, in) or .safetensors", true},
       {"minus", "FILE", "", "subtracted first: a file of the same names and shapes"},
+      {"data", "FILE", "",
+       "inputs X: fits what the updates do to them, |X (D - dW)^T|; .npy (samples, in) for all "
+       "matrices or (layers, samples, in), or .safetensors with a matrix named as each, or x"},
       {"method", "NAME", "", "decomposition; `rankfold methods` lists them", true}};
+  options.push_back({"ridge", "X", "1e-10",
+                     "with --data: added to the inputs' second moments, in parts of their mean"});
   for (const Option& option : setting_options(false, {"rank", "alpha", "preset"}))
     options.push_back(option);
   options.push_back({"set", "KEY=VALUE", "",

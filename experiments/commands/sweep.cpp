@@ -16,6 +16,7 @@
 #include "experiments/commands/sweep_report.h"
 #include "experiments/commands/table.h"
 #include "experiments/sweep/count_sweep.h"
+#include "experiments/sweep/fit_sweep.h"
 #include "experiments/sweep/sweep.h"
 
 namespace rankfold {
@@ -47,23 +48,23 @@ std::vector<SweepEntry> read_entries(const Arguments& arguments, const Registry&
   return entries;
 }
 
+/// A folder holds either tables or runs.
+void expect_no_runs(const std::string& out) {
+  std::error_code failure;
+  if (fs::exists(fs::path(out) / "sweep.json", failure))
+    throw Error("--out {}: holds a sweep of kind train (sweep.json); choose another folder",
+                printable(out));
+}
+
 int count_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run, ShapeStore& store,
                 Context& context) {
   const std::vector<CountRow> rows = count_runs(expansion.runs, context.registry, store);
   const fs::path file = fs::path(sweep.out) / "counts.csv";
   if (dry_run) {
-    if (context.json) {
-      print_count_plan(rows, context.out);
-      return 0;
-    }
-    for (const CountRow& row : rows) context.out << describe(row.run) << '\n';
-    context.out << counted(rows.size(), "setting", "settings") << '\n';
+    print_settings(expansion.runs, context.json, context.out);
     return 0;
   }
-  std::error_code failure;
-  if (fs::exists(fs::path(sweep.out) / "sweep.json", failure))
-    throw Error("--out {}: holds a sweep of kind train (sweep.json); choose another folder",
-                printable(sweep.out));
+  expect_no_runs(sweep.out);
   write_atomically(file, counts_csv(rows));
   if (context.json)
     context.out
@@ -73,6 +74,50 @@ int count_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run, Sh
     context.out << fmt::format("{}: {}\n", file.string(),
                                counted(rows.size(), "setting", "settings"));
   return 0;
+}
+
+int fit_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run,
+              const UpdateFiles& files, Context& context) {
+  check_fits(expansion.runs, context.registry, files);
+  if (dry_run) {
+    print_settings(expansion.runs, context.json, context.out);
+    return 0;
+  }
+  expect_no_runs(sweep.out);
+  const fs::path file = fs::path(sweep.out) / "fits.csv";
+  {
+    const AtomicFile probe(file);
+  }  // a folder that cannot be written is known before hours of fits
+  std::unique_ptr<Progress> bar;
+  if (standard_error_is_terminal())
+    bar = std::make_unique<Progress>("sweep", expansion.runs.size(), true);
+  std::size_t ended = 0, failed = 0;
+  const std::vector<FitRow> rows =
+      fit_runs(sweep, expansion.runs, context.registry, files, [&](const FitRow& row) {
+        ++ended;
+        failed += !row.failure.empty();
+        const std::string text =
+            row.failure.empty()
+                ? fmt::format("{}: relative error {:.6g}, {:.3f} s", describe(row.run),
+                              row.relative_error, row.seconds)
+                : fmt::format("{}: failed: {}", describe(row.run), printable(row.failure));
+        if (bar) bar->update(ended, text);
+        if (!bar || !row.failure.empty())
+          context.err << fmt::format("{}[{}/{}] {}\n", bar ? "\r\x1b[K" : "", ended,
+                                     expansion.runs.size(), text)
+                      << std::flush;
+      });
+  if (bar) bar->finish();
+  write_atomically(file, fits_csv(rows));
+  if (context.json)
+    context.out << nlohmann::ordered_json(
+                       {{"out", file.string()}, {"settings", rows.size()}, {"failed", failed}})
+                       .dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
+                << '\n';
+  else
+    context.out << fmt::format("{}: {}{}\n", file.string(), counted(rows.size(), "fit", "fits"),
+                               failed ? fmt::format(", {} of them failed", failed) : "");
+  return failed ? 1 : 0;
 }
 
 TrainSweepOptions sweep_options(const Sweep& sweep, const Context& context) {
@@ -142,6 +187,13 @@ int train_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run, Co
   return std::ranges::count(runs, RunState::failed, &SweepRun::state) > 0 ? 1 : 0;
 }
 
+Expansion expand_or_refuse(const Sweep& sweep, Context& context, const RankChooser& choose_rank) {
+  Expansion expansion = expand(sweep, context.registry, choose_rank);
+  for (const std::string& line : expansion.skipped) context.err << line << '\n';
+  if (expansion.runs.empty()) throw UsageError("sweep: no run is left; expected a larger budget");
+  return expansion;
+}
+
 int run(const Arguments& arguments, Context& context) {
   const std::vector<SweepEntry> entries = read_entries(arguments, context.registry);
   if (entries.empty())
@@ -151,14 +203,19 @@ int run(const Arguments& arguments, Context& context) {
   if (sweep.out.empty() && !dry_run)
     throw UsageError("sweep: --out is missing; expected DIR (the folder of the results)");
   if (sweep.out.empty()) sweep.out = ".rankfold-dry-run";
+  if (sweep.kind == SweepKind::fit) {
+    const UpdateFiles files(sweep.inputs, sweep.minus, sweep.heads);
+    const Expansion expansion = expand_or_refuse(
+        sweep, context, [&](const Method& method, const PlannedRun& planned, std::size_t budget) {
+          return fit_rank_within_budget(method, planned, budget, files);
+        });
+    return fit_sweep(sweep, expansion, dry_run, files, context);
+  }
   ShapeStore store(sweep.kind);
-  const Expansion expansion =
-      expand(sweep, context.registry,
-             [&](const Method& method, const PlannedRun& planned, std::size_t budget) {
-               return rank_within_budget(method, planned, budget, store);
-             });
-  for (const std::string& line : expansion.skipped) context.err << line << '\n';
-  if (expansion.runs.empty()) throw UsageError("sweep: no run is left; expected a larger budget");
+  const Expansion expansion = expand_or_refuse(
+      sweep, context, [&](const Method& method, const PlannedRun& planned, std::size_t budget) {
+        return rank_within_budget(method, planned, budget, store);
+      });
   return sweep.kind == SweepKind::count ? count_sweep(sweep, expansion, dry_run, store, context)
                                         : train_sweep(sweep, expansion, dry_run, context);
 }
@@ -192,7 +249,7 @@ Command sweep_command() {
   options.push_back(set_option());
   return {
       "sweep",
-      "runs a grid of methods, ranks, layers, seeds, ...: training runs or counts",
+      "runs a grid of methods, ranks, layers, seeds, ...: training runs, counts or fits",
       {{"FILE", false}},
       options,
       "Every setting may be a list: scalars with commas (--rank 1,2,4), lists with ';' between "

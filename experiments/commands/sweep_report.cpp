@@ -90,10 +90,17 @@ void print_plan(const std::vector<SweepRun>& runs, const fs::path& out, bool jso
   stream << counted(runs.size(), "run", "runs") << '\n';
 }
 
-void print_count_plan(const std::vector<CountRow>& rows, std::ostream& stream) {
-  json document = {{"count", rows.size()}, {"runs", json::array()}};
-  for (const CountRow& row : rows)
-    document["runs"].push_back({{"settings", settings_document(row.run.settings)}});
+void print_settings(const std::vector<PlannedRun>& runs, bool json_wanted, std::ostream& stream) {
+  if (!json_wanted) {
+    for (const PlannedRun& run : runs) stream << describe(run) << '\n';
+    stream << counted(runs.size(), "setting", "settings") << '\n';
+    return;
+  }
+  json document = {{"count", runs.size()}, {"runs", json::array()}};
+  for (const PlannedRun& run : runs) {
+    document["runs"].push_back({{"settings", settings_document(run.settings)}});
+    if (!run.input.empty()) document["runs"].back()["input"] = run.input;
+  }
   stream << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
 }
 

@@ -16,8 +16,8 @@ std::string result_text(const SweepRun& run);
 /// --dry-run: the runs with their folders and what is known of them, and their number.
 void print_plan(const std::vector<SweepRun>& runs, const std::filesystem::path& out, bool json,
                 std::ostream& stream);
-/// --dry-run of a count as JSON.
-void print_count_plan(const std::vector<CountRow>& rows, std::ostream& stream);
+/// --dry-run of counts or fits: the settings, and their number.
+void print_settings(const std::vector<PlannedRun>& runs, bool json, std::ostream& stream);
 /// The results: task, model, method, rank, seed, parameters, main score.
 void print_report(const std::vector<SweepRun>& runs, const std::filesystem::path& out, bool json,
                   std::ostream& stream);

@@ -12,7 +12,7 @@ std::string describe(const PlannedRun& run) {
   const RunSettings& settings = run.settings;
   std::string text = settings.text("method");
   if (!settings.text("rank").empty()) text += " rank " + settings.text("rank");
-  text += " on " + settings.text("model");
+  text += " on " + (run.input.empty() ? settings.text("model") : run.input);
   for (const auto& [name, value] : settings.values)
     if (name != "method" && name != "rank" && name != "model" && name != "threads")
       text += ", " + name + " " + value;

@@ -23,8 +23,14 @@ bool matters_for_counting(const std::string& name) {
   return names.contains(name);
 }
 
+bool matters_for_fitting(const std::string& name) {
+  static const std::set<std::string> names = {"method", "rank", "alpha", "preset", "seed"};
+  return names.contains(name);
+}
+
 bool matters(const std::string& name, const Sweep& sweep, const Method& method) {
   if (sweep.kind == SweepKind::count && !matters_for_counting(name)) return false;
+  if (sweep.kind == SweepKind::fit && !matters_for_fitting(name)) return false;
   if (name == "rank") return method.has_rank && sweep.budgets.empty();
   if (name == "alpha") return method.alpha != 0;
   if (name == "targets" || name == "layers" || name == "preset") return method.name != "none";
@@ -66,7 +72,7 @@ std::string identity_text(const PlannedRun& run, const Registry& registry, Sweep
   if (kind == SweepKind::train) check_settings(run.settings);
   const RunSettings settings =
       kind == SweepKind::train ? identity(run.settings, registry) : run.settings;
-  std::string text = std::to_string(run.labels);
+  std::string text = std::to_string(run.labels) + '\n' + run.input;
   for (const auto& values : {settings.values, settings.options})
     for (const auto& [name, value] : values) text += '\n' + name + '=' + value;
   return text;
@@ -90,17 +96,22 @@ class Expander {
       : sweep_(sweep), registry_(registry), choose_rank_(choose_rank) {}
 
   Expansion expand() {
+    const bool is_fit = sweep_.kind == SweepKind::fit;
     for (const char* name : {"model", "method"})
-      if (!sweep_.common.contains(name) && !is_given_for_every_method(name))
+      if (!(is_fit && name == std::string_view("model")) && !sweep_.common.contains(name) &&
+          !is_given_for_every_method(name))
         throw UsageError("sweep: {} is missing", name);
+    if (is_fit && sweep_.inputs.empty())
+      throw UsageError("sweep: input is missing; expected a .npy or .safetensors file of updates");
     std::vector<std::string> methods;
     for (const std::string& name : sweep_.common.at("method")) {
       registry_.at(name);
       if (std::ranges::find(methods, name) == methods.end()) methods.push_back(name);
     }
     check_size(methods);
-    for (const std::string& name : methods) add_method(registry_.at(name));
-    sort_by_place();
+    for (const std::string& input : is_fit ? sweep_.inputs : std::vector<std::string>{""})
+      for (const std::string& name : methods) add_method(registry_.at(name), input);
+    if (!is_fit) sort_by_place();
     return std::move(expansion_);
   }
 
@@ -115,14 +126,15 @@ class Expander {
 
   std::vector<std::string> labels() const {
     const auto found = sweep_.common.find("labels");
-    if (sweep_.kind == SweepKind::train || found == sweep_.common.end()) return {"2"};
+    if (sweep_.kind != SweepKind::count || found == sweep_.common.end()) return {"2"};
     return found->second;
   }
 
   void check_size(const std::vector<std::string>& methods) const {
     std::size_t total = 0;
     for (const std::string& name : methods) {
-      std::size_t runs = labels().size() * std::max<std::size_t>(1, sweep_.budgets.size());
+      std::size_t runs = labels().size() * std::max<std::size_t>(1, sweep_.budgets.size()) *
+                         std::max<std::size_t>(1, sweep_.inputs.size());
       for (const Axis& axis : axes_of(sweep_, registry_.at(name)))
         if (__builtin_mul_overflow(runs, axis.values.size(), &runs)) runs = most_runs + 1;
       total = std::min(most_runs + 1, total + std::min(runs, most_runs + 1));
@@ -131,8 +143,9 @@ class Expander {
       throw UsageError("sweep: the grid has more than {} runs; expected fewer values", most_runs);
   }
 
-  void add_method(const Method& method) {
+  void add_method(const Method& method, const std::string& input) {
     PlannedRun first;
+    first.input = input;
     first.settings.values["method"] = method.name;
     for_each_combination(axes_of(sweep_, method), first, 0, [&](const PlannedRun& run) {
       for (const std::string& labels : this->labels()) {
@@ -163,9 +176,10 @@ class Expander {
   }
 
   void add_skipped(const Method& method, const PlannedRun& run, std::size_t budget) {
-    std::string line = fmt::format("{} on {}: {} than {} parameters; left out", method.name,
-                                   printable(run.settings.text("model"), 80),
-                                   method.has_rank ? "rank 1 has more" : "has more", budget);
+    std::string line =
+        fmt::format("{} on {}: {} than {} parameters; left out", method.name,
+                    printable(run.input.empty() ? run.settings.text("model") : run.input, 80),
+                    method.has_rank ? "rank 1 has more" : "has more", budget);
     if (std::ranges::find(expansion_.skipped, line) == expansion_.skipped.end())
       expansion_.skipped.push_back(std::move(line));
   }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "core/error.h"
 #include "core/text.h"
@@ -59,6 +60,13 @@ void check_option(const SweepEntry& entry, const Method& method, const std::stri
                        entry.where, kind, printable(value, 80));
 }
 
+/// Keys that only kind = fit has.
+bool is_of_fits(const std::string& key) {
+  static const std::vector<std::string> keys = {"input",  "minus",     "heads",
+                                                "starts", "tolerance", "iterations"};
+  return std::ranges::find(keys, key) != keys.end();
+}
+
 std::size_t positive(const SweepEntry& entry, const std::string& text, std::size_t most) {
   const auto value = parse_number<unsigned long>(text);
   if (!value || *value == 0 || *value > most)
@@ -92,16 +100,12 @@ class Parser {
   void add_own(const SweepEntry& entry) {
     if (entry.key == "kind") {
       const std::string kind = single_value(entry);
-      if (kind == "fit")
-        throw UsageError(
-            "{}: kind is 'fit', which this version does not run yet; expected train "
-            "or count",
-            entry.where);
-      if (kind != "train" && kind != "count") {
-        const std::vector<std::string> kinds = {"train", "count"};
+      const std::vector<std::string>& kinds = find_spec(sweep_settings(), "kind")->choices;
+      if (std::ranges::find(kinds, kind) == kinds.end())
         throw UsageError("{}: {}", entry.where, unknown_name("kind", kind, kinds).what());
-      }
-      sweep_.kind = kind == "count" ? SweepKind::count : SweepKind::train;
+      sweep_.kind = kind == "count" ? SweepKind::count
+                    : kind == "fit" ? SweepKind::fit
+                                    : SweepKind::train;
     } else if (entry.key == "out") {
       sweep_.out = entry.value;
     } else if (entry.key == "jobs") {
@@ -110,10 +114,33 @@ class Parser {
       sweep_.budgets.clear();
       for (const std::string& value : split_grid(entry, entry.value, false))
         sweep_.budgets.push_back(positive(entry, value, std::size_t{1} << 62));
+    } else if (is_of_fits(entry.key)) {
+      add_of_fits(entry);
     } else {
       sweep_.common["labels"].clear();
       for (const std::string& value : split_grid(entry, entry.value, false))
         sweep_.common["labels"].push_back(std::to_string(positive(entry, value, 1'000'000)));
+    }
+  }
+
+  void add_of_fits(const SweepEntry& entry) {
+    if (entry.key == "input") {
+      sweep_.inputs = split_grid(entry, entry.value, false);
+    } else if (entry.key == "minus") {
+      sweep_.minus = entry.value;
+    } else if (entry.key == "heads") {
+      sweep_.heads = positive(entry, single_value(entry), 1'000'000);
+    } else if (entry.key == "starts") {
+      sweep_.fit.starts = positive(entry, single_value(entry), 1'000'000);
+    } else if (entry.key == "iterations") {
+      const std::string value = single_value(entry);
+      sweep_.fit.iterations = value == "0" ? 0 : positive(entry, value, 1'000'000'000);
+    } else {
+      const auto value = parse_number<double>(single_value(entry));
+      if (!value || !(*value >= 0) || std::isinf(*value))
+        throw UsageError("{}: {} is '{}', expected a number, 0 or more", entry.where, entry.key,
+                         printable(entry.value, 80));
+      sweep_.fit.tolerance = *value;
     }
   }
 
@@ -191,15 +218,42 @@ class Parser {
   Sweep sweep_;
 };
 
+/// A key that the kind of the sweep has no use for, though others have.
+void check_kind(const SweepEntry& entry, const Sweep& sweep) {
+  const std::string name = entry.key.substr(entry.key.find('.') + 1);
+  if (sweep.kind != SweepKind::fit && is_of_fits(entry.key))
+    throw UsageError("{}: {} is for kind = fit", entry.where, entry.key);
+  if (entry.key == "labels" && sweep.kind == SweepKind::train)
+    throw UsageError("{}: labels is for kind = count; in training the task has its own",
+                     entry.where);
+  if (sweep.kind != SweepKind::fit) return;
+  static const std::vector<std::string> known = {"method", "rank", "alpha",
+                                                 "preset", "seed", "threads"};
+  const bool of_runs =
+      find_spec(run_settings(), name) != nullptr && std::ranges::find(known, name) == known.end();
+  if (of_runs || entry.key == "labels" || entry.key == "jobs" ||
+      (name == "threads" && name != entry.key))
+    throw UsageError("{}: {} is not for kind = fit; expected of the settings of runs {}",
+                     entry.where, entry.key, fmt::join(known, ", "));
+}
+
 void check_together(const std::vector<SweepEntry>& entries, const Sweep& sweep) {
   for (const SweepEntry& entry : entries) {
+    check_kind(entry, sweep);
     const bool is_rank = entry.key == "rank" || entry.key.ends_with(".rank");
     if (is_rank && !sweep.budgets.empty())
       throw UsageError("{}: {} and budget exclude each other: the budget chooses the rank",
                        entry.where, entry.key);
-    if (entry.key == "labels" && sweep.kind == SweepKind::train)
-      throw UsageError("{}: labels is for kind = count; in training the task has its own",
-                       entry.where);
+  }
+}
+
+/// The settings of runs that hold for all fits of a sweep, which are made in one process.
+void take_common_of_fits(const std::vector<SweepEntry>& entries, Sweep& sweep) {
+  for (const SweepEntry& entry : entries) {
+    if (entry.key != "threads" && entry.key != "seed") continue;
+    for (const std::string& value : sweep.common.at(entry.key))
+      check_setting_of(entry, entry.key, value);
+    if (entry.key == "threads") sweep.fit_threads = positive(entry, single_value(entry), 4096);
   }
 }
 
@@ -211,10 +265,10 @@ const std::vector<SettingSpec>& sweep_settings() {
       {"kind",
        "KIND",
        "train",
-       "train: runs the grid; count: writes counts.csv",
+       "train: runs the grid; count: writes counts.csv; fit: fits updates and writes fits.csv",
        false,
        choice,
-       {"train", "count"}},
+       {"train", "count", "fit"}},
       {"out", "DIR", "", "results", false, folder, {}},
       {"jobs", "N", "1", "runs at a time, each a process", false, count, {}},
       {"budget",
@@ -225,6 +279,24 @@ const std::vector<SettingSpec>& sweep_settings() {
        count,
        {}},
       {"labels", "N", "2", "kind count: outputs of the head", false, count, {}},
+      {"input",
+       "FILE",
+       "",
+       "kind fit: updates, .npy (layers, out, in) or .safetensors",
+       false,
+       text,
+       {}},
+      {"minus", "FILE", "", "kind fit: subtracted first", false, text, {}},
+      {"heads", "N", "1", "kind fit: attention heads of every matrix", false, count, {}},
+      {"starts", "N", "", "kind fit: random starts, as in `rankfold fit`", false, count, {}},
+      {"tolerance",
+       "X",
+       "1e-6",
+       "kind fit: a sweep that gains less is the last",
+       false,
+       number,
+       {}},
+      {"iterations", "N", "", "kind fit: sweeps at most, as in `rankfold fit`", false, count, {}},
   };
   return specs;
 }
@@ -247,6 +319,7 @@ Sweep parse_sweep(const std::vector<SweepEntry>& entries, const Registry& regist
   for (const SweepEntry& entry : entries) parser.add(entry);
   Sweep sweep = parser.take();
   check_together(entries, sweep);
+  if (sweep.kind == SweepKind::fit) take_common_of_fits(entries, sweep);
   return sweep;
 }
 

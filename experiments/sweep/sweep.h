@@ -8,12 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "core/fit/fit.h"
 #include "core/method.h"
 #include "experiments/training/settings.h"
 
 namespace rankfold {
 
-enum class SweepKind { train, count };
+enum class SweepKind { train, count, fit };
 
 /// One line of a sweep file, or one option of the command line.
 struct SweepEntry {
@@ -27,7 +28,8 @@ struct SweepEntry {
 /// that stands twice, a control character.
 std::vector<SweepEntry> read_sweep_file(const std::filesystem::path& file);
 
-/// What a sweep knows besides the settings of a run: kind, out, jobs, budget, labels.
+/// What a sweep knows besides the settings of a run: kind, out, jobs, budget, labels, and for fits
+/// input, minus, heads, starts, tolerance, iterations.
 const std::vector<SettingSpec>& sweep_settings();
 
 /// A grid: for every setting the values that it takes, for all methods or for one.
@@ -39,14 +41,19 @@ struct Sweep {
   Grid common;                            ///< settings of a run, and labels
   std::map<std::string, Grid> by_method;  ///< a method's own settings and options
   std::vector<std::size_t> budgets;       ///< parameters of the adapter; they choose the rank
+  // Of kind fit:
+  std::vector<std::string> inputs;  ///< files of updates
+  std::string minus;
+  std::size_t heads = 1, fit_threads = 0;  ///< 0: all processors
+  FitSettings fit;
 };
 
 /// Splits grid values: at commas for scalars, at ';' for settings that are lists themselves
 /// (targets, layers, train, and options named shape...). Of two entries for one key the later wins.
 /// `set` holds pairs: key=value for every method that has the key, or method.key=value.
 /// Throws UsageError naming the entry for an unknown key (with the nearest), method or kind, an
-/// empty grid value, budget together with rank, and for a wrong value of a method's key, whether or
-/// not the grid has the method.
+/// empty grid value, budget together with rank, a key that is for another kind, and for a wrong
+/// value of a method's key, whether or not the grid has the method.
 Sweep parse_sweep(const std::vector<SweepEntry>& entries, const Registry& registry);
 
 /// Throws UsageError beginning with `where` unless `key` is a key of the method or a setting.
@@ -56,6 +63,7 @@ void check_method_key(const std::string& where, const std::string& method, const
 struct PlannedRun {
   RunSettings settings;  ///< as given; settings that its method ignores are left out
   std::size_t labels = 2;
+  std::string input = {};  ///< kind fit: the file
   bool operator==(const PlannedRun&) const = default;
 };
 
@@ -69,11 +77,12 @@ struct Expansion {
   std::vector<std::string> skipped;  ///< one line for each that no rank fits
 };
 
-/// The runs of the grid, without repetition, always in one order: model, data, task, method, then
-/// the settings in the order of run_settings, the method's options by name, the seed last.
+/// The runs of the grid, without repetition, always in one order: input, model, data, task, method,
+/// then the settings in the order of run_settings, the method's options by name, the seed last.
 /// Settings that cannot matter are dropped first: those of training where kind is count, rank and
 /// alpha where the method has none, targets and layers of the method none. Throws UsageError for
-/// more than 1,000,000 runs and for a missing model, method or (kind train) required setting.
+/// more than 1,000,000 runs and for a missing model (kind fit: input), method or (kind train)
+/// required setting.
 Expansion expand(const Sweep& sweep, const Registry& registry, const RankChooser& choose_rank);
 
 }  // namespace rankfold

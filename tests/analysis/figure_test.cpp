@@ -12,9 +12,9 @@
 #include "analysis/gnuplot.h"
 #include "analysis/label_placement.h"
 #include "analysis/method_style.h"
-#include "temporary_folder.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "temporary_folder.h"
 
 namespace rankfold {
 namespace {
@@ -198,6 +198,41 @@ TEST(FigurePlan, DrawsCountsWithoutScores) {
   EXPECT_THROW(plan(FigureKind::rank, {}), Error);
 }
 
+std::vector<ResultRow> fits() {
+  std::vector<ResultRow> rows;
+  const auto add = [&](const char* method, const char* rank, std::int64_t parameters,
+                       double error) {
+    rows.push_back(result("fit", method, rank, 0, parameters, error));
+    rows.back().metric = "relative_error";
+  };
+  add("lora", "1", 100, 0.4);
+  add("lora", "8", 800, 0.01);
+  add("lotr", "1", 20, 0.9);
+  add("none", "", 0, 1);
+  add("full", "", 4000, 0);
+  return rows;
+}
+
+TEST(FigurePlan, DrawsErrorsOfFitsOnLogarithmicAxes) {
+  const FigurePlan shown = plan(FigureKind::error, fits());
+  ASSERT_EQ(shown.panels.size(), 1U);
+  EXPECT_EQ(shown.x_scale, AxisScale::log10);
+  EXPECT_EQ(shown.panels[0].title, "tiny");
+  EXPECT_EQ(shown.panels[0].y_scale, AxisScale::log10);
+  EXPECT_THAT(names(shown.panels[0].lines), ElementsAre("lora", "lotr"));
+  EXPECT_THAT(names(shown.panels[0].references), ElementsAre("none"));
+  EXPECT_DOUBLE_EQ(shown.panels[0].lines[0].points[1].value.mean, 0.01);
+  EXPECT_DOUBLE_EQ(shown.panels[0].lines[0].points[1].x, 800);
+  EXPECT_THAT(shown.note, HasSubstr("One run for each point"));
+}
+
+TEST(FigurePlan, RefusesErrorsThatHaveNoPlaceAndRowsThatAreNoFits) {
+  std::vector<ResultRow> rows = fits();
+  rows[1].score = 0;
+  EXPECT_THROW(plan(FigureKind::error, rows), Error);
+  EXPECT_THROW(plan(FigureKind::error, two_tasks()), Error);
+}
+
 TEST(FigurePlan, NeedsTrainableParametersForTheirAxis) {
   std::vector<ResultRow> rows = two_tasks();
   const auto draw = [&] {
@@ -323,7 +358,7 @@ TEST_F(DrawnFigure, ExistsForEveryKind) {
   for (ResultRow& row : rows) row.adapted_layers = row.rank == "1" ? 2 : 4;
   for (const std::string& kind : figure_kinds()) {
     const std::filesystem::path file = folder_.path / (kind + ".svg");
-    draw_figure({kind, rows, file});
+    draw_figure({kind, kind == "error" ? fits() : rows, file});
     EXPECT_GT(std::filesystem::file_size(file), 1000u) << kind;
   }
 }

@@ -85,7 +85,7 @@ TEST_F(SweepCommand, RefusesWrongUsage) {
       {{}, "no settings"},
       {{"--rank", "1"}, "--out is missing"},
       {{"--slurm"}, "'--slurm'"},
-      {{"--kind", "fit", "--out", "x"}, "'fit'"},
+      {{"--kind", "fit", "--method", "lora", "--out", "x"}, "input is missing"},
       {{"--kind", "cuont", "--out", "x"}, "did you mean 'count'"},
       {{"--jobs", "0", "--out", "x"}, "jobs"},
       {{"--jobs", "many", "--out", "x"}, "'many'"},

@@ -10,7 +10,7 @@
 
 // Dependencies point one way: core <- decompositions <- experiments, core <- analysis <- the
 // command line. Inside experiments: tokenizers, tasks, models <- training <- sweep, bench <-
-// commands.
+// commands; core <- core/fit <- sweep, bench, commands.
 
 namespace rankfold {
 namespace {
@@ -28,10 +28,10 @@ const std::map<std::string, std::set<std::string>>& allowed() {
        {"core", "decompositions", "analysis", "experiments/tokenizers", "experiments/tasks",
         "experiments/models", "experiments/training"}},
       {"experiments/sweep",
-       {"core", "decompositions", "analysis", "experiments/tokenizers", "experiments/tasks",
+       {"core", "core/fit", "decompositions", "analysis", "experiments/tokenizers", "experiments/tasks",
         "experiments/models", "experiments/training", "experiments/sweep"}},
       {"experiments/bench",
-       {"core", "decompositions", "experiments/models", "experiments/training",
+       {"core", "core/fit", "decompositions", "experiments/models", "experiments/training",
         "experiments/bench"}},
       {"experiments/commands",
        {"core", "core/fit", "decompositions", "analysis", "experiments/tokenizers",

@@ -9,32 +9,13 @@
 #include "core/fit/fit.h"
 #include "core/random.h"
 #include "decompositions/registry.h"
+#include "fit/array_bytes.h"
 #include "temporary_folder.h"
 
 namespace rankfold {
 namespace {
 
 using testing::HasSubstr;
-
-/// An array file as numpy.save writes it.
-std::string array_bytes(const std::string& type, const std::string& order, const std::string& shape,
-                        const std::string& data) {
-  std::string header =
-      "{'descr': '" + type + "', 'fortran_order': " + order + ", 'shape': " + shape + ", }";
-  while ((header.size() + 11) % 64 != 0) header += ' ';
-  header += '\n';
-  std::string bytes = "\x93NUMPY";
-  bytes += '\x01';
-  bytes += '\0';
-  bytes += static_cast<char>(header.size() & 255);
-  bytes += static_cast<char>(header.size() >> 8);
-  return bytes + header + data;
-}
-
-template <class T>
-std::string bytes_of(const std::vector<T>& values) {
-  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
-}
 
 std::vector<float> drawn(std::size_t size, const char* purpose) {
   std::vector<float> values(size);

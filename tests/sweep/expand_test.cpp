@@ -86,12 +86,26 @@ TEST(Expand, ThreadsAreOneWhereNotGiven) {
       "2");
 }
 
+TEST(Expand, MakesFitsOfFilesWithoutAModel) {
+  const auto runs = runs_of(
+      "kind = fit\ninput = b.npy, a.npy\nmethod = lora, full\nrank = 1, 2\nlora.alpha = 2\n"
+      "seed = 3, 3\n");
+  ASSERT_EQ(runs.size(), 6U);
+  EXPECT_EQ(runs[0].input, "b.npy");
+  EXPECT_EQ(runs[3].input, "a.npy");
+  EXPECT_EQ(runs[1].settings.text("rank"), "2");
+  EXPECT_EQ(runs[1].settings.text("alpha"), "2");
+  EXPECT_EQ(runs[2].settings.text("method"), "full");
+  EXPECT_EQ(describe(runs[0]), "lora rank 1 on b.npy, alpha 2, seed 3");
+}
+
 TEST(Expand, RefusesWhatIsMissingOrTooMuch) {
   const auto refusal = [](const std::string& lines) {
     return message_of<UsageError>([&] { runs_of(lines); });
   };
   EXPECT_THAT(refusal("method = lora\n"), HasSubstr("model is missing"));
   EXPECT_THAT(refusal("model = m\nrank = 1\n"), HasSubstr("method is missing"));
+  EXPECT_THAT(refusal("kind = fit\nmethod = lora\n"), HasSubstr("input is missing"));
   EXPECT_THAT(refusal(training + "method = lorra\n"), HasSubstr("did you mean 'lora'"));
   EXPECT_THAT(refusal("model = m\nmethod = lora\nrank = 1\ndata = d\ntask = sst2\n"),
               HasSubstr("--lr is missing"));

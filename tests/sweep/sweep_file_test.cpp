@@ -59,7 +59,7 @@ TEST(ParseSweep, NamesLineAndNearestKey) {
 
 TEST(ParseSweep, RefusesValuesThatCannotBe) {
   EXPECT_THAT(refusal("kind = counts\n"), HasSubstr("did you mean 'count'"));
-  EXPECT_THAT(refusal("kind = fit\n"), HasSubstr("'fit'"));
+  EXPECT_THAT(refusal("kind = fut\n"), HasSubstr("did you mean 'fit'"));
   EXPECT_THAT(refusal("kind = train, count\n"), HasSubstr("one value"));
   EXPECT_THAT(refusal("rank = 1,,2\n"), HasSubstr("empty value"));
   EXPECT_THAT(refusal("rank = ,\n"), HasSubstr("empty value"));
@@ -70,6 +70,16 @@ TEST(ParseSweep, RefusesValuesThatCannotBe) {
   EXPECT_THAT(refusal("budget = 1000\nrank = 8\n"), HasSubstr("exclude each other"));
   EXPECT_THAT(refusal("budget = 1000\nlora.rank = 8\n"), HasSubstr("exclude each other"));
   EXPECT_THAT(refusal("labels = 3\n"), HasSubstr("kind = count"));
+  EXPECT_THAT(refusal("kind = fit\nlr = 1e-3\n"), HasSubstr(":2: lr is not for kind = fit"));
+  EXPECT_THAT(refusal("kind = fit\nlora.lr = 1e-3\n"), HasSubstr("lora.lr is not for"));
+  EXPECT_THAT(refusal("kind = fit\nlabels = 2\n"), HasSubstr("labels is not for"));
+  EXPECT_THAT(refusal("kind = fit\njobs = 2\n"), HasSubstr("jobs is not for"));
+  EXPECT_THAT(refusal("kind = fit\nthreads = 1,2\n"), HasSubstr("one value"));
+  EXPECT_THAT(refusal("kind = fit\nseed = one\n"), HasSubstr("'one'"));
+  EXPECT_THAT(refusal("kind = fit\nstarts = 0\n"), HasSubstr("starts"));
+  EXPECT_THAT(refusal("kind = fit\ntolerance = -1\n"), HasSubstr("'-1'"));
+  EXPECT_THAT(refusal("kind = fit\nheads = x\n"), HasSubstr("'x'"));
+  EXPECT_THAT(refusal("kind = count\ninput = a.npy\n"), HasSubstr("input is for kind = fit"));
   EXPECT_THAT(refusal("set = stack\n"), HasSubstr("key=value"));
   EXPECT_THAT(refusal("set = stak=one\n"), HasSubstr("no method has a key 'stak'"));
 }

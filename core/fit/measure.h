@@ -1,0 +1,34 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/adapter.h"
+#include "core/fit/input_metric.h"
+#include "core/fit/site_network.h"
+#include "core/fit/update_source.h"
+
+namespace rankfold {
+
+/// What a fit leaves of every site's update.
+struct SiteResiduals {
+  std::vector<double> squares;    ///< |D_s|^2
+  std::vector<double> residuals;  ///< |D_s - dW_s|^2
+
+  double total() const;
+  /// |D - dW| / |D| over all sites, and of each; 0 where nothing is left.
+  double relative_error() const;
+  std::vector<double> site_errors() const;
+};
+
+/// Of the adapter's parameters as they are stored.
+template <class T>
+SiteResiduals measure(const std::vector<SiteNetwork>& networks, const Adapter<T>& adapter,
+                      const UpdateSource<T>& source, std::shared_ptr<const Backend> backend);
+
+/// The same of D_s R_s^T and dW_s R_s^T; `weighted` gives the former.
+SiteResiduals measure_weighted(const std::vector<SiteNetwork>& networks,
+                               const Adapter<double>& adapter, const UpdateSource<double>& weighted,
+                               const InputMetrics& metrics, std::shared_ptr<const Backend> backend);
+
+}  // namespace rankfold
