@@ -10,7 +10,6 @@
 
 #include "core/error.h"
 #include "core/files.h"
-#include "core/hash.h"
 #include "core/safetensors.h"
 #include "core/text.h"
 #include "core/version.h"
@@ -27,8 +26,6 @@ using json = nlohmann::ordered_json;
 
 constexpr const char* configuration_name = "adapter_config.json";
 constexpr const char* tensors_name = "adapter_model.safetensors";
-// Enough of every tensor to tell two trainings of one architecture apart.
-constexpr std::size_t fingerprint_bytes = 64;
 
 /// Somebody's tensor, adapter's or host's.
 struct NamedTensor {
@@ -188,26 +185,6 @@ class Configuration {
   json document_;
 };
 
-}  // namespace
-
-std::string model_fingerprint(const fs::path& model) {
-  const WeightFolder weights(model);
-  std::uint64_t hash = fnv1a("");
-  for (const std::string& name : weights.names()) {
-    const TensorEntry& entry = weights.at(name);
-    const std::string line =
-        fmt::format("{} {} {}\n", name, data_type_name(entry.type), shape_text(entry.shape));
-    hash = fnv1a(line, hash);
-    const std::span<const std::byte> bytes = weights.bytes(name);
-    hash = fnv1a(
-        {reinterpret_cast<const char*>(bytes.data()), std::min(bytes.size(), fingerprint_bytes)},
-        hash);
-  }
-  return fmt::format("{:016x}", hash);
-}
-
-namespace {
-
 void save(const fs::path& folder, const AdapterDescription& description, const Stack& stack,
           const std::vector<TensorToWrite>& tensors) {
   write_safetensors(folder / tensors_name, tensors,
@@ -331,65 +308,6 @@ void load_adapter_tensors(const fs::path& folder, Adapter<float>& adapter, Host&
     }
   }
 }
-
-SiteCatalogue list_sites(AdapterDescription& description, const std::vector<Site>& sites) {
-  SiteCatalogue catalogue;
-  catalogue.model = description.model;
-  catalogue.sites = sites;
-  if (description.sites.empty())
-    for (const Site& site : sites) description.sites.push_back({site.name, "", 0});
-  return catalogue;
-}
-
-void start_unstored(Adapter<float>& adapter, const AdapterDescription& description) {
-  // A start may take a decomposition of every weight.
-  if (!std::ranges::all_of(adapter.parameters(), &Parameter<float>::stored))
-    adapter.initialise(description.seed);
-}
-
-template <class T>
-std::unique_ptr<Adapter<T>> make_described_adapter(AdapterDescription& description,
-                                                   const SiteCatalogue& catalogue,
-                                                   const Registry& registry,
-                                                   std::shared_ptr<const Backend> backend) {
-  const Method& method = registry.at(description.method);
-  Stack stack;
-  if (description.sites.empty()) {
-    stack = select_stack(catalogue, description.targets, description.layers);
-  } else {
-    std::vector<Site> sites;
-    for (const SiteChoice& choice : description.sites) {
-      const auto site = std::ranges::find(catalogue.sites, choice.name, &Site::name);
-      if (site == catalogue.sites.end())
-        throw Error("site '{}' is none of {}", printable(choice.name, 200), catalogue.model);
-      sites.push_back(*site);
-    }
-    stack = Stack(std::move(sites));
-  }
-  MethodRequest request;
-  request.rank = description.rank;
-  if (description.settings.alpha != 0) request.alpha = description.settings.alpha;
-  request.options = description.settings.options;
-  description.settings = resolve_settings(method, request, stack);
-  std::map<std::string, MethodSettings> own;
-  for (const SiteChoice& choice : description.sites) {
-    MethodRequest wanted = request;
-    if (!choice.rank.empty()) wanted.rank = choice.rank;
-    if (choice.alpha != 0) wanted.alpha = choice.alpha;
-    own[choice.name] = resolve_settings(method, wanted, stack);
-  }
-  return make_adapter<T>(own.empty() ? method : with_site_settings(method, std::move(own)), stack,
-                         description.settings, std::move(backend));
-}
-
-template std::unique_ptr<Adapter<float>> make_described_adapter(AdapterDescription&,
-                                                                const SiteCatalogue&,
-                                                                const Registry&,
-                                                                std::shared_ptr<const Backend>);
-template std::unique_ptr<Adapter<double>> make_described_adapter(AdapterDescription&,
-                                                                 const SiteCatalogue&,
-                                                                 const Registry&,
-                                                                 std::shared_ptr<const Backend>);
 
 AdaptedModel load_adapted_model(const fs::path& model, const fs::path& folder,
                                 const Registry& registry, std::shared_ptr<const Backend> backend,

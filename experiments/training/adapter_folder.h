@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "core/method.h"
+#include "core/safetensors.h"
 #include "experiments/models/host.h"
 
 namespace rankfold {
@@ -41,6 +43,11 @@ struct AdapterDescription {
 /// A hash of the names, types, shapes and first 64 bytes of a model folder's tensors, as 16
 /// hexadecimal digits.
 std::string model_fingerprint(const std::filesystem::path& model);
+/// The same of tensors, sorted by name.
+std::string fingerprint(std::span<const TensorToWrite> tensors);
+
+/// A hash of an adapter folder's two files.
+std::string adapter_fingerprint(const std::filesystem::path& folder);
 
 /// Writes adapter_config.json and adapter_model.safetensors: every factor, trainable or frozen,
 /// under its parameter name (owner: the site's module name), and the host's trained tensors under
@@ -65,8 +72,17 @@ SiteCatalogue list_sites(AdapterDescription& description, const std::vector<Site
 /// Gives the factors that are in no file the start that they have.
 void start_unstored(Adapter<float>& adapter, const AdapterDescription& description);
 
-/// The adapter that a description names on a catalogue's sites, its factors zero; completes the
-/// description's settings.
+/// The method with the settings of each site, and the stack, that a description names on a
+/// catalogue's sites; completes the description's settings.
+struct DescribedMethod {
+  Method method;
+  Stack stack;
+  MethodSettings settings;
+};
+DescribedMethod resolve_description(AdapterDescription& description, const SiteCatalogue& catalogue,
+                                    const Registry& registry);
+
+/// The adapter of such a method, its factors zero.
 template <class T>
 std::unique_ptr<Adapter<T>> make_described_adapter(AdapterDescription& description,
                                                    const SiteCatalogue& catalogue,

@@ -14,6 +14,7 @@
 #include "core/text.h"
 #include "experiments/training/adapter_folder.h"
 #include "experiments/training/atomic_folder.h"
+#include "experiments/training/peft_folder.h"
 #include "experiments/training/run_folder.h"
 
 namespace rankfold {
@@ -21,6 +22,53 @@ namespace {
 
 namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
+
+constexpr const char* tensors_name = "model.safetensors";
+constexpr const char* note_key = "rankfold_merge";
+
+/// What a merged file's metadata tell of it, as a JSON text.
+struct MergeNote {
+  std::string base;     ///< model_fingerprint of the base model
+  std::string merged;   ///< fingerprint of the tensors in the file
+  std::string adapter;  ///< adapter_fingerprint
+  std::string method;
+  std::string configuration;          ///< the base model's config.json
+  std::vector<std::string> added;     ///< tensors that the base model has not
+  std::vector<std::string> replaced;  ///< trained tensors that it has, with other values
+};
+
+std::string to_text(const MergeNote& note) {
+  const json document = {
+      {"base", note.base},        {"merged", note.merged},        {"adapter", note.adapter},
+      {"method", note.method},    {"config", note.configuration}, {"added", note.added},
+      {"replaced", note.replaced}};
+  return document.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+MergeNote read_note(const SafetensorsFile& file) {
+  const auto found = file.metadata().find(note_key);
+  if (found == file.metadata().end())
+    throw Error("{}: its metadata have no '{}'; expected a model that rankfold merge wrote",
+                file.path().string(), note_key);
+  const json document = json::parse(found->second, nullptr, false);
+  MergeNote note;
+  try {
+    document.at("base").get_to(note.base);
+    document.at("merged").get_to(note.merged);
+    document.at("adapter").get_to(note.adapter);
+    document.at("method").get_to(note.method);
+    document.at("config").get_to(note.configuration);
+    document.at("added").get_to(note.added);
+    document.at("replaced").get_to(note.replaced);
+  } catch (const json::exception&) {
+    throw Error("{}: '{}' of its metadata is not what rankfold merge writes", file.path().string(),
+                note_key);
+  }
+  if (!json::parse(note.configuration, nullptr, false).is_object())
+    throw Error("{}: config of '{}' in its metadata is not a JSON object", file.path().string(),
+                note_key);
+  return note;
+}
 
 /// What a checkpoint without a head leaves out of its names, e.g. "bert.": the full names are those
 /// of the model with its head, which is what is written.
@@ -85,22 +133,29 @@ void copy_tokenizer(const fs::path& model, const fs::path& out) {
   }
 }
 
-/// The weight of one site with its update, in float32.
-std::vector<float> merged_weight(const AdaptedModel& adapted, std::size_t index) {
-  const Adapter<float>& adapter = *adapted.adapter;
+/// weight + sign * dW of a site, in float32.
+std::vector<float> updated_weight(const Adapter<float>& adapter, std::size_t index,
+                                  const float* weight, float sign) {
   const Site& site = adapter.stack().sites[index];
-  std::vector<float> weight(site.out * site.in);
-  adapter.reconstruct(index, MatrixView<float>(weight.data(), site.out, site.in));
-  const float* frozen = adapted.host->frozen(site).weight;
-  for (std::size_t i = 0; i < weight.size(); ++i) weight[i] += frozen[i];
-  return weight;
+  std::vector<float> result(site.out * site.in);
+  adapter.reconstruct(index, MatrixView<float>(result.data(), site.out, site.in));
+  for (std::size_t i = 0; i < result.size(); ++i) result[i] = weight[i] + sign * result[i];
+  return result;
+}
+
+std::vector<TensorToWrite> list_of(const std::map<std::string, TensorToWrite>& tensors) {
+  std::vector<TensorToWrite> list;
+  for (const auto& [name, tensor] : tensors) list.push_back(tensor);
+  return list;
 }
 
 bool is_head(const std::string& name) {
   return name.starts_with("classifier.") || name.starts_with("score.");
 }
 
-std::size_t write_tensors(const WeightFolder& weights, AdaptedModel& adapted, const fs::path& out) {
+/// Writes the merged tensors, and says in the file's metadata what they are made of: see MergeNote.
+std::size_t write_tensors(const WeightFolder& weights, AdaptedModel& adapted, MergeNote note,
+                          const fs::path& out) {
   const std::string prefix = missing_prefix(weights, adapted.adapter->stack());
   std::map<std::string, TensorToWrite> tensors;
   for (const std::string& name : weights.names()) {
@@ -112,7 +167,8 @@ std::size_t write_tensors(const WeightFolder& weights, AdaptedModel& adapted, co
   const std::vector<Site>& sites = adapted.adapter->stack().sites;
   merged.reserve(sites.size());
   for (std::size_t index = 0; index < sites.size(); ++index) {
-    merged.push_back(merged_weight(adapted, index));
+    merged.push_back(
+        updated_weight(*adapted.adapter, index, adapted.host->frozen(sites[index]).weight, 1));
     const std::string name = sites[index].name + ".weight";
     if (!tensors.contains(name)) {
       throw Error("{}: tensor '{}' is missing", weights.path().string(), name);
@@ -120,6 +176,8 @@ std::size_t write_tensors(const WeightFolder& weights, AdaptedModel& adapted, co
     tensors[name] = make_tensor(name, {sites[index].out, sites[index].in},
                                 std::span<const float>(merged.back()));
   }
+  std::set<std::string> base;
+  for (const auto& [name, tensor] : tensors) base.insert(name);
   for (const TrainedTensor& tensor : adapted.host->trained()) {
     if (!tensors.contains(tensor.name) && !is_head(tensor.name)) {
       throw Error("{}: tensor '{}' of the adapter is missing", weights.path().string(),
@@ -127,12 +185,15 @@ std::size_t write_tensors(const WeightFolder& weights, AdaptedModel& adapted, co
     }
     tensors[tensor.name] =
         make_tensor(tensor.name, tensor.shape, std::span<const float>(tensor.value));
+    if (base.contains(tensor.name)) note.replaced.push_back(tensor.name);
   }
   for (const Host::DrawnTensor& tensor : adapted.host->drawn())
     tensors[tensor.name] = make_tensor(tensor.name, tensor.shape, tensor.value);
-  std::vector<TensorToWrite> list;
-  for (auto& [name, tensor] : tensors) list.push_back(std::move(tensor));
-  write_safetensors(out / "model.safetensors", list, {{"format", "pt"}});
+  for (const auto& [name, tensor] : tensors)
+    if (!base.contains(name)) note.added.push_back(name);
+  const std::vector<TensorToWrite> list = list_of(tensors);
+  note.merged = fingerprint(list);
+  write_safetensors(out / tensors_name, list, {{"format", "pt"}, {note_key, to_text(note)}});
   return list.size();
 }
 
@@ -159,9 +220,92 @@ MergeResult merge(const fs::path& model, const fs::path& adapter, const fs::path
   MergeResult result;
   result.method = description.method;
   result.sites = adapted.adapter->parameters().empty() ? 0 : adapted.adapter->stack().sites.size();
-  result.tensors = write_tensors(WeightFolder(model), adapted, folder.path());
-  result.bytes = fs::file_size(folder.path() / "model.safetensors");
+  MergeNote note;
+  note.base = model_fingerprint(model);
+  note.adapter = adapter_fingerprint(adapter);
+  note.method = description.method;
+  note.configuration = read_text(model / "config.json");
+  result.tensors = write_tensors(WeightFolder(model), adapted, std::move(note), folder.path());
+  result.bytes = fs::file_size(folder.path() / tensors_name);
   write_configuration(model, description, folder.path());
+  copy_tokenizer(model, folder.path());
+  folder.commit();
+  return result;
+}
+
+namespace {
+
+[[noreturn]] void refuse_frozen(const fs::path& adapter, const std::string& method) {
+  throw Error(
+      "{}: the update of method {} depends on the base model's weights, which are what is asked "
+      "for; it cannot be taken out of the merged ones",
+      adapter.string(), method);
+}
+
+/// Throws Error unless `model` holds that merge of that adapter, unchanged.
+void check_merge(const SafetensorsFile& file, const MergeNote& note, const fs::path& model,
+                 const fs::path& adapter) {
+  if (const std::string found = adapter_fingerprint(adapter); found != note.adapter)
+    throw Error(
+        "{}: holds the merge of another adapter, of method {} (fingerprint {}); {} has "
+        "fingerprint {}",
+        file.path().string(), printable(note.method, 200), printable(note.adapter, 40),
+        adapter.string(), found);
+  if (const std::string found = model_fingerprint(model); found != note.merged)
+    throw Error("{}: has changed since it was merged: its fingerprint is {}, merge wrote {}",
+                file.path().string(), found, printable(note.merged, 40));
+}
+
+}  // namespace
+
+UnmergeResult unmerge(const fs::path& model, const fs::path& adapter, const fs::path& out,
+                      const Registry& registry) {
+  check_model_folder(model);
+  AtomicFolder folder(out);
+  const SafetensorsFile file(model / tensors_name);
+  const MergeNote note = read_note(file);
+  check_merge(file, note, model, adapter);
+  const bool is_peft = is_peft_folder(adapter);
+  if (!is_peft) {
+    AdapterDescription description = read_adapter_description(adapter);
+    const SiteCatalogue catalogue = list_sites(description, description.stack);
+    if (!description.stack.empty() &&
+        make_described_adapter<float>(description, catalogue, registry, make_openblas_backend())
+            ->needs_frozen())
+      refuse_frozen(adapter, description.method);
+  }
+  // PEFT's folders do not say where their weights lie in the model; the merged one has them all.
+  const LoneAdapter lone =
+      load_lone_adapter(adapter, is_peft ? model : fs::path(), registry, make_openblas_backend());
+  if (lone.adapter->needs_frozen()) refuse_frozen(adapter, lone.description.method);
+
+  UnmergeResult result;
+  result.method = lone.description.method;
+  result.dropped = note.added;
+  result.kept = note.replaced;
+  std::map<std::string, TensorToWrite> tensors;
+  for (const TensorEntry& entry : file.entries())
+    if (std::ranges::find(note.added, entry.name) == note.added.end())
+      tensors[entry.name] = {entry.name, entry.type, entry.shape, file.bytes(entry)};
+  const std::vector<Site>& sites = lone.adapter->stack().sites;
+  if (!lone.adapter->parameters().empty()) result.sites = sites.size();
+  std::vector<std::vector<float>> weights;
+  weights.reserve(sites.size());
+  for (std::size_t index = 0; index < sites.size(); ++index) {
+    const std::string name = sites[index].name + ".weight";
+    const TensorEntry& entry = file.at(name);
+    if (entry.type != DataType::f32 ||
+        entry.shape != std::vector{sites[index].out, sites[index].in})
+      throw Error("{}: tensor '{}' is {} [{}]; expected F32 [{}, {}]", file.path().string(), name,
+                  data_type_name(entry.type), fmt::join(entry.shape, ", "), sites[index].out,
+                  sites[index].in);
+    weights.push_back(updated_weight(*lone.adapter, index, file.read<float>(name).data(), -1));
+    tensors[name] = make_tensor(name, entry.shape, std::span<const float>(weights.back()));
+  }
+  result.tensors = tensors.size();
+  write_safetensors(folder.path() / tensors_name, list_of(tensors), {{"format", "pt"}});
+  result.bytes = fs::file_size(folder.path() / tensors_name);
+  write_atomically(folder.path() / "config.json", note.configuration);
   copy_tokenizer(model, folder.path());
   folder.commit();
   return result;

@@ -198,6 +198,24 @@ TEST_F(Process, FinetuneAndEvaluateAgree) {
                             data, "--max-length", "16", "--threads", "1", "--json"});
   ASSERT_EQ(plain.status, 0) << plain.err;
   EXPECT_EQ(json::parse(plain.out)["scores"], document["scores"]);
+
+  const Result base = run({"unmerge", "--model", out + "/merged", "--adapter", out + "/adapter",
+                           "--out", out + "/base", "--json"});
+  ASSERT_EQ(base.status, 0) << base.err;
+  EXPECT_EQ(json::parse(base.out)["sites"], 4);
+  const Result small = run({"compress", "--adapter", out + "/adapter", "--energy", "1", "--threads",
+                            "2", "--out", out + "/small", "--json"});
+  ASSERT_EQ(small.status, 0) << small.err;
+  EXPECT_LT(json::parse(small.out)["relative_error"], 2e-5);
+  EXPECT_EQ(json::parse(small.out)["sites"].size(), 4U);
+  const Result kept = run({"evaluate", "--model", model, "--adapter", out + "/small", "--data",
+                           data, "--threads", "1", "--json"});
+  ASSERT_EQ(kept.status, 0) << kept.err;
+  EXPECT_EQ(json::parse(kept.out)["scores"], document["scores"]);
+  const Result enough = run(
+      {"compress", "--adapter", out + "/adapter", "--budget", "100000", "--out", out + "/same"});
+  EXPECT_EQ(enough.status, 0);
+  EXPECT_THAT(enough.err, testing::HasSubstr("the factors are the adapter's own"));
 }
 
 }  // namespace

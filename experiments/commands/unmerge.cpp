@@ -1,0 +1,51 @@
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/text.h"
+#include "experiments/commands/command.h"
+#include "experiments/commands/table.h"
+#include "experiments/training/merge.h"
+
+namespace rankfold {
+namespace {
+
+int run(const Arguments& arguments, Context& context) {
+  const std::string out = arguments.text("out");
+  const UnmergeResult result =
+      unmerge(arguments.text("model"), arguments.text("adapter"), out, context.registry);
+  if (context.json) {
+    const nlohmann::ordered_json document = {{"out", out},
+                                             {"method", result.method},
+                                             {"sites", result.sites},
+                                             {"tensors", result.tensors},
+                                             {"dropped", result.dropped},
+                                             {"kept", result.kept},
+                                             {"bytes", result.bytes}};
+    context.out << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+    return 0;
+  }
+  context.out << fmt::format("{}: {} out of {}, {} written, {} of the adapter dropped\n",
+                             printable(out), result.method,
+                             counted(result.sites, "weight", "weights"),
+                             counted(result.tensors, "tensor", "tensors"), result.dropped.size());
+  if (!result.kept.empty())
+    context.out << fmt::format("kept as trained, since no file has what the base model had: {}\n",
+                               printable(fmt::format("{}", fmt::join(result.kept, ", ")), 500));
+  return 0;
+}
+
+}  // namespace
+
+Command unmerge_command() {
+  return {"unmerge",
+          "takes an adapter's update out of the model that merge wrote",
+          {},
+          {{"model", "DIR", "", "the merged model", true},
+           {"adapter", "DIR", "", "the adapter that was merged", true},
+           {"out", "DIR", "", "new model folder", true}},
+          "",
+          run,
+          {}};
+}
+
+}  // namespace rankfold
