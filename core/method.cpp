@@ -286,8 +286,11 @@ Method compose(const Wrapper& wrapper, const Method& inner) {
     method.options.push_back(option);
   }
   method.declare = [name = method.name, inner_name = inner.name, declare = inner.declare,
-                    wrap = wrapper.wrap](const Site& site, const Stack& stack,
-                                         const MethodSettings& settings) {
+                    wrap = wrapper.wrap, by_steps = static_cast<bool>(inner.truncation)](
+                       const Site& site, const Stack& stack, const MethodSettings& settings) {
+    if (by_steps)
+      throw UsageError("[{}] changes weight updates that train by their gradients, which {} is not",
+                       name, inner_name);
     Declaration declaration = declare(site, stack, settings);
     expect_plain_update(name, inner_name, declaration);
     wrap(declaration, site, settings);

@@ -63,6 +63,10 @@ struct Method {
   std::function<Declaration(const Site&, const Stack&, const MethodSettings&)> declare;
   /// Lines on what was chosen where the settings leave it open; may be empty.
   std::function<std::vector<std::string>(const Stack&, const MethodSettings&)> notes = {};
+  /// Where it is set, the update is U[out,r] S[r,r] V[in,r]^T of the site's own factors of these
+  /// names, and trains by the steps of core/low_rank_dynamics.h with this tolerance; the rank is
+  /// the largest allowed. Elsewhere every factor trains by its gradient.
+  std::function<double(const MethodSettings&)> truncation = {};
 };
 
 /// Completes and checks what the user gave: preset, alpha, options; unknown option or choice, rank
@@ -109,7 +113,7 @@ struct Wrapper {
 };
 
 /// The method `wrapper(inner)`. Its declarations throw UsageError where `inner` is no plain weight
-/// update; so does this where both have an option of one name.
+/// update or trains by truncation; so does this where both have an option of one name.
 Method compose(const Wrapper& wrapper, const Method& inner);
 
 /// The method with settings of each site's own, by its name; `settings` where it has none.

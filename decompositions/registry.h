@@ -10,6 +10,7 @@ Registry builtin_registry();
 // One function a file of this folder; registry.cpp is the table.
 Method block_term();
 Method cara();
+Method dlrt();
 Method fact_tk();
 Method fact_tt();
 Method fourierft();

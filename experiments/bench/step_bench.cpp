@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "core/error.h"
 #include "core/explain.h"
@@ -12,6 +13,7 @@
 #include "experiments/bench/timing.h"
 #include "experiments/models/host.h"
 #include "experiments/models/shapes.h"
+#include "experiments/training/low_rank_training.h"
 #include "experiments/training/optimizer.h"
 
 namespace rankfold {
@@ -63,6 +65,7 @@ class Training {
   std::unique_ptr<Adapter<float>> adapter_;
   std::unique_ptr<Host> host_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::optional<LowRankTraining> low_rank_;  // where the method has a truncation
   Batch batch_;
   std::uint64_t steps_ = 0;
 };
@@ -85,9 +88,10 @@ Training::Training(const StepRequest& request, const Method& method, bool random
   method_settings_ = resolve_settings(method, method_request(settings), stack);
   if (method.notes)
     for (const std::string& note : method.notes(stack, method_settings_)) message(note);
-  adapter_ = make_adapter<float>(method, stack, method_settings_, backend);
+  adapter_ = make_adapter<float>(trained_form(method), stack, method_settings_, backend);
   if (!adapter_->parameters().empty()) host_->attach(adapter_.get());
   adapter_->initialise(seed);
+  if (method.truncation) low_rank_.emplace(method, method_settings_, *adapter_, seed, backend);
 
   std::vector<TrainedSpan> tensors;
   for (Parameter<float>& parameter : adapter_->parameters())
@@ -105,6 +109,7 @@ void Training::step() {
   adapter_->zero_gradients();
   host_->train_pass(batch_, seed, steps_++);
   optimizer_->step(learning_rate, clip_scale(gradient_norm(optimizer_->tensors()), 0));
+  if (low_rank_) low_rank_->step();
 }
 
 void check_request(const StepRequest& request) {

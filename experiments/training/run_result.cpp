@@ -65,7 +65,9 @@ RunResult parse_run(const json& document) {
   const json& parameters = document.at("parameters");
   result.parameters = {
       parameters.at("adapter").get<std::size_t>(), parameters.at("head").get<std::size_t>(),
-      parameters.at("trainable").get<std::size_t>(), parameters.at("total").get<std::size_t>()};
+      parameters.at("trainable").get<std::size_t>(), parameters.at("total").get<std::size_t>(),
+      parameters.value("largest_adapter", std::size_t{0})};
+  result.ranks = document.value("ranks", std::map<std::string, std::size_t>());
   result.scores = document.at("scores").get<std::map<std::string, double>>();
   for (const json& epoch : document.at("epochs")) {
     result.epochs.push_back({epoch.at("epoch").get<std::size_t>(), epoch.at("loss").get<double>(),
@@ -108,6 +110,9 @@ std::string to_json_text(const RunResult& result) {
                             {"head", result.parameters.head},
                             {"trainable", result.parameters.trainable},
                             {"total", result.parameters.total}};
+  if (result.parameters.largest_adapter > 0)
+    document["parameters"]["largest_adapter"] = result.parameters.largest_adapter;
+  if (!result.ranks.empty()) document["ranks"] = json(result.ranks);
   document["adapted_layers"] = result.adapted_layers;
   document["scores"] = json(result.scores);
   document["epochs"] = epochs_document(result.epochs);

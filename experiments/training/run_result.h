@@ -21,24 +21,26 @@ struct EpochResult {
 };
 
 struct ParameterCounts {
-  std::size_t adapter = 0;    ///< trainable numbers of the adapter
-  std::size_t head = 0;       ///< trained numbers of the host itself: head, norms
-  std::size_t trainable = 0;  ///< adapter + head
-  std::size_t total = 0;      ///< of the model with its head and the adapter
+  std::size_t adapter = 0;          ///< trainable numbers of the adapter
+  std::size_t head = 0;             ///< trained numbers of the host itself: head, norms
+  std::size_t trainable = 0;        ///< adapter + head
+  std::size_t total = 0;            ///< of the model with its head and the adapter
+  std::size_t largest_adapter = 0;  ///< where ranks adapt: the most while it trained; else 0
 };
 
 /// What run.json tells, in its order.
 struct RunResult {
-  RunSettings settings;                   ///< canonical
-  std::string status;                     ///< "done", "failed" or "diverged"
-  std::string error;                      ///< why it is not "done"
-  std::size_t failed_step = 0;            ///< of a diverged run, 1-based
-  bool skipped = false;                   ///< it was finished already; nothing was computed
-  std::map<std::string, double> dropout;  ///< of the network, in effect: hidden, attention, ...
-  std::vector<std::string> notes;         ///< what the method chose: Method::notes
-  std::vector<std::string> plans;         ///< how the adapted sites were computed: explain_plans
-  ParameterCounts parameters;
-  std::map<std::string, double> scores;  ///< of the last epoch; empty unless done
+  RunSettings settings;                      ///< canonical
+  std::string status;                        ///< "done", "failed" or "diverged"
+  std::string error;                         ///< why it is not "done"
+  std::size_t failed_step = 0;               ///< of a diverged run, 1-based
+  bool skipped = false;                      ///< it was finished already; nothing was computed
+  std::map<std::string, double> dropout;     ///< of the network, in effect: hidden, attention, ...
+  std::vector<std::string> notes;            ///< what the method chose: Method::notes
+  std::vector<std::string> plans;            ///< how the adapted sites were computed: explain_plans
+  ParameterCounts parameters;                ///< as the adapter is stored
+  std::map<std::string, std::size_t> ranks;  ///< by site, where each has its own
+  std::map<std::string, double> scores;      ///< of the last epoch; empty unless done
   std::vector<EpochResult> epochs;
   double tokens_per_second = 0;  ///< real tokens over train_seconds
   double examples_per_second = 0;

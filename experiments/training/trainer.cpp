@@ -19,6 +19,7 @@
 #include "experiments/training/adapter_folder.h"
 #include "experiments/training/data.h"
 #include "experiments/training/feature_cache.h"
+#include "experiments/training/low_rank_training.h"
 #include "experiments/training/optimizer.h"
 #include "experiments/training/run_folder.h"
 #include "experiments/training/schedule.h"
@@ -73,10 +74,11 @@ double mean_loss(const Task& task, std::span<const float> logits, std::span<cons
 /// One run: what it works with, and what it has found out so far.
 class Run {
  public:
-  Run(const Task& task, const Method& method, const fs::path& out, const FinetuneOptions& options,
-      RunResult& result)
+  Run(const Task& task, const Registry& registry, const fs::path& out,
+      const FinetuneOptions& options, RunResult& result)
       : task_(task),
-        method_(method),
+        registry_(registry),
+        method_(registry.at(result.settings.text("method"))),
         out_(out),
         options_(options),
         result_(result),
@@ -96,9 +98,11 @@ class Run {
   void evaluate(EpochResult& epoch);
   bool caches_features() const { return settings_.text("cache-features") == "true"; }
   void open_feature_caches();
+  void count_parameters();
   void check_stop() const;
 
   const Task& task_;
+  const Registry& registry_;
   const Method& method_;
   const fs::path& out_;
   const FinetuneOptions& options_;
@@ -113,6 +117,7 @@ class Run {
   // The host refers to the adapter, so it goes first.
   std::unique_ptr<Adapter<float>> adapter_;
   std::unique_ptr<Host> host_;
+  std::optional<LowRankTraining> low_rank_;  // where the method has a truncation
   std::optional<FeatureCache> train_features_, dev_features_;
   std::unique_ptr<EventWriter> events_;
   std::optional<Optimizer> optimizer_;
@@ -155,10 +160,11 @@ void Run::load() {
     for (const std::string& note : host_->notes()) options_.message(note);
     for (const std::string& note : result_.notes) options_.message(note);
   }
-  adapter_ = make_adapter<float>(method_, stack, method_settings_, backend);
+  adapter_ = make_adapter<float>(trained_form(method_), stack, method_settings_, backend);
   // Without factors there is nothing to apply, and no gradient to carry below the head.
   if (!adapter_->parameters().empty()) host_->attach(adapter_.get());
   adapter_->initialise(seed_);  // some starts read the frozen weights
+  if (method_.truncation) low_rank_.emplace(method_, method_settings_, *adapter_, seed_, backend);
   if (caches_features())
     check_cacheable(settings_, host_->frozen_layers(),
                     result_.dropout["hidden"] > 0 || result_.dropout["attention"] > 0);
@@ -174,18 +180,12 @@ void Run::load() {
     for (const std::string& line : result_.plans) options_.message(line);
 
   std::vector<TrainedSpan> tensors;
-  for (Parameter<float>& parameter : adapter_->parameters()) {
-    if (parameter.stored) result_.parameters.total += parameter.value.size();
-    if (!parameter.trainable) continue;
-    tensors.push_back({parameter.name, parameter.value.span(), parameter.gradient.span()});
-    result_.parameters.adapter += parameter.value.size();
-  }
-  for (const TrainedTensor& tensor : host_->trained()) {
+  for (Parameter<float>& parameter : adapter_->parameters())
+    if (parameter.trainable)
+      tensors.push_back({parameter.name, parameter.value.span(), parameter.gradient.span()});
+  for (const TrainedTensor& tensor : host_->trained())
     tensors.push_back({tensor.name, tensor.value, tensor.gradient});
-    result_.parameters.head += tensor.value.size();
-  }
-  result_.parameters.trainable = result_.parameters.adapter + result_.parameters.head;
-  result_.parameters.total += host_->total_parameters();
+  count_parameters();
   result_.adapted_layers = stack.layers.size();
 
   OptimizerSettings optimizer;
@@ -205,11 +205,30 @@ void Run::load() {
   events_ = std::make_unique<EventWriter>(out_);
 }
 
+/// As they are now: where ranks adapt, they change.
+void Run::count_parameters() {
+  ParameterCounts& counts = result_.parameters;
+  counts = {};
+  for (const Parameter<float>& parameter : adapter_->parameters()) {
+    if (parameter.stored) counts.total += parameter.value.size();
+    if (parameter.trainable) counts.adapter += parameter.value.size();
+  }
+  if (low_rank_) {
+    counts.adapter = counts.total = low_rank_->parameter_count();
+    counts.largest_adapter = low_rank_->largest_parameter_count();
+    result_.ranks = low_rank_->ranks();
+  }
+  for (const TrainedTensor& tensor : host_->trained()) counts.head += tensor.value.size();
+  counts.trainable = counts.adapter + counts.head;
+  counts.total += host_->total_parameters();
+}
+
 void Run::train() {
   for (std::size_t epoch = 1; epoch <= settings_.count("epochs"); ++epoch) {
     train_epoch(epoch);
     evaluate(result_.epochs.back());
   }
+  count_parameters();
   double loss = 0;
   for (const EpochResult& epoch : result_.epochs) loss += epoch.loss;
   loss /= static_cast<double>(result_.epochs.size());
@@ -280,6 +299,7 @@ double Run::take_step(const Batch& batch, double epoch) {
   const double norm = gradient_norm(optimizer_->tensors());
   if (!std::isfinite(norm)) throw Diverged("a gradient is not finite", step_);
   optimizer_->step(rate, clip_scale(norm, settings_.number("clip")));
+  if (low_rank_ && !low_rank_->step()) throw Diverged("an update is not finite", step_);
 
   log_sum_ += loss;
   ++log_count_;
@@ -301,6 +321,7 @@ void Run::log_step(double rate, double norm, double epoch) {
   events_->scalar("train/grad_norm", norm, step);
   events_->scalar("train/learning_rate", rate, step);
   events_->scalar("train/epoch", epoch, step);
+  if (low_rank_) events_->scalar("train/rank", low_rank_->mean_rank(), step);
   log_sum_ = 0;
   log_count_ = 0;
 }
@@ -330,6 +351,7 @@ void Run::evaluate(EpochResult& epoch) {
     std::string scores;
     for (const auto& [metric, value] : epoch.scores)
       scores += fmt::format(", {} {:.4f}", metric, value);
+    if (low_rank_) scores += fmt::format(", mean rank {:.1f}", low_rank_->mean_rank());
     options_.message(fmt::format("epoch {} of {}: loss {:.4f}{}, {:.0f} tokens/s", epoch.epoch,
                                  settings_.count("epochs"), epoch.loss, scores,
                                  result_.tokens_per_second));
@@ -355,7 +377,13 @@ void Run::save() const {
   description.score_on = settings_.text("score-on");
   description.precision = settings_.text("precision");
   description.seed = seed_;
-  save_adapter(out_ / "adapter", description, *adapter_, *host_);
+  if (!low_rank_) return save_adapter(out_ / "adapter", description, *adapter_, *host_);
+  for (const Site& site : adapter_->stack().sites)
+    description.sites.push_back({site.name, std::to_string(result_.ranks.at(site.name)), 0});
+  const auto stored = make_described_adapter<float>(description, host_->catalogue(), registry_,
+                                                    make_openblas_backend());
+  low_rank_->store(*stored);
+  save_adapter(out_ / "adapter", description, *stored, *host_);
 }
 
 void write_result(const fs::path& out, RunResult& result) {
@@ -397,7 +425,7 @@ RunResult finetune(const RunSettings& settings, const fs::path& out, const Regis
   prepare_run_folder(out);
   set_threads(static_cast<int>(result.settings.count("threads")));
   try {
-    Run run(task, method, out, options, result);
+    Run run(task, registry, out, options, result);
     run.load();
     run.train();
     run.save();

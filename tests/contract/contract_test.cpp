@@ -82,11 +82,12 @@ INSTANTIATE_TEST_SUITE_P(Registry, EveryComposition, testing::ValuesIn(compositi
                          });
 
 TEST(Registry, HoldsExactlyTheBuiltinMethods) {
-  EXPECT_THAT(names(), testing::ElementsAre(
-                           "block_term", "bora", "cara", "dora", "fact_tk", "fact_tt", "fourierft",
-                           "full", "hira", "loha", "lokr", "lora", "lora_xs", "loretta_adp",
-                           "loretta_rep", "lorta", "lotr", "map", "metatt", "none", "quanta",
-                           "randlora", "tenslora", "tensor_ring", "tt_lora", "tucker3", "vera"));
+  EXPECT_THAT(names(),
+              testing::ElementsAre("block_term", "bora", "cara", "dlrt", "dora", "fact_tk",
+                                   "fact_tt", "fourierft", "full", "hira", "loha", "lokr", "lora",
+                                   "lora_xs", "loretta_adp", "loretta_rep", "lorta", "lotr", "map",
+                                   "metatt", "none", "quanta", "randlora", "tenslora",
+                                   "tensor_ring", "tt_lora", "tucker3", "vera"));
 }
 
 TEST(Registry, ComposesMethodsAndRefusesWhatIsNone) {

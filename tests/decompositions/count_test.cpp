@@ -47,6 +47,7 @@ TEST(Count, FollowsTheClosedForms) {
                 n * (train(rank, {8, 8, 12, 8}) + train(rank, {8, 12, 8, 8})));
       EXPECT_EQ(count(loretta_adp(), qv, rank), n * (2 * train(rank, {8, 8, 12, 8, 8}) + 64 + d));
       EXPECT_EQ(count(full(), qv, rank), n * d * d);
+      EXPECT_EQ(count(dlrt(), qv, rank), n * rank * (2 * d + rank));
       EXPECT_EQ(count(none(), qv, rank), 0u);
     }
 }

@@ -50,6 +50,7 @@ TEST(DegreesOfFreedom, FollowTheClosedForms) {
   EXPECT_EQ(degrees("full", make_stack(1, 12, 10, 2), ""), 2 * 120);
   EXPECT_EQ(degrees("none", stack, ""), 0u);
   EXPECT_EQ(degrees("lora_xs", stack, "3"), 6 * 9);
+  EXPECT_EQ(degrees("dlrt", stack, "3"), 6 * (3 * 44 - 9));
   EXPECT_EQ(degrees("hira", stack, "3"), 6 * (3 * 44 - 9));
   EXPECT_EQ(degrees("vera", stack, "5"), 6 * (24 + 5 - 1));
   EXPECT_EQ(degrees("loha", make_stack(1, 40, 40, 4), "2"), 2 * (2 * (2 * 80 - 4) - 79));
