@@ -14,7 +14,7 @@
 #include "core/text.h"
 #include "experiments/training/adapter_folder.h"
 #include "experiments/training/atomic_folder.h"
-#include "experiments/training/peft_folder.h"
+#include "experiments/training/foreign_folder.h"
 #include "experiments/training/run_folder.h"
 
 namespace rankfold {
@@ -22,6 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
+using Shape = std::vector<std::size_t>;
 
 constexpr const char* tensors_name = "model.safetensors";
 constexpr const char* note_key = "rankfold_merge";
@@ -143,6 +144,26 @@ std::vector<float> updated_weight(const Adapter<float>& adapter, std::size_t ind
   return result;
 }
 
+/// bias + sign * the bias that the adapter adds, which is its output for X = 0.
+std::vector<float> updated_bias(const Adapter<float>& adapter, std::size_t index,
+                                const std::vector<float>& bias, float sign) {
+  const Site& site = adapter.stack().sites[index];
+  const std::vector<float> zeros(site.in);
+  std::vector<float> result(site.out);
+  const SiteMatrix<float> output{index, {result.data(), 1, site.out}};
+  adapter.forward({&output, 1}, {zeros.data(), 1, site.in}, nullptr, Bias::omit);
+  for (std::size_t i = 0; i < result.size(); ++i) result[i] = bias[i] + sign * result[i];
+  return result;
+}
+
+/// Throws Error unless the tensor is there with these numbers.
+void check_tensor(const TensorEntry& entry, const Shape& expected, const fs::path& file) {
+  if (entry.type != DataType::f32 || entry.shape != expected)
+    throw Error("{}: tensor '{}' is {} [{}]; expected F32 [{}]", file.string(), entry.name,
+                data_type_name(entry.type), fmt::join(entry.shape, ", "),
+                fmt::join(expected, ", "));
+}
+
 std::vector<TensorToWrite> list_of(const std::map<std::string, TensorToWrite>& tensors) {
   std::vector<TensorToWrite> list;
   for (const auto& [name, tensor] : tensors) list.push_back(tensor);
@@ -165,7 +186,7 @@ std::size_t write_tensors(const WeightFolder& weights, AdaptedModel& adapted, Me
   }
   std::vector<std::vector<float>> merged;
   const std::vector<Site>& sites = adapted.adapter->stack().sites;
-  merged.reserve(sites.size());
+  merged.reserve(2 * sites.size());
   for (std::size_t index = 0; index < sites.size(); ++index) {
     merged.push_back(
         updated_weight(*adapted.adapter, index, adapted.host->frozen(sites[index]).weight, 1));
@@ -175,6 +196,14 @@ std::size_t write_tensors(const WeightFolder& weights, AdaptedModel& adapted, Me
     }
     tensors[name] = make_tensor(name, {sites[index].out, sites[index].in},
                                 std::span<const float>(merged.back()));
+    if (!adapted.adapter->adds_bias(index)) continue;
+    const std::string bias = sites[index].name + ".bias";
+    const float* frozen = adapted.host->frozen(sites[index]).bias;
+    if (!tensors.contains(bias) || !frozen)
+      throw Error("{}: tensor '{}' is missing, which the adapter's bias is added to",
+                  weights.path().string(), bias);
+    merged.push_back(updated_bias(*adapted.adapter, index, {frozen, frozen + sites[index].out}, 1));
+    tensors[bias] = make_tensor(bias, {sites[index].out}, std::span<const float>(merged.back()));
   }
   std::set<std::string> base;
   for (const auto& [name, tensor] : tensors) base.insert(name);
@@ -265,8 +294,8 @@ UnmergeResult unmerge(const fs::path& model, const fs::path& adapter, const fs::
   const SafetensorsFile file(model / tensors_name);
   const MergeNote note = read_note(file);
   check_merge(file, note, model, adapter);
-  const bool is_peft = is_peft_folder(adapter);
-  if (!is_peft) {
+  const bool foreign = is_foreign_folder(adapter);
+  if (!foreign) {
     AdapterDescription description = read_adapter_description(adapter);
     const SiteCatalogue catalogue = list_sites(description, description.stack);
     if (!description.stack.empty() &&
@@ -274,9 +303,10 @@ UnmergeResult unmerge(const fs::path& model, const fs::path& adapter, const fs::
             ->needs_frozen())
       refuse_frozen(adapter, description.method);
   }
-  // PEFT's folders do not say where their weights lie in the model; the merged one has them all.
+  // Other programs' folders do not say where their weights lie in the model; the merged one has
+  // them all.
   const LoneAdapter lone =
-      load_lone_adapter(adapter, is_peft ? model : fs::path(), registry, make_openblas_backend());
+      load_lone_adapter(adapter, foreign ? model : fs::path(), registry, make_openblas_backend());
   if (lone.adapter->needs_frozen()) refuse_frozen(adapter, lone.description.method);
 
   UnmergeResult result;
@@ -290,17 +320,21 @@ UnmergeResult unmerge(const fs::path& model, const fs::path& adapter, const fs::
   const std::vector<Site>& sites = lone.adapter->stack().sites;
   if (!lone.adapter->parameters().empty()) result.sites = sites.size();
   std::vector<std::vector<float>> weights;
-  weights.reserve(sites.size());
+  weights.reserve(2 * sites.size());
+  const auto take_back = [&](const std::string& name, const Shape& shape, const auto& update) {
+    check_tensor(file.at(name), shape, file.path());
+    weights.push_back(update(file.read<float>(name)));
+    tensors[name] = make_tensor(name, shape, std::span<const float>(weights.back()));
+  };
   for (std::size_t index = 0; index < sites.size(); ++index) {
-    const std::string name = sites[index].name + ".weight";
-    const TensorEntry& entry = file.at(name);
-    if (entry.type != DataType::f32 ||
-        entry.shape != std::vector{sites[index].out, sites[index].in})
-      throw Error("{}: tensor '{}' is {} [{}]; expected F32 [{}, {}]", file.path().string(), name,
-                  data_type_name(entry.type), fmt::join(entry.shape, ", "), sites[index].out,
-                  sites[index].in);
-    weights.push_back(updated_weight(*lone.adapter, index, file.read<float>(name).data(), -1));
-    tensors[name] = make_tensor(name, entry.shape, std::span<const float>(weights.back()));
+    const Site& site = sites[index];
+    take_back(site.name + ".weight", {site.out, site.in}, [&](const std::vector<float>& weight) {
+      return updated_weight(*lone.adapter, index, weight.data(), -1);
+    });
+    if (lone.adapter->adds_bias(index))
+      take_back(site.name + ".bias", {site.out}, [&](const std::vector<float>& bias) {
+        return updated_bias(*lone.adapter, index, bias, -1);
+      });
   }
   result.tensors = tensors.size();
   write_safetensors(folder.path() / tensors_name, list_of(tensors), {{"format", "pt"}});
