@@ -1,8 +1,11 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "core/error.h"
+#include "core/files.h"
 #include "core/text.h"
 #include "experiments/commands/command.h"
+#include "experiments/commands/methods_page.h"
 #include "experiments/commands/table.h"
 #include "experiments/training/settings.h"
 
@@ -65,8 +68,28 @@ void print_method(const Method& method, std::ostream& out) {
   write_table(out, rows);
 }
 
+int write_page(const std::filesystem::path& folder, Context& context) {
+  const std::vector<PageFile> files = methods_page(context.registry);
+  json document = {{"written", json::array()}};
+  for (const PageFile& file : files) {
+    write_atomically(folder / file.path, file.text);
+    document["written"].push_back((folder / file.path).string());
+  }
+  if (context.json)
+    context.out << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+  else
+    context.out << fmt::format("{}: {}\n", (folder / files.back().path).string(),
+                               counted(context.registry.methods().size(), "method", "methods"));
+  return 0;
+}
+
 int run(const Arguments& arguments, Context& context) {
   const std::string name = arguments.positional(0);
+  if (arguments.has("write")) {
+    if (!name.empty())
+      throw UsageError("methods {} --write: expected no NAME, the page is on all methods", name);
+    return write_page(arguments.text("write"), context);
+  }
   std::vector<const Method*> chosen;
   if (!name.empty())
     chosen.push_back(&context.registry.at(name));
@@ -93,7 +116,8 @@ Command methods_command() {
   return {"methods",
           "lists the registered methods: formula, options, presets, paper",
           {{"NAME", false}},
-          {},
+          {{"write", "DIR", "",
+            "write a page on all methods instead: DIR/methods.md and DIR/methods/NAME.svg"}},
           "",
           run,
           {}};

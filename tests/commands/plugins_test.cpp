@@ -62,6 +62,15 @@ TEST_F(Plugins, AddMethodsThatCountAndKeepTheContract) {
       run({"count", "--model", "roberta-base", "--method", "gated_pair", "--rank", "8"}).status, 2);
 }
 
+TEST_F(Plugins, StandOnThePageOfMethods) {
+  const TemporaryFolder docs;
+  const Result written =
+      run_with(file("gated_pair"), {"methods", "--write", docs.path.string(), "--json"});
+  ASSERT_EQ(written.status, 0) << written.err;
+  EXPECT_THAT(written.out, HasSubstr((docs.path / "methods/gated_pair.svg").string()));
+  EXPECT_THAT(read_text(docs.path / "methods.md"), HasSubstr("\n## gated_pair\n"));
+}
+
 TEST_F(Plugins, MayNameTheirFunctionsLikeTheProgram) {
   const Result counted = run_faulty("", count_twice_);
   ASSERT_EQ(counted.status, 0) << counted.err;
