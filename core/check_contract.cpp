@@ -198,6 +198,13 @@ void check_application(Bench<double>& bench, CheckReport& report) {
     make_openblas_backend()->gemm(false, true, tokens, site.out, site.in, 1.0,
                                   bench.inputs[index].data(), site.in, delta.data(), site.in, 1.0,
                                   applied.data(), site.out);
+    if (bench.adapter->adds_bias(index)) {
+      const Values nothing(site.in);
+      Values bias(site.out);
+      const SiteMatrix<double> output{index, {bias.data(), 1, site.out}};
+      bench.adapter->forward({&output, 1}, {nothing.data(), 1, site.in}, nullptr, Bias::omit);
+      for (std::size_t i = 0; i < applied.size(); ++i) applied[i] += bias[i % site.out];
+    }
     report.compare("apply against reconstruct", y, applied, exact);
   }
   if (inputs != bench.inputs || output_gradients != bench.output_gradients)

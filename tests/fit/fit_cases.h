@@ -114,6 +114,7 @@ inline std::vector<Case> direct_cases() {
           {"tenslora", "3", {{"layout", "att_qkv_depth"}}},
           {"loretta_rep", "3", {{"bottleneck", "4"}}},
           {"lokr", "8"},
+          {"dlrt", "3"},
           {"full", ""}};
 }
 

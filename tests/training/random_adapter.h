@@ -10,16 +10,17 @@
 
 namespace rankfold {
 
-/// An adapter of that method on query and value of the model's layers, every trainable factor drawn
+/// An adapter of that method on those matrices of the model's layers, every trainable factor drawn
 /// at random. Throws UsageError where the method does not fit the model.
 inline AdaptedModel random_adapter(const std::filesystem::path& model, const std::string& method,
-                                   const std::string& rank, const Registry& registry) {
+                                   const std::string& rank, const Registry& registry,
+                                   const std::string& targets = "q,v") {
   AdaptedModel adapted;
   AdapterDescription& description = adapted.description;
   description.method = method;
   description.rank = registry.at(method).has_rank ? rank : "";
   description.targets =
-      registry.at(method).default_targets.empty() ? "q,v" : registry.at(method).default_targets;
+      registry.at(method).default_targets.empty() ? targets : registry.at(method).default_targets;
   description.task = "cola";
   description.model = "model";
   description.fingerprint = model_fingerprint(model);

@@ -82,6 +82,22 @@ TEST_F(Unmerge, GivesTheBaseWeightsOfEveryPlainMethod) {
   EXPECT_GE(undone, 15U);
 }
 
+TEST_F(Unmerge, TakesTrainedBiasesOutAgain) {
+  AdaptedModel adapted = random_adapter(folder / "model", "cara", "3", registry, "q,o,up");
+  ASSERT_TRUE(adapted.adapter->adds_bias(1));
+  fs::create_directories(folder / "adapter");
+  save_adapter(folder / "adapter", adapted.description, *adapted.adapter, *adapted.host);
+  merge(folder / "model", folder / "adapter", folder / "merged", registry);
+  const std::string name = adapted.adapter->stack().sites[1].name + ".bias";
+  const std::vector<float> before = WeightFolder(folder / "model").read<float>(name),
+                           merged = WeightFolder(folder / "merged").read<float>(name);
+  const std::span<const float> bias = adapted.adapter->parameter("bias.o").value.span();
+  ASSERT_EQ(bias.size(), before.size());
+  for (std::size_t i = 0; i < bias.size(); ++i) EXPECT_NEAR(merged[i], before[i] + bias[i], 1e-6);
+  take_out();
+  EXPECT_LE(difference("classifier."), 1e-6);
+}
+
 TEST_F(Unmerge, DropsAHeadThatTheBaseModelHadNot) {
   drop_head();
   make("lora");
