@@ -113,6 +113,24 @@ void Adapter<T>::initialise(std::uint64_t seed) {
 }
 
 template <class T>
+void Adapter<T>::set_samples(std::vector<SiteSamples> samples) {
+  if (!samples.empty() && samples.size() != stack_.sites.size())
+    throw Error("[{}] got samples of {} sites, expected {}", method_, samples.size(),
+                stack_.sites.size());
+  for (std::size_t index = 0; index < samples.size(); ++index) {
+    const Site& site = stack_.sites[index];
+    const auto check = [&](const char* what, std::size_t found, std::size_t expected) {
+      if (found != 0 && found != expected)
+        throw Error("[{}] site {}: got {} of {} numbers, expected {}", method_, site.name, what,
+                    found, expected);
+    };
+    check("input moments", samples[index].input_moments.size(), site.in * site.in);
+    check("a gradient", samples[index].weight_gradient.size(), site.out * site.in);
+  }
+  samples_ = std::move(samples);
+}
+
+template <class T>
 void Adapter<T>::zero_gradients() {
   for (Parameter<T>& parameter : parameters_) std::ranges::fill(parameter.gradient.span(), T{0});
 }

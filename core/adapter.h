@@ -25,6 +25,12 @@ struct Parameter {
   Buffer<T> value, gradient;
 };
 
+/// Of one site: what starts of the task's data read (see StartSamples).
+struct SiteSamples {
+  std::vector<double> input_moments;    ///< mean of x x^T [in, in], or empty
+  std::vector<double> weight_gradient;  ///< [out, in], or empty
+};
+
 class Bfloat16Weight;
 
 /// The frozen weight and bias of a site; bias may be null. The memory belongs to the model.
@@ -95,8 +101,13 @@ class Adapter {
   std::size_t parameter_count() const;
 
   /// Draws every factor from its initialiser; addressed by (seed, "initialise/<method>/<name>").
-  /// Starts that follow from the frozen weights need these before, and throw Error without them.
+  /// Starts that follow from the frozen weights or from samples need these before, and throw Error
+  /// without them.
   void initialise(std::uint64_t seed);
+  /// What the declared starts read of the task's data.
+  virtual StartSamples start_samples() const = 0;
+  /// One for each site; an empty list takes them away again. Throws Error for other sizes.
+  void set_samples(std::vector<SiteSamples> samples);
   void zero_gradients();
 
   /// One frozen layer a site, in the stack's order; needed where frozen weights enter (backward's
@@ -145,6 +156,7 @@ class Adapter {
   std::shared_ptr<const Backend> backend_;
   std::vector<Parameter<T>> parameters_;
   std::vector<FrozenLinear<T>> frozen_;
+  std::vector<SiteSamples> samples_;  ///< none, or one a site
   PlanPolicy policy_;
 
  private:

@@ -55,6 +55,17 @@ struct Bench {
     for (std::size_t i = 0; i < weights.size(); ++i)
       frozen.push_back({weights[i].data(), biases[i].data()});
     adapter->set_frozen(frozen);
+    std::vector<SiteSamples> samples;
+    for (const Site& site : stack.sites) {
+      const Values x = random_values(2 * site.in * site.in, "samples/" + site.name);
+      SiteSamples sample{Values(site.in * site.in),
+                         random_values(site.out * site.in, "samples/gradient/" + site.name)};
+      make_openblas_backend()->gemm(true, false, site.in, site.in, 2 * site.in,
+                                    0.5 / static_cast<double>(site.in), x.data(), site.in, x.data(),
+                                    site.in, 0.0, sample.input_moments.data(), site.in);
+      samples.push_back(std::move(sample));
+    }
+    adapter->set_samples(std::move(samples));
     // Every factor away from zero, or a product with one zero factor would hide the others.
     for (Parameter<T>& parameter : adapter->parameters())
       RandomStream(11, "factor/" + parameter.name).fill_normal(parameter.value.span(), 0.0, 0.6);

@@ -112,6 +112,10 @@ struct Normalisation {
 
 class Start;
 
+/// What of the task a start reads, besides the frozen weight: the inputs of the site, or the
+/// gradient of its weight, of some batches under the frozen network.
+enum class StartSamples { none, inputs, gradient };
+
 /// What a method says about one site: where it acts, and the stages of f, applied in order. A
 /// weight update dW is one stage beside the weight; no stage leaves the site as it is.
 struct Declaration {
@@ -122,6 +126,7 @@ struct Declaration {
   /// frozen weight, or by each other. Called for one site after the other, each once its factors
   /// are drawn.
   std::function<void(Start&)> start = {};
+  StartSamples samples = StartSamples::none;
 };
 
 /// dW as one network.

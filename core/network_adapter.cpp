@@ -111,6 +111,8 @@ NetworkAdapter<T>::NetworkAdapter(std::string method, const Stack& stack,
       compiled.normalised.emplace(normalisation->kind, normalisation->detached, site.out, site.in);
     }
     compiled.start = declarations[index].start;
+    if (declarations[index].samples != StartSamples::none)
+      start_samples_ = declarations[index].samples;
     sites_.push_back(std::move(compiled));
   }
 }
@@ -178,6 +180,12 @@ void NetworkAdapter<T>::do_start(std::uint64_t seed) {
       throw Error("[{}] site {}: its start asks for a factor '{}' that it does not have",
                   this->method_, site.name, name);
     };
+    const auto sampled = [&](std::vector<double> SiteSamples::*part, const char* what) {
+      if (this->samples_.empty() || (this->samples_[index].*part).empty())
+        throw Error("[{}] site {}: its start reads the task's {}, which only training has",
+                    this->method_, site.name, what);
+      return this->samples_[index].*part;
+    };
     Start start(site, fmt::format("start/{}", this->method_), seed,
                 {[&](std::string_view name) {
                    const auto values = find(name).value.span();
@@ -195,7 +203,9 @@ void NetworkAdapter<T>::do_start(std::uint64_t seed) {
                  [&] {
                    const T* weight = frozen_weight(index);
                    return std::vector<double>(weight, weight + site.out * site.in);
-                 }});
+                 },
+                 [&] { return sampled(&SiteSamples::input_moments, "inputs"); },
+                 [&] { return sampled(&SiteSamples::weight_gradient, "gradients"); }});
     compiled.start(start);
   }
 }

@@ -35,6 +35,7 @@ class NetworkAdapter final : public Adapter<T> {
 
   bool needs_frozen() const override;
   bool adds_bias(std::size_t site) const override;
+  StartSamples start_samples() const override { return start_samples_; }
 
  private:
   struct CompiledSite {
@@ -97,6 +98,7 @@ class NetworkAdapter final : public Adapter<T> {
   T* reserve(Buffer<T>& buffer, std::size_t size) const;
 
   std::vector<CompiledSite> sites_;
+  StartSamples start_samples_ = StartSamples::none;
   std::vector<std::string> first_user_;  ///< the site that created each parameter, for messages
   mutable std::vector<std::unique_ptr<SitesProgram>> programs_;
   mutable Buffer<T> memory_;         ///< of programs and reconstructions

@@ -2,7 +2,19 @@
 
 #include <fmt/format.h>
 
+#include "core/error.h"
+
 namespace rankfold {
+namespace {
+
+std::vector<double> read_samples(const std::function<std::vector<double>()>& read,
+                                 const Site& site) {
+  if (!read)
+    throw Error("site {}: its start reads the task's data, which only training has", site.name);
+  return read();
+}
+
+}  // namespace
 
 Start::Start(const Site& site, std::string purpose, std::uint64_t seed, Access access)
     : site_(site), purpose_(std::move(purpose)), seed_(seed), access_(std::move(access)) {}
@@ -17,6 +29,14 @@ void Start::set_factor(std::string_view name, std::span<const double> values) {
 
 std::vector<double> Start::weight() const {
   return access_.weight();
+}
+
+std::vector<double> Start::input_moments() const {
+  return read_samples(access_.input_moments, site_);
+}
+
+std::vector<double> Start::weight_gradient() const {
+  return read_samples(access_.weight_gradient, site_);
 }
 
 const Svd& Start::weight_svd() {

@@ -21,6 +21,7 @@ class Start {
     std::function<std::vector<double>(std::string_view factor)> read;
     std::function<void(std::string_view factor, std::span<const double> values)> write;
     std::function<std::vector<double>()> weight;
+    std::function<std::vector<double>()> input_moments = {}, weight_gradient = {};  ///< may be none
   };
   Start(const Site& site, std::string purpose, std::uint64_t seed, Access access);
 
@@ -30,6 +31,11 @@ class Start {
   void set_factor(std::string_view name, std::span<const double> values);
   /// W[out, in]; throws Error where the adapter was given no frozen weights.
   std::vector<double> weight() const;
+  /// The mean of x x^T [in, in] over inputs x of the site; throws Error where the adapter was given
+  /// no samples.
+  std::vector<double> input_moments() const;
+  /// The gradient of the loss by W [out, in]; throws the same.
+  std::vector<double> weight_gradient() const;
   /// The singular values and vectors of W, computed once for all factors of the site.
   const Svd& weight_svd();
   /// Random numbers of this site's own, addressed by purpose; with `shared` those of the model.

@@ -24,6 +24,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Whether the name is one such as dora(lotr), which the registry's list of names does not hold.
+bool is_composed(const std::string& name, const Registry& registry) {
+  if (name.find('(') == std::string::npos) return false;
+  try {
+    registry.at(name);
+    return true;
+  } catch (const UsageError&) {
+    return false;  // told where the name is used
+  }
+}
+
 std::vector<SweepEntry> read_entries(const Arguments& arguments, const Registry& registry) {
   std::vector<SweepEntry> entries;
   if (!arguments.positional(0).empty()) entries = read_sweep_file(arguments.positional(0));
@@ -36,13 +47,18 @@ std::vector<SweepEntry> read_entries(const Arguments& arguments, const Registry&
     if (arguments.has(spec.name)) add(spec.name, arguments.text(spec.name));
   for (const SettingSpec& spec : sweep_settings())
     if (arguments.has(spec.name)) add(spec.name, arguments.text(spec.name));
-  for (const Method& method : registry.methods()) {
+  std::vector<std::string> methods = registry.names();
+  for (const SweepEntry& entry : entries)
+    if (entry.key == "method")
+      for (const std::string& name : split(entry.value, ','))
+        if (is_composed(std::string(trim(name)), registry)) methods.emplace_back(trim(name));
+  for (const std::string& method : methods) {
     std::vector<std::string> names;
     for (const SettingSpec& spec : run_settings()) names.push_back(spec.name);
-    for (const MethodOption& option : method.options) names.push_back(option.name);
+    for (const MethodOption& option : registry.at(method).options) names.push_back(option.name);
     for (const std::string& name : names)
-      if (arguments.has(method.name + "." + name))
-        add(method.name + "." + name, arguments.text(method.name + "." + name));
+      if (arguments.has(method + "." + name))
+        add(method + "." + name, arguments.text(method + "." + name));
   }
   if (arguments.has("set")) entries.push_back({"set", join(arguments.texts("set"), " "), "--set"});
   return entries;
@@ -230,7 +246,9 @@ std::vector<Option> method_options(const std::vector<std::string>& words,
     const std::size_t dot = name.find('.');
     if (dot == std::string::npos) continue;
     const std::vector<std::string> names = registry.names();
-    if (std::ranges::find(names, name.substr(0, dot)) == names.end()) continue;
+    if (std::ranges::find(names, name.substr(0, dot)) == names.end() &&
+        !is_composed(name.substr(0, dot), registry))
+      continue;
     if (std::ranges::find(options, name, &Option::name) != options.end()) continue;
     check_method_key("--" + name, name.substr(0, dot), name.substr(dot + 1), registry);
     options.push_back({name, "VALUES", "", "", false});

@@ -184,6 +184,11 @@ class Parser {
       std::vector<const Method*> holders;
       for (const Method& method : registry_.methods())
         if (has_option(method, key)) holders.push_back(&method);
+      // dora(lotr) and the like, which no list names.
+      if (const auto methods = sweep_.common.find("method"); methods != sweep_.common.end())
+        for (const std::string& name : methods->second)
+          if (name.find('(') != std::string::npos && has_option(registry_.at(name), key))
+            holders.push_back(&registry_.at(name));
       if (holders.empty())
         throw UsageError("{}: no method has a key '{}'", entry.where, printable(key, 80));
       // Methods may take unlike words under one key: one must take these; those that the grid has
@@ -303,11 +308,14 @@ const std::vector<SettingSpec>& sweep_settings() {
 
 void check_method_key(const std::string& where, const std::string& method, const std::string& key,
                       const Registry& registry) {
-  const std::vector<std::string> names = registry.names();
-  if (std::ranges::find(names, method) == names.end())
-    throw UsageError("{}: {}", where, unknown_name("method", method, names).what());
+  const Method* found = nullptr;
+  try {
+    found = &registry.at(method);
+  } catch (const UsageError& error) {
+    throw UsageError("{}: {}", where, error.what());
+  }
   std::vector<std::string> known;
-  for (const MethodOption& option : registry.at(method).options) known.push_back(option.name);
+  for (const MethodOption& option : found->options) known.push_back(option.name);
   for (const SettingSpec& setting : run_settings())
     if (setting.name != "method") known.push_back(setting.name);
   if (std::ranges::find(known, key) == known.end())
@@ -316,7 +324,10 @@ void check_method_key(const std::string& where, const std::string& method, const
 
 Sweep parse_sweep(const std::vector<SweepEntry>& entries, const Registry& registry) {
   Parser parser(registry);
-  for (const SweepEntry& entry : entries) parser.add(entry);
+  // Methods first: keys are given to those of them that have them.
+  for (const bool methods : {true, false})
+    for (const SweepEntry& entry : entries)
+      if ((entry.key == "method") == methods) parser.add(entry);
   Sweep sweep = parser.take();
   check_together(entries, sweep);
   if (sweep.kind == SweepKind::fit) take_common_of_fits(entries, sweep);

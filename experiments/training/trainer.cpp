@@ -23,6 +23,7 @@
 #include "experiments/training/optimizer.h"
 #include "experiments/training/run_folder.h"
 #include "experiments/training/schedule.h"
+#include "experiments/training/start_samples.h"
 #include "experiments/training/trained_parts.h"
 
 namespace rankfold {
@@ -163,8 +164,6 @@ void Run::load() {
   adapter_ = make_adapter<float>(trained_form(method_), stack, method_settings_, backend);
   // Without factors there is nothing to apply, and no gradient to carry below the head.
   if (!adapter_->parameters().empty()) host_->attach(adapter_.get());
-  adapter_->initialise(seed_);  // some starts read the frozen weights
-  if (method_.truncation) low_rank_.emplace(method_, method_settings_, *adapter_, seed_, backend);
   if (caches_features())
     check_cacheable(settings_, host_->frozen_layers(),
                     result_.dropout["hidden"] > 0 || result_.dropout["attention"] > 0);
@@ -174,6 +173,15 @@ void Run::load() {
   train_split_ = encode_split(dataset.train, *tokenizer, max_length);
   dev_split_ = encode_split(scored_examples(task_, dataset, settings_.text("score-on")), *tokenizer,
                             max_length);
+
+  if (const StartSamples wanted = adapter_->start_samples(); wanted != StartSamples::none) {
+    adapter_->set_samples(
+        sample_start(*host_, stack, wanted, train_split_, batch_, seed_, backend));
+    host_->attach(adapter_.get());
+  }
+  adapter_->initialise(seed_);  // some starts read the frozen weights
+  adapter_->set_samples({});
+  if (method_.truncation) low_rank_.emplace(method_, method_settings_, *adapter_, seed_, backend);
 
   result_.plans = explain_plans(*adapter_, mean_batch_tokens(train_split_, batch_));
   if (options_.explain && options_.message)

@@ -3,9 +3,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "commands/process.h"
+#include "core/plugin.h"
 
 namespace rankfold {
 namespace {
@@ -123,10 +126,11 @@ TEST_F(Plugins, AreRefusedWithoutTheirTwoFunctionsOrWithAnotherVersion) {
   expect_refused(run_with(file("silent"), {"methods"}), file("silent"),
                  "found no function rankfold_register",
                  "expected extern \"C\" void rankfold_register(rankfold::Registry&)");
-  expect_refused(run_faulty("version", {"methods"}), file("faulty"), "found interface 2 (layout ",
-                 "expected 1 (layout ");
+  const std::string expected = fmt::format("expected {} (layout ", plugin_interface);
+  expect_refused(run_faulty("version", {"methods"}), file("faulty"),
+                 fmt::format("found interface {} (layout ", plugin_interface + 1), expected);
   expect_refused(run_with(file("foreign"), {"methods"}), file("foreign"),
-                 "found interface 1 (layout ", "expected 1 (layout ");
+                 fmt::format("found interface {} (layout ", plugin_interface), expected);
 }
 
 TEST_F(Plugins, AreRefusedWhereRegisteringFails) {

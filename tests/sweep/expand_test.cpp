@@ -78,6 +78,22 @@ TEST(Expand, KeysOfAMethodReplaceTheCommonOnes) {
   EXPECT_EQ(runs[3].settings.options.at("stack"), "per-type");
 }
 
+TEST(Expand, KeysOfAWrappedMethodAreThoseOfBoth) {
+  const std::string grid = "kind = count\nmodel = roberta-base\nrank = 2\n";
+  const auto options_of = [&](const std::string& lines) {
+    std::vector<std::map<std::string, std::string>> found;
+    for (const PlannedRun& run : runs_of(grid + lines)) found.push_back(run.settings.options);
+    return found;
+  };
+  using Options = std::map<std::string, std::string>;
+  EXPECT_EQ(options_of("method = dora(lotr)\ndora(lotr).norm = graph, detached\n"
+                       "dora(lotr).stack = per-type\n"),
+            (std::vector<Options>{{{"norm", "graph"}, {"stack", "per-type"}},
+                                  {{"norm", "detached"}, {"stack", "per-type"}}}));
+  EXPECT_EQ(options_of("set = norm=graph stack=per-type\nmethod = dora(lotr), lora\n"),
+            (std::vector<Options>{{{"norm", "graph"}, {"stack", "per-type"}}, {}}));
+}
+
 TEST(Expand, ThreadsAreOneWhereNotGiven) {
   EXPECT_EQ(runs_of(training + "method = lora\nrank = 1\njobs = 4\n")[0].settings.text("threads"),
             "1");
