@@ -25,6 +25,7 @@ Method loretta_rep();
 Method lorta();
 Method lotr();
 Method metatt();
+Method nola();
 Method none();
 Method quanta();
 Method randlora();

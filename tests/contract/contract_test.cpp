@@ -86,7 +86,7 @@ TEST(Registry, HoldsExactlyTheBuiltinMethods) {
               testing::ElementsAre("block_term", "bora", "cara", "dlrt", "dora", "fact_tk",
                                    "fact_tt", "fourierft", "full", "hira", "loha", "lokr", "lora",
                                    "lora_xs", "loretta_adp", "loretta_rep", "lorta", "lotr", "map",
-                                   "metatt", "none", "quanta", "randlora", "tenslora",
+                                   "metatt", "nola", "none", "quanta", "randlora", "tenslora",
                                    "tensor_ring", "tt_lora", "tucker3", "vera"));
 }
 

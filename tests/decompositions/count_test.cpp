@@ -48,6 +48,8 @@ TEST(Count, FollowsTheClosedForms) {
       EXPECT_EQ(count(loretta_adp(), qv, rank), n * (2 * train(rank, {8, 8, 12, 8, 8}) + 64 + d));
       EXPECT_EQ(count(full(), qv, rank), n * d * d);
       EXPECT_EQ(count(dlrt(), qv, rank), n * rank * (2 * d + rank));
+      EXPECT_EQ(count(nola(), qv, rank), n * 2 * 64);
+      EXPECT_EQ(count(nola(), qv, rank, {{"bases", "10"}}), n * 2 * 10);
       EXPECT_EQ(count(none(), qv, rank), 0u);
     }
 }
