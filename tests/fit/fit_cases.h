@@ -128,6 +128,7 @@ inline std::vector<Case> all_cases() {
                          {"loha", "2"},
                          {"lokr", "2", {{"decompose-both", "true"}}},
                          {"tensor_ring", "2"},
+                         {"nola", "3"},
                          {"vera", "3"},
                          {"randlora", "12"},
                          {"fourierft", "", {{"frequencies", "40"}}},
