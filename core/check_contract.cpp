@@ -2,6 +2,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "core/added_bias.h"
 #include "core/check_method.h"
 #include "core/contract_bench.h"
 #include "core/error.h"
@@ -199,10 +200,7 @@ void check_application(Bench<double>& bench, CheckReport& report) {
                                   bench.inputs[index].data(), site.in, delta.data(), site.in, 1.0,
                                   applied.data(), site.out);
     if (bench.adapter->adds_bias(index)) {
-      const Values nothing(site.in);
-      Values bias(site.out);
-      const SiteMatrix<double> output{index, {bias.data(), 1, site.out}};
-      bench.adapter->forward({&output, 1}, {nothing.data(), 1, site.in}, nullptr, Bias::omit);
+      const Values bias = added_bias(*bench.adapter, index);
       for (std::size_t i = 0; i < applied.size(); ++i) applied[i] += bias[i % site.out];
     }
     report.compare("apply against reconstruct", y, applied, exact);

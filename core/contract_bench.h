@@ -55,6 +55,13 @@ struct Bench {
     for (std::size_t i = 0; i < weights.size(); ++i)
       frozen.push_back({weights[i].data(), biases[i].data()});
     adapter->set_frozen(frozen);
+    if (adapter->start_samples() != StartSamples::none) adapter->set_samples(draw_samples());
+    // Every factor away from zero, or a product with one zero factor would hide the others.
+    for (Parameter<T>& parameter : adapter->parameters())
+      RandomStream(11, "factor/" + parameter.name).fill_normal(parameter.value.span(), 0.0, 0.6);
+  }
+
+  std::vector<SiteSamples> draw_samples() const {
     std::vector<SiteSamples> samples;
     for (const Site& site : stack.sites) {
       const Values x = random_values(2 * site.in * site.in, "samples/" + site.name);
@@ -65,12 +72,8 @@ struct Bench {
                                     site.in, 0.0, sample.input_moments.data(), site.in);
       samples.push_back(std::move(sample));
     }
-    adapter->set_samples(std::move(samples));
-    // Every factor away from zero, or a product with one zero factor would hide the others.
-    for (Parameter<T>& parameter : adapter->parameters())
-      RandomStream(11, "factor/" + parameter.name).fill_normal(parameter.value.span(), 0.0, 0.6);
+    return samples;
   }
-
   MatrixView<const T> x(std::size_t site) const {
     return {inputs[site].data(), tokens, stack.sites[site].in};
   }

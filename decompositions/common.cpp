@@ -4,6 +4,13 @@
 
 namespace rankfold {
 
+LargestSides::LargestSides(const Stack& stack) {
+  for (const Site& site : stack.sites) {
+    out = std::max(out, site.out);
+    in = std::max(in, site.in);
+  }
+}
+
 std::size_t site_position(const Stack& stack, const Site& site) {
   return static_cast<std::size_t>(std::ranges::find(stack.sites, site.name, &Site::name) -
                                   stack.sites.begin());

@@ -28,6 +28,12 @@ inline std::optional<std::size_t> smallest_side(const Stack& stack) {
   return smallest;
 }
 
+/// The largest sides of a stack: those of factors of which a site uses the leading part.
+struct LargestSides {
+  std::size_t out = 0, in = 0;
+  explicit LargestSides(const Stack& stack);
+};
+
 /// Where the site stands in its stack.
 std::size_t site_position(const Stack& stack, const Site& site);
 

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <cmath>
 
 #include "decompositions/common.h"
@@ -12,11 +11,7 @@ namespace rankfold {
 // seed and are in no file. B_j and A_i start as LoRA's factors do in PEFT; c_A keeps the
 // variance, c_B is zero.
 static Declaration declare(const Site& site, const Stack& stack, const MethodSettings& settings) {
-  std::size_t most_out = 0, most_in = 0;
-  for (const Site& each : stack.sites) {
-    most_out = std::max(most_out, each.out);
-    most_in = std::max(most_in, each.in);
-  }
+  const LargestSides most(stack);
   const std::size_t bases = settings.count("bases");
   const Mode i{"i", bases}, j{"j", bases}, p{"p", settings.rank};
   const auto basis = [](const char* name, std::vector<Mode> modes, std::size_t fan_in) {
@@ -30,8 +25,8 @@ static Declaration declare(const Site& site, const Stack& stack, const MethodSet
        .in = {{"in", site.in}},
        .terms = {{.scale = alpha_over_rank(settings, settings.rank),
                   .product = {Factor{"c_B", {j}, zeros()},
-                              basis("B", {j, {"out", most_out}, p}, settings.rank),
-                              basis("A", {i, p, {"in", most_in}}, most_in),
+                              basis("B", {j, {"out", most.out}, p}, settings.rank),
+                              basis("A", {i, p, {"in", most.in}}, most.in),
                               Factor{
                                   "c_A", {i}, normal(1 / std::sqrt(static_cast<double>(bases)))}}}},
        .select = {{"out", 0, site.out}, {"in", 0, site.in}}});

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <cmath>
 
 #include "decompositions/common.h"
@@ -9,12 +8,8 @@ namespace rankfold {
 // dW[out, in] = lambda_b[out] sum_p B[out, p] lambda_d[p] A[p, in]: A and B are random, frozen and
 // shared by the model; a site uses their leading rows and columns. lambda_b starts at zero.
 static Declaration declare(const Site& site, const Stack& stack, const MethodSettings& settings) {
-  std::size_t most_out = 0, most_in = 0;
-  for (const Site& each : stack.sites) {
-    most_out = std::max(most_out, each.out);
-    most_in = std::max(most_in, each.in);
-  }
-  const Mode out{"out", most_out}, in{"in", most_in}, p{"p", settings.rank};
+  const LargestSides most(stack);
+  const Mode out{"out", most.out}, in{"in", most.in}, p{"p", settings.rank};
   const auto spread = [](std::size_t fan_in) {
     return uniform(std::sqrt(6 / static_cast<double>(fan_in)));
   };
@@ -24,7 +19,7 @@ static Declaration declare(const Site& site, const Stack& stack, const MethodSet
        .terms = {{.product = {Factor{"lambda_b", {{"out", site.out}}, zeros()},
                               Factor{"B", {out, p}, spread(settings.rank), Owner::model, false},
                               Factor{"lambda_d", {p}, constant(settings.number("d-initial"))},
-                              Factor{"A", {p, in}, spread(most_in), Owner::model, false}}}},
+                              Factor{"A", {p, in}, spread(most.in), Owner::model, false}}}},
        .select = {{"out", 0, site.out}, {"in", 0, site.in}}});
 }
 

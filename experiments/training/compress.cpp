@@ -355,11 +355,8 @@ class RankReduction {
       site.rank_after = rank_of(after, site.name);
     }
     const auto largest = [&](auto rank) {
-      return std::ranges::max_element(report.sites, {},
-                                      [&](const auto& site) { return largest_of(site.*rank); })
-                 .
-                 operator->()
-                 ->*rank;
+      const auto size = [&](const auto& site) { return largest_of(site.*rank); };
+      return (*std::ranges::max_element(report.sites, {}, size)).*rank;
     };
     report.rank_before = largest(&CompressReport::SiteReport::rank_before);
     report.rank_after = largest(&CompressReport::SiteReport::rank_after);

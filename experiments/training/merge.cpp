@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/added_bias.h"
 #include "core/backend.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -144,14 +145,10 @@ std::vector<float> updated_weight(const Adapter<float>& adapter, std::size_t ind
   return result;
 }
 
-/// bias + sign * the bias that the adapter adds, which is its output for X = 0.
+/// bias + sign * the bias that the adapter adds.
 std::vector<float> updated_bias(const Adapter<float>& adapter, std::size_t index,
                                 const std::vector<float>& bias, float sign) {
-  const Site& site = adapter.stack().sites[index];
-  const std::vector<float> zeros(site.in);
-  std::vector<float> result(site.out);
-  const SiteMatrix<float> output{index, {result.data(), 1, site.out}};
-  adapter.forward({&output, 1}, {zeros.data(), 1, site.in}, nullptr, Bias::omit);
+  std::vector<float> result = added_bias(adapter, index);
   for (std::size_t i = 0; i < result.size(); ++i) result[i] = bias[i] + sign * result[i];
   return result;
 }
