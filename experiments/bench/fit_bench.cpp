@@ -80,11 +80,7 @@ RandomUpdates::RandomUpdates(std::size_t layers, std::size_t width) {
         "layers {}, width {}: the updates take {:.0f} MiB, expected at most the {} MiB of this "
         "machine",
         layers, width, mib, memory_mib());
-  std::vector<Site> sites;
-  for (std::size_t layer = 0; layer < layers; ++layer)
-    sites.push_back(
-        {fmt::format("layer.{}", layer), MatrixType::q, layer, width, width, bench_heads(width)});
-  stack_ = Stack(std::move(sites));
+  stack_ = bench_stack(layers, width);
   size_ = width * width;
   values_.resize(layers * size_);
   const std::size_t directions = std::min(width, most_directions);

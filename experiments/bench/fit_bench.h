@@ -8,6 +8,7 @@
 #include "core/fit/update_source.h"
 #include "core/method.h"
 #include "core/stack.h"
+#include "experiments/bench/skipped_method.h"
 
 namespace rankfold {
 
@@ -28,10 +29,7 @@ struct FitBenchRow {
 
 struct FitBenchReport {
   std::vector<FitBenchRow> rows;
-  struct Skipped {
-    std::string method, reason;
-  };
-  std::vector<Skipped> skipped;
+  std::vector<SkippedMethod> skipped;
 };
 
 /// Fits every method to the updates `repeats` times, with the settings that `rankfold fit` has

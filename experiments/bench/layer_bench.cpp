@@ -92,14 +92,6 @@ Times run_adapted(Layers& layers, Adapter<float>& adapter, std::vector<Trace<flo
   return times;
 }
 
-Stack make_stack(const LayerRequest& request) {
-  std::vector<Site> sites;
-  for (std::size_t layer = 0; layer < request.sites; ++layer)
-    sites.push_back({fmt::format("layer.{}", layer), MatrixType::q, layer, request.width,
-                     request.width, bench_heads(request.width)});
-  return Stack(std::move(sites));
-}
-
 void check_request(const LayerRequest& request, const Registry& registry) {
   if (request.width == 0 || request.tokens == 0 || request.sites == 0 || request.rounds == 0)
     throw UsageError("width {}, tokens {}, sites {}, rounds {}: expected 1 or more of each",
@@ -159,10 +151,18 @@ std::size_t bench_heads(std::size_t width) {
   return heads;
 }
 
+Stack bench_stack(std::size_t layers, std::size_t width) {
+  std::vector<Site> sites;
+  for (std::size_t layer = 0; layer < layers; ++layer)
+    sites.push_back(
+        {fmt::format("layer.{}", layer), MatrixType::q, layer, width, width, bench_heads(width)});
+  return Stack(std::move(sites));
+}
+
 LayerReport bench_layer(const LayerRequest& request, const Registry& registry,
                         const std::function<void(std::size_t, std::size_t)>& progress) {
   check_request(request, registry);
-  const Stack stack = make_stack(request);
+  const Stack stack = bench_stack(request.sites, request.width);
   std::vector<std::pair<Method, MethodSettings>> chosen;
   LayerReport report;
   const bool named = !request.methods.empty();

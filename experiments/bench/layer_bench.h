@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/method.h"
+#include "experiments/bench/skipped_method.h"
 
 namespace rankfold {
 
@@ -33,10 +34,7 @@ struct LayerReport {
   double frozen_forward_ms = 0;
   double frozen_ms = 0;  ///< forward and backward
   std::vector<LayerRow> rows;
-  struct Skipped {
-    std::string method, reason;
-  };
-  std::vector<Skipped> skipped;
+  std::vector<SkippedMethod> skipped;
 };
 
 /// Measures forward and backward of adapted layers against the same layers frozen (Y = X W^T + b
@@ -49,5 +47,7 @@ LayerReport bench_layer(const LayerRequest& request, const Registry& registry,
 
 /// Attention heads of a site of that width: 12, or the largest divisor below it.
 std::size_t bench_heads(std::size_t width);
+/// That many square layers, each with one matrix q.
+Stack bench_stack(std::size_t layers, std::size_t width);
 
 }  // namespace rankfold

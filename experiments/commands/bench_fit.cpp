@@ -1,6 +1,3 @@
-#include <memory>
-#include <optional>
-
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -8,10 +5,9 @@
 #include "core/error.h"
 #include "core/fit/update_file.h"
 #include "core/fit/working_memory.h"
-#include "core/progress.h"
-#include "core/text.h"
 #include "core/version.h"
 #include "experiments/bench/fit_bench.h"
+#include "experiments/commands/bench_methods.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/setting_options.h"
 #include "experiments/commands/table.h"
@@ -39,7 +35,7 @@ void print_json(const Subject& subject, const FitBenchRequest& request,
                    {"threads", subject.threads},
                    {"repeats", request.repeats},
                    {"rows", json::array()},
-                   {"skipped", json::array()}};
+                   {"skipped", to_json(report.skipped)}};
   if (!subject.input.empty()) document["input"] = subject.input;
   for (const FitBenchRow& row : report.rows) {
     json entry = {{"method", row.method},
@@ -52,8 +48,6 @@ void print_json(const Subject& subject, const FitBenchRequest& request,
     if (!row.rank.empty()) entry["rank"] = row.rank;
     document["rows"].push_back(std::move(entry));
   }
-  for (const auto& [method, reason] : report.skipped)
-    document["skipped"].push_back({{"method", method}, {"reason", reason}});
   out << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
 }
 
@@ -76,17 +70,9 @@ void print_text(const Subject& subject, const FitBenchRequest& request,
 template <class T>
 int measure(const Subject& subject, const FitBenchRequest& request, const UpdateSource<T>& source,
             Context& context) {
-  std::unique_ptr<Progress> bar;
-  const auto progress = [&](std::size_t done, std::size_t total) {
-    if (!standard_error_is_terminal()) return;
-    if (!bar) bar = std::make_unique<Progress>("methods", total, true);
-    bar->update(done);
-    if (done == total) bar->finish();
-  };
   const FitBenchReport report =
-      bench_fit<T>(request, subject.stack, source, context.registry, progress);
-  for (const auto& [method, reason] : report.skipped)
-    context.err << fmt::format("{} is left out: {}\n", method, printable(reason));
+      bench_fit<T>(request, subject.stack, source, context.registry, method_progress());
+  tell_skipped(report.skipped, context.err);
   if (context.json)
     print_json(subject, request, report, context.out);
   else
@@ -103,12 +89,7 @@ int run(const Arguments& arguments, Context& context) {
     return value;
   };
   request.repeats = size("repeats", 5, most_repeats);
-  for (const std::string& names : arguments.texts("method"))
-    for (const std::string& name : split(names, ',')) request.methods.emplace_back(trim(name));
-  if (request.rank.empty() && request.methods.empty())
-    throw UsageError("bench fit: --rank is missing; expected the rank of the methods");
-  for (const char* name : {"rank", "threads"})
-    if (arguments.has(name)) check_setting(name, arguments.text(name));
+  request.methods = read_methods(arguments, "bench fit");
   const std::string input = arguments.text("input");
   for (const char* name : {"layers", "width"})
     if (!input.empty() && arguments.has(name))

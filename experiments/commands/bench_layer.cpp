@@ -1,14 +1,11 @@
-#include <memory>
-
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "core/backend.h"
 #include "core/error.h"
-#include "core/progress.h"
-#include "core/text.h"
 #include "core/version.h"
 #include "experiments/bench/layer_bench.h"
+#include "experiments/commands/bench_methods.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/setting_options.h"
 #include "experiments/commands/table.h"
@@ -29,11 +26,15 @@ std::size_t size(const Arguments& arguments, const std::string& name, std::size_
 
 void print_json(const LayerRequest& request, std::size_t threads, const LayerReport& report,
                 std::ostream& out) {
-  json document = {{"width", request.width},        {"tokens", request.tokens},
-                   {"sites", request.sites},        {"threads", threads},
-                   {"rounds", request.rounds},      {"frozen_forward_ms", report.frozen_forward_ms},
-                   {"frozen_ms", report.frozen_ms}, {"rows", json::array()},
-                   {"skipped", json::array()}};
+  json document = {{"width", request.width},
+                   {"tokens", request.tokens},
+                   {"sites", request.sites},
+                   {"threads", threads},
+                   {"rounds", request.rounds},
+                   {"frozen_forward_ms", report.frozen_forward_ms},
+                   {"frozen_ms", report.frozen_ms},
+                   {"rows", json::array()},
+                   {"skipped", to_json(report.skipped)}};
   for (const LayerRow& row : report.rows) {
     json entry = {{"method", row.method},
                   {"rank", nullptr},
@@ -45,8 +46,6 @@ void print_json(const LayerRequest& request, std::size_t threads, const LayerRep
     if (row.rank > 0) entry["rank"] = row.rank;
     document["rows"].push_back(std::move(entry));
   }
-  for (const auto& [method, reason] : report.skipped)
-    document["skipped"].push_back({{"method", method}, {"reason", reason}});
   out << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
 }
 
@@ -78,25 +77,12 @@ int run(const Arguments& arguments, Context& context) {
   request.sites = size(arguments, "sites", 1);
   request.rounds = size(arguments, "rounds", 11);
   request.rank = arguments.text("rank");
-  for (const std::string& names : arguments.texts("method"))
-    for (const std::string& name : split(names, ',')) request.methods.emplace_back(trim(name));
-  if (request.rank.empty() && request.methods.empty())
-    throw UsageError("bench layer: --rank is missing; expected the rank of the methods");
-  for (const char* name : {"rank", "threads"})
-    if (arguments.has(name)) check_setting(name, arguments.text(name));
+  request.methods = read_methods(arguments, "bench layer");
   const std::size_t threads = arguments.count("threads", cpu_count());
 
   set_threads(static_cast<int>(threads));
-  std::unique_ptr<Progress> bar;
-  const auto progress = [&](std::size_t done, std::size_t total) {
-    if (!standard_error_is_terminal()) return;
-    if (!bar) bar = std::make_unique<Progress>("methods", total, true);
-    bar->update(done);
-    if (done == total) bar->finish();
-  };
-  const LayerReport report = bench_layer(request, context.registry, progress);
-  for (const auto& [method, reason] : report.skipped)
-    context.err << fmt::format("{} is left out: {}\n", method, printable(reason));
+  const LayerReport report = bench_layer(request, context.registry, method_progress());
+  tell_skipped(report.skipped, context.err);
   if (context.json)
     print_json(request, threads, report, context.out);
   else
