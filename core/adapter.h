@@ -20,9 +20,12 @@ struct Parameter {
   std::string name;  ///< "<factor>" where the model owns one copy, else "<factor>.<owner>"
   std::string factor;
   std::vector<std::size_t> shape;
-  bool trainable = true, stored = true;
+  bool trainable = true;
+  Storage storage = Storage::file;
   Initialiser initialiser;
   Buffer<T> value, gradient;
+
+  bool is_stored() const { return storage == Storage::file; }
 };
 
 /// Of one site: what starts of the task's data read (see StartSamples).
@@ -114,9 +117,10 @@ class Adapter {
   /// frozen path, adapters before or after the weight).
   void set_frozen(std::vector<FrozenLinear<T>> frozen);
 
+  /// Whether every site's adapter acts beside its weight: then reconstruct and merge apply.
   bool is_weight_update() const;
-  /// Whether the update itself depends on the frozen weights: by norms, or by factors that are made
-  /// of them.
+  /// Whether the update itself depends on the frozen weights: by norms, or by factors of
+  /// Storage::weight.
   virtual bool needs_frozen() const = 0;
   /// Whether a site's output also gets a trained bias, which reconstruct leaves out.
   virtual bool adds_bias(std::size_t site) const = 0;

@@ -219,6 +219,24 @@ void check_float(const Method& method, const Stack& stack, const MethodSettings&
   }
 }
 
+/// Factors of Storage::seed start alike over any frozen weights.
+void check_seeded(Bench<double>& bench, CheckReport& report) {
+  Adapter<double>& adapter = *bench.adapter;
+  const auto seeded = [&] {
+    adapter.initialise(1);
+    Values all;
+    for (const Parameter<double>& parameter : adapter.parameters())
+      if (parameter.storage == Storage::seed)
+        all.insert(all.end(), parameter.value.span().begin(), parameter.value.span().end());
+    return all;
+  };
+  const Values first = seeded();
+  for (Values& weight : bench.weights)
+    for (double& value : weight) value = 1 - value;
+  if (seeded() != first)
+    report.failures.push_back("initialise: a factor of Storage::seed follows from the weights");
+}
+
 void check_start(Bench<double>& bench, CheckReport& report) {
   Adapter<double>& adapter = *bench.adapter;
   const auto start = [&](std::uint64_t seed) {
@@ -236,6 +254,7 @@ void check_start(Bench<double>& bench, CheckReport& report) {
       });
   if (draws && !bench.starts && first == other)
     report.failures.push_back("initialise: two seeds gave one start");
+  check_seeded(bench, report);
   for (const double value : first)
     if (!std::isfinite(value)) {
       report.failures.push_back("initialise: a start is not finite");

@@ -17,6 +17,13 @@ struct Svd {
 /// Signs are those that make the largest entry (the first of them) of each row of V positive.
 Svd decompose_svd(MatrixView<const double> a);
 
+/// The same for a matrix that is expected to be of low rank, with k of 32, 64, ...: the leading
+/// values that the first so many random probes find with |A - U diag(s) V| <= tolerance |A|
+/// (Frobenius); all min(m, n) where the rank is not low. Source: Halko,
+/// Martinsson, Tropp, "Finding structure with randomness", SIAM Review 53 (2011), algorithms 4.2
+/// and 5.1. Throws Error unless 0 < tolerance < 1.
+Svd decompose_low_rank(MatrixView<const double> a, double tolerance, const Backend& backend);
+
 /// Orthonormal columns that span those of A[m,n], m >= n, by QR with a positive diagonal of R.
 std::vector<double> orthonormal_columns(MatrixView<const double> a);
 

@@ -227,6 +227,13 @@ class Counter {
 
 namespace {
 
+Declaration declare_site(const Method& method, const Site& site, const Stack& stack,
+                         const MethodSettings& settings) {
+  Declaration declaration = method.declare(site, stack, settings);
+  check_factors(declaration, fmt::format("[{}] site {}", method.name, site.name));
+  return declaration;
+}
+
 void count_site(const Declaration& declaration, const Site& site, Counter& counter) {
   for (const Stage& stage : declaration.stages)
     for (const Term& term : stage.network.terms)
@@ -241,7 +248,7 @@ void count_site(const Declaration& declaration, const Site& site, Counter& count
 Count count_parameters(const Method& method, const Stack& stack, const MethodSettings& settings) {
   Counter counter(method);
   for (const Site& site : stack.sites)
-    count_site(method.declare(site, stack, settings), site, counter);
+    count_site(declare_site(method, site, stack, settings), site, counter);
   return counter.take();
 }
 
@@ -251,7 +258,7 @@ std::unique_ptr<Adapter<T>> make_adapter(const Method& method, const Stack& stac
                                          std::shared_ptr<const Backend> backend) {
   std::vector<Declaration> declarations;
   for (const Site& site : stack.sites)
-    declarations.push_back(method.declare(site, stack, settings));
+    declarations.push_back(declare_site(method, site, stack, settings));
   return std::make_unique<NetworkAdapter<T>>(method.name, stack, declarations, std::move(backend));
 }
 

@@ -12,6 +12,66 @@ Declaration weight_update(Network network) {
   return declaration;
 }
 
+namespace {
+
+class FactorCheck {
+ public:
+  explicit FactorCheck(const std::string& what) : what_(what) {}
+
+  void add(const std::vector<Operand>& product) {
+    for (const Operand& operand : product)
+      if (const auto* block = std::get_if<Block>(&operand))
+        add(block->product);
+      else
+        add(std::get<Factor>(operand));
+  }
+
+  /// A factor may stand in several products, and is the same one everywhere.
+  void add(const Factor& factor) {
+    const auto known =
+        std::ranges::find(seen_, factor.name, [](const Factor* other) { return other->name; });
+    if (factor.trainable && factor.storage != Storage::file)
+      throw UsageError("{}: factor '{}' is trainable, expected it in the adapter's file", what_,
+                       factor.name);
+    if (known == seen_.end())
+      seen_.push_back(&factor);
+    else if (!is_same(**known, factor))
+      refuse(factor);
+  }
+
+  void add_magnitude(const Factor& factor) {
+    if (std::ranges::any_of(seen_, [&](const Factor* other) { return other->name == factor.name; }))
+      refuse(factor);
+    seen_.push_back(&factor);
+  }
+
+ private:
+  static bool is_same(const Factor& one, const Factor& other) {
+    return std::ranges::equal(one.modes, other.modes, {}, &Mode::size, &Mode::size) &&
+           one.initialiser == other.initialiser && one.owner == other.owner &&
+           one.trainable == other.trainable && one.storage == other.storage;
+  }
+
+  [[noreturn]] void refuse(const Factor& factor) const {
+    throw UsageError("{}: two factors are named '{}', expected a name for each", what_,
+                     factor.name);
+  }
+
+  const std::string& what_;
+  std::vector<const Factor*> seen_;
+};
+
+}  // namespace
+
+void check_factors(const Declaration& declaration, const std::string& what) {
+  FactorCheck check(what);
+  for (const Stage& stage : declaration.stages)
+    for (const Term& term : stage.network.terms) check.add(term.product);
+  if (declaration.normalisation)
+    for (const Factor& magnitude : declaration.normalisation->magnitudes)
+      check.add_magnitude(magnitude);
+}
+
 bool is_sum_of_products(const Declaration& declaration) {
   return declaration.place == Place::beside && declaration.stages.size() == 1 &&
          declaration.stages.front().activation == Activation::none &&

@@ -21,6 +21,8 @@ struct Mode {
 struct Initialiser {
   enum class Kind { constant, uniform, normal, orthogonal } kind = Kind::constant;
   double value = 0.0;  ///< the constant, the bound of U(-bound, bound), or the standard deviation
+
+  bool operator==(const Initialiser&) const = default;
 };
 inline Initialiser zeros() {
   return {};
@@ -41,6 +43,10 @@ inline Initialiser orthogonal(double scale = 1) {
 /// Which sites own a copy of a factor together.
 enum class Owner { model, layer, matrix, site };
 
+/// Where the values of a factor are found again: in the adapter's file; drawn as at its start, from
+/// the seed and the settings (frozen factors only); or by its start from the frozen weight as well.
+enum class Storage { file, seed, weight };
+
 /// A tensor over modes. Sites of one owner share one copy and must agree on its shape.
 struct Factor {
   std::string name;  ///< as in the paper
@@ -48,7 +54,7 @@ struct Factor {
   Initialiser initialiser = {};
   Owner owner = Owner::site;
   bool trainable = true;
-  bool stored = true;  ///< false: it follows from the base model and the settings; in no file
+  Storage storage = Storage::file;
 };
 
 /// The value of a stack mode that a site reads: `count` values from `begin`. One value drops the
@@ -131,6 +137,9 @@ struct Declaration {
 
 /// dW as one network.
 Declaration weight_update(Network network);
+/// Throws UsageError (prefixed by `what`: method and site) where one name stands for two factors,
+/// which would share their values, and for a trainable factor that is in no file.
+void check_factors(const Declaration& declaration, const std::string& what);
 /// Whether the declaration is one such network beside its weight: no activation, no constant term.
 bool is_sum_of_products(const Declaration& declaration);
 

@@ -143,7 +143,7 @@ std::size_t NetworkAdapter<T>::add_parameter(const Factor& factor, const Site& s
   parameter.factor = factor.name;
   parameter.shape = std::move(shape);
   parameter.trainable = factor.trainable;
-  parameter.stored = factor.stored;
+  parameter.storage = factor.storage;
   parameter.initialiser = factor.initialiser;
   parameter.value = Buffer<T>(this->backend_, size);
   if (factor.trainable) parameter.gradient = Buffer<T>(this->backend_, size);
@@ -156,8 +156,9 @@ template <class T>
 bool NetworkAdapter<T>::needs_frozen() const {
   return std::ranges::any_of(
              sites_, [](const CompiledSite& site) { return site.normalised.has_value(); }) ||
-         std::ranges::any_of(this->parameters_,
-                             [](const Parameter<T>& parameter) { return !parameter.stored; });
+         std::ranges::any_of(this->parameters_, [](const Parameter<T>& parameter) {
+           return parameter.storage == Storage::weight;
+         });
 }
 
 template <class T>

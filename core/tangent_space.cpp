@@ -53,7 +53,7 @@ std::size_t add_parameter(Point& point, const Factor& factor, const Site& site) 
   parameter.name = name;
   parameter.factor = factor.name;
   parameter.trainable = factor.trainable;
-  parameter.stored = factor.stored;
+  parameter.storage = factor.storage;
   std::size_t size = 1;
   for (const Mode& mode : factor.modes) {
     parameter.shape.push_back(mode.size);
@@ -78,7 +78,7 @@ std::vector<double> random_weight(const Site& site) {
 /// Frozen factors that are in no file follow from the settings and the weight.
 void start_frozen(Point& point, const PointSite& compiled, const DeclaredSite& declared,
                   const std::string& method) {
-  const auto derived = [&](std::size_t factor) { return !point.parameters[factor].stored; };
+  const auto derived = [&](std::size_t factor) { return !point.parameters[factor].is_stored(); };
   if (!declared.declaration.start || std::ranges::none_of(compiled.factors, derived)) return;
   const auto find = [&](std::string_view name) -> Parameter<double>& {
     for (const std::size_t factor : compiled.factors)

@@ -41,7 +41,7 @@ static Declaration declare(const Site& site, const Stack&, const MethodSettings&
       settings.number("scale") / (static_cast<double>(site.out) * static_cast<double>(site.in));
   const auto wave = [](const char* name, std::vector<Mode> modes) {
     Factor factor{name, std::move(modes), zeros(), Owner::matrix, false};
-    factor.stored = false;
+    factor.storage = Storage::seed;
     return factor;
   };
   const Factor spectrum{"spectrum", {k}, zeros()};

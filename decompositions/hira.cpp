@@ -11,7 +11,7 @@ namespace rankfold {
 static Declaration declare(const Site& site, const Stack&, const MethodSettings& settings) {
   const Mode out{"out", site.out}, in{"in", site.in}, p{"p", settings.rank};
   Factor weight{"W", {out, in}, zeros(), Owner::site, false};
-  weight.stored = false;
+  weight.storage = Storage::weight;
   Declaration declaration = weight_update(
       {.out = {out},
        .in = {in},

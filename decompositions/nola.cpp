@@ -17,7 +17,7 @@ static Declaration declare(const Site& site, const Stack& stack, const MethodSet
   const auto basis = [](const char* name, std::vector<Mode> modes, std::size_t fan_in) {
     Factor factor{name, std::move(modes), uniform(1 / std::sqrt(static_cast<double>(fan_in))),
                   Owner::model, /*trainable=*/false};
-    factor.stored = false;
+    factor.storage = Storage::seed;
     return factor;
   };
   return weight_update(

@@ -74,7 +74,7 @@ void write_factors(const fs::path& folder, const Method& method, const Adapter<T
                    const json& document) {
   std::vector<TensorToWrite> tensors;
   for (const Parameter<T>& parameter : adapter.parameters())
-    if (parameter.stored)
+    if (parameter.is_stored())
       tensors.push_back(make_tensor(parameter.name, parameter.shape, parameter.value.span()));
   write_safetensors(folder / "factors.safetensors", tensors,
                     {{"format", "rankfold"}, {"method", method.name}});

@@ -37,7 +37,7 @@ struct NamedTensor {
 std::vector<NamedTensor> all_tensors(Adapter<float>& adapter, Host& host) {
   std::vector<NamedTensor> tensors;
   for (Parameter<float>& parameter : adapter.parameters())
-    if (parameter.stored)
+    if (parameter.is_stored())
       tensors.push_back({parameter.name, parameter.shape, parameter.value.span()});
   for (const TrainedTensor& tensor : host.trained()) {
     tensors.push_back({tensor.name, tensor.shape, tensor.value});
@@ -246,7 +246,7 @@ void save_adapter(const fs::path& folder, const AdapterDescription& description,
 void save_adapter(const fs::path& folder, const LoneAdapter& lone) {
   std::vector<TensorToWrite> tensors;
   for (const Parameter<float>& parameter : lone.adapter->parameters())
-    if (parameter.stored)
+    if (parameter.is_stored())
       tensors.push_back(make_tensor(parameter.name, parameter.shape,
                                     std::span<const float>(parameter.value.span())));
   for (const LoneAdapter::HeadTensor& tensor : lone.head)
@@ -366,9 +366,11 @@ LoneAdapter load_without_model(const fs::path& folder, const Registry& registry,
   if (lone.adapter->needs_frozen())
     throw Error("{}: method {} depends on the frozen weights; --model is needed", file,
                 lone.description.method);
+  start_unstored(*lone.adapter, lone.description);
   const SafetensorsFile tensors(folder / tensors_name);
   std::set<std::string> known;
   for (Parameter<float>& parameter : lone.adapter->parameters()) {
+    if (!parameter.is_stored()) continue;
     fill(tensors, {parameter.name, parameter.shape, parameter.value.span()});
     known.insert(parameter.name);
   }

@@ -222,7 +222,9 @@ class RankReduction {
       std::vector<float> scratch;
       updates.read(i, scratch);
       const std::vector<double> dense(scratch.begin(), scratch.end());
-      values[i] = decompose_svd({dense.data(), sites_[i].out, sites_[i].in}).s;
+      // An update in float is of low rank to this.
+      values[i] =
+          decompose_low_rank({dense.data(), sites_[i].out, sites_[i].in}, 1e-6, *backend_).s;
     });
     std::vector<Unit> units;
     for (std::size_t i = 0; i < sites_.size(); ++i) {

@@ -18,7 +18,7 @@ SiteCatalogue list_sites(AdapterDescription& description, const std::vector<Site
 
 void start_unstored(Adapter<float>& adapter, const AdapterDescription& description) {
   // A start may take a decomposition of every weight.
-  if (!std::ranges::all_of(adapter.parameters(), &Parameter<float>::stored))
+  if (!std::ranges::all_of(adapter.parameters(), &Parameter<float>::is_stored))
     adapter.initialise(description.seed);
 }
 

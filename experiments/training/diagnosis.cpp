@@ -7,12 +7,12 @@
 
 #include "core/error.h"
 #include "core/linear_algebra.h"
-#include "core/random.h"
 
 namespace rankfold {
 namespace {
 
 constexpr double singular = 1e-6, counted_value = 1e-5;
+constexpr double float_rounding = 1e-6;  ///< to which an update in float is of low rank
 constexpr std::size_t block_numbers = std::size_t{1} << 26;  // 256 MiB of floats
 
 /// The largest condition of a tensor's unfoldings; none where one of them is singular.
@@ -67,25 +67,6 @@ double square(std::span<const double> values) {
   return std::inner_product(values.begin(), values.end(), values.begin(), 0.0);
 }
 
-/// Singular values of a matrix that is expected to be of low rank: those of Q^T A with an
-/// orthonormal Q that holds A's columns, found from products with random numbers.
-std::vector<double> singular_values(const std::vector<double>& a, std::size_t rows,
-                                    std::size_t columns, const Backend& backend) {
-  const double whole = square(a);
-  for (std::size_t width = 32; 2 * width < std::min(rows, columns); width *= 2) {
-    std::vector<double> probes(columns * width), products(rows * width), small(width * columns);
-    RandomStream(0, "diagnosis/probes").fill_normal(std::span(probes), 0.0, 1.0);
-    backend.gemm(false, false, rows, width, columns, 1.0, a.data(), columns, probes.data(), width,
-                 0.0, products.data(), width);
-    const std::vector<double> basis = orthonormal_columns({products.data(), rows, width});
-    backend.gemm(true, false, width, columns, rows, 1.0, basis.data(), width, a.data(), columns,
-                 0.0, small.data(), columns);
-    if (whole - square(small) < 1e-12 * whole)
-      return decompose_svd({small.data(), width, columns}).s;
-  }
-  return decompose_svd({a.data(), rows, columns}).s;
-}
-
 SiteSpectrum measure_site(const LoneAdapter& source, std::size_t index, const Backend& backend) {
   const Site& site = source.adapter->stack().sites[index];
   const std::vector<float> rounded = form_update(*source.adapter, index);
@@ -96,7 +77,8 @@ SiteSpectrum measure_site(const LoneAdapter& source, std::size_t index, const Ba
     result.frozen_norm = std::sqrt(square(std::vector<double>(weight, weight + update.size())));
   }
   if (result.norm == 0) return result;
-  const std::vector<double> values = singular_values(update, site.out, site.in, backend);
+  const std::vector<double> values =
+      decompose_low_rank({update.data(), site.out, site.in}, float_rounding, backend).s;
   const double sum = std::accumulate(values.begin(), values.end(), 0.0);
   double entropy = 0;
   for (const double value : values) {

@@ -47,9 +47,10 @@ struct LoraPair {
   std::vector<float> a, b;
 };
 
-LoraPair factorise(const std::vector<double>& update, std::size_t out, std::size_t in) {
+LoraPair factorise(const std::vector<double>& update, std::size_t out, std::size_t in,
+                   const Backend& backend) {
   constexpr double rounding = 1e-12;
-  const Svd svd = decompose_svd({update.data(), out, in});
+  const Svd svd = decompose_low_rank({update.data(), out, in}, rounding, backend);
   const auto counts = [&](double value) { return value > rounding * svd.s.front(); };
   const auto rank = static_cast<std::size_t>(std::ranges::count_if(svd.s, counts));
   LoraPair pair{std::max<std::size_t>(rank, 1), {}, {}};
@@ -104,6 +105,7 @@ PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry,
   if (source.description.train.find("tt-head") != std::string::npos)
     throw Error("the adapter's head is a tensor train (tt-head), which PEFT cannot hold");
   const DoubleAdapter exact(source, registry);
+  const auto backend = make_openblas_backend();
   const Stack& stack = exact.adapter->stack();
   std::vector<LoraPair> pairs;
   PeftExport result;
@@ -111,7 +113,7 @@ PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry,
     const Site& site = stack.sites[index];
     std::vector<double> update(site.out * site.in);
     exact.adapter->reconstruct(index, {update.data(), site.out, site.in});
-    pairs.push_back(factorise(update, site.out, site.in));
+    pairs.push_back(factorise(update, site.out, site.in, *backend));
     result.ranks.push_back(pairs.back().rank);
     result.parameters += pairs.back().rank * (site.out + site.in);
   }

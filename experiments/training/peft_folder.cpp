@@ -311,7 +311,7 @@ std::string PeftFolder::key_of(const Parameter<float>& parameter) const {
 
 void PeftFolder::fill(Adapter<float>& adapter) const {
   for (Parameter<float>& parameter : adapter.parameters())
-    if (parameter.stored)
+    if (parameter.is_stored())
       read_numbers(contents_->file, key_of(parameter), "factor " + parameter.name,
                    parameter.value.span());
 }

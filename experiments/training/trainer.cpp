@@ -218,7 +218,7 @@ void Run::count_parameters() {
   ParameterCounts& counts = result_.parameters;
   counts = {};
   for (const Parameter<float>& parameter : adapter_->parameters()) {
-    if (parameter.stored) counts.total += parameter.value.size();
+    if (parameter.is_stored()) counts.total += parameter.value.size();
     if (parameter.trainable) counts.adapter += parameter.value.size();
   }
   if (low_rank_) {

@@ -76,7 +76,7 @@ TEST(FitOfEveryMethod, IsTestedOrRefused) {
     EXPECT_THROW(fit_updates<double>(method, stack, settings, noise<double>(stack), {},
                                      make_openblas_backend()),
                  Error)
-        << method.name;
+        << method.name << " can be fitted: give it a case in all_cases() of tests/fit/fit_cases.h";
   }
 }
 

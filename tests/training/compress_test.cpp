@@ -15,6 +15,7 @@
 namespace rankfold {
 namespace {
 
+using testing::AnyOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -251,6 +252,59 @@ TEST_F(Compress, IsEvaluatedLikeAnyAdapterWithATensorTrainHeadToo) {
     request.threads = 1;
     EXPECT_EQ(evaluate(request, registry).examples, 17U);
   }
+}
+
+TEST_F(Compress, MakesOurAdapterOfOneThatPeftTrained) {
+  std::size_t fitted = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(RANKFOLD_GOLDEN_DIR "/peft-bert")) {
+    if (!entry.is_directory()) continue;
+    SCOPED_TRACE(entry.path().filename());
+    LoneAdapter lone = load_lone_adapter(entry.path(), folder / "model", registry, backend);
+    const std::size_t size = lone.adapter->parameter_count();
+    const Updates before = lone.adapter->is_weight_update() ? updates_of(*lone.adapter) : Updates{};
+    CompressReport report;
+    try {
+      report = compress(lone, {.budget = size - 1, .energy = {}});
+    } catch (const Error& refusal) {
+      EXPECT_THAT(refusal.what(),
+                  AnyOf(HasSubstr("the smallest setting"), HasSubstr("cannot be fitted"),
+                        HasSubstr("normalises its weight"), HasSubstr("has no rank")));
+      continue;
+    }
+    ++fitted;
+    EXPECT_LT(report.parameters_after, size);
+    EXPECT_NEAR(report.relative_error, error_of(before, updates_of(*lone.adapter)), 1e-5);
+    std::filesystem::remove_all(folder / "small");
+    std::filesystem::create_directories(folder / "small");
+    save_adapter(folder / "small", lone);
+    const AdaptedModel loaded =
+        load_adapted_model(folder / "model", folder / "small", registry, backend);
+    EXPECT_EQ(updates_of(*loaded.adapter), updates_of(*lone.adapter));
+  }
+  EXPECT_GE(fitted, 5U);
+}
+
+TEST_F(Compress, LowersEveryRankOfAMethodThatHasOneAMode) {
+  std::size_t fitted = 0;
+  for (const Method& method : registry.methods()) {
+    if (!method.rank_modes) continue;
+    SCOPED_TRACE(method.name);
+    MethodSettings defaults;
+    for (const MethodOption& option : method.options)
+      defaults.options[option.name] = option.fallback;
+    const std::size_t modes = method.rank_modes(defaults).size();
+    std::string rank = "4";
+    for (std::size_t i = 1; i < modes; ++i) rank += i == 1 ? "x3" : "x2";
+    LoneAdapter lone = make(method.name, rank);
+    const Updates before = updates_of(*lone.adapter);
+    const std::size_t size = lone.adapter->parameter_count();
+    const CompressReport report = compress(lone, {.budget = size / 2, .energy = {}});
+    EXPECT_EQ(report.rank_before, rank);
+    EXPECT_LE(report.parameters_after, size / 2);
+    EXPECT_NEAR(report.relative_error, error_of(before, updates_of(*lone.adapter)), 1e-5);
+    ++fitted;
+  }
+  EXPECT_GE(fitted, 2U);
 }
 
 TEST_F(Compress, SaysWhyAMethodCannotBeFittedAgain) {
