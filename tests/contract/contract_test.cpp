@@ -23,6 +23,15 @@ TEST_P(EveryMethod, KeepsTheContract) {
   EXPECT_THAT(report.failures, testing::IsEmpty());
 }
 
+TEST_P(EveryMethod, KeepsTheContractOnTwoThreads) {
+  const int threads = kernel_report().threads;
+  set_threads(2);
+  const CheckReport report =
+      check_contract(builtin_registry().at(GetParam()), ContractScope::one_case);
+  set_threads(threads);
+  EXPECT_THAT(report.failures, testing::IsEmpty());
+}
+
 INSTANTIATE_TEST_SUITE_P(Registry, EveryMethod, testing::ValuesIn(names()),
                          [](const auto& method) { return method.param; });
 
