@@ -21,6 +21,7 @@
 #include "experiments/commands/command.h"
 #include "experiments/commands/setting_options.h"
 #include "experiments/commands/table.h"
+#include "experiments/training/atomic_folder.h"
 
 namespace rankfold {
 namespace {
@@ -97,6 +98,8 @@ FittedUpdates<T> make_fit(const Method& method, const Stack& stack, const Method
 template <class T>
 int run_in(const UpdateFile& file, const Method& method, const MethodSettings& settings,
            const FitRequest& request, Context& context) {
+  std::optional<AtomicFolder> folder;
+  if (!request.out.empty()) folder.emplace(request.out);
   const auto source = file.open<T>(kept_bytes);
   const Stack& stack = file.stack();
   std::optional<InputMetrics> metrics;
@@ -136,7 +139,10 @@ int run_in(const UpdateFile& file, const Method& method, const MethodSettings& s
     for (std::size_t i = 0; i < stack.sites.size(); ++i)
       document["sites"][i]["weighted_error"] = report.weighted->site_errors[i];
   }
-  if (!request.out.empty()) write_factors<T>(request.out, method, *fitted.adapter, document);
+  if (folder) {
+    write_factors<T>(folder->path(), method, *fitted.adapter, document);
+    folder->commit();
+  }
   if (context.json)
     context.out << print_json(document);
   else
@@ -209,7 +215,7 @@ Command fit_command() {
                      "the method's own keys; `rankfold methods NAME` lists them; heads=H: "
                      "attention heads of every matrix",
                      false, true});
-  options.push_back({"out", "DIR", "", "writes factors.safetensors and fit.json"});
+  options.push_back({"out", "DIR", "", "a new or empty folder: factors.safetensors and fit.json"});
   options.push_back({"starts", "N", "", "random starts; default: 8 on compressed data, else 1"});
   options.push_back({"tolerance", "X", "1e-6", "stop where a sweep gains less relative error"});
   options.push_back({"iterations", "N", "",
