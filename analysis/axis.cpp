@@ -102,7 +102,7 @@ Axis make_axis(AxisScale scale, const std::vector<double>& values) {
   const auto [smallest, largest] = std::minmax_element(values.begin(), values.end());
   if (scale != AxisScale::linear) return log_axis(scale, *smallest, *largest);
   double low = *smallest, high = *largest;
-  const double least = std::max(1e-9, 1e-3 * std::max(std::abs(low), std::abs(high)));
+  const double least = std::max(1e-9, 5e-3 * std::max(std::abs(low), std::abs(high)));
   if (high - low < least) {
     low -= least;
     high += least;

@@ -39,6 +39,7 @@ bool natural_less(const std::string& a, const std::string& b) {
 std::string shown(const std::string& key, const std::string& value) {
   if (value.empty()) return "";
   if (key == "layers" || key == "targets") return value;
+  if (key == "rank") return "rank " + value;
   if (key == "rows trained on") return value + " rows";
   return key + "=" + value;
 }
@@ -82,15 +83,19 @@ LineSplit::LineSplit(FigureKind kind, const std::vector<ResultRow>& rows) : kind
   }
 }
 
+bool LineSplit::ranks_at_lines() const {
+  return kind_ == FigureKind::depth || kind_ == FigureKind::learning_rate;
+}
+
 LineSplit::Attributes LineSplit::attributes(const ResultRow& row) const {
   Attributes found;
-  if (kind_ == FigureKind::depth) {
-    found.emplace_back("rank", row.rank);
-  } else {
-    found.emplace_back("layers", row.layers);
-  }
+  if (ranks_at_lines() || kind_ == FigureKind::convergence) found.emplace_back("rank", row.rank);
+  if (kind_ != FigureKind::depth) found.emplace_back("layers", row.layers);
   found.emplace_back("rows trained on", row.train_rows ? std::to_string(*row.train_rows) : "all");
-  found.insert(found.end(), row.settings.begin(), row.settings.end());
+  for (const auto& setting : row.settings) {
+    const bool has_axis = kind_ == FigureKind::learning_rate || kind_ == FigureKind::cost;
+    if (setting.first != "lr" || !has_axis) found.push_back(setting);
+  }
   return found;
 }
 
@@ -109,7 +114,7 @@ LineName LineSplit::name(const ResultRow& row, const std::string& family, bool r
   const auto varying = varying_.find(row.method);
   for (const auto& [key, value] : attributes(row)) {
     if (varying == varying_.end() || !varying->second.contains(key)) continue;
-    if (key == "rank") {
+    if (key == "rank" && ranks_at_lines()) {
       if (!reference) line.rank = value;
       continue;
     }
@@ -142,8 +147,9 @@ bool LineSplit::has_depths(const std::string& method) const {
 }
 
 bool LineSplit::lines_differ_in_rank() const {
-  return std::any_of(varying_.begin(), varying_.end(),
-                     [](const auto& method) { return method.second.contains("rank"); });
+  return ranks_at_lines() && std::any_of(varying_.begin(), varying_.end(), [](const auto& method) {
+           return method.second.contains("rank");
+         });
 }
 
 }  // namespace rankfold
