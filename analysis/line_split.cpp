@@ -1,6 +1,8 @@
 #include "analysis/line_split.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -11,21 +13,24 @@ bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-/// "last:2" before "last:10": runs of digits compare as numbers.
+/// The number at `at` and where it ends: 8 of "8x8", 0.005 of "0.005", 5e-4 of "5e-4".
+std::pair<double, std::size_t> number_at(const std::string& text, std::size_t at) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data() + at, text.data() + text.size(), value);
+  if (error != std::errc()) return {INFINITY, at + 1};
+  return {value, static_cast<std::size_t>(end - text.data())};
+}
+
+/// "last:2" before "last:10", "lr=0.005" before "lr=0.02": numbers compare as such.
 bool natural_less(const std::string& a, const std::string& b) {
   std::size_t i = 0, j = 0;
   while (i < a.size() && j < b.size()) {
     if (is_digit(a[i]) && is_digit(b[j])) {
-      const std::size_t first_i = i, first_j = j;
-      while (i < a.size() && is_digit(a[i])) ++i;
-      while (j < b.size() && is_digit(b[j])) ++j;
-      const auto key = [](const std::string& text, std::size_t begin, std::size_t end) {
-        const std::size_t zeros = text.find_first_not_of('0', begin);
-        const std::size_t from = std::min(zeros, end);
-        return std::pair(end - from, text.substr(from, end - from));
-      };
-      const auto number_a = key(a, first_i, i), number_b = key(b, first_j, j);
+      const auto [number_a, end_a] = number_at(a, i);
+      const auto [number_b, end_b] = number_at(b, j);
       if (number_a != number_b) return number_a < number_b;
+      i = end_a;
+      j = end_b;
     } else if (a[i] != b[j]) {
       return a[i] < b[j];
     } else {

@@ -85,14 +85,14 @@ TEST(FigurePlan, SplitsLinesByLayersAndBySettingsAtOneRank) {
               ElementsAre("lora", "lotr"));  // one learning rate at each rank
   for (ResultRow& row : rows) {
     if (row.method == "lora") row.layers = row.rank == "1" ? "last:2" : "last:10";
-    if (row.method == "lotr") row.settings["lr"] = row.seed == "0" ? "1" : "2";
+    if (row.method == "lotr") row.settings["lr"] = row.seed == "0" ? "0.02" : "5e-3";
   }
   const FigurePlan figure = plan(FigureKind::parameter_efficiency, rows);
   EXPECT_THAT(names(figure.panels[0].lines),
-              ElementsAre("lora, last:2", "lora, last:10", "lotr, lr=1", "lotr, lr=2"));
+              ElementsAre("lora, last:2", "lora, last:10", "lotr, lr=5e-3", "lotr, lr=0.02"));
   EXPECT_EQ(figure.panels[0].lines[1].look.variant, 1);
   EXPECT_THAT(figure_csv(figure), AllOf(HasSubstr("cola,lora,4,last:10,4000,"),
-                                        HasSubstr("cola,\"lotr, lr=1\",1,,200,")));
+                                        HasSubstr("cola,\"lotr, lr=0.02\",1,,200,")));
 }
 
 TEST(FigurePlan, SaysOnHowManyRowsWasTrained) {
