@@ -186,7 +186,9 @@ std::vector<PaperFigure> draw_paper(const FigureRequest& request,
   std::string document =
       "% Figures drawn by rankfold; \\input this file, or copy what is wanted.\n"
       "% Needs \\usepackage{tikz} and \\usetikzlibrary{plotmarks}. Each <kind>.pdf holds the same\n"
-      "% figure for \\includegraphics.\n";
+      "% figure for \\includegraphics. From another folder: \\def\\figurefolder{that/folder/} "
+      "first.\n"
+      "\\providecommand{\\figurefolder}{}\n";
   for (const Kind& kind : kinds) {
     figures.push_back({kind.name, ""});
     FigurePlan plan;
@@ -208,7 +210,7 @@ std::vector<PaperFigure> draw_paper(const FigureRequest& request,
     }
     const char* star = size == FigureSize::double_column ? "*" : "";
     document += fmt::format(
-        "\n\\begin{{figure{0}}}\n  \\centering\n  \\input{{{1}.tex}}\n"
+        "\n\\begin{{figure{0}}}\n  \\centering\n  \\input{{\\figurefolder {1}.tex}}\n"
         "  \\caption{{{2}. {3}}}\n  \\label{{fig:{1}}}\n\\end{{figure{0}}}\n",
         star, kind.name, kind.title, tex_text(note));
   }

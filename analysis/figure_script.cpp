@@ -12,7 +12,6 @@
 #include "analysis/axis.h"
 #include "analysis/gnuplot.h"
 #include "analysis/method_style.h"
-#include "analysis/tex_figure.h"
 
 namespace rankfold {
 namespace {
@@ -20,17 +19,11 @@ namespace {
 constexpr const char* ink = "#333333";
 constexpr double rank_size = 6.5, marker_radius = 2.6;
 
-/// Pixels per point of text, line and page.
-double resolution(FigureFormat format) {
-  if (format == FigureFormat::png) return 200.0 / 72;
-  return format == FigureFormat::svg ? 96.0 / 72 : 1;
-}
-
 /// Draws in points; gnuplot gets fractions of the page.
 class Script {
  public:
   Script(const FigurePlan& plan, FigureSize size, FigureFormat format)
-      : plan_(plan), layout_(layout_figure(plan, size)), format_(format) {
+      : plan_(plan), layout_(layout_figure(plan, size)), terminal_(format) {
     for (const FigurePanel& panel : plan.panels) x_axes_.push_back(horizontal_axis(panel));
   }
 
@@ -52,18 +45,6 @@ class Script {
 
   std::string at(double x, double y) const {
     return fmt::format("screen {:.6f}, screen {:.6f}", x / layout_.width, y / layout_.height);
-  }
-
-  std::string text(std::string_view shown) const {
-    return format_ == FigureFormat::tex ? gnuplot_text(tex_text(shown), 4000) : gnuplot_text(shown);
-  }
-
-  /// gnuplot's words for a font; a TeX figure has the paper's.
-  std::string font(double size, bool bold = false) const {
-    if (format_ == FigureFormat::tex) {
-      return fmt::format("font '{},{}'", bold ? "\\bfseries" : "", size);
-    }
-    return fmt::format("font 'DejaVu Sans{},{}'", bold ? ":Bold" : "", size);
   }
 
   Axis horizontal_axis(const FigurePanel& shown) const {
@@ -107,37 +88,14 @@ class Script {
   }
 
   void begin(const std::string& name) {
-    const double scale = resolution(format_);
-    const double width = layout_.width * scale, height = layout_.height * scale;
-    // The cairo terminals draw a point of text as 4/3 points, and lines in PDF thinner than said.
-    switch (format_) {
-      case FigureFormat::pdf:
-        add("set terminal pdfcairo enhanced color rounded size {:.4f}in,{:.4f}in", width / 72,
-            height / 72);
-        add(" font 'DejaVu Sans,{}' fontscale 0.75 linewidth 1.8\n", text_size);
-        break;
-      case FigureFormat::png:
-        add("set terminal pngcairo enhanced color rounded size {:.0f},{:.0f}", width, height);
-        add(" font 'DejaVu Sans,{}' fontscale {:.4f} linewidth {:.4f} pointscale {:.4f}\n",
-            text_size, 0.75 * scale, scale, scale);
-        break;
-      case FigureFormat::svg:
-        add("set terminal svg enhanced rounded size {:.0f},{:.0f} fixed background '#ffffff'",
-            width, height);
-        add(" font 'DejaVu Sans,{}' fontscale {:.4f} linewidth {:.4f}\n", text_size, scale, scale);
-        break;
-      case FigureFormat::tex:
-        add("set terminal tikz color size {:.4f}in,{:.4f}in", width / 72, height / 72);
-        add(" fontscale 1 linewidth 1.6 font ',{}'\n", text_size);
-        break;
-    }
+    text_ += terminal_.set_up(layout_.width, layout_.height);
     add("set encoding utf8\nset output {}\n", gnuplot_text(name));
     add("set multiplot\nunset key\nset border 3 lw 0.8 lc rgb '{}'\n", ink);
     add("set style line 100 lw 0.5 lc rgb '#dddddd' dt 1\nset grid xtics ytics back ls 100\n");
   }
 
   void label(double x, double y, const std::string& shown, const std::string& style) {
-    add("set label {} at {} noenhanced front {}\n", text(shown), at(x, y), style);
+    add("set label {} at {} noenhanced front {}\n", terminal_.text(shown), at(x, y), style);
   }
 
   std::string stroke(const LineLook& look) const {
@@ -148,18 +106,9 @@ class Script {
 
   std::string marker(const LineLook& look, bool is_pale = false) const {
     const MethodStyle style = line_style(look);
-    return fmt::format("pt {} ps {} lw 1 lc rgb '{}'", style.marker, marker_size(style.marker),
+    return fmt::format("pt {} ps {} lw 1 lc rgb '{}'", style.marker,
+                       terminal_.marker_size(style.marker),
                        is_pale ? pale(style.colour) : style.colour);
-  }
-
-  /// So that all markers look equally large; the svg terminal draws them in sizes of its own.
-  double marker_size(int marker) const {
-    constexpr std::array sizes = {0.5, 0.55, 0.65, 0.65, 0.65, 0.65};
-    constexpr std::array svg_sizes = {0.77, 0.9, 0.82, 0.82, 0.7, 0.8};
-    constexpr std::array tex_sizes = {1.15, 1.3, 1.6, 1.6, 1.6, 1.5};
-    const auto shape = static_cast<std::size_t>(marker - 4) / 2;
-    if (format_ == FigureFormat::tex) return tex_sizes[shape];
-    return format_ == FigureFormat::svg ? svg_sizes[shape] : sizes[shape];
   }
 
   void legend_and_note() {
@@ -172,12 +121,13 @@ class Script {
           at(end, entry.y));
       if (entry.has_marker)
         add("set label '' at {} point {}\n", at((entry.x + end) / 2, entry.y), marker(entry.look));
-      label(end + 5, entry.y, entry.name, fmt::format("left {} tc rgb '{}'", font(text_size), ink));
+      label(end + 5, entry.y, entry.name,
+            fmt::format("left {} tc rgb '{}'", terminal_.font(text_size), ink));
     }
     double y = layout_.note_top - small_size / 2;
     for (const std::string& line : layout_.note) {
       label(layout_.panels[0].left, y, line,
-            fmt::format("left {} tc rgb '#555555'", font(small_size)));
+            fmt::format("left {} tc rgb '#555555'", terminal_.font(small_size)));
       y -= 11;
     }
   }
@@ -189,10 +139,10 @@ class Script {
     } else {
       add("set logscale {} {}\n", axis, shown.scale == AxisScale::log2 ? 2 : 10);
     }
-    add("set {}tics nomirror out scale 0.6,0.3 {} tc rgb '{}' (", axis, font(8), ink);
+    add("set {}tics nomirror out scale 0.6,0.3 {} tc rgb '{}' (", axis, terminal_.font(8), ink);
     for (std::size_t i = 0; i < shown.ticks.size(); ++i) {
       const Tick& tick = shown.ticks[i];
-      add("{}{} {:.10g} {}", i == 0 ? "" : ", ", text(tick.text), tick.value,
+      add("{}{} {:.10g} {}", i == 0 ? "" : ", ", terminal_.text(tick.text), tick.value,
           tick.text.empty() ? 1 : 0);
     }
     add(")\n");
@@ -229,14 +179,14 @@ class Script {
     ticks("x", x_axes_[index]);
     ticks("y", y_axis);
     label((area.left + area.right) / 2, area.top + 10, shown.title,
-          fmt::format("center {} tc rgb '{}'", font(text_size, true), ink));
+          fmt::format("center {} tc rgb '{}'", terminal_.font(text_size, true), ink));
     label((area.left + area.right) / 2, area.bottom - 26, shown.x_label,
-          fmt::format("center {} tc rgb '{}'", font(text_size), ink));
+          fmt::format("center {} tc rgb '{}'", terminal_.font(text_size), ink));
     const double room = area.top - area.bottom + 24;
     const double fitting = text_size * room / text_width(shown.y_label.c_str(), text_size);
     const double y_size = std::clamp(std::floor(10 * fitting) / 10, 6.0, text_size);
     label(area.left - 38, (area.bottom + area.top) / 2, shown.y_label,
-          fmt::format("center rotate by 90 {} tc rgb '{}'", font(y_size), ink));
+          fmt::format("center rotate by 90 {} tc rgb '{}'", terminal_.font(y_size), ink));
     text_labels(index, y_axis);
     plot(index, y_axis);
     add("unset label\nunset arrow\n");
@@ -308,7 +258,7 @@ class Script {
                                           text_width(line.name.c_str(), small_size), small_size);
       if (!box) continue;
       label(area.left + box->left, area.bottom + (box->bottom + box->top) / 2, line.name,
-            fmt::format("left {} tc rgb '#555555'", font(small_size)));
+            fmt::format("left {} tc rgb '#555555'", terminal_.font(small_size)));
     }
     if (plan_.rank_labels == RankLabels::none) return;
     std::set<std::tuple<std::string, std::string, double, double>> labelled;
@@ -326,7 +276,7 @@ class Script {
         if (!box) continue;
         label(area.left + (box->left + box->right) / 2, area.bottom + (box->bottom + box->top) / 2,
               point.rank,
-              fmt::format("center {} tc rgb '{}'", font(rank_size),
+              fmt::format("center {} tc rgb '{}'", terminal_.font(rank_size),
                           point.dominated ? pale(colour) : colour));
       }
     }
@@ -375,10 +325,10 @@ class Script {
         draw("_dominated", 2, "1:2 with points " + marker(line.look, true),
              [&](std::size_t at) { return is_known(at) && points[at].dominated; });
       }
-      draw(
-          "_diverged", 2,
-          fmt::format("1:({:.10g}) with points pt 2 ps 0.6 lw 1.2 lc rgb '{}'", y_axis.low, colour),
-          [&](std::size_t at) { return points[at].value.diverged > 0; });
+      draw("_diverged", 2,
+           fmt::format("1:({:.10g}) with points pt 2 ps {} lw 1.2 lc rgb '{}'", y_axis.low,
+                       terminal_.marker_size(2), colour),
+           [&](std::size_t at) { return points[at].value.diverged > 0; });
     }
     std::string elements;
     for (const auto& layer : layers) {
@@ -391,7 +341,7 @@ class Script {
 
   const FigurePlan& plan_;
   const FigureLayout layout_;
-  const FigureFormat format_;
+  const FigureTerminal terminal_;
   std::vector<Axis> x_axes_;
   std::string text_;
 };

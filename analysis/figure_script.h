@@ -4,10 +4,9 @@
 
 #include "analysis/figure_layout.h"
 #include "analysis/figure_plan.h"
+#include "analysis/figure_terminal.h"
 
 namespace rankfold {
-
-enum class FigureFormat { pdf, png, svg, tex };
 
 /// The gnuplot script that draws the plan into the file `name`: panels in rows, the legend and the
 /// note below them. A function of its arguments alone: the same plan gives the same bytes.

@@ -57,7 +57,7 @@ TEST_F(Paper, HoldsEveryKindThatTheRowsAllow) {
   EXPECT_THAT(reason(figures, "spectrum"), HasSubstr("diagnose --spectrum"));
   const std::string document = read_text(folder_.path / "paper/figures.tex");
   EXPECT_THAT(document,
-              AllOf(HasSubstr("\\input{parameter-efficiency.tex}"), HasSubstr("\\begin{figure*}"),
+              AllOf(HasSubstr("\\input{\\figurefolder parameter-efficiency.tex}"), HasSubstr("\\begin{figure*}"),
                     HasSubstr("\\caption{Score against parameters. Model: tiny. Mean of 3 seeds"),
                     HasSubstr("95 \\% interval"), HasSubstr("% depth left out: ")));
   EXPECT_THAT(read_text(folder_.path / "paper/rank.pdf"), testing::StartsWith("%PDF-"));

@@ -64,7 +64,7 @@ TEST_F(FigureCommand, DrawsAPaperOfAllKindsThatTheResultsAllow) {
   EXPECT_THAT(drawn.out, AllOf(HasSubstr("learning-rate.pdf\n"), HasSubstr("cost left out: "),
                                HasSubstr("spectrum left out: "), HasSubstr("figures.tex\n")));
   EXPECT_THAT(read_text(path("paper/figures.tex")),
-              AllOf(HasSubstr("{learning-rate.tex}"), Not(HasSubstr("{cost.tex}"))));
+              AllOf(HasSubstr("folder learning-rate.tex}"), Not(HasSubstr("folder cost.tex}"))));
   const Outcome document =
       call("figure all --json --paper " + path("paper") + " --input " + path("results.csv"));
   EXPECT_EQ(document.json()["drawn"].size() + document.json()["left_out"].size(), 8U);
