@@ -240,7 +240,7 @@ std::string interval_note(const std::vector<FigurePanel>& panels, const char* ru
   if (most > 1) {
     const std::string number =
         fewest == most ? std::to_string(most) : fmt::format("{} to {}", fewest, most);
-    note = fmt::format("Mean of {} {}, band: 95 % interval (Student's t)", number, runs);
+    note = fmt::format("Mean of {} {}, band: 95% interval (Student's t)", number, runs);
     note += fewest > 1 ? "." : ", unknown for one run.";
   }
   if (diverged > 0) {

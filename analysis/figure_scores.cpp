@@ -54,10 +54,10 @@ class ScorePlan {
   }
 
   FigurePlan make() {
+    keep_placed();
     if (planner_.split().lines_differ_in_rank()) plan_.rank_labels = RankLabels::at_line_ends;
     if (planner_.kind() == FigureKind::parameter_efficiency) {
       plan_.rank_labels = RankLabels::at_points;
-      keep_counted();
     }
     if (scored_.empty() && !has_parameter_panels()) {
       throw Error("{}: rows without a score: rank and depth can be drawn from counts",
@@ -80,12 +80,24 @@ class ScorePlan {
            (counted || options_.sources.empty());
   }
 
-  /// Not every published score comes with a number of parameters.
-  void keep_counted() {
+  /// Not every published score comes with a number of parameters and a rank.
+  bool has_place(const ResultRow& row) const {
+    if (planner_.kind() == FigureKind::rank) return rank_position(row.rank).has_value();
+    return row.parameters > 0;
+  }
+
+  void keep_placed() {
     if (options_.sources.empty()) return;
-    std::erase_if(scored_, [](const ResultRow* row) { return row->parameters == 0; });
-    if (scored_.empty())
-      throw Error("{} tells no numbers of parameters: draw kind rank", options_.sources);
+    for (Rows* rows : {&all_, &scored_}) {
+      std::erase_if(*rows, [this](const ResultRow* row) {
+        return !planner_.is_reference(*row) && !has_place(*row);
+      });
+    }
+    const auto has_line = [this](const ResultRow* row) { return !planner_.is_reference(*row); };
+    if (std::ranges::none_of(scored_, has_line)) {
+      throw Error("{} tells no {}", options_.sources,
+                  planner_.kind() == FigureKind::rank ? "ranks" : "numbers of parameters");
+    }
   }
 
   std::string parameters_label() const {
@@ -152,25 +164,30 @@ class ScorePlan {
   /// The published points of the task, before the panel's own lines.
   void add_overlay(FigurePanel& shown, const std::string& task, const std::string& metric,
                    const PanelValues& scores) {
-    Rows rows;
+    std::map<std::string, Rows> by_model;
     for (const ResultRow& row : options_.overlay) {
       if (lower_case(row.task) != lower_case(task)) continue;
       if (row.metric != metric) {
         other_metrics_.insert(fmt::format("{} ({})", row.task, row.metric));
         continue;
       }
-      if (!published_.is_reference(row)) rows.push_back(&row);
+      if (!published_.is_reference(row) && has_place(row)) by_model[row.model].push_back(&row);
     }
-    if (rows.empty()) return;
-    overlaid_ = true;
-    FigurePanel published = shown;
-    published.lines.clear();
-    published_.add_lines(published, rows, scores);
-    for (FigureLine& line : published.lines) {
-      line.look.published = true;
-      for (std::string* name : {&line.name, &line.csv_name}) *name += " (published)";
+    std::vector<FigureLine> lines;
+    for (const auto& [model, rows] : by_model) {
+      FigurePanel published = shown;
+      published.lines.clear();
+      published_.add_lines(published, rows, scores);
+      for (FigureLine& line : published.lines) {
+        line.look.published = true;
+        const std::string origin =
+            by_model.size() > 1 ? fmt::format(" (published, {})", model) : " (published)";
+        for (std::string* name : {&line.name, &line.csv_name}) *name += origin;
+        lines.push_back(std::move(line));
+      }
     }
-    shown.lines.insert(shown.lines.begin(), published.lines.begin(), published.lines.end());
+    overlaid_ = overlaid_ || !lines.empty();
+    shown.lines.insert(shown.lines.begin(), lines.begin(), lines.end());
   }
 
   Error no_task_to_overlay() const {
@@ -205,7 +222,8 @@ class ScorePlan {
     }
     if (dominated_)
       sentences.push_back("Pale points are dominated: fewer parameters score as well.");
-    if (plan_.rank_labels == RankLabels::at_points) {
+    const bool ranked = std::ranges::any_of(all_, [](const auto* row) { return !row->rank.empty(); });
+    if (ranked && plan_.rank_labels == RankLabels::at_points) {
       sentences.push_back("Numbers at the points: rank.");
     } else if (plan_.rank_labels == RankLabels::at_line_ends) {
       sentences.push_back("Numbers at the lines: rank.");

@@ -38,7 +38,7 @@ TEST(FigureIntervals, AreOfStudentForTwoSeeds) {
   const FigurePoint& point = shown.panels[0].lines[0].points[0];
   // s = sqrt(200), s / sqrt(2) = 10; t(0.95, 1) = 12.706205.
   EXPECT_NEAR(point.value.interval->low, 60 - 127.06205, 1e-4);
-  EXPECT_THAT(shown.note, HasSubstr("Mean of 2 seeds, band: 95 % interval (Student's t)."));
+  EXPECT_THAT(shown.note, HasSubstr("Mean of 2 seeds, band: 95% interval (Student's t)."));
   EXPECT_THAT(script(shown), HasSubstr("_bar"));  // a point alone has no band
 }
 

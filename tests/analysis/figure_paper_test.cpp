@@ -59,7 +59,7 @@ TEST_F(Paper, HoldsEveryKindThatTheRowsAllow) {
   EXPECT_THAT(document,
               AllOf(HasSubstr("\\input{\\figurefolder parameter-efficiency.tex}"), HasSubstr("\\begin{figure*}"),
                     HasSubstr("\\caption{Score against parameters. Model: tiny. Mean of 3 seeds"),
-                    HasSubstr("95 \\% interval"), HasSubstr("% depth left out: ")));
+                    HasSubstr("95\\% interval"), HasSubstr("% depth left out: ")));
   EXPECT_THAT(read_text(folder_.path / "paper/rank.pdf"), testing::StartsWith("%PDF-"));
   // The note is in the caption, and not twice.
   EXPECT_THAT(read_text(folder_.path / "paper/rank.tex"), Not(HasSubstr("Mean of 3 seeds")));

@@ -120,6 +120,30 @@ TEST(Overlay, PutsPublishedPointsBehindOnesOwn) {
   EXPECT_THAT(shown.note, AllOf(HasSubstr("Mean of 3 seeds"), HasSubstr("Grey: published")));
 }
 
+TEST(Overlay, NeverAveragesModels) {
+  const PublishedRows loretta = published_rows("loretta");
+  FigureOptions options;
+  options.overlay = loretta.rows;
+  const FigurePlan shown = plan_figure(FigureKind::parameter_efficiency,
+                                       {result("rte", "lora", "1", 0, 1000, 0.5)}, options);
+  std::set<std::string> names;
+  for (const FigureLine& line : shown.panels[0].lines) {
+    EXPECT_TRUE(names.insert(line.name).second) << line.name;
+    for (const FigurePoint& point : line.points) EXPECT_EQ(point.value.count, 1U) << line.name;
+  }
+  EXPECT_TRUE(names.contains("loretta_adp (published, roberta-base)"));
+}
+
+TEST(PublishedFigure, LeavesOutWhatHasNoPlaceOnTheAxis) {
+  const PublishedRows loretta = published_rows("loretta");
+  const FigureOptions options{.sources = loretta.sources};
+  const FigurePlan ranks = plan_figure(FigureKind::rank, loretta.rows, options);
+  for (const FigureLine& line : ranks.panels[0].lines) EXPECT_NE(line.name, "bitfit");
+  const PublishedRows shapes = published_rows("loretta:4");  // neither ranks nor parameters
+  EXPECT_THROW(plan_figure(FigureKind::rank, shapes.rows, options), Error);
+  EXPECT_THROW(plan_figure(FigureKind::parameter_efficiency, shapes.rows, options), Error);
+}
+
 TEST(Overlay, NeedsATaskAndAMetricInCommon) {
   const PublishedRows lotr = published_rows("lotr");
   FigureOptions options;

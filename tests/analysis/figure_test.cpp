@@ -68,7 +68,7 @@ TEST(FigurePlan, GivesEachTaskAPanelAndEachMethodALine) {
   EXPECT_NEAR(point.value.interval->high, 62 + 4.302653 * 2 / std::sqrt(3.0), 1e-5);
   EXPECT_NEAR(point.value.interval->low, 62 - 4.302653 * 2 / std::sqrt(3.0), 1e-5);
   EXPECT_THAT(figure.note, AllOf(HasSubstr("Model: tiny."), HasSubstr("Mean of 3 seeds"),
-                                 HasSubstr("95 % interval (Student's t)")));
+                                 HasSubstr("95% interval (Student's t)")));
 }
 
 TEST(FigurePlan, NeverAveragesDifferentParameterCounts) {
