@@ -124,4 +124,27 @@ Axis make_count_axis(const std::vector<double>& values) {
   return axis;
 }
 
+void thin_labels(Axis& axis, double length,
+                 const std::function<double(const std::string&)>& extent) {
+  std::vector<Tick*> labelled;
+  for (Tick& tick : axis.ticks) {
+    if (!tick.text.empty()) labelled.push_back(&tick);
+  }
+  const auto overlaps = [&](const Tick& a, const Tick& b) {
+    const double distance = (axis.position(b.value) - axis.position(a.value)) * length;
+    return distance < (extent(a.text) + extent(b.text)) / 2;
+  };
+  std::size_t stride = 1;
+  const auto fits = [&] {
+    for (std::size_t i = stride; i < labelled.size(); i += stride) {
+      if (overlaps(*labelled[i - stride], *labelled[i])) return false;
+    }
+    return true;
+  };
+  while (!fits()) ++stride;
+  for (std::size_t i = 0; i < labelled.size(); ++i) {
+    if (i % stride != 0) labelled[i]->text.clear();
+  }
+}
+
 }  // namespace rankfold

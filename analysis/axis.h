@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -29,5 +30,10 @@ Axis make_axis(AxisScale scale, const std::vector<double>& values);
 
 /// Linear with ticks at whole numbers, from about 0.
 Axis make_count_axis(const std::vector<double>& values);
+
+/// Keeps every second, third, ... label, the other ticks without, so that none of them overlap on
+/// an axis of this length; `extent` is how much of it a label takes.
+void thin_labels(Axis& axis, double length,
+                 const std::function<double(const std::string&)>& extent);
 
 }  // namespace rankfold

@@ -19,6 +19,13 @@ namespace {
 constexpr const char* ink = "#333333";
 constexpr double rank_size = 6.5, marker_radius = 2.6;
 
+/// The font size, at most that of text, at which the words fit into the room; not so small that
+/// nobody can read them.
+double fitting_size(const std::string& words, double room) {
+  const double fitting = text_size * room / text_width(words.c_str(), text_size);
+  return std::clamp(std::floor(10 * fitting) / 10, 5.5, text_size);
+}
+
 /// Draws in points; gnuplot gets fractions of the page.
 class Script {
  public:
@@ -132,14 +139,19 @@ class Script {
     }
   }
 
-  void ticks(const char* axis, const Axis& shown) {
+  void ticks(const char* axis, Axis shown, double length) {
+    constexpr double tick_size = 8;
+    thin_labels(shown, length, [&](const std::string& label) {
+      return *axis == 'x' ? text_width(label.c_str(), tick_size) + 3 : tick_size + 3;
+    });
     add("set {}range [{:.10g}:{:.10g}]\n", axis, shown.low, shown.high);
     if (shown.scale == AxisScale::linear) {
       add("unset logscale {}\n", axis);
     } else {
       add("set logscale {} {}\n", axis, shown.scale == AxisScale::log2 ? 2 : 10);
     }
-    add("set {}tics nomirror out scale 0.6,0.3 {} tc rgb '{}' (", axis, terminal_.font(8), ink);
+    add("set {}tics nomirror out scale 0.6,0.3 {} tc rgb '{}' (", axis, terminal_.font(tick_size),
+        ink);
     for (std::size_t i = 0; i < shown.ticks.size(); ++i) {
       const Tick& tick = shown.ticks[i];
       add("{}{} {:.10g} {}", i == 0 ? "" : ", ", terminal_.text(tick.text), tick.value,
@@ -176,17 +188,19 @@ class Script {
         area.right / layout_.width);
     add("set bmargin at screen {:.6f}\nset tmargin at screen {:.6f}\n",
         area.bottom / layout_.height, area.top / layout_.height);
-    ticks("x", x_axes_[index]);
-    ticks("y", y_axis);
-    label((area.left + area.right) / 2, area.top + 10, shown.title,
-          fmt::format("center {} tc rgb '{}'", terminal_.font(text_size, true), ink));
-    label((area.left + area.right) / 2, area.bottom - 26, shown.x_label,
-          fmt::format("center {} tc rgb '{}'", terminal_.font(text_size), ink));
-    const double room = area.top - area.bottom + 24;
-    const double fitting = text_size * room / text_width(shown.y_label.c_str(), text_size);
-    const double y_size = std::clamp(std::floor(10 * fitting) / 10, 6.0, text_size);
+    ticks("x", x_axes_[index], area.right - area.left);
+    ticks("y", y_axis, area.top - area.bottom);
+    const double middle = (area.left + area.right) / 2;
+    const double width = area.right - area.left + 20, height = area.top - area.bottom + 24;
+    const auto style = [&](const std::string& words, double room, bool bold, const char* turn) {
+      // Bold letters are a tenth wider.
+      const double size = fitting_size(words, bold ? room / 1.1 : room);
+      return fmt::format("center {}{} tc rgb '{}'", turn, terminal_.font(size, bold), ink);
+    };
+    label(middle, area.top + 10, shown.title, style(shown.title, width, true, ""));
+    label(middle, area.bottom - 26, shown.x_label, style(shown.x_label, width, false, ""));
     label(area.left - 38, (area.bottom + area.top) / 2, shown.y_label,
-          fmt::format("center rotate by 90 {} tc rgb '{}'", terminal_.font(y_size), ink));
+          style(shown.y_label, height, false, "rotate by 90 "));
     text_labels(index, y_axis);
     plot(index, y_axis);
     add("unset label\nunset arrow\n");

@@ -244,6 +244,19 @@ TEST(Axis, HasRoundTicks) {
   EXPECT_GE(make_axis(AxisScale::linear, {50}).ticks.size(), 2u);
 }
 
+TEST(Axis, DropsLabelsThatWouldOverlap) {
+  const auto texts = [](double length) {
+    Axis axis = make_axis(AxisScale::linear, {-11, 31});
+    thin_labels(axis, length, [](const std::string&) { return 10.0; });
+    std::vector<std::string> found;
+    for (const Tick& tick : axis.ticks) found.push_back(tick.text);
+    return found;
+  };
+  EXPECT_THAT(texts(100), ElementsAre("\u221210", "0", "10", "20", "30"));
+  EXPECT_THAT(texts(30), ElementsAre("\u221210", "", "10", "", "30"));
+  EXPECT_THAT(texts(1), ElementsAre("\u221210", "", "", "", ""));
+}
+
 TEST(LabelPlacer, KeepsLabelsOffEachOther) {
   LabelPlacer placer(100, 100);
   std::vector<Box> boxes;
