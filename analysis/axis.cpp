@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "core/error.h"
+
 namespace rankfold {
 namespace {
 
@@ -102,6 +104,7 @@ Axis make_axis(AxisScale scale, const std::vector<double>& values) {
   const auto [smallest, largest] = std::minmax_element(values.begin(), values.end());
   if (scale != AxisScale::linear) return log_axis(scale, *smallest, *largest);
   double low = *smallest, high = *largest;
+  if (!(high - low < 1e300)) throw Error("values from {} to {} have no common axis", low, high);
   const double least = std::max(1e-9, 5e-3 * std::max(std::abs(low), std::abs(high)));
   if (high - low < least) {
     low -= least;

@@ -25,7 +25,8 @@ struct Axis {
 
 /// linear: about five ticks at 1, 2, 2.5 or 5 times a power of ten; log10: powers of ten, at least
 /// two of them, with minor ticks between; log2: powers of two. The range holds all values with a
-/// margin; equal values are given some room. Values of logarithmic axes must be positive.
+/// margin; equal values are given some room. Values of logarithmic axes must be positive. Throws
+/// Error for values so far apart that their difference is no number.
 Axis make_axis(AxisScale scale, const std::vector<double>& values);
 
 /// Linear with ticks at whole numbers, from about 0.

@@ -255,9 +255,11 @@ class Script {
     }
     const auto add_error_bar = [&](const FigurePoint& point) {
       if (!point.value.interval) return;
+      const auto place = [&](double end) {
+        return y_axis.position(std::clamp(end, y_axis.low, y_axis.high)) * height;
+      };
       const auto [low, high] = *point.value.interval;
-      placer.add_segment(x_of(point), std::clamp(y_axis.position(low), 0.0, 1.0) * height,
-                         x_of(point), std::clamp(y_axis.position(high), 0.0, 1.0) * height);
+      placer.add_segment(x_of(point), place(low), x_of(point), place(high));
     };
     for (const FigureLine& line : shown.lines) {
       if (line.points.size() == 1) add_error_bar(line.points[0]);
@@ -302,7 +304,8 @@ class Script {
 
   void plot(std::size_t index, const Axis& y_axis) {
     const FigurePanel& shown = plan_.panels[index];
-    std::array<std::vector<std::string>, 3> layers;  // bands, lines, markers: bottom to top
+    // Bottom to top: bands, lines, pale markers, the others.
+    std::array<std::vector<std::string>, 4> layers;
     references(index, y_axis, layers[0], layers[1]);
     for (std::size_t i = 0; i < shown.lines.size(); ++i) {
       const FigureLine& line = shown.lines[i];
@@ -334,12 +337,12 @@ class Script {
       const auto is_known = [&](std::size_t at) { return points[at].value.value.has_value(); };
       if (points.size() > 1) draw("", 1, "1:2 with lines " + stroke(line.look), is_known);
       if (shown.has_markers) {
-        draw("_front", 2, "1:2 with points " + marker(line.look),
+        draw("_front", 3, "1:2 with points " + marker(line.look),
              [&](std::size_t at) { return is_known(at) && !points[at].dominated; });
         draw("_dominated", 2, "1:2 with points " + marker(line.look, true),
              [&](std::size_t at) { return is_known(at) && points[at].dominated; });
       }
-      draw("_diverged", 2,
+      draw("_diverged", 3,
            fmt::format("1:({:.10g}) with points pt 2 ps {} lw 1.2 lc rgb '{}'", y_axis.low,
                        terminal_.marker_size(2), colour),
            [&](std::size_t at) { return points[at].value.diverged > 0; });

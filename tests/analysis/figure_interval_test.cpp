@@ -98,6 +98,24 @@ TEST(FigureIntervals, DrawAMethodThatOnlyDiverged) {
   EXPECT_THAT(plan(rows).note, HasSubstr("of 36 runs 36 diverged"));
 }
 
+TEST(FigureIntervals, EndAtTheFrameOfALogarithmicAxis) {
+  std::vector<ResultRow> rows;
+  for (int seed = 0; seed < 2; ++seed) {
+    rows.push_back(result("fit", "lora", "1", seed, 1000, seed == 0 ? 0.001 : 0.9));
+    rows.back().metric = "relative_error";
+  }
+  const FigurePlan shown = plan_figure(FigureKind::error, rows);
+  EXPECT_LT(shown.panels[0].lines[0].points[0].value.interval->low, 0);
+  EXPECT_THAT(script(shown), AllOf(HasSubstr("_bar"), Not(HasSubstr("nan"))));
+}
+
+TEST(FigureIntervals, AreRefusedWhereNoAxisHoldsThem) {
+  std::vector<ResultRow> rows = {result("t", "lora", "1", 0, 1000, 1e308),
+                                 result("t", "lora", "2", 0, 2000, -1e308)};
+  for (ResultRow& row : rows) row.metric = "own";
+  EXPECT_THROW(script(plan(rows)), Error);
+}
+
 TEST(FigurePlan, FadesDominatedPoints) {
   const FigurePlan shown =
       plan({result("sst2", "lora", "1", 0, 1000, 0.5), result("sst2", "lora", "2", 0, 2000, 0.4),
