@@ -13,11 +13,11 @@ namespace {
 
 constexpr double margin = 0.06;  // of the range, at each end
 
-/// The smallest of 1, 2, 2.5, 5 times a power of ten that is at least `least`.
+/// The smallest of 1, 2, 2.5, 5 times a power of ten that is about `least` or more.
 double nice_step(double least) {
   const double power = std::pow(10.0, std::floor(std::log10(least)));
   for (const double factor : {1.0, 2.0, 2.5, 5.0}) {
-    if (factor * power >= least * (1 - 1e-9)) return factor * power;
+    if (factor * power >= 0.88 * least) return factor * power;
   }
   return 10 * power;
 }

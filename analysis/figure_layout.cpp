@@ -8,7 +8,7 @@
 namespace rankfold {
 namespace {
 
-constexpr double left_margin = 46, right_margin = 10, title_height = 20, axis_height = 38;
+constexpr double left_margin = 48, right_margin = 10, title_height = 20, axis_height = 38;
 constexpr double single_width = 3.25 * 72, double_width = 6.75 * 72;
 constexpr double legend_row = 13, note_row = 11;
 

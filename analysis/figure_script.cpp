@@ -199,7 +199,7 @@ class Script {
     };
     label(middle, area.top + 10, shown.title, style(shown.title, width, true, ""));
     label(middle, area.bottom - 26, shown.x_label, style(shown.x_label, width, false, ""));
-    label(area.left - 38, (area.bottom + area.top) / 2, shown.y_label,
+    label(area.left - 42, (area.bottom + area.top) / 2, shown.y_label,
           style(shown.y_label, height, false, "rotate by 90 "));
     text_labels(index, y_axis);
     plot(index, y_axis);
