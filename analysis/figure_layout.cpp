@@ -17,10 +17,17 @@ std::vector<FigureLayout::LegendEntry> legend_entries(const FigurePlan& plan) {
   std::set<std::string> names;
   for (const FigurePanel& panel : plan.panels) {
     for (const FigureLine& line : panel.lines) {
-      if (names.insert(line.name).second)
-        entries.push_back({line.look, line.name, panel.has_markers});
+      if (names.insert(line.name).second) entries.push_back({line.look, line.name});
     }
   }
+  // Panels may hold different methods.
+  const auto order = [](const FigureLayout::LegendEntry& entry) {
+    const auto place =
+        entry.look.shade ? std::pair(0, std::string()) : method_order(entry.look.method);
+    return std::pair(entry.look.published, place);
+  };
+  std::stable_sort(entries.begin(), entries.end(),
+                   [&](const auto& a, const auto& b) { return order(a) < order(b); });
   return entries;
 }
 

@@ -19,7 +19,6 @@ struct FigureLayout {
   struct LegendEntry {
     LineLook look;
     std::string name;
-    bool has_marker = true;
     double x = 0, y = 0;  ///< left end of its line sample, middle of its text
   };
   double width = 0, height = 0;

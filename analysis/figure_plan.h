@@ -43,9 +43,10 @@ struct FigurePanel {
   std::string y_label;
   AxisScale y_scale = AxisScale::linear;
   std::vector<FigureLine> lines = {};
-  std::vector<FigureLine> references = {};  ///< horizontal lines, one point each, name is their label
+  std::vector<FigureLine> references =
+      {};                   ///< horizontal lines, one point each, name is their label
   std::size_t x_group = 0;  ///< panels of one group share the range of their horizontal axis
-  bool has_markers = true;
+  bool is_dense = false;    ///< markers at some of a line's points only
 };
 
 struct FigurePlan {

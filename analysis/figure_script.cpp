@@ -126,8 +126,7 @@ class Script {
       // The svg terminal gives lines of one colour that follow each other one dash pattern.
       add("set arrow from {} to {} nohead lw 0.1 lc rgb '#ffffff'\n", at(end, entry.y),
           at(end, entry.y));
-      if (entry.has_marker)
-        add("set label '' at {} point {}\n", at((entry.x + end) / 2, entry.y), marker(entry.look));
+      add("set label '' at {} point {}\n", at((entry.x + end) / 2, entry.y), marker(entry.look));
       label(end + 5, entry.y, entry.name,
             fmt::format("left {} tc rgb '{}'", terminal_.font(text_size), ink));
     }
@@ -336,12 +335,14 @@ class Script {
            [&](std::size_t at) { return has_band(at) && !has_neighbour(at); });
       const auto is_known = [&](std::size_t at) { return points[at].value.value.has_value(); };
       if (points.size() > 1) draw("", 1, "1:2 with lines " + stroke(line.look), is_known);
-      if (shown.has_markers) {
-        draw("_front", 3, "1:2 with points " + marker(line.look),
-             [&](std::size_t at) { return is_known(at) && !points[at].dominated; });
-        draw("_dominated", 2, "1:2 with points " + marker(line.look, true),
-             [&](std::size_t at) { return is_known(at) && points[at].dominated; });
-      }
+      const std::size_t stride = shown.is_dense ? points.size() / 6 + 1 : 1;
+      const auto has_marker = [&](std::size_t at) {
+        return is_known(at) && at % stride == stride / 2;
+      };
+      draw("_front", 3, "1:2 with points " + marker(line.look),
+           [&](std::size_t at) { return has_marker(at) && !points[at].dominated; });
+      draw("_dominated", 2, "1:2 with points " + marker(line.look, true),
+           [&](std::size_t at) { return has_marker(at) && points[at].dominated; });
       draw("_diverged", 3,
            fmt::format("1:({:.10g}) with points pt 2 ps {} lw 1.2 lc rgb '{}'", y_axis.low,
                        terminal_.marker_size(2), colour),

@@ -289,6 +289,17 @@ TEST(GnuplotText, LeavesNothingThatEndsAString) {
   EXPECT_EQ(gnuplot_text("\u00e9\u00d7"), "'\u00e9\u00d7'");
 }
 
+TEST(FigureLayout, NamesMethodsInOneOrderWhateverPanelHasThem) {
+  const FigurePlan shown =
+      plan(FigureKind::parameter_efficiency,
+           {result("a", "lorta", "1", 0, 1000, 0.5), result("b", "lora", "1", 0, 1000, 0.5)});
+  const FigureLayout layout = layout_figure(shown, FigureSize::double_column);
+  ASSERT_EQ(layout.legend.size(), 2U);
+  EXPECT_EQ(layout.legend[0].name, "lora");
+  EXPECT_DOUBLE_EQ(layout.width, 6.75 * 72);
+  EXPECT_DOUBLE_EQ(layout_figure(shown, FigureSize::single_column).width, 3.25 * 72);
+}
+
 TEST(FigureScript, IsAFunctionOfThePlan) {
   const FigurePlan figure = plan(FigureKind::parameter_efficiency, two_tasks());
   std::vector<ResultRow> turned = two_tasks();
