@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 #include "core/text.h"
 
@@ -24,7 +25,7 @@ std::vector<FigureLayout::LegendEntry> legend_entries(const FigurePlan& plan) {
   const auto order = [](const FigureLayout::LegendEntry& entry) {
     const auto place =
         entry.look.shade ? std::pair(0, std::string()) : method_order(entry.look.method);
-    return std::pair(entry.look.published, place);
+    return std::tuple(entry.look.published, place, entry.look.variant);
   };
   std::stable_sort(entries.begin(), entries.end(),
                    [&](const auto& a, const auto& b) { return order(a) < order(b); });

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -44,7 +45,8 @@ struct FigurePanel {
   AxisScale y_scale = AxisScale::linear;
   std::vector<FigureLine> lines = {};
   std::vector<FigureLine> references =
-      {};                   ///< horizontal lines, one point each, name is their label
+      {};  ///< horizontal lines, one point each, name is their label
+  Bounds possible = {-INFINITY, INFINITY};  ///< of the quantity: bands show nothing else
   std::size_t x_group = 0;  ///< panels of one group share the range of their horizontal axis
   bool is_dense = false;    ///< markers at some of a line's points only
 };

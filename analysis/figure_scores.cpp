@@ -147,6 +147,7 @@ class ScorePlan {
         [factor = factor](const ResultRow& row) { return *row.score * factor; }};
     FigurePanel shown =
         panel(panel_title(task, model, one_model(), of_task, scored_), label, AxisScale::linear);
+    if (factor != 1) shown.possible = {-factor, factor};
     planner_.add_lines(shown, of_task, scores);
     if (planner_.kind() == FigureKind::parameter_efficiency) {
       mark_dominated(shown);
@@ -222,7 +223,8 @@ class ScorePlan {
     }
     if (dominated_)
       sentences.push_back("Pale points are dominated: fewer parameters score as well.");
-    const bool ranked = std::ranges::any_of(all_, [](const auto* row) { return !row->rank.empty(); });
+    const bool ranked =
+        std::ranges::any_of(all_, [](const auto* row) { return !row->rank.empty(); });
     if (ranked && plan_.rank_labels == RankLabels::at_points) {
       sentences.push_back("Numbers at the points: rank.");
     } else if (plan_.rank_labels == RankLabels::at_line_ends) {

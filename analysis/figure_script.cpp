@@ -76,7 +76,10 @@ class Script {
         for (const FigurePoint& point : line.points) {
           if (point.value.value) means.push_back(*point.value.value);
           const auto& interval = point.value.interval;
-          if (interval) ends.insert(ends.end(), {interval->low, interval->high});
+          if (!interval) continue;
+          for (const double end : {interval->low, interval->high}) {
+            ends.push_back(std::clamp(end, panel.possible.low, panel.possible.high));
+          }
         }
       }
     }
@@ -159,11 +162,22 @@ class Script {
     add(")\n");
   }
 
+  /// What is drawn of a point's interval: no more than its panel shows and the quantity can be.
+  static Bounds drawn_interval(const FigurePoint& point, const FigurePanel& panel,
+                               const Axis& y_axis) {
+    const double mean = mean_of(point, y_axis);
+    const auto inside = [&](double end) {
+      return std::clamp(std::clamp(end, panel.possible.low, panel.possible.high), y_axis.low,
+                        y_axis.high);
+    };
+    const Bounds bounds = point.value.interval.value_or(Bounds{mean, mean});
+    return {inside(bounds.low), inside(bounds.high)};
+  }
+
   /// A data block of the points that `chosen` takes: x, mean, low, high. A blank line, at which
   /// lines and bands break, stands for those that it leaves out.
-  void data(const std::string& name, const FigureLine& line, const Axis& y_axis,
-            const std::function<bool(std::size_t)>& chosen) {
-    const auto inside = [&](double value) { return std::clamp(value, y_axis.low, y_axis.high); };
+  void data(const std::string& name, const FigureLine& line, const FigurePanel& panel,
+            const Axis& y_axis, const std::function<bool(std::size_t)>& chosen) {
     add("{} << EOD\n", name);
     for (std::size_t i = 0; i < line.points.size(); ++i) {
       const FigurePoint& point = line.points[i];
@@ -171,10 +185,8 @@ class Script {
         add("\n");
         continue;
       }
-      const double mean = point.value.value.value_or(y_axis.low);
-      const Bounds bounds = point.value.interval.value_or(Bounds{mean, mean});
-      add("{:.10g} {:.10g} {:.10g} {:.10g}\n", point.x, mean, inside(bounds.low),
-          inside(bounds.high));
+      const auto [low, high] = drawn_interval(point, panel, y_axis);
+      add("{:.10g} {:.10g} {:.10g} {:.10g}\n", point.x, mean_of(point, y_axis), low, high);
     }
     add("EOD\n");
   }
@@ -213,17 +225,14 @@ class Script {
       const FigureLine& line = shown.references[i];
       if (!line.points[0].value.value) continue;
       const double mean = *line.points[0].value.value;
-      const auto& interval = line.points[0].value.interval;
       const std::string source = fmt::format("$panel{}_reference{} using ", index, i);
       add("{} << EOD\n", source.substr(0, source.find(' ')));
-      const Bounds bounds = interval.value_or(Bounds{mean, mean});
+      const auto [low, high] = drawn_interval(line.points[0], shown, y_axis);
       for (const double x : {x_axes_[index].low, x_axes_[index].high}) {
-        add("{:.10g} {:.10g} {:.10g} {:.10g}\n", x, mean,
-            std::clamp(bounds.low, y_axis.low, y_axis.high),
-            std::clamp(bounds.high, y_axis.low, y_axis.high));
+        add("{:.10g} {:.10g} {:.10g} {:.10g}\n", x, mean, low, high);
       }
       add("EOD\n");
-      if (interval) {
+      if (line.points[0].value.interval) {
         bands.push_back(source +
                         "1:3:4 with filledcurves fs transparent solid 0.07 noborder "
                         "lc rgb '#000000'");
@@ -254,11 +263,9 @@ class Script {
     }
     const auto add_error_bar = [&](const FigurePoint& point) {
       if (!point.value.interval) return;
-      const auto place = [&](double end) {
-        return y_axis.position(std::clamp(end, y_axis.low, y_axis.high)) * height;
-      };
-      const auto [low, high] = *point.value.interval;
-      placer.add_segment(x_of(point), place(low), x_of(point), place(high));
+      const auto [low, high] = drawn_interval(point, shown, y_axis);
+      placer.add_segment(x_of(point), y_axis.position(low) * height, x_of(point),
+                         y_axis.position(high) * height);
     };
     for (const FigureLine& line : shown.lines) {
       if (line.points.size() == 1) add_error_bar(line.points[0]);
@@ -314,7 +321,7 @@ class Script {
                             const std::function<bool(std::size_t)>& chosen) {
         for (std::size_t at = 0; at < points.size(); ++at) {
           if (!chosen(at)) continue;
-          data(name + what, line, y_axis, chosen);
+          data(name + what, line, shown, y_axis, chosen);
           layers[layer].push_back(name + what + " using " + how);
           return;
         }

@@ -68,6 +68,14 @@ TEST(FigureIntervals, DoNotHideTheMeans) {
   EXPECT_THAT(script(plan(rows)), HasSubstr("set yrange [53.82:57.18]"));
 }
 
+TEST(FigureIntervals, EndWhereTheQuantityDoes) {
+  const FigurePlan shown = plan(
+      {result("sst2", "lora", "1", 0, 1000, 0.90), result("sst2", "lora", "1", 1, 1000, 0.98)});
+  EXPECT_GT(shown.panels[0].lines[0].points[0].value.interval->high, 100);
+  EXPECT_THAT(script(shown), HasSubstr("_bar << EOD\n1000 94 43.17518106 100\n"));
+  EXPECT_THAT(figure_csv(shown), HasSubstr(",144.8248"));
+}
+
 TEST(FigureIntervals, LeaveOutDivergedRunsAndTellTheirNumber) {
   std::vector<ResultRow> rows = two_tasks();
   rows[0].score = std::nan("");                               // cola lora 1, seed 0
