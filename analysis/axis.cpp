@@ -6,16 +6,18 @@
 
 #include <fmt/format.h>
 
+#include "core/error.h"
+
 namespace rankfold {
 namespace {
 
 constexpr double margin = 0.06;  // of the range, at each end
 
-/// The smallest of 1, 2, 2.5, 5 times a power of ten that is at least `least`.
+/// The smallest of 1, 2, 2.5, 5 times a power of ten that is about `least` or more.
 double nice_step(double least) {
   const double power = std::pow(10.0, std::floor(std::log10(least)));
   for (const double factor : {1.0, 2.0, 2.5, 5.0}) {
-    if (factor * power >= least * (1 - 1e-9)) return factor * power;
+    if (factor * power >= 0.88 * least) return factor * power;
   }
   return 10 * power;
 }
@@ -102,7 +104,8 @@ Axis make_axis(AxisScale scale, const std::vector<double>& values) {
   const auto [smallest, largest] = std::minmax_element(values.begin(), values.end());
   if (scale != AxisScale::linear) return log_axis(scale, *smallest, *largest);
   double low = *smallest, high = *largest;
-  const double least = std::max(1e-9, 1e-3 * std::max(std::abs(low), std::abs(high)));
+  if (!(high - low < 1e300)) throw Error("values from {} to {} have no common axis", low, high);
+  const double least = std::max(1e-9, 5e-3 * std::max(std::abs(low), std::abs(high)));
   if (high - low < least) {
     low -= least;
     high += least;
@@ -122,6 +125,29 @@ Axis make_count_axis(const std::vector<double>& values) {
   axis.high += space;
   add_steps(axis, std::max(1.0, std::ceil(nice_step((axis.high - axis.low) / 8))));
   return axis;
+}
+
+void thin_labels(Axis& axis, double length,
+                 const std::function<double(const std::string&)>& extent) {
+  std::vector<Tick*> labelled;
+  for (Tick& tick : axis.ticks) {
+    if (!tick.text.empty()) labelled.push_back(&tick);
+  }
+  const auto overlaps = [&](const Tick& a, const Tick& b) {
+    const double distance = (axis.position(b.value) - axis.position(a.value)) * length;
+    return distance < (extent(a.text) + extent(b.text)) / 2;
+  };
+  std::size_t stride = 1;
+  const auto fits = [&] {
+    for (std::size_t i = stride; i < labelled.size(); i += stride) {
+      if (overlaps(*labelled[i - stride], *labelled[i])) return false;
+    }
+    return true;
+  };
+  while (!fits()) ++stride;
+  for (std::size_t i = 0; i < labelled.size(); ++i) {
+    if (i % stride != 0) labelled[i]->text.clear();
+  }
 }
 
 }  // namespace rankfold

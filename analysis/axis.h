@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -24,10 +25,16 @@ struct Axis {
 
 /// linear: about five ticks at 1, 2, 2.5 or 5 times a power of ten; log10: powers of ten, at least
 /// two of them, with minor ticks between; log2: powers of two. The range holds all values with a
-/// margin; equal values are given some room. Values of logarithmic axes must be positive.
+/// margin; equal values are given some room. Values of logarithmic axes must be positive. Throws
+/// Error for values so far apart that their difference is no number.
 Axis make_axis(AxisScale scale, const std::vector<double>& values);
 
 /// Linear with ticks at whole numbers, from about 0.
 Axis make_count_axis(const std::vector<double>& values);
+
+/// Keeps every second, third, ... label, the other ticks without, so that none of them overlap on
+/// an axis of this length; `extent` is how much of it a label takes.
+void thin_labels(Axis& axis, double length,
+                 const std::function<double(const std::string&)>& extent);
 
 }  // namespace rankfold

@@ -99,7 +99,10 @@ std::size_t CsvTable::position(std::string_view column) const {
 }
 
 CsvTable read_csv(const std::filesystem::path& file) {
-  const std::string text = read_text(file);
+  return parse_csv(file, read_text(file));
+}
+
+CsvTable parse_csv(const std::filesystem::path& file, std::string_view text) {
   CsvTable table;
   table.file = file;
   Reader reader(file, text);

@@ -29,6 +29,8 @@ struct CsvTable {
 /// file and line for a quote that is not closed or stands inside an unquoted field, a row whose
 /// number of fields differs from the header's, an empty or repeated column name, an empty file.
 CsvTable read_csv(const std::filesystem::path& file);
+/// The same of text that is at hand; `file` is its name in messages.
+CsvTable parse_csv(const std::filesystem::path& file, std::string_view text);
 
 /// A field as CSV: quoted where it has to be.
 std::string csv_field(std::string_view text);

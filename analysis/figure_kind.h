@@ -2,7 +2,16 @@
 
 namespace rankfold {
 
-enum class FigureKind { parameter_efficiency, rank, depth, error };
+enum class FigureKind {
+  parameter_efficiency,
+  rank,
+  depth,
+  error,
+  cost,
+  learning_rate,
+  convergence,
+  spectrum
+};
 enum class ParameterAxis { adapter, trainable };
 
 }  // namespace rankfold

@@ -2,13 +2,15 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 #include "core/text.h"
 
 namespace rankfold {
 namespace {
 
-constexpr double left_margin = 46, right_margin = 10, title_height = 20, axis_height = 38;
+constexpr double left_margin = 48, right_margin = 10, title_height = 20, axis_height = 38;
+constexpr double single_width = 3.25 * 72, double_width = 6.75 * 72;
 constexpr double legend_row = 13, note_row = 11;
 
 std::vector<FigureLayout::LegendEntry> legend_entries(const FigurePlan& plan) {
@@ -16,9 +18,17 @@ std::vector<FigureLayout::LegendEntry> legend_entries(const FigurePlan& plan) {
   std::set<std::string> names;
   for (const FigurePanel& panel : plan.panels) {
     for (const FigureLine& line : panel.lines) {
-      if (names.insert(line.name).second) entries.push_back({line.method, line.name, line.variant});
+      if (names.insert(line.name).second) entries.push_back({line.look, line.name});
     }
   }
+  // Panels may hold different methods.
+  const auto order = [](const FigureLayout::LegendEntry& entry) {
+    const auto place =
+        entry.look.shade ? std::pair(0, std::string()) : method_order(entry.look.method);
+    return std::tuple(entry.look.published, place, entry.look.variant);
+  };
+  std::stable_sort(entries.begin(), entries.end(),
+                   [&](const auto& a, const auto& b) { return order(a) < order(b); });
   return entries;
 }
 
@@ -37,14 +47,22 @@ std::vector<std::string> wrap(const std::string& text, double width, double font
 
 }  // namespace
 
-FigureLayout layout_figure(const FigurePlan& plan) {
+FigureSize natural_size(const FigurePlan& plan) {
+  return plan.panels.size() > 1 ? FigureSize::double_column : FigureSize::single_column;
+}
+
+FigureLayout layout_figure(const FigurePlan& plan, FigureSize size) {
   FigureLayout layout;
-  const std::size_t columns = plan.panels.size() > 1 ? 2 : 1;
-  const std::size_t rows = (plan.panels.size() + columns - 1) / columns;
-  const double panel_width = columns == 1 ? 280 : 196, panel_height = columns == 1 ? 190 : 140;
-  const double cell_width = left_margin + panel_width + right_margin;
+  const bool narrow = size == FigureSize::single_column;
+  const std::size_t panels = plan.panels.size();
+  const std::size_t most = narrow ? (panels > 4 ? 2 : 1) : (panels > 6 ? 3 : 2);
+  const std::size_t columns = std::clamp<std::size_t>(panels, 1, most);
+  const std::size_t rows = (panels + columns - 1) / columns;
+  layout.width = narrow ? single_width : double_width;
+  const double cell_width = layout.width / static_cast<double>(columns);
+  const double panel_width = cell_width - left_margin - right_margin;
+  const double panel_height = std::clamp(0.72 * panel_width, 90.0, 190.0);
   const double cell_height = title_height + panel_height + axis_height;
-  layout.width = static_cast<double>(columns) * cell_width;
 
   layout.legend = legend_entries(plan);
   double entry_width = 0;

@@ -11,11 +11,14 @@ namespace rankfold {
 /// Font sizes in points.
 constexpr double text_size = 9, small_size = 7.5;
 
+/// How wide a figure is: a column of a two-column paper (3.25 in), or the page (6.75 in).
+enum class FigureSize { single_column, double_column };
+
 /// Where everything of a figure stands, in points (1/72 inch), origin at the lower left.
 struct FigureLayout {
   struct LegendEntry {
-    std::string method, name;
-    int variant = 0;
+    LineLook look;
+    std::string name;
     double x = 0, y = 0;  ///< left end of its line sample, middle of its text
   };
   double width = 0, height = 0;
@@ -26,7 +29,12 @@ struct FigureLayout {
   double sample_width = 22;       ///< of a line in the legend
 };
 
-/// Panels left to right in rows of two, then the legend in columns, then the note.
-FigureLayout layout_figure(const FigurePlan& plan);
+/// The size that suits the plan: double_column for several panels.
+FigureSize natural_size(const FigurePlan& plan);
+
+/// Panels left to right, then the legend in columns, then the note. single_column: one panel in a
+/// row, two where there are more than four; double_column: two, or three where there are more than
+/// six.
+FigureLayout layout_figure(const FigurePlan& plan, FigureSize size);
 
 }  // namespace rankfold

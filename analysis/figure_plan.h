@@ -1,31 +1,34 @@
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "analysis/estimate.h"
 #include "analysis/figure_kind.h"
+#include "analysis/method_style.h"
 #include "analysis/results.h"
-#include "analysis/statistics.h"
+#include "analysis/spectrum.h"
 
 namespace rankfold {
 
 /// What a figure shows, before any thought of how it is drawn.
 struct FigurePoint {
-  double x = 0;    ///< on the figure's horizontal axis
-  Interval value;  ///< in drawn units: scores times 100, parameters as they are
-  int runs = 0;
+  double x = 0;    ///< on the panel's horizontal axis
+  Estimate value;  ///< in drawn units: scores times 100, parameters as they are
   std::string rank, layers;
   std::int64_t parameters = 0;
   std::optional<std::int64_t> trainable;
+  bool dominated = false;  ///< drawn pale: another point of the panel has no more parameters and a
+                           ///< score no lower, and is better in one of the two
 };
 
 struct FigureLine {
-  std::string method;
+  LineLook look;
   std::string name;      ///< in the legend: method, then what tells it from others of the method
   std::string csv_name;  ///< the same without layers, which have a column of their own
-  int variant = 0;       ///< 0, 1, ... among the legend entries of its method
   std::vector<FigurePoint> points;  ///< by ascending x, then parameters
 };
 
@@ -35,39 +38,69 @@ enum class RankLabels { none, at_points, at_line_ends };
 enum class AxisScale { linear, log2, log10 };
 
 struct FigurePanel {
-  std::string title, y_label;
+  std::string title;
+  std::string x_label;
+  AxisScale x_scale = AxisScale::linear;
+  std::string y_label;
   AxisScale y_scale = AxisScale::linear;
-  std::vector<FigureLine> lines;
-  std::vector<FigureLine> references;  ///< horizontal lines, one point each, name is their label
+  std::vector<FigureLine> lines = {};
+  std::vector<FigureLine> references =
+      {};  ///< horizontal lines, one point each, name is their label
+  Bounds possible = {-INFINITY, INFINITY};  ///< of the quantity: bands show nothing else
+  std::size_t x_group = 0;  ///< panels of one group share the range of their horizontal axis
+  bool is_dense = false;    ///< markers at some of a line's points only
 };
 
 struct FigurePlan {
-  std::string x_label;
-  AxisScale x_scale = AxisScale::linear;
   RankLabels rank_labels = RankLabels::none;
   std::vector<FigurePanel> panels;
-  std::string note;  ///< what the intervals are, the model, the rows trained on
+  std::string note;  ///< what the intervals are, the model, the rows trained on, what diverged
+};
+
+/// What else decides on a figure, beside its kind and rows.
+struct FigureOptions {
+  ParameterAxis axis = ParameterAxis::adapter;
+  /// parameter_efficiency with a linear axis of parameters in millions, as LoTR's figure has it.
+  bool linear_parameters = false;
+  /// Where all rows are published ones: their sources, for the note. They have no intervals.
+  std::string sources = {};
+  /// Published rows, drawn grey and hollow behind the others' points of the same task, and their
+  /// sources. parameter_efficiency, rank and depth only.
+  std::vector<ResultRow> overlay = {};
+  std::string overlay_sources = {};
 };
 
 /// Sorts results into panels, lines and points. Points are means over the runs that differ in
-/// nothing but the seed (statistics.h tells the interval); runs with different parameter counts are
-/// never averaged.
+/// nothing but the seed, with Student's 95 % interval (estimate_mean); runs with different
+/// parameter counts are never averaged, and those that diverged are counted and take no part.
 ///
-/// parameter_efficiency: score against parameters, a panel per task (and model, where several).
+/// parameter_efficiency: score against parameters, a panel per task (and model, where several);
+/// points that another one dominates are pale.
 /// error: relative error of fits (rows whose metric is relative_error) against parameters, both
 /// logarithmic, a panel per model; a reference without error (`full`) is left out.
 /// rank: parameters, then each task's score, against the rank (geometric mean of one per mode).
 /// depth: the same against the number of adapted layers.
+/// learning_rate: score against the learning rate, a panel per task, a line per method and rank.
+/// cost: tokens per second and peak memory against parameters, two panels per task.
+/// convergence: training loss against step and against seconds, two panels per task, from the event
+/// files beside each run.json. Where a task has more than eight lines, each method's best-scoring
+/// one is drawn. Seconds are those of training, spread evenly over its steps.
 /// Rows without a score give the panels of parameters only. `none`, and `full` where it has no
 /// place on the horizontal axis, are horizontal references.
 /// A line is a method; one whose layers, targets or rows trained on vary, or that has several
 /// settings at one rank, has a line for each.
 ///
-/// Throws Error naming the row where a value is missing or has no place on its axis.
-FigurePlan plan_figure(FigureKind kind, const std::vector<ResultRow>& rows, ParameterAxis axis);
+/// Throws Error naming the row where a value is missing or has no place on its axis, and where runs
+/// of one panel were scored by different metrics.
+FigurePlan plan_figure(FigureKind kind, const std::vector<ResultRow>& rows,
+                       const FigureOptions& options = {});
+
+/// Singular values of updates against their index, a panel per matrix type, a line per layer.
+FigurePlan plan_spectrum(const std::vector<SingularValue>& values);
 
 /// The drawn values as CSV: panel, method, rank, layers, parameters, trainable, mean, low, high,
-/// runs; `method` is the line's name without its layers.
+/// runs, diverged, x; `method` is the line's name without its layers, `runs` are those that the
+/// mean is of. What is unknown is empty.
 std::string figure_csv(const FigurePlan& plan);
 
 /// 960, 73.7k, 2.36M, 1.2G: three significant digits.

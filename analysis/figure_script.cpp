@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <functional>
 #include <set>
 #include <tuple>
 
 #include <fmt/format.h>
 
 #include "analysis/axis.h"
-#include "analysis/figure_layout.h"
 #include "analysis/gnuplot.h"
 #include "analysis/method_style.h"
 
@@ -18,27 +19,26 @@ namespace {
 constexpr const char* ink = "#333333";
 constexpr double rank_size = 6.5, marker_radius = 2.6;
 
-/// Pixels per point of text, line and page.
-double resolution(FigureFormat format) {
-  if (format == FigureFormat::png) return 200.0 / 72;
-  return format == FigureFormat::svg ? 96.0 / 72 : 1;
-}
-
-std::string font(double size, const char* weight = "") {
-  return fmt::format("font 'DejaVu Sans{},{}'", weight, size);
+/// The font size, at most that of text, at which the words fit into the room; not so small that
+/// nobody can read them.
+double fitting_size(const std::string& words, double room) {
+  const double fitting = text_size * room / text_width(words.c_str(), text_size);
+  return std::clamp(std::floor(10 * fitting) / 10, 5.5, text_size);
 }
 
 /// Draws in points; gnuplot gets fractions of the page.
 class Script {
  public:
-  Script(const FigurePlan& plan, FigureFormat format)
-      : plan_(plan), layout_(layout_figure(plan)), format_(format), x_axis_(horizontal_axis()) {}
+  Script(const FigurePlan& plan, FigureSize size, FigureFormat format)
+      : plan_(plan), layout_(layout_figure(plan, size)), terminal_(format) {
+    for (const FigurePanel& panel : plan.panels) x_axes_.push_back(horizontal_axis(panel));
+  }
 
   std::string write(const std::string& name) {
     begin(name);
     for (std::size_t i = 0; i < plan_.panels.size(); ++i) {
       if (i == 0) legend_and_note();
-      panel(plan_.panels[i], layout_.panels[i], i);
+      panel(i);
     }
     add("unset multiplot\nunset output\n");
     return std::move(text_);
@@ -54,173 +54,203 @@ class Script {
     return fmt::format("screen {:.6f}, screen {:.6f}", x / layout_.width, y / layout_.height);
   }
 
-  Axis horizontal_axis() const {
+  Axis horizontal_axis(const FigurePanel& shown) const {
     std::vector<double> values;
     for (const FigurePanel& panel : plan_.panels) {
+      if (panel.x_group != shown.x_group) continue;
       for (const FigureLine& line : panel.lines) {
         for (const FigurePoint& point : line.points) values.push_back(point.x);
       }
     }
-    if (plan_.x_scale == AxisScale::linear) return make_count_axis(values);
-    return make_axis(plan_.x_scale, values);
+    if (shown.x_scale != AxisScale::linear) return make_axis(shown.x_scale, values);
+    const bool whole = std::ranges::all_of(values, [](double x) { return x == std::floor(x); });
+    return whole ? make_count_axis(values) : make_axis(AxisScale::linear, values);
   }
 
+  /// Holds every mean. Intervals widen it by no more than the means' own spread at either end, so
+  /// that a wide one hides nothing else: it ends at the frame.
   static Axis vertical_axis(const FigurePanel& panel) {
-    std::vector<double> values;
+    std::vector<double> means, ends;
     for (const auto* lines : {&panel.lines, &panel.references}) {
       for (const FigureLine& line : *lines) {
         for (const FigurePoint& point : line.points) {
-          values.insert(values.end(), {point.value.low, point.value.high});
+          if (point.value.value) means.push_back(*point.value.value);
+          const auto& interval = point.value.interval;
+          if (!interval) continue;
+          for (const double end : {interval->low, interval->high}) {
+            ends.push_back(std::clamp(end, panel.possible.low, panel.possible.high));
+          }
         }
       }
     }
-    return make_axis(panel.y_scale, values);
+    if (panel.y_scale == AxisScale::log10) {
+      std::erase_if(ends, [](double end) { return end <= 0; });
+    }
+    if (means.empty()) return make_axis(panel.y_scale, means);
+    const auto [least, most] = std::ranges::minmax(means);
+    const bool logarithmic = panel.y_scale != AxisScale::linear;
+    const double low = logarithmic ? least * least / most : 2 * least - most;
+    const double high = logarithmic ? most * most / least : 2 * most - least;
+    for (const double end : ends) {
+      means.push_back(most > least ? std::clamp(end, low, high) : end);
+    }
+    return make_axis(panel.y_scale, means);
   }
 
   void begin(const std::string& name) {
-    const double scale = resolution(format_);
-    const double width = layout_.width * scale, height = layout_.height * scale;
-    // The cairo terminals draw a point of text as 4/3 points, and lines in PDF thinner than said.
-    switch (format_) {
-      case FigureFormat::pdf:
-        add("set terminal pdfcairo enhanced color rounded size {:.4f}in,{:.4f}in", width / 72,
-            height / 72);
-        add(" font 'DejaVu Sans,{}' fontscale 0.75 linewidth 1.8\n", text_size);
-        break;
-      case FigureFormat::png:
-        add("set terminal pngcairo enhanced color rounded size {:.0f},{:.0f}", width, height);
-        add(" font 'DejaVu Sans,{}' fontscale {:.4f} linewidth {:.4f} pointscale {:.4f}\n",
-            text_size, 0.75 * scale, scale, scale);
-        break;
-      case FigureFormat::svg:
-        add("set terminal svg enhanced rounded size {:.0f},{:.0f} fixed background '#ffffff'",
-            width, height);
-        add(" font 'DejaVu Sans,{}' fontscale {:.4f} linewidth {:.4f}\n", text_size, scale, scale);
-        break;
-    }
+    text_ += terminal_.set_up(layout_.width, layout_.height);
     add("set encoding utf8\nset output {}\n", gnuplot_text(name));
     add("set multiplot\nunset key\nset border 3 lw 0.8 lc rgb '{}'\n", ink);
     add("set style line 100 lw 0.5 lc rgb '#dddddd' dt 1\nset grid xtics ytics back ls 100\n");
   }
 
-  void label(double x, double y, const std::string& text, const std::string& style) {
-    add("set label {} at {} noenhanced front {}\n", gnuplot_text(text), at(x, y), style);
+  void label(double x, double y, const std::string& shown, const std::string& style) {
+    add("set label {} at {} noenhanced front {}\n", terminal_.text(shown), at(x, y), style);
   }
 
-  std::string line_style(const std::string& method, int variant) const {
-    const MethodStyle style = method_style(method, variant);
-    return fmt::format("lw 1.3 dt {} lc rgb '{}'", style.dash, style.colour);
-  }
-
-  std::string marker_style(const std::string& method, int variant) const {
-    const MethodStyle style = method_style(method, variant);
-    return fmt::format("pt {} ps {} lw 1 lc rgb '{}'", style.marker, marker_size(style.marker),
+  std::string stroke(const LineLook& look) const {
+    const MethodStyle style = line_style(look);
+    return fmt::format("lw {} dt {} lc rgb '{}'", look.published ? "0.8" : "1.3", style.dash,
                        style.colour);
   }
 
-  /// So that all markers look equally large; the svg terminal draws them in sizes of its own.
-  double marker_size(int marker) const {
-    constexpr std::array sizes = {0.5, 0.55, 0.65, 0.65, 0.65, 0.65};
-    constexpr std::array svg_sizes = {0.77, 0.9, 0.82, 0.82, 0.7, 0.8};
-    const auto shape = static_cast<std::size_t>(marker - 4) / 2;
-    return format_ == FigureFormat::svg ? svg_sizes[shape] : sizes[shape];
+  std::string marker(const LineLook& look, bool is_pale = false) const {
+    const MethodStyle style = line_style(look);
+    return fmt::format("pt {} ps {} lw 1 lc rgb '{}'", style.marker,
+                       terminal_.marker_size(style.marker),
+                       is_pale ? pale(style.colour) : style.colour);
   }
 
   void legend_and_note() {
     for (const auto& entry : layout_.legend) {
       const double end = entry.x + layout_.sample_width;
       add("set arrow from {} to {} nohead {}\n", at(entry.x, entry.y), at(end, entry.y),
-          line_style(entry.method, entry.variant));
+          stroke(entry.look));
       // The svg terminal gives lines of one colour that follow each other one dash pattern.
       add("set arrow from {} to {} nohead lw 0.1 lc rgb '#ffffff'\n", at(end, entry.y),
           at(end, entry.y));
-      add("set label '' at {} point {}\n", at((entry.x + end) / 2, entry.y),
-          marker_style(entry.method, entry.variant));
-      label(end + 5, entry.y, entry.name, fmt::format("left {} tc rgb '{}'", font(text_size), ink));
+      add("set label '' at {} point {}\n", at((entry.x + end) / 2, entry.y), marker(entry.look));
+      label(end + 5, entry.y, entry.name,
+            fmt::format("left {} tc rgb '{}'", terminal_.font(text_size), ink));
     }
     double y = layout_.note_top - small_size / 2;
     for (const std::string& line : layout_.note) {
       label(layout_.panels[0].left, y, line,
-            fmt::format("left {} tc rgb '#555555'", font(small_size)));
+            fmt::format("left {} tc rgb '#555555'", terminal_.font(small_size)));
       y -= 11;
     }
   }
 
-  void ticks(const char* axis, const Axis& shown) {
+  void ticks(const char* axis, Axis shown, double length) {
+    constexpr double tick_size = 8;
+    thin_labels(shown, length, [&](const std::string& label) {
+      return *axis == 'x' ? text_width(label.c_str(), tick_size) + 3 : tick_size + 3;
+    });
     add("set {}range [{:.10g}:{:.10g}]\n", axis, shown.low, shown.high);
     if (shown.scale == AxisScale::linear) {
       add("unset logscale {}\n", axis);
     } else {
       add("set logscale {} {}\n", axis, shown.scale == AxisScale::log2 ? 2 : 10);
     }
-    add("set {}tics nomirror out scale 0.6,0.3 {} tc rgb '{}' (", axis, font(8), ink);
+    add("set {}tics nomirror out scale 0.6,0.3 {} tc rgb '{}' (", axis, terminal_.font(tick_size),
+        ink);
     for (std::size_t i = 0; i < shown.ticks.size(); ++i) {
       const Tick& tick = shown.ticks[i];
-      add("{}'{}' {:.10g} {}", i == 0 ? "" : ", ", tick.text, tick.value,
+      add("{}{} {:.10g} {}", i == 0 ? "" : ", ", terminal_.text(tick.text), tick.value,
           tick.text.empty() ? 1 : 0);
     }
     add(")\n");
   }
 
-  void data(const std::string& name, const FigureLine& line, const Axis& y_axis) {
-    add("${} << EOD\n", name);
-    for (const FigurePoint& point : line.points) {
-      const auto inside = [&](double value) { return std::clamp(value, y_axis.low, y_axis.high); };
-      add("{:.10g} {:.10g} {:.10g} {:.10g}\n", point.x, point.value.mean, inside(point.value.low),
-          inside(point.value.high));
+  /// What is drawn of a point's interval: no more than its panel shows and the quantity can be.
+  static Bounds drawn_interval(const FigurePoint& point, const FigurePanel& panel,
+                               const Axis& y_axis) {
+    const double mean = mean_of(point, y_axis);
+    const auto inside = [&](double end) {
+      return std::clamp(std::clamp(end, panel.possible.low, panel.possible.high), y_axis.low,
+                        y_axis.high);
+    };
+    const Bounds bounds = point.value.interval.value_or(Bounds{mean, mean});
+    return {inside(bounds.low), inside(bounds.high)};
+  }
+
+  /// A data block of the points that `chosen` takes: x, mean, low, high. A blank line, at which
+  /// lines and bands break, stands for those that it leaves out.
+  void data(const std::string& name, const FigureLine& line, const FigurePanel& panel,
+            const Axis& y_axis, const std::function<bool(std::size_t)>& chosen) {
+    add("{} << EOD\n", name);
+    for (std::size_t i = 0; i < line.points.size(); ++i) {
+      const FigurePoint& point = line.points[i];
+      if (!chosen(i)) {
+        add("\n");
+        continue;
+      }
+      const auto [low, high] = drawn_interval(point, panel, y_axis);
+      add("{:.10g} {:.10g} {:.10g} {:.10g}\n", point.x, mean_of(point, y_axis), low, high);
     }
     add("EOD\n");
   }
 
-  void panel(const FigurePanel& shown, const Box& area, std::size_t index) {
+  void panel(std::size_t index) {
+    const FigurePanel& shown = plan_.panels[index];
+    const Box& area = layout_.panels[index];
     const Axis y_axis = vertical_axis(shown);
     add("set lmargin at screen {:.6f}\nset rmargin at screen {:.6f}\n", area.left / layout_.width,
         area.right / layout_.width);
     add("set bmargin at screen {:.6f}\nset tmargin at screen {:.6f}\n",
         area.bottom / layout_.height, area.top / layout_.height);
-    ticks("x", x_axis_);
-    ticks("y", y_axis);
-    label((area.left + area.right) / 2, area.top + 10, shown.title,
-          fmt::format("center {} tc rgb '{}'", font(text_size, ":Bold"), ink));
-    label((area.left + area.right) / 2, area.bottom - 26, plan_.x_label,
-          fmt::format("center {} tc rgb '{}'", font(text_size), ink));
-    label(area.left - 38, (area.bottom + area.top) / 2, shown.y_label,
-          fmt::format("center rotate by 90 {} tc rgb '{}'", font(text_size), ink));
-    for (std::size_t i = 0; i < shown.lines.size(); ++i) {
-      data(fmt::format("panel{}_line{}", index, i), shown.lines[i], y_axis);
-    }
-    text_labels(shown, area, y_axis);
-    plot(shown, index);
+    ticks("x", x_axes_[index], area.right - area.left);
+    ticks("y", y_axis, area.top - area.bottom);
+    const double middle = (area.left + area.right) / 2;
+    const double width = area.right - area.left + 20, height = area.top - area.bottom + 24;
+    const auto style = [&](const std::string& words, double room, bool bold, const char* turn) {
+      // Bold letters are a tenth wider.
+      const double size = fitting_size(words, bold ? room / 1.1 : room);
+      return fmt::format("center {}{} tc rgb '{}'", turn, terminal_.font(size, bold), ink);
+    };
+    label(middle, area.top + 10, shown.title, style(shown.title, width, true, ""));
+    label(middle, area.bottom - 26, shown.x_label, style(shown.x_label, width, false, ""));
+    label(area.left - 42, (area.bottom + area.top) / 2, shown.y_label,
+          style(shown.y_label, height, false, "rotate by 90 "));
+    text_labels(index, y_axis);
+    plot(index, y_axis);
     add("unset label\nunset arrow\n");
   }
 
   /// The references of a panel as bands and lines over the whole of its width.
-  void references(const FigurePanel& shown, std::size_t index, std::vector<std::string>& bands,
+  void references(std::size_t index, const Axis& y_axis, std::vector<std::string>& bands,
                   std::vector<std::string>& lines) {
+    const FigurePanel& shown = plan_.panels[index];
     for (std::size_t i = 0; i < shown.references.size(); ++i) {
       const FigureLine& line = shown.references[i];
-      const Interval& value = line.points[0].value;
+      if (!line.points[0].value.value) continue;
+      const double mean = *line.points[0].value.value;
       const std::string source = fmt::format("$panel{}_reference{} using ", index, i);
       add("{} << EOD\n", source.substr(0, source.find(' ')));
-      for (const double x : {x_axis_.low, x_axis_.high}) {
-        add("{:.10g} {:.10g} {:.10g} {:.10g}\n", x, value.mean, value.low, value.high);
+      const auto [low, high] = drawn_interval(line.points[0], shown, y_axis);
+      for (const double x : {x_axes_[index].low, x_axes_[index].high}) {
+        add("{:.10g} {:.10g} {:.10g} {:.10g}\n", x, mean, low, high);
       }
       add("EOD\n");
-      if (value.high > value.low) {
+      if (line.points[0].value.interval) {
         bands.push_back(source +
                         "1:3:4 with filledcurves fs transparent solid 0.07 noborder "
                         "lc rgb '#000000'");
       }
       lines.push_back(source + fmt::format("1:2 with lines lw 1 dt {} lc rgb '#555555'",
-                                           line.method == "none" ? "(2,10)" : "(16,12)"));
+                                           line.look.method == "none" ? "(2,10)" : "(16,12)"));
     }
   }
 
   /// Labels of references and, where the figure wants them, the ranks at the points.
-  void text_labels(const FigurePanel& shown, const Box& area, const Axis& y_axis) {
+  void text_labels(std::size_t index, const Axis& y_axis) {
+    const FigurePanel& shown = plan_.panels[index];
+    const Box& area = layout_.panels[index];
     const double width = area.right - area.left, height = area.top - area.bottom;
-    const auto x_of = [&](const FigurePoint& p) { return x_axis_.position(p.x) * width; };
-    const auto y_of = [&](const FigurePoint& p) { return y_axis.position(p.value.mean) * height; };
+    const auto x_of = [&](const FigurePoint& p) { return x_axes_[index].position(p.x) * width; };
+    const auto y_of = [&](const FigurePoint& p) {
+      return y_axis.position(mean_of(p, y_axis)) * height;
+    };
     LabelPlacer placer(width, height);
     for (const FigureLine& line : shown.lines) {
       for (std::size_t i = 0; i < line.points.size(); ++i) {
@@ -232,63 +262,98 @@ class Script {
       }
     }
     const auto add_error_bar = [&](const FigurePoint& point) {
-      placer.add_segment(x_of(point), y_axis.position(point.value.low) * height, x_of(point),
-                         y_axis.position(point.value.high) * height);
+      if (!point.value.interval) return;
+      const auto [low, high] = drawn_interval(point, shown, y_axis);
+      placer.add_segment(x_of(point), y_axis.position(low) * height, x_of(point),
+                         y_axis.position(high) * height);
     };
     for (const FigureLine& line : shown.lines) {
       if (line.points.size() == 1) add_error_bar(line.points[0]);
     }
-    for (const FigureLine& line : shown.references) {
+    std::vector<FigureLine> shown_references = shown.references;
+    std::erase_if(shown_references, [](const auto& line) { return !line.points[0].value.value; });
+    for (const FigureLine& line : shown_references) {
       placer.add_segment(0, y_of(line.points[0]), width, y_of(line.points[0]));
     }
-    for (const FigureLine& line : shown.references) {
+    for (const FigureLine& line : shown_references) {
       const auto box = placer.place_along(y_of(line.points[0]),
                                           text_width(line.name.c_str(), small_size), small_size);
       if (!box) continue;
       label(area.left + box->left, area.bottom + (box->bottom + box->top) / 2, line.name,
-            fmt::format("left {} tc rgb '#555555'", font(small_size)));
+            fmt::format("left {} tc rgb '#555555'", terminal_.font(small_size)));
     }
     if (plan_.rank_labels == RankLabels::none) return;
     std::set<std::tuple<std::string, std::string, double, double>> labelled;
     for (const FigureLine& line : shown.lines) {
-      const std::string colour = method_style(line.method, line.variant).colour;
+      const std::string colour = line_style(line.look).colour;
       const bool everywhere = plan_.rank_labels == RankLabels::at_points;
       for (std::size_t i = everywhere ? 0 : line.points.size() - 1; i < line.points.size(); ++i) {
         const FigurePoint& point = line.points[i];
         // Lines of one method may share a point: first:N and last:N meet where N is all layers.
         const bool is_new =
-            labelled.emplace(line.method, point.rank, point.x, point.value.mean).second;
-        if (point.rank.empty() || !is_new) continue;
+            labelled.emplace(line.look.method, point.rank, point.x, mean_of(point, y_axis)).second;
+        if (line.look.published || !point.value.value || point.rank.empty() || !is_new) continue;
         const auto box = placer.place_beside(x_of(point), y_of(point),
                                              text_width(point.rank.c_str(), rank_size), rank_size);
         if (!box) continue;
         label(area.left + (box->left + box->right) / 2, area.bottom + (box->bottom + box->top) / 2,
-              point.rank, fmt::format("center {} tc rgb '{}'", font(rank_size), colour));
+              point.rank,
+              fmt::format("center {} tc rgb '{}'", terminal_.font(rank_size),
+                          point.dominated ? pale(colour) : colour));
       }
     }
   }
 
-  void plot(const FigurePanel& shown, std::size_t index) {
-    std::array<std::vector<std::string>, 3> layers;  // bands, lines, markers: bottom to top
-    references(shown, index, layers[0], layers[1]);
+  static double mean_of(const FigurePoint& point, const Axis& y_axis) {
+    return point.value.value.value_or(y_axis.low);
+  }
+
+  void plot(std::size_t index, const Axis& y_axis) {
+    const FigurePanel& shown = plan_.panels[index];
+    // Bottom to top: bands, lines, pale markers, the others.
+    std::array<std::vector<std::string>, 4> layers;
+    references(index, y_axis, layers[0], layers[1]);
     for (std::size_t i = 0; i < shown.lines.size(); ++i) {
       const FigureLine& line = shown.lines[i];
-      const std::string source = fmt::format("$panel{}_line{} using ", index, i);
-      const std::string colour = method_style(line.method, line.variant).colour;
-      const auto is_wide = [](const FigurePoint& p) { return p.value.high > p.value.low; };
-      if (std::any_of(line.points.begin(), line.points.end(), is_wide)) {
-        const bool single = line.points.size() == 1;
-        layers[0].push_back(
-            single ? fmt::format("{}1:2:3:4 with yerrorbars pt 7 ps 0 lw 1 lc rgb '{}'", source,
-                                 colour)
-                   : fmt::format("{}1:3:4 with filledcurves fs transparent solid 0.16 noborder "
-                                 "lc rgb '{}'",
-                                 source, colour));
-      }
-      if (line.points.size() > 1) {
-        layers[1].push_back(source + "1:2 with lines " + line_style(line.method, line.variant));
-      }
-      layers[2].push_back(source + "1:2 with points " + marker_style(line.method, line.variant));
+      const std::vector<FigurePoint>& points = line.points;
+      const std::string name = fmt::format("$panel{}_line{}", index, i);
+      const auto draw = [&](const char* what, std::size_t layer, const std::string& how,
+                            const std::function<bool(std::size_t)>& chosen) {
+        for (std::size_t at = 0; at < points.size(); ++at) {
+          if (!chosen(at)) continue;
+          data(name + what, line, shown, y_axis, chosen);
+          layers[layer].push_back(name + what + " using " + how);
+          return;
+        }
+      };
+      const auto has_band = [&](std::size_t at) {
+        return at < points.size() && points[at].value.interval.has_value();
+      };
+      // size_t: one before the first is none.
+      const auto has_neighbour = [&](std::size_t at) {
+        return has_band(at - 1) || has_band(at + 1);
+      };
+      const std::string colour = line_style(line.look).colour;
+      draw("_band", 0,
+           fmt::format("1:3:4 with filledcurves fs transparent solid 0.16 noborder lc rgb '{}'",
+                       colour),
+           [&](std::size_t at) { return has_band(at) && has_neighbour(at); });
+      draw("_bar", 0, fmt::format("1:2:3:4 with yerrorbars pt 7 ps 0 lw 1 lc rgb '{}'", colour),
+           [&](std::size_t at) { return has_band(at) && !has_neighbour(at); });
+      const auto is_known = [&](std::size_t at) { return points[at].value.value.has_value(); };
+      if (points.size() > 1) draw("", 1, "1:2 with lines " + stroke(line.look), is_known);
+      const std::size_t stride = shown.is_dense ? points.size() / 6 + 1 : 1;
+      const auto has_marker = [&](std::size_t at) {
+        return is_known(at) && at % stride == stride / 2;
+      };
+      draw("_front", 3, "1:2 with points " + marker(line.look),
+           [&](std::size_t at) { return has_marker(at) && !points[at].dominated; });
+      draw("_dominated", 2, "1:2 with points " + marker(line.look, true),
+           [&](std::size_t at) { return has_marker(at) && points[at].dominated; });
+      draw("_diverged", 3,
+           fmt::format("1:({:.10g}) with points pt 2 ps {} lw 1.2 lc rgb '{}'", y_axis.low,
+                       terminal_.marker_size(2), colour),
+           [&](std::size_t at) { return points[at].value.diverged > 0; });
     }
     std::string elements;
     for (const auto& layer : layers) {
@@ -301,15 +366,16 @@ class Script {
 
   const FigurePlan& plan_;
   const FigureLayout layout_;
-  const FigureFormat format_;
-  const Axis x_axis_;
+  const FigureTerminal terminal_;
+  std::vector<Axis> x_axes_;
   std::string text_;
 };
 
 }  // namespace
 
-std::string figure_script(const FigurePlan& plan, FigureFormat format, const std::string& name) {
-  return Script(plan, format).write(name);
+std::string figure_script(const FigurePlan& plan, FigureSize size, FigureFormat format,
+                          const std::string& name) {
+  return Script(plan, size, format).write(name);
 }
 
 }  // namespace rankfold

@@ -2,15 +2,16 @@
 
 #include <string>
 
+#include "analysis/figure_layout.h"
 #include "analysis/figure_plan.h"
+#include "analysis/figure_terminal.h"
 
 namespace rankfold {
 
-enum class FigureFormat { pdf, png, svg };
-
-/// The gnuplot script that draws the plan into the file `name`: panels in rows of two, the legend
-/// and the note below them. A function of its arguments alone: the same plan gives the same bytes.
+/// The gnuplot script that draws the plan into the file `name`: panels in rows, the legend and the
+/// note below them. A function of its arguments alone: the same plan gives the same bytes.
 /// Names from the plan are drawn as text, whatever they hold.
-std::string figure_script(const FigurePlan& plan, FigureFormat format, const std::string& name);
+std::string figure_script(const FigurePlan& plan, FigureSize size, FigureFormat format,
+                          const std::string& name);
 
 }  // namespace rankfold

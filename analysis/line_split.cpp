@@ -1,6 +1,8 @@
 #include "analysis/line_split.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -11,21 +13,24 @@ bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-/// "last:2" before "last:10": runs of digits compare as numbers.
+/// The number at `at` and where it ends: 8 of "8x8", 0.005 of "0.005", 5e-4 of "5e-4".
+std::pair<double, std::size_t> number_at(const std::string& text, std::size_t at) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data() + at, text.data() + text.size(), value);
+  if (error != std::errc()) return {INFINITY, at + 1};
+  return {value, static_cast<std::size_t>(end - text.data())};
+}
+
+/// "last:2" before "last:10", "lr=0.005" before "lr=0.02": numbers compare as such.
 bool natural_less(const std::string& a, const std::string& b) {
   std::size_t i = 0, j = 0;
   while (i < a.size() && j < b.size()) {
     if (is_digit(a[i]) && is_digit(b[j])) {
-      const std::size_t first_i = i, first_j = j;
-      while (i < a.size() && is_digit(a[i])) ++i;
-      while (j < b.size() && is_digit(b[j])) ++j;
-      const auto key = [](const std::string& text, std::size_t begin, std::size_t end) {
-        const std::size_t zeros = text.find_first_not_of('0', begin);
-        const std::size_t from = std::min(zeros, end);
-        return std::pair(end - from, text.substr(from, end - from));
-      };
-      const auto number_a = key(a, first_i, i), number_b = key(b, first_j, j);
+      const auto [number_a, end_a] = number_at(a, i);
+      const auto [number_b, end_b] = number_at(b, j);
       if (number_a != number_b) return number_a < number_b;
+      i = end_a;
+      j = end_b;
     } else if (a[i] != b[j]) {
       return a[i] < b[j];
     } else {
@@ -39,6 +44,7 @@ bool natural_less(const std::string& a, const std::string& b) {
 std::string shown(const std::string& key, const std::string& value) {
   if (value.empty()) return "";
   if (key == "layers" || key == "targets") return value;
+  if (key == "rank") return "rank " + value;
   if (key == "rows trained on") return value + " rows";
   return key + "=" + value;
 }
@@ -82,15 +88,19 @@ LineSplit::LineSplit(FigureKind kind, const std::vector<ResultRow>& rows) : kind
   }
 }
 
+bool LineSplit::ranks_at_lines() const {
+  return kind_ == FigureKind::depth || kind_ == FigureKind::learning_rate;
+}
+
 LineSplit::Attributes LineSplit::attributes(const ResultRow& row) const {
   Attributes found;
-  if (kind_ == FigureKind::depth) {
-    found.emplace_back("rank", row.rank);
-  } else {
-    found.emplace_back("layers", row.layers);
-  }
+  if (ranks_at_lines() || kind_ == FigureKind::convergence) found.emplace_back("rank", row.rank);
+  if (kind_ != FigureKind::depth) found.emplace_back("layers", row.layers);
   found.emplace_back("rows trained on", row.train_rows ? std::to_string(*row.train_rows) : "all");
-  found.insert(found.end(), row.settings.begin(), row.settings.end());
+  for (const auto& setting : row.settings) {
+    const bool has_axis = kind_ == FigureKind::learning_rate || kind_ == FigureKind::cost;
+    if (setting.first != "lr" || !has_axis) found.push_back(setting);
+  }
   return found;
 }
 
@@ -109,7 +119,7 @@ LineName LineSplit::name(const ResultRow& row, const std::string& family, bool r
   const auto varying = varying_.find(row.method);
   for (const auto& [key, value] : attributes(row)) {
     if (varying == varying_.end() || !varying->second.contains(key)) continue;
-    if (key == "rank") {
+    if (key == "rank" && ranks_at_lines()) {
       if (!reference) line.rank = value;
       continue;
     }
@@ -142,8 +152,9 @@ bool LineSplit::has_depths(const std::string& method) const {
 }
 
 bool LineSplit::lines_differ_in_rank() const {
-  return std::any_of(varying_.begin(), varying_.end(),
-                     [](const auto& method) { return method.second.contains("rank"); });
+  return ranks_at_lines() && std::any_of(varying_.begin(), varying_.end(), [](const auto& method) {
+           return method.second.contains("rank");
+         });
 }
 
 }  // namespace rankfold

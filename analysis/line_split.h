@@ -25,8 +25,11 @@ struct LineName {
 
 /// Decides from all rows of a figure which settings have to tell the lines of a method apart:
 /// layers, targets and the number of rows trained on where they vary within a task; any other
-/// setting where runs of one task, rank and layers differ in it; along the axis of depth also the
-/// rank, and whether the first, the last or chosen layers are adapted (`all` ends both).
+/// setting where runs of one task, rank and layers differ in it; along the axes of depth and
+/// learning rate also the rank, along depth whether the first, the last or chosen layers are
+/// adapted
+/// (`all` ends both). The learning rate tells no lines apart on its own axis and where costs are
+/// drawn; curves of convergence are told apart by the rank too, in the legend.
 class LineSplit {
  public:
   LineSplit(FigureKind kind, const std::vector<ResultRow>& rows);
@@ -42,6 +45,7 @@ class LineSplit {
 
  private:
   using Attributes = std::vector<std::pair<std::string, std::string>>;  // key, value
+  bool ranks_at_lines() const;
   Attributes attributes(const ResultRow& row) const;
   std::vector<std::string> families_of(const ResultRow& row) const;
   LineName name(const ResultRow& row, const std::string& family, bool reference) const;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -17,6 +18,18 @@ struct MethodStyle {
 
 /// The style of a method's line; a name that is not in the table gets one derived from its bytes.
 MethodStyle method_style(const std::string& method, int variant);
+
+/// Whose line it is and what tells it from others of the method.
+struct LineLook {
+  std::string method;
+  int variant = 0;                   ///< 0, 1, ... among the legend entries of its method
+  bool published = false;            ///< from a paper: grey and hollow, behind the others
+  std::optional<double> shade = {};  ///< instead of a method's colour, one of a scale from 0 to 1
+};
+MethodStyle line_style(const LineLook& look);
+
+/// The colour mixed with white, for what shall stand back.
+std::string pale(const std::string& colour);
 
 /// Methods of the table first, in its order, then the others by name.
 std::pair<int, std::string> method_order(const std::string& method);

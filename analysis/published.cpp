@@ -1,6 +1,5 @@
 #include "analysis/published.h"
 
-#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -79,25 +78,13 @@ PublishedScore published_score(const Fields& fields) {
   return cell;
 }
 
-std::vector<std::filesystem::path> tables_of(const std::filesystem::path& folder) {
-  std::error_code error;
-  std::vector<std::filesystem::path> files;
-  auto entry = std::filesystem::directory_iterator(folder, error);
-  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error))
-    if (entry->path().extension() == ".csv") files.push_back(entry->path());
-  if (error) throw Error("{}: cannot be listed: {}", folder.string(), error.message());
-  if (files.empty()) throw Error("{}: no .csv file with published scores", folder.string());
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
 }  // namespace
 
-std::vector<PublishedScore> read_published(const std::filesystem::path& folder) {
+std::vector<PublishedScore> read_published(std::span<const PublishedTable> tables) {
   std::vector<PublishedScore> cells;
   std::map<std::vector<std::string>, std::string> seen;
-  for (const std::filesystem::path& file : tables_of(folder)) {
-    const CsvTable table = read_csv(file);
+  for (const auto& [name, text] : tables) {
+    const CsvTable table = parse_csv(name, text);
     for (const CsvTable::Row& row : table.rows) {
       const PublishedScore& cell = cells.emplace_back(published_score(Fields(table, row)));
       const auto [first, is_new] =

@@ -1,9 +1,10 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace rankfold {
@@ -25,14 +26,22 @@ struct PublishedScore {
   std::string origin;               ///< file:line, for messages
 };
 
-/// Reads every .csv file of a folder, by name. Their columns are paper, table, task, model, method,
-/// setting, parameters, metric, unit, score, deviation, flag (separated by ";"), source; cells of
-/// setting, parameters, deviation and flag may be empty.
+/// A table of published scores as CSV.
+struct PublishedTable {
+  std::string_view name;  ///< of its file, for messages
+  std::string_view text;
+};
+
+/// The files of analysis/published, which the program holds, by name.
+std::span<const PublishedTable> published_tables();
+
+/// Reads tables. Their columns are paper, table, task, model, method, setting, parameters, metric,
+/// unit, score, deviation, flag (separated by ";"), source; cells of setting, parameters, deviation
+/// and flag may be empty.
 ///
-/// Throws Error naming file and line, what was found and what was expected: for a missing folder
-/// or one without .csv files, a missing column, an empty cell, a score that is no finite number or
-/// lies outside its unit, parameters that are no positive whole number, a negative deviation, and a
-/// cell that two rows give.
-std::vector<PublishedScore> read_published(const std::filesystem::path& folder);
+/// Throws Error naming file and line, what was found and what was expected: for a missing column,
+/// an empty cell, a score that is no finite number or lies outside its unit, parameters that are no
+/// positive whole number, a negative deviation, and a cell that two rows give.
+std::vector<PublishedScore> read_published(std::span<const PublishedTable> tables);
 
 }  // namespace rankfold

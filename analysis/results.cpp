@@ -1,6 +1,7 @@
 #include "analysis/results.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <set>
 
@@ -29,6 +30,18 @@ std::optional<std::int64_t> parse_count(const std::string& text) {
   const std::optional<double> value = parse_number<double>(text);
   if (!value || *value < 0 || *value != std::floor(*value) || *value > 9e15) return std::nullopt;
   return static_cast<std::int64_t>(*value);
+}
+
+/// A score; NaN and infinities, which diverged runs leave behind, are values too.
+std::optional<double> parse_score(std::string text) {
+  if (const auto number = parse_number<double>(text)) return number;
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const bool negative = text.starts_with('-');
+  if (negative || text.starts_with('+')) text.erase(0, 1);
+  if (text == "nan") return std::nan("");
+  if (text == "inf" || text == "infinity") return negative ? -INFINITY : INFINITY;
+  return std::nullopt;
 }
 
 /// The fields of one row by the names of their columns.
@@ -60,6 +73,12 @@ class Fields {
     if (text_or_empty(column).empty()) return std::nullopt;
     return count(column);
   }
+  std::optional<double> measure_or_nothing(const std::string& column) const {
+    if (text_or_empty(column).empty()) return std::nullopt;
+    const auto value = parse_number<double>(text(column));
+    if (!value || !(*value >= 0) || !std::isfinite(*value)) refuse(column, "a number, 0 or more");
+    return value;
+  }
   std::string rank() const {
     const auto value = normal_rank(text("rank"));
     if (!value) refuse("rank", "a number such as 8, or one per mode such as 8x8x4");
@@ -89,11 +108,15 @@ ResultRow result_row(const Fields& fields, const CsvTable& table) {
   row.seed = fields.text("seed");
   row.parameters = fields.count("parameters");
   row.metric = fields.name("metric");
-  row.score = parse_number<double>(fields.text("score"));
-  if (!row.score || !std::isfinite(*row.score)) fields.refuse("score", "a finite number");
-  if (!score_is_possible(row.metric, *row.score)) {
+  row.score = fields.text_or_empty("status") == "diverged" ? std::nan("")
+                                                           : parse_score(fields.text("score"));
+  if (!row.score) fields.refuse("score", "a number, or nan where the run diverged");
+  if (std::isfinite(*row.score) && !score_is_possible(row.metric, *row.score)) {
     fields.refuse("score", fmt::format("a fraction between -1 and 1 for {}", row.metric));
   }
+  row.train_seconds = fields.measure_or_nothing("train_seconds");
+  row.tokens_per_second = fields.measure_or_nothing("tokens_per_second");
+  row.peak_memory_mib = fields.measure_or_nothing("peak_memory_mib");
   for (const char* column : {"train_rows", "max-train", "max_train"}) {
     if (!row.train_rows) row.train_rows = fields.count_or_nothing(column);
   }
@@ -145,7 +168,7 @@ std::vector<ResultRow> read_results_csv(const std::filesystem::path& file) {
   for (const CsvTable::Row& row : table.rows) {
     const Fields fields(table, row);
     const std::string status = fields.text_or_empty("status");
-    if (!status.empty() && status != "done") continue;
+    if (!status.empty() && status != "done" && (counts || status != "diverged")) continue;
     rows.push_back(counts ? count_row(fields, table) : result_row(fields, table));
   }
   return rows;

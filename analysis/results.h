@@ -15,13 +15,14 @@ struct ResultRow {
   std::string model, method;
   std::string rank;  ///< "8", "8x8x4" (one per mode), "" for none
   std::string seed;
-  std::string layers;                      ///< all, first:N, last:N, 0,2,5-7; "" where not told
-  std::int64_t parameters = 0;             ///< of the adapter
-  std::optional<std::int64_t> trainable;   ///< adapter and head
-  std::string metric;                      ///< "" for a count
-  std::optional<double> score;             ///< a fraction: accuracy 0.9, not 90
+  std::string layers;                     ///< all, first:N, last:N, 0,2,5-7; "" where not told
+  std::int64_t parameters = 0;            ///< of the adapter
+  std::optional<std::int64_t> trainable;  ///< adapter and head
+  std::string metric;                     ///< "" for a count
+  std::optional<double> score;  ///< a fraction: accuracy 0.9, not 90; NaN where a run diverged
   std::optional<std::int64_t> train_rows;  ///< where only the first rows were trained on
   std::optional<std::int64_t> adapted_layers;
+  std::optional<double> train_seconds, tokens_per_second, peak_memory_mib;
   std::map<std::string, std::string> settings;  ///< others that tell runs apart (targets, lr, ...)
   std::string origin;                           ///< file:line or file, for messages
 };
@@ -29,12 +30,14 @@ struct ResultRow {
 /// Reads results from a CSV file or, given a folder, from every `run.json` below it.
 ///
 /// CSV of results: columns task, model, method, rank, seed, parameters, metric, score; read where
-/// present: layers, trainable, train_rows or max-train, adapted_layers, status, and settings that
-/// tell runs apart (targets, lr, alpha, batch, epochs, ..., lotr.stack); other columns are ignored.
-/// CSV of counts (no column score): model, method, rank, adapter or parameters; every further
-/// column that is not a result is a setting.
-/// Folder: runs with status done; others are left out and their number written to standard error.
-/// Of several scores of a task only its main one is kept (see main_metric).
+/// present: layers, trainable, train_rows or max-train, adapted_layers, status, train_seconds,
+/// tokens_per_second, peak_memory_mib, and settings that tell runs apart (targets, lr, alpha,
+/// batch, epochs, ..., lotr.stack); other columns are ignored. A score may be nan, inf or -inf. CSV
+/// of counts (no column score): model, method, rank, adapter or parameters; every further column
+/// that is not a result is a setting. Rows and runs with status diverged have the score NaN,
+/// whatever else they tell; those with another status than done are left out, in a folder with
+/// their number on standard error. Of several scores of a task only its main one is kept (see
+/// main_metric).
 ///
 /// Throws Error naming file and line (or key), what was found and what was expected.
 std::vector<ResultRow> read_results(const std::filesystem::path& file_or_folder);

@@ -89,7 +89,14 @@ void take_score(const fs::path& file, const json& scores, ResultRow& row) {
   }
 }
 
-ResultRow read_run(const fs::path& file, const json& run) {
+std::optional<double> measure(const fs::path& file, const json& run, const std::string& key) {
+  const json& value = member(file, run, key);
+  if (value.is_null()) return std::nullopt;
+  if (!value.is_number() || !(value.get<double>() >= 0)) refuse(file, key, value, "0 or more");
+  return value.get<double>();
+}
+
+ResultRow read_run(const fs::path& file, const json& run, bool diverged) {
   const json& settings = object(file, run, "settings");
   const json& parameters = object(file, run, "parameters");
   ResultRow row;
@@ -109,11 +116,31 @@ ResultRow read_run(const fs::path& file, const json& run) {
   if (!adapter) refuse(file, "parameters.adapter", nullptr, "a whole number, 0 or more");
   row.parameters = *adapter;
   row.trainable = count(file, parameters, "trainable");
-  take_score(file, object(file, run, "scores"), row);
+  row.train_seconds = measure(file, run, "train_seconds");
+  row.tokens_per_second = measure(file, run, "tokens_per_second");
+  row.peak_memory_mib = measure(file, run, "peak_memory_mib");
+  if (diverged) {
+    row.score = std::nan("");
+  } else {
+    take_score(file, object(file, run, "scores"), row);
+  }
   for (const auto& [key, value] : settings.items()) {
     if (!not_telling_runs_apart.contains(key)) row.settings[key] = setting(value);
   }
   return row;
+}
+
+/// A diverged run has no scores; its metric is that of the other runs of its task.
+void name_metrics_of_diverged(std::vector<ResultRow>& rows) {
+  std::map<std::string, std::vector<std::string>> measured;
+  for (const ResultRow& row : rows) {
+    if (!row.metric.empty()) measured[row.task].push_back(row.metric);
+  }
+  for (ResultRow& row : rows) {
+    if (!row.metric.empty()) continue;
+    row.metric = main_metric(row.task, measured[row.task]);
+    if (row.metric.empty()) row.metric = "score";
+  }
 }
 
 std::vector<fs::path> run_files(const fs::path& folder) {
@@ -140,8 +167,8 @@ std::vector<ResultRow> read_results_folder(const fs::path& folder) {
     const json run = json::parse(read_text(file), nullptr, false);
     if (run.is_discarded()) throw Error("{}: is not valid JSON", file.string());
     const std::string status = setting(member(file, run, "status"));
-    if (status == "done") {
-      rows.push_back(read_run(file, run));
+    if (status == "done" || status == "diverged") {
+      rows.push_back(read_run(file, run, status == "diverged"));
     } else {
       ++left_out[status.empty() ? "without a status" : status];
     }
@@ -153,6 +180,7 @@ std::vector<ResultRow> read_results_folder(const fs::path& folder) {
   if (rows.empty()) {
     throw Error("{}: found no run.json with status done below this folder", folder.string());
   }
+  name_metrics_of_diverged(rows);
   return rows;
 }
 

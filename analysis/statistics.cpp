@@ -27,14 +27,4 @@ double standard_error(std::span<const double> values) {
   return std::sqrt(mean(squares) / static_cast<double>(values.size() - 1));
 }
 
-Interval interval(std::span<const double> values) {
-  const double center = mean(values);
-  if (values.size() >= 3) {
-    const double error = standard_error(values);
-    return {center, center - error, center + error};
-  }
-  const auto [low, high] = std::minmax_element(values.begin(), values.end());
-  return {center, *low, *high};
-}
-
 }  // namespace rankfold

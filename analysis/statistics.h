@@ -11,13 +11,4 @@ double mean(std::span<const double> values);
 /// The standard error of the mean, sqrt(sum (x_i - mean)^2 / (n - 1) / n). Throws Error for n < 2.
 double standard_error(std::span<const double> values);
 
-/// A mean with the interval that figures draw around it.
-struct Interval {
-  double mean = 0, low = 0, high = 0;
-};
-
-/// mean +- standard error for three values or more; smallest to largest value for fewer. Throws
-/// Error where there are none.
-Interval interval(std::span<const double> values);
-
 }  // namespace rankfold

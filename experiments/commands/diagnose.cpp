@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "analysis/spectrum.h"
+#include "core/files.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/table.h"
 #include "experiments/training/diagnosis.h"
@@ -74,10 +76,20 @@ void print(const Diagnosis& found, const AdapterDescription& description, std::o
   }
 }
 
+std::vector<SingularValue> singular_values(const Diagnosis& found) {
+  std::vector<SingularValue> values;
+  for (const SiteSpectrum& site : found.sites)
+    for (std::size_t i = 0; i < site.values.size(); ++i)
+      values.push_back({site.site, site.layer, site.matrix, i + 1, site.values[i]});
+  return values;
+}
+
 int run(const Arguments& arguments, Context& context) {
   const LoneAdapter source = load_lone_adapter(arguments.text("adapter"), arguments.text("model"),
                                                context.registry, make_openblas_backend());
   const Diagnosis found = diagnose(source);
+  if (arguments.has("spectrum"))
+    write_atomically(arguments.text("spectrum"), spectrum_csv(singular_values(found)));
   if (context.json)
     context.out
         << to_json(found, source.description).dump(2, ' ', false, json::error_handler_t::replace)
@@ -90,18 +102,21 @@ int run(const Arguments& arguments, Context& context) {
 }  // namespace
 
 Command diagnose_command() {
-  return {"diagnose",
-          "condition of an adapter's factors, rank of its updates, redundancy between sites",
-          {},
-          {{"adapter", "DIR", "", "a run's folder adapter/, or one of huggingface/peft", true},
-           {"model", "DIR", "",
-            "the base model: for |W|, for PEFT's folders, and where the update depends on its "
-            "weights"}},
-          "condition: the largest ratio of singular values over the ways to read a factor as a "
-          "matrix, of the\nmedian and of the worst copy. effective rank: exp of the entropy of the "
-          "singular values. Cosines\nbelow a shape are those of its most alike updates.",
-          run,
-          {}};
+  return {
+      "diagnose",
+      "condition of an adapter's factors, rank of its updates, redundancy between sites",
+      {},
+      {{"adapter", "DIR", "", "a run's folder adapter/, or one of huggingface/peft", true},
+       {"model", "DIR", "",
+        "the base model: for |W|, for PEFT's folders, and where the update depends on its "
+        "weights"},
+       {"spectrum", "FILE", "",
+        "also writes the singular values of every site as CSV, for `rankfold figure spectrum`"}},
+      "condition: the largest ratio of singular values over the ways to read a factor as a "
+      "matrix, of the\nmedian and of the worst copy. effective rank: exp of the entropy of the "
+      "singular values. Cosines\nbelow a shape are those of its most alike updates.",
+      run,
+      {}};
 }
 
 }  // namespace rankfold

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "analysis/published_rows.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "experiments/commands/command.h"
@@ -13,46 +14,117 @@ namespace rankfold {
 namespace {
 
 namespace fs = std::filesystem;
+using json = nlohmann::ordered_json;
 
-int run(const Arguments& arguments, Context& context) {
-  FigureRequest request;
+/// What a sweep of kind fit or count leaves in its folder stands for the folder.
+fs::path table_of(const fs::path& input, const char* table) {
+  std::error_code failure;
+  const bool is_one =
+      fs::exists(input / table, failure) && !fs::exists(input / "sweep.json", failure);
+  return is_one ? input / table : input;
+}
+
+void print(const json& document, Context& context) {
+  context.out << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+}
+
+int draw_one(const Arguments& arguments, FigureRequest& request, Context& context) {
+  if (arguments.positionals().empty())
+    throw UsageError("figure: KIND is missing (known: {})", join(figure_kinds(), ", "));
   request.kind = arguments.positional(0);
   const std::vector<std::string> kinds = figure_kinds();
   if (std::ranges::find(kinds, request.kind) == kinds.end())
     throw unknown_name("kind of figure", request.kind, kinds);
+  if (!arguments.has("out")) throw UsageError("figure: option --out is missing");
+  if (arguments.has("input") == arguments.has("published"))
+    throw UsageError("figure: expected one of --input and --published");
   request.out = arguments.text("out");
-  request.x = arguments.text("x", request.x);
-  fs::path input = arguments.text("input");
-  std::error_code failure;
-  // What a sweep of kind fit or count leaves in its folder.
-  const char* table = request.kind == "error" ? "fits.csv" : "counts.csv";
-  if (fs::exists(input / table, failure) && !fs::exists(input / "sweep.json", failure))
-    input /= table;
-  request.rows = read_results(input);
+  const fs::path input = arguments.text("input");
+  if (request.kind == "spectrum" && arguments.has("input"))
+    request.spectrum = read_spectrum(table_of(input, "spectrum.csv"));
+  else if (arguments.has("input"))
+    request.rows =
+        read_results(table_of(input, request.kind == "error" ? "fits.csv" : "counts.csv"));
   draw_figure(request);
   const std::string csv = fs::path(request.out).replace_extension(".csv").string();
   if (context.json)
-    context.out << nlohmann::ordered_json({{"out", request.out.string()}, {"csv", csv}})
-                       .dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
-                << '\n';
+    print({{"out", request.out.string()}, {"csv", csv}}, context);
   else
     context.out << fmt::format("{}\n{}\n", request.out.string(), csv);
   return 0;
 }
 
+int draw_all(const Arguments& arguments, FigureRequest& request, Context& context) {
+  if (!arguments.positionals().empty() && arguments.positional(0) != "all")
+    throw UsageError("figure: --paper draws every kind: '{}' cannot be chosen",
+                     printable(arguments.positional(0), 80));
+  for (const char* option : {"out", "published", "size"}) {
+    if (arguments.has(option)) throw UsageError("figure: --{} does not go with --paper", option);
+  }
+  if (!arguments.has("input")) throw UsageError("figure: --paper needs --input");
+  const fs::path input = arguments.text("input"), folder = arguments.text("paper");
+  std::error_code failure;
+  request.rows = read_results(table_of(table_of(input, "fits.csv"), "counts.csv"));
+  if (fs::exists(input / "spectrum.csv", failure))
+    request.spectrum = read_spectrum(input / "spectrum.csv");
+  const std::vector<PaperFigure> figures = draw_paper(request, folder);
+  json drawn = json::array(), left_out = json::array();
+  for (const PaperFigure& figure : figures) {
+    if (figure.reason.empty())
+      drawn.push_back(figure.kind);
+    else
+      left_out.push_back({{"kind", figure.kind}, {"reason", figure.reason}});
+  }
+  const std::string document = (folder / "figures.tex").string();
+  if (context.json) {
+    print({{"out", document}, {"drawn", drawn}, {"left_out", left_out}}, context);
+    return 0;
+  }
+  for (const PaperFigure& figure : figures) {
+    context.out << (figure.reason.empty()
+                        ? fmt::format("{}\n", (folder / (figure.kind + ".pdf")).string())
+                        : fmt::format("{} left out: {}\n", figure.kind, figure.reason));
+  }
+  context.out << document << '\n';
+  return 0;
+}
+
+int run(const Arguments& arguments, Context& context) {
+  FigureRequest request;
+  request.x = arguments.text("x", request.x);
+  request.size = arguments.text("size");
+  request.published = arguments.text("published");
+  request.overlay = arguments.text("overlay");
+  if (!request.published.empty() && !request.overlay.empty())
+    throw UsageError(
+        "figure: --overlay lays published scores over one's own: give it with --input");
+  return arguments.has("paper") ? draw_all(arguments, request, context)
+                                : draw_one(arguments, request, context);
+}
+
 }  // namespace
 
 Command figure_command() {
-  return {
-      "figure",
-      "draws a figure from results",
-      {{"KIND"}},
-      {{"input", "FILE|DIR", "", "a CSV of results, counts or fits, or a folder of runs", true},
-       {"out", "FILE", "", "the figure: .pdf, .png or .svg; a .csv of its values beside it", true},
-       {"x", "AXIS", "parameters", "parameters (of the adapter) or trainable (with the head)"}},
-      "KIND: " + join(figure_kinds(), ", "),
-      run,
-      {}};
+  return {"figure",
+          "draws a figure from results",
+          {{"KIND", false}},
+          {{"input", "FILE|DIR", "",
+            "a CSV of results, counts or fits, or a folder of runs; kind spectrum: the CSV of "
+            "`rankfold diagnose --spectrum`"},
+           {"out", "FILE", "",
+            "the figure: .pdf, .png, .svg or .tex (for \\input); a .csv of its values beside it"},
+           {"x", "AXIS", "parameters", "parameters (of the adapter) or trainable (with the head)"},
+           {"size", "SIZE", "",
+            "single (3.25 in wide) or double (6.75 in): columns of a paper; default: double for "
+            "several panels"},
+           {"published", "PAPER", "", "instead of --input: the scores that a paper prints"},
+           {"overlay", "PAPER", "", "a paper's scores, grey, behind one's own"},
+           {"paper", "DIR", "",
+            "draws every kind that --input allows into DIR, with a figures.tex that includes them; "
+            "without KIND"}},
+          "KIND: " + join(figure_kinds(), ", ") + "\nPAPER: " + join(published_names(), ", "),
+          run,
+          {}};
 }
 
 }  // namespace rankfold

@@ -71,13 +71,16 @@ SiteSpectrum measure_site(const LoneAdapter& source, std::size_t index, const Ba
   const Site& site = source.adapter->stack().sites[index];
   const std::vector<float> rounded = form_update(*source.adapter, index);
   const std::vector<double> update(rounded.begin(), rounded.end());
-  SiteSpectrum result{.site = site.name, .norm = std::sqrt(square(update))};
+  SiteSpectrum result{.site = site.name,
+                      .layer = site.layer,
+                      .matrix = std::string(to_string(site.matrix)),
+                      .norm = std::sqrt(square(update))};
   if (source.host) {
     const float* weight = source.host->frozen(site).weight;
     result.frozen_norm = std::sqrt(square(std::vector<double>(weight, weight + update.size())));
   }
   if (result.norm == 0) return result;
-  const std::vector<double> values =
+  std::vector<double> values =
       decompose_low_rank({update.data(), site.out, site.in}, float_rounding, backend).s;
   const double sum = std::accumulate(values.begin(), values.end(), 0.0);
   double entropy = 0;
@@ -86,6 +89,8 @@ SiteSpectrum measure_site(const LoneAdapter& source, std::size_t index, const Ba
     if (value > 0) entropy -= value / sum * std::log(value / sum);
   }
   result.effective_rank = std::exp(entropy);
+  values.resize(result.rank);
+  result.values = std::move(values);
   return result;
 }
 

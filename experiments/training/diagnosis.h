@@ -20,12 +20,15 @@ struct FactorCondition {
 /// The update of one site.
 struct SiteSpectrum {
   std::string site;
+  std::size_t layer = 0;
+  std::string matrix = {};
   double norm = 0;                         ///< |dW|_F
   std::optional<double> frozen_norm = {};  ///< |W|_F, where the model was given
   std::size_t rank = 0;                    ///< singular values above 1e-5 of the largest
   /// exp(H(s / sum s)) with the entropy H of the singular values (Roy and Vetterli, The effective
   /// rank, EUSIPCO 2007): how many directions the update is spread over.
   double effective_rank = 0;
+  std::vector<double> values = {};  ///< the first `rank` singular values, descending
 };
 
 /// Sites of one shape whose updates are not zero, and how alike the updates are.

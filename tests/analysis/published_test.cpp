@@ -2,14 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <map>
 
 #include <gmock/gmock.h>
 
 #include "core/error.h"
-#include "source_paths.h"
-#include "temporary_folder.h"
 
 namespace rankfold {
 namespace {
@@ -21,7 +18,7 @@ using ::testing::Pair;
 using ::testing::UnorderedElementsAre;
 
 const std::vector<PublishedScore>& published() {
-  static const auto cells = read_published(RANKFOLD_SOURCE_DIR "/analysis/published");
+  static const auto cells = read_published(published_tables());
   return cells;
 }
 
@@ -132,11 +129,10 @@ TEST(Published, LotrTablesCountTheFormulaAndAConstant) {
 }
 
 TEST(Published, RefusesWhatIsNoTableOfScores) {
-  const TemporaryFolder folder;
   const auto message = [&](const std::string& text) -> std::string {
-    std::ofstream(folder.path / "table.csv") << text;
+    const PublishedTable table{"table.csv", text};
     try {
-      read_published(folder.path);
+      read_published({&table, 1});
     } catch (const Error& error) {
       return error.what();
     }
@@ -162,9 +158,7 @@ TEST(Published, RefusesWhatIsNoTableOfScores) {
                                "p,1,cola,m,lora,r=1,10,f1,percent,51,,,s\n"),
               AllOf(HasSubstr("table.csv:3"), HasSubstr("table.csv:2")));
   EXPECT_THAT(message("paper,table\np,1\n"), HasSubstr("task"));
-  EXPECT_THROW(read_published(folder.path / "missing"), Error);
-  std::filesystem::remove(folder.path / "table.csv");
-  EXPECT_THROW(read_published(folder.path), Error);
+  EXPECT_THAT(message(""), HasSubstr("empty"));
 }
 
 }  // namespace

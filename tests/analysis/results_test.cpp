@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "analysis/csv.h"
-#include "temporary_folder.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "temporary_folder.h"
 
 namespace rankfold {
 namespace {
@@ -14,6 +16,7 @@ namespace {
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 const std::string header = "task,model,method,rank,seed,parameters,metric,score\n";
 
@@ -97,9 +100,22 @@ TEST_F(ResultFiles, NameLineColumnFoundAndExpected) {
                     HasSubstr("whole number")));
   EXPECT_THAT(failure(header + "cola,m,lora,8x,0,1,accuracy,0.5\n"),
               AllOf(HasSubstr("'8x'"), HasSubstr("8x8x4")));
-  EXPECT_THAT(failure(header + "cola,m,lora,8,0,1,accuracy,nan\n"), HasSubstr("finite number"));
+  EXPECT_THAT(failure(header + "cola,m,lora,8,0,1,accuracy,nine\n"), HasSubstr("a number"));
   EXPECT_THAT(failure(header + "cola,m,lora,8,0,1,accuracy,90.5\n"), HasSubstr("between -1 and 1"));
   EXPECT_THAT(failure(header + "cola,m,lora,8,0,-1,accuracy,0.5\n"), HasSubstr("0 or more"));
+}
+
+TEST_F(ResultFiles, KeepScoresOfDivergedRunsAsNaN) {
+  const auto rows = read_results(
+      write("results.csv",
+            "task,model,method,rank,seed,parameters,metric,score,status,peak_memory_mib\n"
+            "cola,m,lora,8,0,1,accuracy,nan,,12.5\ncola,m,lora,8,1,1,accuracy,-Inf,done,\n"
+            "cola,m,lora,8,2,1,accuracy,0.4,diverged,\ncola,m,lora,8,3,1,accuracy,,diverged,\n"
+            "cola,m,lora,8,4,1,accuracy,0.4,failed,\n"));
+  ASSERT_EQ(rows.size(), 4u);
+  for (const ResultRow& row : rows) EXPECT_FALSE(std::isfinite(*row.score)) << row.origin;
+  EXPECT_EQ(rows[0].peak_memory_mib, 12.5);
+  EXPECT_FALSE(rows[1].peak_memory_mib);
 }
 
 TEST_F(ResultFiles, ReadTheCountsOfASweep) {
@@ -130,8 +146,10 @@ TEST_F(ResultFiles, ReadFinishedRunsOfAFolder) {
   testing::internal::CaptureStderr();
   const auto rows = read_results(folder_.path);
   const std::string messages = testing::internal::GetCapturedStderr();
-  EXPECT_THAT(messages, AllOf(HasSubstr("left out 1 run (failed)"), HasSubstr("1 run (diverged)")));
-  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_THAT(messages, AllOf(HasSubstr("left out 1 run (failed)"), Not(HasSubstr("diverged"))));
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_TRUE(std::isnan(*rows[1].score));
+  EXPECT_EQ(rows[1].metric, "matthews_correlation");
   EXPECT_EQ(rows[0].model, "minilm");
   EXPECT_EQ(rows[0].method, "lotr");
   EXPECT_EQ(rows[0].rank, "4");

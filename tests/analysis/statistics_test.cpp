@@ -24,17 +24,6 @@ TEST(Statistics, StandardErrorIsTheSampleDeviationOverTheRootOfTheCount) {
 TEST(Statistics, RefusesTooFewValues) {
   EXPECT_THROW(mean({}), Error);
   EXPECT_THROW(standard_error(std::vector<double>{1}), Error);
-  EXPECT_THROW(interval({}), Error);
-}
-
-TEST(Statistics, IntervalIsTheStandardErrorFromThreeValuesOn) {
-  const Interval two = interval(std::vector<double>{4, 2});
-  EXPECT_DOUBLE_EQ(two.mean, 3);
-  EXPECT_DOUBLE_EQ(two.low, 2);
-  EXPECT_DOUBLE_EQ(two.high, 4);
-  const Interval three = interval(std::vector<double>{1, 3, 5});
-  EXPECT_DOUBLE_EQ(three.low, 3 - 2 / std::sqrt(3.0));
-  EXPECT_DOUBLE_EQ(three.high, 3 + 2 / std::sqrt(3.0));
 }
 
 }  // namespace

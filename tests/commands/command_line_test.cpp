@@ -82,6 +82,16 @@ TEST(CommandLine, RefusesWhatItDoesNotKnow) {
       {"compress --adapter x --out y --energy 2", "--energy is 2; expected a share"},
       {"figure --input x --out y.pdf", "KIND is missing"},
       {"figure ranks --input x --out y.pdf", "did you mean 'rank'"},
+      {"figure rank --input x", "--out is missing"},
+      {"figure rank --out y.pdf", "one of --input and --published"},
+      {"figure rank --input x --published lotr --out y.pdf", "one of --input and --published"},
+      {"figure rank --published lotrr --out y.pdf", "did you mean 'lotr'"},
+      {"figure rank --published lotr --out y.pdf --size doubel", "did you mean 'double'"},
+      {"figure rank --published lotr --out y.gif", "'.gif'"},
+      {"figure rank --published lotr --overlay lotr --out y.pdf", "give it with --input"},
+      {"figure rank --paper d --input x", "'rank' cannot be chosen"},
+      {"figure --paper d --input x --out y.pdf", "--out does not go with --paper"},
+      {"figure --paper d", "--paper needs --input"},
       {"check model x --tolerance big", "--tolerance"},
       {"doctor --fast", "'--fast'"}};
   for (const auto& [words, message] : wrong) {

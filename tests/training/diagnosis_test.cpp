@@ -67,6 +67,11 @@ TEST(Diagnosis, GivesConditionSpectrumAndCosinesOfKnownUpdates) {
   ASSERT_EQ(found.sites.size(), 3u);
   EXPECT_NEAR(found.sites[0].norm, 4 * std::sqrt(10.0), 1e-5);
   EXPECT_EQ(found.sites[0].rank, 2u);
+  ASSERT_EQ(found.sites[0].values.size(), 2u);
+  EXPECT_NEAR(found.sites[0].values[0], 12, 1e-5);
+  EXPECT_NEAR(found.sites[0].values[1], 4, 1e-5);
+  EXPECT_EQ(found.sites[1].layer, 1u);
+  EXPECT_EQ(found.sites[1].matrix, "q");
   const double entropy = -0.75 * std::log(0.75) - 0.25 * std::log(0.25);
   EXPECT_NEAR(found.sites[0].effective_rank, std::exp(entropy), 1e-5);
   EXPECT_EQ(found.sites[2].rank, 1u);

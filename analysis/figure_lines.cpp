@@ -1,0 +1,261 @@
+#include "analysis/figure_lines.h"
+
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "core/text.h"
+
+namespace rankfold {
+namespace {
+
+double depth_of(const ResultRow& row) {
+  const auto layers = adapted_layer_count(row);
+  if (!layers) {
+    throw Error(
+        "{}: the number of adapted layers is not known from layers '{}': expected first:N, "
+        "last:N, a list, or a column adapted_layers",
+        row.origin, row.layers);
+  }
+  return static_cast<double>(*layers);
+}
+
+double rank_of(const ResultRow& row) {
+  const auto position = rank_position(row.rank);
+  if (!position) {
+    throw Error("{}: rank '{}' of method {} has no place on the axis of ranks: expected 1 or more",
+                row.origin, row.rank, row.method);
+  }
+  return *position;
+}
+
+double learning_rate_of(const ResultRow& row) {
+  const auto found = row.settings.find("lr");
+  const std::string text = found == row.settings.end() ? "" : found->second;
+  const auto rate = parse_number<double>(text);
+  if (!rate || !(*rate > 0) || !std::isfinite(*rate)) {
+    throw Error("{}: the learning rate of method {} is '{}': expected a positive number (lr)",
+                row.origin, row.method, printable(text, 40));
+  }
+  return *rate;
+}
+
+/// Runs that are the same but for their metric.
+std::vector<std::string> identity(const ResultRow& row) {
+  std::vector<std::string> key = {row.method,
+                                  row.rank,
+                                  row.seed,
+                                  row.layers,
+                                  std::to_string(row.parameters),
+                                  row.train_rows ? std::to_string(*row.train_rows) : ""};
+  for (const auto& [name, value] : row.settings) key.insert(key.end(), {name, value});
+  return key;
+}
+
+}  // namespace
+
+bool LinePlanner::is_reference(const ResultRow& row) const {
+  if (kind_ == FigureKind::learning_rate || kind_ == FigureKind::convergence) return false;
+  if (row.method == "none") return true;
+  return row.method == "full" && (kind_ != FigureKind::depth || !split_.has_depths("full"));
+}
+
+std::int64_t LinePlanner::parameters_of(const ResultRow& row) const {
+  if (axis_ == ParameterAxis::adapter) return row.parameters;
+  if (!row.trainable) {
+    throw Error(
+        "{}: the number of trainable parameters is missing (column trainable): it is needed "
+        "for the axis that counts them",
+        row.origin);
+  }
+  return *row.trainable;
+}
+
+double LinePlanner::x_of(const ResultRow& row) const {
+  if (kind_ == FigureKind::rank) return rank_of(row);
+  if (kind_ == FigureKind::depth) return depth_of(row);
+  if (kind_ == FigureKind::learning_rate) return learning_rate_of(row);
+  const auto parameters = parameters_of(row);
+  if (parameters == 0) {
+    throw Error("{}: method {} has 0 parameters, which have no place on a logarithmic axis",
+                row.origin, row.method);
+  }
+  return static_cast<double>(parameters);
+}
+
+FigurePoint LinePlanner::point(const Rows& runs, const PanelValues& values) const {
+  const ResultRow& first = *runs.front();
+  FigurePoint point;
+  point.rank = first.rank;
+  point.layers = first.layers;
+  point.parameters = first.parameters;
+  point.trainable = first.trainable;
+  std::vector<double> found;
+  for (const ResultRow* run : runs) found.push_back(values.value(*run));
+  point.value = estimate_mean(found);
+  if (values.exact) {
+    point.value.standard_error.reset();
+    point.value.interval.reset();
+  }
+  return point;
+}
+
+std::string LinePlanner::reference_name(const std::string& name, const FigurePoint& point) const {
+  if (kind_ == FigureKind::cost) return name;
+  if (point.parameters == 0) return kind_ == FigureKind::error ? name : name + " (head only)";
+  const bool trainable = axis_ == ParameterAxis::trainable && point.trainable;
+  return name + ", " + short_count(trainable ? *point.trainable : point.parameters);
+}
+
+void LinePlanner::add_lines(FigurePanel& panel, const Rows& rows, const PanelValues& values) const {
+  using Key = std::tuple<double, std::string, std::string, std::int64_t>;
+  std::map<LineName, std::map<Key, Rows>> lines, references;
+  for (const ResultRow* row : rows) {
+    if (is_reference(*row)) {
+      const auto name = split_.reference_name(*row);
+      references[name][{0.0, row->rank, row->layers, row->parameters}].push_back(row);
+      continue;
+    }
+    const double x = x_of(*row);
+    for (const LineName& name : split_.lines_of(*row)) {
+      lines[name][{x, row->rank, row->layers, row->parameters}].push_back(row);
+    }
+  }
+  const bool logarithmic = panel.y_scale == AxisScale::log10;
+  for (const auto& [name, points] : lines) {
+    FigureLine line = line_named(name);
+    for (const auto& [key, runs] : points) {
+      line.points.push_back(point(runs, values));
+      line.points.back().x = std::get<0>(key);
+      const auto mean = line.points.back().value.value;
+      if (logarithmic && mean && *mean <= 0) {
+        throw Error("{}: method {} has {}, which has no place on a logarithmic axis",
+                    runs.front()->origin, name.method,
+                    values.exact ? "a number of parameters of 0" : "an error of 0");
+      }
+    }
+    panel.lines.push_back(std::move(line));
+  }
+  for (const auto& [name, points] : references) {
+    for (const auto& [key, runs] : points) {
+      const FigurePoint value = point(runs, values);
+      if (logarithmic && value.value.value && *value.value.value <= 0) continue;
+      FigureLine line = line_named(name);
+      line.name = reference_name(name.legend, value);
+      line.points = {value};
+      panel.references.push_back(std::move(line));
+    }
+  }
+  std::stable_sort(panel.lines.begin(), panel.lines.end(), [](const auto& a, const auto& b) {
+    return method_order(a.look.method) < method_order(b.look.method);
+  });
+}
+
+FigureLine line_named(const LineName& name) {
+  FigureLine line;
+  line.look.method = name.method;
+  line.look.variant = name.variant;
+  line.name = name.legend;
+  line.csv_name = name.csv_name;
+  return line;
+}
+
+std::pair<std::string, double> label_of_metric(const std::string& metric) {
+  static const std::map<std::string, std::string> labels = {
+      {"accuracy", "accuracy, %"},
+      {"matthews_correlation", "Matthews correlation \u00d7 100"},
+      {"pearson", "Pearson correlation \u00d7 100"},
+      {"spearman", "Spearman correlation \u00d7 100"},
+      {"f1", "F1 \u00d7 100"},
+      {"accuracy or f1", "accuracy or F1, %"},
+      {"pearson or spearman", "Pearson or Spearman \u00d7 100"},
+      {"mean", "mean over tasks \u00d7 100"}};
+  const auto known = labels.find(metric);
+  return known == labels.end() ? std::pair(metric, 1.0) : std::pair(known->second, 100.0);
+}
+
+std::optional<std::int64_t> common_train_rows(const Rows& rows) {
+  const auto same = [&](const ResultRow* row) { return row->train_rows == rows[0]->train_rows; };
+  return std::all_of(rows.begin(), rows.end(), same) ? rows[0]->train_rows : std::nullopt;
+}
+
+std::map<std::pair<std::string, std::string>, Rows> by_task(const Rows& rows) {
+  std::map<std::string, std::vector<std::string>> metrics;
+  for (const ResultRow* row : rows) metrics[row->task].push_back(row->metric);
+  for (auto& [task, measured] : metrics) measured = {main_metric(task, measured)};
+  std::map<std::pair<std::string, std::string>, Rows> tasks, others;
+  for (const ResultRow* row : rows) {
+    const bool is_main = row->metric == metrics[row->task].front();
+    (is_main ? tasks : others)[{row->task, row->model}].push_back(row);
+  }
+  for (const auto& [name, left_out] : others) {
+    std::set<std::vector<std::string>> scored;
+    for (const ResultRow* row : tasks[name]) scored.insert(identity(*row));
+    for (const ResultRow* row : left_out) {
+      if (scored.contains(identity(*row))) continue;
+      throw Error(
+          "{}: {} on task {} was scored by {} and not by {} as other runs: metrics are not mixed "
+          "in "
+          "one panel",
+          row->origin, row->method, row->task, row->metric, metrics[row->task].front());
+    }
+  }
+  return tasks;
+}
+
+std::string panel_title(const std::string& task, const std::string& model, bool one_model,
+                        const Rows& of_task, const Rows& all) {
+  std::string title = one_model ? task : task + ", " + model;
+  const auto trained = common_train_rows(of_task);
+  if (trained && !common_train_rows(all)) title += fmt::format(" (first {} rows)", *trained);
+  return title;
+}
+
+std::string interval_note(const std::vector<FigurePanel>& panels, const char* runs) {
+  std::size_t fewest = SIZE_MAX, most = 0, all = 0, diverged = 0;
+  for (const FigurePanel& panel : panels) {
+    // Lines of one method may share a point: first:N and last:N meet where N is all layers.
+    std::set<std::tuple<std::string, std::string, std::string, std::int64_t, double>> seen;
+    for (const auto* lines : {&panel.lines, &panel.references}) {
+      for (const FigureLine& line : *lines) {
+        if (line.look.published) continue;
+        for (const FigurePoint& point : line.points) {
+          if (!seen.emplace(line.csv_name, point.rank, point.layers, point.parameters, point.x)
+                   .second)
+            continue;
+          all += point.value.count + point.value.diverged;
+          diverged += point.value.diverged;
+          if (point.value.count == 0) continue;
+          fewest = std::min(fewest, point.value.count);
+          most = std::max(most, point.value.count);
+        }
+      }
+    }
+  }
+  std::string note;
+  if (most == 1) note = "One run for each point: intervals unknown.";
+  if (most > 1) {
+    const std::string number =
+        fewest == most ? std::to_string(most) : fmt::format("{} to {}", fewest, most);
+    note = fmt::format("Mean of {} {}, band: 95% interval (Student's t)", number, runs);
+    note += fewest > 1 ? "." : ", unknown for one run.";
+  }
+  if (diverged > 0) {
+    if (!note.empty()) note += ' ';
+    note += fmt::format("\u00d7: of {} runs {} diverged; they are in no mean.", all, diverged);
+  }
+  return note;
+}
+
+std::string join_sentences(const std::vector<std::string>& sentences) {
+  std::string note;
+  for (const std::string& sentence : sentences) {
+    if (!sentence.empty()) note += (note.empty() ? "" : " ") + sentence;
+  }
+  return note;
+}
+
+}  // namespace rankfold

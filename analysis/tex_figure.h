@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace rankfold {
+
+/// `text` for TeX: what TeX reads as commands stands escaped, and signs that its fonts lack (times,
+/// minus, plus-minus, raised digits, ellipsis) as mathematics. Letters stay UTF-8; those beyond
+/// Latin need XeLaTeX or LuaLaTeX. Control characters and what is no UTF-8 become '?'.
+std::string tex_text(std::string_view text);
+
+/// What gnuplot's tikz terminal wrote as a picture that `\input` takes: without the date, and with
+/// the terminal's commands defined in a group of its own, so that the paper needs tikz and its
+/// library plotmarks alone and nothing of gnuplot's.
+std::string finish_tex_figure(const std::string& picture);
+
+}  // namespace rankfold
