@@ -7,15 +7,13 @@
 #include <bit>
 #include <cerrno>
 #include <chrono>
-#include <climits>
 #include <cstring>
-#include <optional>
-#include <span>
 
 #include "analysis/checksum.h"
 #include "analysis/event.pb.h"
+#include "analysis/event_reader.h"
 #include "core/error.h"
-#include "core/files.h"
+#include "core/text.h"
 
 namespace rankfold {
 namespace {
@@ -43,55 +41,8 @@ std::string host_name() {
 }
 
 template <class Number>
-Number read_number(const std::byte* bytes) {
-  Number value;
-  std::memcpy(&value, bytes, sizeof value);
-  return value;
-}
-
-template <class Number>
 void append_number(std::string& record, Number value) {
   record.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
-
-template <class Number, class Values>
-std::optional<double> only_element(const Values& values, const std::string& content) {
-  if (values.size() == 1) return static_cast<double>(values[0]);
-  if (values.size() == 0 && content.size() == sizeof(Number)) {
-    return static_cast<double>(
-        read_number<Number>(reinterpret_cast<const std::byte*>(content.data())));
-  }
-  return std::nullopt;
-}
-
-std::optional<double> scalar_of(const tensorboard::Tensor& tensor) {
-  for (const auto& dimension : tensor.tensor_shape().dim()) {
-    if (dimension.size() != 1) return std::nullopt;
-  }
-  switch (tensor.dtype()) {
-    case 1:
-      return only_element<float>(tensor.float_val(), tensor.tensor_content());
-    case 2:
-      return only_element<double>(tensor.double_val(), tensor.tensor_content());
-    case 3:
-      return only_element<std::int32_t>(tensor.int_val(), tensor.tensor_content());
-    case 9:
-      return only_element<std::int64_t>(tensor.int64_val(), tensor.tensor_content());
-    default:
-      return std::nullopt;
-  }
-}
-
-void append_scalars(const tensorboard::Event& event, std::vector<ScalarEvent>& scalars) {
-  for (const auto& value : event.summary().value()) {
-    std::optional<double> number;
-    if (value.has_simple_value()) {
-      number = static_cast<double>(value.simple_value());
-    } else if (value.has_tensor()) {
-      number = scalar_of(value.tensor());
-    }
-    if (number) scalars.push_back({event.wall_time(), event.step(), value.tag(), *number});
-  }
 }
 
 }  // namespace
@@ -170,35 +121,14 @@ void EventWriter::close() {
 }
 
 ScalarLog read_scalars(const std::filesystem::path& file) {
-  const std::string text = read_text(file, std::size_t{1} << 32);
-  const std::span<const std::byte> bytes = std::as_bytes(std::span(text));
   ScalarLog log;
-  tensorboard::Event event;
-  std::size_t offset = 0;
-  while (offset < bytes.size()) {
-    const std::size_t left = bytes.size() - offset;
-    const std::byte* record = bytes.data() + offset;
-    if (left < header_size) break;
-    const auto length = read_number<std::uint64_t>(record);
-    if (read_number<std::uint32_t>(record + 8) != masked_crc32c(record, 8)) {
-      throw Error("{}: damaged record at byte {}: the checksum of its length does not hold",
-                  file.string(), offset);
-    }
-    if (left - header_size < footer_size || length > left - header_size - footer_size) break;
-    const std::byte* message = record + header_size;
-    if (read_number<std::uint32_t>(message + length) != masked_crc32c(message, length)) {
-      throw Error("{}: damaged record at byte {}: the checksum of its {} bytes does not hold",
-                  file.string(), offset, length);
-    }
-    if (length > INT_MAX || !event.ParseFromArray(message, static_cast<int>(length))) {
-      throw Error("{}: record at byte {}: its {} bytes are not an event message", file.string(),
-                  offset, length);
-    }
-    append_scalars(event, log.events);
-    offset += header_size + length + footer_size;
-  }
-  log.valid_size = offset;
-  log.truncated = offset < bytes.size();
+  EventFileReader reader(file);
+  for (std::vector<ScalarView> scalars; reader.next(scalars);)
+    for (const ScalarView& scalar : scalars)
+      log.events.push_back({scalar.wall_time, scalar.step, std::string(scalar.tag), scalar.value});
+  if (reader.damage()) throw Error("{}: {}", printable(file.string()), describe(*reader.damage()));
+  log.valid_size = reader.valid_size();
+  log.truncated = reader.truncated();
   return log;
 }
 
