@@ -12,6 +12,7 @@
 #include "analysis/checksum.h"
 #include "analysis/event.pb.h"
 #include "analysis/event_reader.h"
+#include "analysis/utf8_text.h"
 #include "core/error.h"
 #include "core/text.h"
 
@@ -22,6 +23,8 @@ static_assert(std::endian::native == std::endian::little, "event files are littl
 
 constexpr std::size_t header_size = 12;
 constexpr std::size_t footer_size = 4;
+constexpr int type_float32 = 1, type_float64 = 2;            // DataType of types.proto
+constexpr int data_class_scalar = 1, data_class_tensor = 2;  // DataClass of summary.proto
 
 double unix_time() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -71,14 +74,66 @@ EventWriter::~EventWriter() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-void EventWriter::scalar(std::string_view tag, double value, std::int64_t step) {
+void EventWriter::write_value(const tensorboard::Summary_Value& value, std::int64_t step) {
   tensorboard::Event event;
   event.set_wall_time(unix_time());
   event.set_step(step);
-  auto* summary = event.mutable_summary()->add_value();
-  summary->set_tag(tag.data(), tag.size());
-  summary->set_simple_value(static_cast<float>(value));
+  *event.mutable_summary()->add_value() = value;
   write_record(event.SerializeAsString());
+}
+
+void EventWriter::scalar(std::string_view tag, double value, std::int64_t step) {
+  tensorboard::Summary::Value summary;
+  summary.set_tag(tag.data(), tag.size());
+  summary.set_simple_value(static_cast<float>(value));
+  write_value(summary, step);
+}
+
+void EventWriter::exact_scalar(std::string_view tag, double value, std::int64_t step) {
+  tensorboard::Summary::Value summary;
+  summary.set_tag(tag.data(), tag.size());
+  summary.mutable_metadata()->mutable_plugin_data()->set_plugin_name("scalars");
+  summary.mutable_metadata()->set_data_class(data_class_scalar);
+  summary.mutable_tensor()->set_dtype(type_float64);
+  summary.mutable_tensor()->mutable_tensor_shape();
+  summary.mutable_tensor()->add_double_val(value);
+  write_value(summary, step);
+}
+
+void EventWriter::write_session(std::string_view tag, const tensorboard::HyperParameters& content) {
+  tensorboard::Summary::Value summary;
+  summary.set_tag(tag.data(), tag.size());
+  summary.mutable_metadata()->mutable_plugin_data()->set_plugin_name("hparams");
+  summary.mutable_metadata()->mutable_plugin_data()->set_content(content.SerializeAsString());
+  summary.mutable_metadata()->set_data_class(data_class_tensor);
+  // The content is in the metadata; the tensor has no element.
+  summary.mutable_tensor()->set_dtype(type_float32);
+  summary.mutable_tensor()->mutable_tensor_shape()->add_dim();
+  write_value(summary, 0);
+}
+
+void EventWriter::start_session(const HyperParameterValues& settings) {
+  tensorboard::HyperParameters content;
+  auto* start = content.mutable_session_start_info();
+  start->set_start_time_secs(unix_time());
+  for (const auto& [name, setting] : settings) {
+    auto* entry = start->add_hparams();
+    entry->set_key(utf8_text(name));
+    if (const auto* number = std::get_if<double>(&setting))
+      entry->mutable_value()->set_number_value(*number);
+    else if (const auto* flag = std::get_if<bool>(&setting))
+      entry->mutable_value()->set_bool_value(*flag);
+    else
+      entry->mutable_value()->set_string_value(utf8_text(std::get<std::string>(setting)));
+  }
+  write_session("_hparams_/session_start_info", content);
+}
+
+void EventWriter::end_session(bool success) {
+  tensorboard::HyperParameters content;
+  content.mutable_session_end_info()->set_status(success ? 1 : 2);
+  content.mutable_session_end_info()->set_end_time_secs(unix_time());
+  write_session("_hparams_/session_end_info", content);
 }
 
 void EventWriter::write_record(const std::string& message) {

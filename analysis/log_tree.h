@@ -57,7 +57,4 @@ std::string log_tree_state(const std::vector<std::filesystem::path>& roots);
 /// Of one text: a whole number, a number, or the text itself, as a column of such texts has it.
 std::variant<std::int64_t, double, std::string> folder_value(std::string_view text);
 
-/// The text with each byte that is no part of UTF-8 written \xNN.
-std::string utf8_text(std::string_view text);
-
 }  // namespace rankfold

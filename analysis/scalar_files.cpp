@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "analysis/event_reader.h"
-#include "analysis/log_tree.h"
+#include "analysis/utf8_text.h"
 #include "core/error.h"
 #include "core/text.h"
 

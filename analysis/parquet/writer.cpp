@@ -69,6 +69,7 @@ class ArrowWriter final : public ParquetWriter {
   ArrowWriter(const std::vector<TableColumn>& columns, const ParquetOptions& options, ByteSink sink)
       : columns_(columns), stream_(std::make_shared<SinkStream>(std::move(sink))) {
     parquet::WriterProperties::Builder properties;
+    properties.memory_pool(pool_);
     properties.compression(parquet::Compression::ZSTD)->compression_level(options.level);
     if (!options.fine_numbers.empty())
       properties.disable_dictionary(options.fine_numbers)
@@ -153,14 +154,14 @@ class ArrowWriter final : public ParquetWriter {
     std::vector<std::int32_t> renamed(about.dictionary.size(), -1);
     for (const std::int32_t code : codes)
       if (code >= 0) renamed[static_cast<std::size_t>(code)] = 0;
-    arrow::StringBuilder dictionary;
+    arrow::StringBuilder dictionary(pool_);
     std::int32_t used = 0;
     for (std::size_t i = 0; i < renamed.size(); ++i) {
       if (renamed[i] < 0) continue;
       renamed[i] = used++;
       check(dictionary.Append(about.dictionary[i]));
     }
-    arrow::Int32Builder indices;
+    arrow::Int32Builder indices(pool_);
     check(indices.Reserve(static_cast<std::int64_t>(codes.size())));
     std::vector<std::int16_t> levels;
     if (column.descr()->max_definition_level() > 0) levels.assign(codes.size(), 1);
@@ -174,12 +175,14 @@ class ArrowWriter final : public ParquetWriter {
     }
     const auto array =
         take(arrow::DictionaryArray::FromArrays(take(indices.Finish()), take(dictionary.Finish())));
-    parquet::ArrowWriteContext context(arrow::default_memory_pool(), arrow_properties_.get());
+    parquet::ArrowWriteContext context(pool_, arrow_properties_.get());
     check(column.WriteArrow(levels.empty() ? nullptr : levels.data(), nullptr,
                             static_cast<std::int64_t>(codes.size()), *array, &context,
                             !levels.empty()));
   }
 
+  // Arrow's default one takes whole huge pages, which small files pay for.
+  arrow::MemoryPool* pool_ = arrow::system_memory_pool();
   std::vector<TableColumn> columns_;
   std::shared_ptr<SinkStream> stream_;
   std::shared_ptr<parquet::ArrowWriterProperties> arrow_properties_ =

@@ -100,6 +100,8 @@ class Run {
   bool caches_features() const { return settings_.text("cache-features") == "true"; }
   void open_feature_caches();
   void count_parameters();
+  void log_parameters();
+  void train_epochs();
   void check_stop() const;
 
   const Task& task_;
@@ -211,6 +213,17 @@ void Run::load() {
   schedule_.rate = settings_.number("lr");
   if (caches_features()) open_feature_caches();
   events_ = std::make_unique<EventWriter>(out_);
+  events_->start_session(hyper_parameters(settings_));
+  log_parameters();
+}
+
+/// For collect, which makes results of event files alone.
+void Run::log_parameters() {
+  const auto step = static_cast<std::int64_t>(step_);
+  events_->exact_scalar("parameters/adapter", static_cast<double>(result_.parameters.adapter),
+                        step);
+  events_->exact_scalar("parameters/trainable", static_cast<double>(result_.parameters.trainable),
+                        step);
 }
 
 /// As they are now: where ranks adapt, they change.
@@ -232,6 +245,15 @@ void Run::count_parameters() {
 }
 
 void Run::train() {
+  try {
+    train_epochs();
+  } catch (const Diverged&) {
+    events_->end_session(false);
+    throw;
+  }
+}
+
+void Run::train_epochs() {
   for (std::size_t epoch = 1; epoch <= settings_.count("epochs"); ++epoch) {
     train_epoch(epoch);
     evaluate(result_.epochs.back());
@@ -244,6 +266,8 @@ void Run::train() {
   events_->scalar("train/train_loss", loss, step);
   events_->scalar("train/train_runtime", result_.train_seconds, step);
   events_->scalar("train/train_samples_per_second", result_.examples_per_second, step);
+  if (low_rank_) log_parameters();
+  events_->end_session(true);
   events_->flush();
 }
 
