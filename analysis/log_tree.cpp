@@ -56,6 +56,29 @@ std::vector<std::string> folders_between(const fs::path& root, const fs::path& f
   return folders;
 }
 
+/// A folder's name as UTF-8, without the %XX that sweeps write for characters other than letters,
+/// digits and ._,+:-.
+std::string unescaped(const std::string& name) {
+  const std::string_view digits = "0123456789ABCDEF";
+  const auto is_plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("_,+:-").find(c) != std::string_view::npos;
+  };
+  std::string text;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    if (name[i] == '%' && i + 2 < name.size()) {
+      const std::size_t high = digits.find(name[i + 1]), low = digits.find(name[i + 2]);
+      if (high < 16 && low < 16 && !is_plain(static_cast<char>(16 * high + low))) {
+        text += static_cast<char>(16 * high + low);
+        i += 2;
+        continue;
+      }
+    }
+    text += name[i];
+  }
+  return utf8_text(text);
+}
+
 /// Columns and the texts that files have for them, before their types are known.
 class Texts {
  public:
@@ -80,15 +103,15 @@ class Texts {
     for (const std::string& folder : folders) {
       const std::size_t equals = folder.find('=');
       if (equals == 0 || equals == std::string::npos) {
-        bare.push_back(utf8_text(folder));
+        bare.push_back(unescaped(folder));
         continue;
       }
-      const std::string name = utf8_text(folder.substr(0, equals));
+      const std::string name = unescaped(folder.substr(0, equals));
       if (name == "tag" || name == "step" || name == "value")
         throw Error("{}: '{}' is the name of a column that event files fill", shown(file), name);
       const auto [found, is_new] = named_.emplace(name, columns_.size());
       if (is_new) columns_.push_back({name, {}});
-      if (!row.emplace(found->second, utf8_text(folder.substr(equals + 1))).second)
+      if (!row.emplace(found->second, unescaped(folder.substr(equals + 1))).second)
         throw Error("{}: '{}' is given twice in its path", shown(file), printable(name, 80));
     }
     if (files_.empty()) {

@@ -54,6 +54,11 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+/// Hugging Face's name, under which LoTR's tools look for it.
+std::string score_tag(const std::string& metric) {
+  return "eval/" + (metric == "spearman" ? "spearmanr" : metric);
+}
+
 /// Mean cross-entropy, or squared error for regression, of given logits.
 double mean_loss(const Task& task, std::span<const float> logits, std::span<const float> labels) {
   double sum = 0;
@@ -248,6 +253,10 @@ void Run::train() {
   try {
     train_epochs();
   } catch (const Diverged&) {
+    // Its earlier scores may not pass for its result where only the log is read.
+    if (!result_.epochs.empty())
+      for (const auto& [metric, value] : result_.epochs.front().scores)
+        events_->scalar(score_tag(metric), std::nan(""), static_cast<std::int64_t>(step_));
     events_->end_session(false);
     throw;
   }
@@ -376,8 +385,7 @@ void Run::evaluate(EpochResult& epoch) {
   const auto step = static_cast<std::int64_t>(step_);
   events_->scalar("eval/loss", loss, step);
   for (const auto& [metric, value] : epoch.scores) {
-    // Hugging Face's name, under which LoTR's tools look for it.
-    events_->scalar("eval/" + (metric == "spearman" ? "spearmanr" : metric), value, step);
+    events_->scalar(score_tag(metric), value, step);
   }
   if (options_.message) {
     std::string scores;
