@@ -67,8 +67,9 @@ using ByteSink = std::function<void(const void* bytes, std::size_t size)>;
 /// What librankfold_parquet offers: Apache Arrow takes milliseconds to load, so it is a library of
 /// its own, loaded by those who read or write Parquet.
 struct ParquetLibrary {
-  const char* interface;  ///< parquet_interface of its build
-  const char* arrow;      ///< "26.0.1"
+  const char* interface;   ///< parquet_interface of its build
+  const char* arrow;       ///< "26.0.1"
+  std::string (*where)();  ///< the file of Arrow's library
   std::unique_ptr<ParquetWriter> (*make_writer)(const std::vector<TableColumn>& columns,
                                                 const ParquetOptions& options, ByteSink sink);
   std::unique_ptr<ParquetReader> (*make_reader)(const std::filesystem::path& file);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include <fmt/format.h>
@@ -91,7 +92,7 @@ void collect_once(CollectRequest request, Context& context) {
 
 /// Collects whenever the logs have changed, until it is interrupted.
 void watch(const CollectRequest& request, Context& context) {
-  std::string state;
+  std::optional<std::string> state;
   std::string told;
   while (!InterruptGuard::requested()) {
     const std::string now = log_tree_state(request.logs);
