@@ -92,7 +92,7 @@ bool EventFileReader::next(std::vector<ScalarView>& scalars) {
   const auto checksum = read_number<std::uint32_t>(record.data() + header_size + length);
   if (checksum != masked_crc32c(message.data(), message.size()))
     return stop(fmt::format("the checksum of its {} bytes does not hold", length));
-  if (!append_scalars(message, scalars))
+  if (!message_.read(message, scalars))
     return stop(fmt::format("its {} bytes are not an event message", length));
   begin_ += size;
   offset_ += size;

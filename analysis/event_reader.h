@@ -4,28 +4,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "analysis/event_message.h"
+
 namespace rankfold {
-
-/// A scalar as it stands in an event; `tag` is valid until the next record is read.
-struct ScalarView {
-  double wall_time = 0;  ///< seconds since 1970
-  std::int64_t step = 0;
-  std::string_view tag;
-  double value = 0;
-};
-
-/// Reads an event message (TensorBoard's event.proto, summary.proto, tensor.proto), and appends the
-/// scalars of its summary: `simple_value`, and numerical tensors of one element, in typed values or
-/// in `tensor_content`, as SummaryWriter, tf.summary and TensorBoardX write them. Other summaries
-/// (text, histograms, images, ...) are skipped. False where the bytes are no event message; then
-/// nothing was appended. Reads the wire format itself: a tenth of the time of generated classes,
-/// which its test holds it to.
-bool append_scalars(std::string_view message, std::vector<ScalarView>& scalars);
 
 /// What is wrong with a record, and where.
 struct EventDamage {
@@ -61,6 +46,7 @@ class EventFileReader {
 
   std::filesystem::path file_;
   int descriptor_ = -1;
+  EventMessage message_;
   std::vector<char> buffer_;
   std::size_t begin_ = 0, end_ = 0;  // unread bytes of the buffer
   bool at_end_ = false, stopped_ = false, truncated_ = false;

@@ -33,7 +33,7 @@ install(FILES ${PROJECT_BINARY_DIR}/rankfoldConfig.cmake
 if(TARGET rankfold_parquet)
   install(TARGETS rankfold_parquet LIBRARY DESTINATION lib/rankfold)
   if(RANKFOLD_ARROW_LIBRARIES)
-    file(GLOB arrow_libraries ${RANKFOLD_ARROW_LIBRARIES}/lib*.so.*)
+    file(GLOB arrow_libraries ${RANKFOLD_ARROW_LIBRARIES}/lib*.so.* ${RANKFOLD_ARROW_LIBRARIES}/*.txt)
     install(FILES ${arrow_libraries} DESTINATION lib/rankfold)
   endif()
 endif()

@@ -121,8 +121,9 @@ int run(const Arguments&, Context& context) {
                    "OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE.\n";
   if (!install.empty())
     context.out << "\nTo install: apt-get install " << join(install, " ") << '\n';
-  else
-    context.out << "\nNothing is missing.\n";
+  if (!parquet.empty())
+    context.out << "\nFor Parquet: scripts/install-dependencies, then build again.\n";
+  if (install.empty() && parquet.empty()) context.out << "\nNothing is missing.\n";
   return 0;
 }
 
