@@ -22,7 +22,7 @@ Loaded load() {
   for (const fs::path& file :
        {folder / name, folder / "../lib/rankfold" / name, folder / ".." / name}) {
     if (!fs::exists(file, failure)) continue;
-    void* handle = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+    void* handle = ::dlopen(file.c_str(), RTLD_LAZY | RTLD_LOCAL);
     if (handle == nullptr) return {nullptr, ::dlerror()};
     using Entry = const ParquetLibrary* (*)();
     const auto entry = reinterpret_cast<Entry>(::dlsym(handle, "rankfold_parquet_library"));

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <unordered_map>
 
 #include <arrow/api.h>
@@ -123,6 +124,8 @@ class ArrowReader final : public ParquetReader {
       const std::vector<int> indices(columns.begin(), columns.end());
       const auto table = take(reader_->ReadRowGroup(static_cast<int>(group), indices));
       dictionaries.resize(columns_.size());
+      const auto group_rows = static_cast<std::size_t>(
+          reader_->parquet_reader()->metadata()->RowGroup(static_cast<int>(group))->num_rows());
       for (std::size_t i = 0; i < columns.size(); ++i) {
         const std::size_t column = columns[i];
         if (!columns_[column].type)
@@ -131,6 +134,11 @@ class ArrowReader final : public ParquetReader {
         ColumnValues values;
         for (const auto& chunk : table->column(static_cast<int>(i))->chunks())
           append(*chunk, *columns_[column].type, codes_[column], dictionaries[column], values);
+        const std::size_t rows =
+            std::max({values.integers.size(), values.numbers.size(), values.codes.size()});
+        if (rows != group_rows)
+          throw Error("column '{}' has {} rows, expected {}", columns_[column].name, rows,
+                      group_rows);
         all.push_back(std::move(values));
       }
     });
