@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstring>
@@ -18,7 +19,7 @@ static_assert(std::endian::native == std::endian::little, "event files are littl
 
 constexpr std::size_t header_size = 12;
 constexpr std::size_t footer_size = 4;
-constexpr std::size_t buffer_size = std::size_t{1} << 18;
+constexpr std::size_t buffer_size = std::size_t{1} << 16;
 // A record with scalars has some hundred bytes, one with images some millions.
 constexpr std::uint64_t longest_record = std::uint64_t{1} << 30;
 

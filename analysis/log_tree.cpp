@@ -87,6 +87,8 @@ class Texts {
     for (const std::string& name : names) {
       if (name == "tag" || name == "step" || name == "value")
         throw UsageError("--name: '{}' is the name of a column that event files fill", name);
+      if (utf8_text(name) != name)
+        throw UsageError("--name: '{}' is not UTF-8", printable(utf8_text(name), 80));
       if (!seen.insert(name).second)
         throw UsageError("--name: '{}' is given twice", printable(name, 80));
     }

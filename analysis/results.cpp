@@ -28,6 +28,8 @@ const std::set<std::string> not_settings_of_a_count = {
 
 bool is_parquet(const std::filesystem::path& file) {
   if (file.extension() == ".parquet") return true;
+  std::error_code failure;
+  if (!std::filesystem::is_regular_file(file, failure)) return false;  // a pipe is read once
   std::array<char, 4> start{};
   std::ifstream(file, std::ios::binary).read(start.data(), start.size());
   return std::string_view(start.data(), start.size()) == "PAR1";

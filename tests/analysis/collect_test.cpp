@@ -246,6 +246,8 @@ TEST_F(Collect, RefusesWrongNames) {
   refuse("--name: 'task' is given twice");
   request_.names = {"value"};
   refuse("--name: 'value' is the name of a column that event files fill");
+  request_.names = {"bad \xff byte"};
+  refuse("--name: 'bad \\xff byte' is not UTF-8");
   request_.names = {"task", "model", "rank"};
   refuse("--name has 3 names (task model rank)");
   request_.names = {"task"};
