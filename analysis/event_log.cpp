@@ -7,15 +7,14 @@
 #include <bit>
 #include <cerrno>
 #include <chrono>
-#include <climits>
 #include <cstring>
-#include <optional>
-#include <span>
 
 #include "analysis/checksum.h"
 #include "analysis/event.pb.h"
+#include "analysis/event_reader.h"
+#include "analysis/utf8_text.h"
 #include "core/error.h"
-#include "core/files.h"
+#include "core/text.h"
 
 namespace rankfold {
 namespace {
@@ -24,6 +23,8 @@ static_assert(std::endian::native == std::endian::little, "event files are littl
 
 constexpr std::size_t header_size = 12;
 constexpr std::size_t footer_size = 4;
+constexpr int type_float32 = 1, type_float64 = 2;            // DataType of types.proto
+constexpr int data_class_scalar = 1, data_class_tensor = 2;  // DataClass of summary.proto
 
 double unix_time() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -43,55 +44,8 @@ std::string host_name() {
 }
 
 template <class Number>
-Number read_number(const std::byte* bytes) {
-  Number value;
-  std::memcpy(&value, bytes, sizeof value);
-  return value;
-}
-
-template <class Number>
 void append_number(std::string& record, Number value) {
   record.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
-
-template <class Number, class Values>
-std::optional<double> only_element(const Values& values, const std::string& content) {
-  if (values.size() == 1) return static_cast<double>(values[0]);
-  if (values.size() == 0 && content.size() == sizeof(Number)) {
-    return static_cast<double>(
-        read_number<Number>(reinterpret_cast<const std::byte*>(content.data())));
-  }
-  return std::nullopt;
-}
-
-std::optional<double> scalar_of(const tensorboard::Tensor& tensor) {
-  for (const auto& dimension : tensor.tensor_shape().dim()) {
-    if (dimension.size() != 1) return std::nullopt;
-  }
-  switch (tensor.dtype()) {
-    case 1:
-      return only_element<float>(tensor.float_val(), tensor.tensor_content());
-    case 2:
-      return only_element<double>(tensor.double_val(), tensor.tensor_content());
-    case 3:
-      return only_element<std::int32_t>(tensor.int_val(), tensor.tensor_content());
-    case 9:
-      return only_element<std::int64_t>(tensor.int64_val(), tensor.tensor_content());
-    default:
-      return std::nullopt;
-  }
-}
-
-void append_scalars(const tensorboard::Event& event, std::vector<ScalarEvent>& scalars) {
-  for (const auto& value : event.summary().value()) {
-    std::optional<double> number;
-    if (value.has_simple_value()) {
-      number = static_cast<double>(value.simple_value());
-    } else if (value.has_tensor()) {
-      number = scalar_of(value.tensor());
-    }
-    if (number) scalars.push_back({event.wall_time(), event.step(), value.tag(), *number});
-  }
 }
 
 }  // namespace
@@ -120,14 +74,66 @@ EventWriter::~EventWriter() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-void EventWriter::scalar(std::string_view tag, double value, std::int64_t step) {
+void EventWriter::write_value(const tensorboard::Summary_Value& value, std::int64_t step) {
   tensorboard::Event event;
   event.set_wall_time(unix_time());
   event.set_step(step);
-  auto* summary = event.mutable_summary()->add_value();
-  summary->set_tag(tag.data(), tag.size());
-  summary->set_simple_value(static_cast<float>(value));
+  *event.mutable_summary()->add_value() = value;
   write_record(event.SerializeAsString());
+}
+
+void EventWriter::scalar(std::string_view tag, double value, std::int64_t step) {
+  tensorboard::Summary::Value summary;
+  summary.set_tag(tag.data(), tag.size());
+  summary.set_simple_value(static_cast<float>(value));
+  write_value(summary, step);
+}
+
+void EventWriter::exact_scalar(std::string_view tag, double value, std::int64_t step) {
+  tensorboard::Summary::Value summary;
+  summary.set_tag(tag.data(), tag.size());
+  summary.mutable_metadata()->mutable_plugin_data()->set_plugin_name("scalars");
+  summary.mutable_metadata()->set_data_class(data_class_scalar);
+  summary.mutable_tensor()->set_dtype(type_float64);
+  summary.mutable_tensor()->mutable_tensor_shape();
+  summary.mutable_tensor()->add_double_val(value);
+  write_value(summary, step);
+}
+
+void EventWriter::write_session(std::string_view tag, const tensorboard::HyperParameters& content) {
+  tensorboard::Summary::Value summary;
+  summary.set_tag(tag.data(), tag.size());
+  summary.mutable_metadata()->mutable_plugin_data()->set_plugin_name("hparams");
+  summary.mutable_metadata()->mutable_plugin_data()->set_content(content.SerializeAsString());
+  summary.mutable_metadata()->set_data_class(data_class_tensor);
+  // The content is in the metadata; the tensor has no element.
+  summary.mutable_tensor()->set_dtype(type_float32);
+  summary.mutable_tensor()->mutable_tensor_shape()->add_dim();
+  write_value(summary, 0);
+}
+
+void EventWriter::start_session(const HyperParameterValues& settings) {
+  tensorboard::HyperParameters content;
+  auto* start = content.mutable_session_start_info();
+  start->set_start_time_secs(unix_time());
+  for (const auto& [name, setting] : settings) {
+    auto* entry = start->add_hparams();
+    entry->set_key(utf8_text(name));
+    if (const auto* number = std::get_if<double>(&setting))
+      entry->mutable_value()->set_number_value(*number);
+    else if (const auto* flag = std::get_if<bool>(&setting))
+      entry->mutable_value()->set_bool_value(*flag);
+    else
+      entry->mutable_value()->set_string_value(utf8_text(std::get<std::string>(setting)));
+  }
+  write_session("_hparams_/session_start_info", content);
+}
+
+void EventWriter::end_session(bool success) {
+  tensorboard::HyperParameters content;
+  content.mutable_session_end_info()->set_status(success ? 1 : 2);
+  content.mutable_session_end_info()->set_end_time_secs(unix_time());
+  write_session("_hparams_/session_end_info", content);
 }
 
 void EventWriter::write_record(const std::string& message) {
@@ -170,35 +176,14 @@ void EventWriter::close() {
 }
 
 ScalarLog read_scalars(const std::filesystem::path& file) {
-  const std::string text = read_text(file, std::size_t{1} << 32);
-  const std::span<const std::byte> bytes = std::as_bytes(std::span(text));
   ScalarLog log;
-  tensorboard::Event event;
-  std::size_t offset = 0;
-  while (offset < bytes.size()) {
-    const std::size_t left = bytes.size() - offset;
-    const std::byte* record = bytes.data() + offset;
-    if (left < header_size) break;
-    const auto length = read_number<std::uint64_t>(record);
-    if (read_number<std::uint32_t>(record + 8) != masked_crc32c(record, 8)) {
-      throw Error("{}: damaged record at byte {}: the checksum of its length does not hold",
-                  file.string(), offset);
-    }
-    if (left - header_size < footer_size || length > left - header_size - footer_size) break;
-    const std::byte* message = record + header_size;
-    if (read_number<std::uint32_t>(message + length) != masked_crc32c(message, length)) {
-      throw Error("{}: damaged record at byte {}: the checksum of its {} bytes does not hold",
-                  file.string(), offset, length);
-    }
-    if (length > INT_MAX || !event.ParseFromArray(message, static_cast<int>(length))) {
-      throw Error("{}: record at byte {}: its {} bytes are not an event message", file.string(),
-                  offset, length);
-    }
-    append_scalars(event, log.events);
-    offset += header_size + length + footer_size;
-  }
-  log.valid_size = offset;
-  log.truncated = offset < bytes.size();
+  EventFileReader reader(file);
+  for (std::vector<ScalarView> scalars; reader.next(scalars);)
+    for (const ScalarView& scalar : scalars)
+      log.events.push_back({scalar.wall_time, scalar.step, std::string(scalar.tag), scalar.value});
+  if (reader.damage()) throw Error("{}: {}", printable(file.string()), describe(*reader.damage()));
+  log.valid_size = reader.valid_size();
+  log.truncated = reader.truncated();
   return log;
 }
 

@@ -2,11 +2,21 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace rankfold {
+
+namespace tensorboard {
+class HyperParameters;
+class Summary_Value;
+}  // namespace tensorboard
+
+/// Settings of a run by name, as TensorBoard's HParams tab shows them.
+using HyperParameterValues = std::map<std::string, std::variant<double, bool, std::string>>;
 
 /// Writes scalars as a TensorBoard event file. A record goes to the file whole, by one system call,
 /// before `scalar` returns: a killed run leaves every record it wrote, and at worst an incomplete
@@ -25,6 +35,13 @@ class EventWriter {
   /// Appends one value (stored as float32; NaN and infinities are kept) with the present time.
   /// Throws Error naming the file when it cannot be written or is closed.
   void scalar(std::string_view tag, double value, std::int64_t step);
+  /// The same without rounding (a tensor of float64), for counts above 2^24.
+  void exact_scalar(std::string_view tag, double value, std::int64_t step);
+  /// The run's settings, for the hparams plug-in, and how it ended. The metrics of its tab are all
+  /// scalars. No experiment summary is written: TensorBoard takes that of one run for all, and
+  /// makes a complete one of all runs where none has any.
+  void start_session(const HyperParameterValues& settings);
+  void end_session(bool success);
   /// Waits until the records have reached the disk.
   void flush();
   /// Flushes and closes; once closed, closing again does nothing.
@@ -33,6 +50,8 @@ class EventWriter {
 
  private:
   void write_record(const std::string& message);
+  void write_value(const tensorboard::Summary_Value& value, std::int64_t step);
+  void write_session(std::string_view tag, const tensorboard::HyperParameters& content);
   std::filesystem::path file_;
   int descriptor_ = -1;
 };

@@ -1,8 +1,10 @@
 #include "analysis/results.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cmath>
+#include <fstream>
 #include <set>
 
 #include "analysis/csv.h"
@@ -24,6 +26,15 @@ const std::set<std::string> not_settings_of_a_count = {
     "adapter",  "trainable", "matrices",  "total",   "head",          "parameters",
     "frozen",   "factors",   "effective", "seconds", "labels",        "degrees_of_freedom",
     "relative", "status",    "sites",     "reason",  "adapted_layers"};
+
+bool is_parquet(const std::filesystem::path& file) {
+  if (file.extension() == ".parquet") return true;
+  std::error_code failure;
+  if (!std::filesystem::is_regular_file(file, failure)) return false;  // a pipe is read once
+  std::array<char, 4> start{};
+  std::ifstream(file, std::ios::binary).read(start.data(), start.size());
+  return std::string_view(start.data(), start.size()) == "PAR1";
+}
 
 /// A count that other programs may have written as 73728.0.
 std::optional<std::int64_t> parse_count(const std::string& text) {
@@ -176,6 +187,7 @@ std::vector<ResultRow> read_results_csv(const std::filesystem::path& file) {
 
 std::vector<ResultRow> read_results(const std::filesystem::path& file_or_folder) {
   if (std::filesystem::is_directory(file_or_folder)) return read_results_folder(file_or_folder);
+  if (is_parquet(file_or_folder)) return read_results_parquet(file_or_folder);
   return read_results_csv(file_or_folder);
 }
 

@@ -27,7 +27,8 @@ struct ResultRow {
   std::string origin;                           ///< file:line or file, for messages
 };
 
-/// Reads results from a CSV file or, given a folder, from every `run.json` below it.
+/// Reads results from a CSV file, a Parquet file of scalars (by its first bytes) or, given a
+/// folder, from every `run.json` below it.
 ///
 /// CSV of results: columns task, model, method, rank, seed, parameters, metric, score; read where
 /// present: layers, trainable, train_rows or max-train, adapted_layers, status, train_seconds,
@@ -39,9 +40,16 @@ struct ResultRow {
 /// their number on standard error. Of several scores of a task only its main one is kept (see
 /// main_metric).
 ///
+/// Parquet as collect writes it, columns task, model and method among others: a run is what rows
+/// with the same values in all columns but tag, step and value tell; its score is the last value of
+/// its main metric (tag eval/<metric>), its parameters a column or the tag parameters/adapter.
+/// Runs without a score, and those whose last is not finite, are left out and counted on standard
+/// error.
+///
 /// Throws Error naming file and line (or key), what was found and what was expected.
 std::vector<ResultRow> read_results(const std::filesystem::path& file_or_folder);
 std::vector<ResultRow> read_results_csv(const std::filesystem::path& file);
+std::vector<ResultRow> read_results_parquet(const std::filesystem::path& file);
 std::vector<ResultRow> read_results_folder(const std::filesystem::path& folder);
 
 /// The metric that stands for a task, out of those that were measured: matthews_correlation for

@@ -53,3 +53,36 @@ find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
 endif()
+
+# Apache Arrow, for Parquet; without it a stub says that it is missing. Where none is installed, the
+# libraries and headers inside PyPI's pyarrow wheel serve, which scripts/fetch arrow puts into the
+# user's cache. RANKFOLD_ARROW names another such folder (include, lib), or is OFF.
+set(RANKFOLD_ARROW "" CACHE STRING "Folder with Arrow's include and lib, OFF for none; empty: found")
+set(arrow_cache "$ENV{XDG_CACHE_HOME}")
+if(NOT arrow_cache)
+  set(arrow_cache "$ENV{HOME}/.cache")
+endif()
+if(NOT "${RANKFOLD_ARROW}" STREQUAL "OFF")
+  if(RANKFOLD_ARROW)
+    set(arrow_folder ${RANKFOLD_ARROW})
+  else()
+    find_package(Arrow CONFIG QUIET)
+    find_package(Parquet CONFIG QUIET)
+    set(arrow_folder ${arrow_cache}/rankfold/arrow-26.0.1)
+  endif()
+  if(TARGET Arrow::arrow_shared AND TARGET Parquet::parquet_shared)
+    add_library(rankfold_arrow INTERFACE)
+    add_library(rankfold::arrow ALIAS rankfold_arrow)
+    target_link_libraries(rankfold_arrow INTERFACE Parquet::parquet_shared Arrow::arrow_shared)
+  elseif(EXISTS ${arrow_folder}/lib/libparquet.so AND EXISTS ${arrow_folder}/include/parquet)
+    add_library(rankfold_arrow INTERFACE)
+    add_library(rankfold::arrow ALIAS rankfold_arrow)
+    target_include_directories(rankfold_arrow SYSTEM INTERFACE ${arrow_folder}/include)
+    target_link_libraries(rankfold_arrow INTERFACE ${arrow_folder}/lib/libparquet.so
+                                                   ${arrow_folder}/lib/libarrow.so)
+    set(RANKFOLD_ARROW_LIBRARIES ${arrow_folder}/lib)  # to be installed along
+  elseif(RANKFOLD_ARROW)
+    message(FATAL_ERROR "RANKFOLD_ARROW is ${RANKFOLD_ARROW}; expected a folder with "
+                        "include/parquet and lib/libparquet.so, or OFF")
+  endif()
+endif()

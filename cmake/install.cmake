@@ -1,4 +1,5 @@
-# What a prefix holds: the program, the headers that a method's author includes, and a package.
+# What a prefix holds: the program with what it loads, the headers that a method's author includes, and a
+# package.
 # rankfold::plugin is what a plug-in links; the program that loads it has the definitions.
 include(CMakePackageConfigHelpers)
 set(public_headers
@@ -27,3 +28,12 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/rankfoldConfigVersion.cma
 install(FILES ${PROJECT_BINARY_DIR}/rankfoldConfig.cmake
               ${PROJECT_BINARY_DIR}/rankfoldConfigVersion.cmake
         DESTINATION ${package})
+
+# What reads and writes Parquet, with the Arrow libraries that no package brings.
+if(TARGET rankfold_parquet)
+  install(TARGETS rankfold_parquet LIBRARY DESTINATION lib/rankfold)
+  if(RANKFOLD_ARROW_LIBRARIES)
+    file(GLOB arrow_libraries ${RANKFOLD_ARROW_LIBRARIES}/lib*.so.* ${RANKFOLD_ARROW_LIBRARIES}/*.txt)
+    install(FILES ${arrow_libraries} DESTINATION lib/rankfold)
+  endif()
+endif()

@@ -31,6 +31,17 @@ function(rankfold_library folder)
   target_link_libraries(rankfold_${name} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE} rankfold_flags)
 endfunction()
 
+# rankfold_loaded_library(NAME FOLDER LIBRARY...): every .cpp of FOLDER as librankfold_NAME.so beside the
+# program, which loads it when it is needed.
+function(rankfold_loaded_library name folder)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cpp)
+  add_library(rankfold_${name} MODULE ${sources})
+  target_include_directories(rankfold_${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(rankfold_${name} PRIVATE ${ARGN} rankfold_flags)
+  set_target_properties(rankfold_${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}
+                                                    INSTALL_RPATH $ORIGIN)
+endfunction()
+
 # rankfold_protobuf(NAME FILE.proto): adds the generated messages to rankfold_NAME.
 function(rankfold_protobuf name proto)
   set(protobuf_generate_out ${PROJECT_BINARY_DIR}/generated)

@@ -45,6 +45,7 @@ Command export_command();
 Command compress_command();
 Command diagnose_command();
 Command fit_command();
+Command collect_command();
 Command figure_command();
 Command bench_layer_command();
 Command bench_step_command();

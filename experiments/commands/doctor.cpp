@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "analysis/gnuplot.h"
+#include "analysis/parquet.h"
 #include "core/backend.h"
 #include "core/bfloat16_weight.h"
 #include "core/text.h"
@@ -59,6 +60,9 @@ int run(const Arguments&, Context& context) {
   const bool has_gpu = fs::exists("/proc/driver/nvidia/version", failure);
   const bool has_gnuplot = gnuplot_is_installed();
   const bool has_slurm = is_in_path("sbatch");
+  const std::string parquet = parquet_obstacle();
+  const std::string arrow_version = parquet.empty() ? parquet_library().arrow : "";
+  const std::string arrow_library = parquet.empty() ? parquet_library().where() : "";
   std::vector<std::string> install;
   if (!has_gnuplot) install.push_back("gnuplot-nox");
   if (context.json) {
@@ -79,7 +83,11 @@ int run(const Arguments&, Context& context) {
                            {"gpu", {{"driver", has_gpu}, {"used", false}}},
                            {"gnuplot", has_gnuplot},
                            {"slurm", {{"sbatch", has_slurm}, {"used", false}}},
-                           {"arrow", {{"used", false}}},
+                           {"arrow",
+                            {{"used", parquet.empty()},
+                             {"version", arrow_version},
+                             {"library", arrow_library},
+                             {"obstacle", parquet}}},
                            {"install", install}};
     context.out << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
     return 0;
@@ -106,14 +114,16 @@ int run(const Arguments&, Context& context) {
        {"gnuplot", has_gnuplot ? "found" : "missing: needed by `rankfold figure`"},
        {"Slurm", has_slurm ? "sbatch found; this version runs sweeps on this machine only"
                            : "no sbatch; sweeps run on this machine"},
-       {"Arrow", "not used by this version (no Parquet)"}});
+       {"Arrow", parquet.empty() ? fmt::format("{}, {}", arrow_version, printable(arrow_library))
+                                 : "missing, needed by `rankfold collect`: " + parquet}});
   if (kernels.forced_slower)
     context.out << "\nThe forced kernels halve the speed in double precision: unset "
                    "OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE.\n";
   if (!install.empty())
     context.out << "\nTo install: apt-get install " << join(install, " ") << '\n';
-  else
-    context.out << "\nNothing is missing.\n";
+  if (!parquet.empty())
+    context.out << "\nFor Parquet: scripts/install-dependencies, then build again.\n";
+  if (install.empty() && parquet.empty()) context.out << "\nNothing is missing.\n";
   return 0;
 }
 

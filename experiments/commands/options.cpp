@@ -158,7 +158,8 @@ Arguments parse_arguments(const std::string& command, const std::vector<Option>&
   for (const std::string& argument : unnamed)
     if (argument.size() > 1 && argument.front() == '-')
       throw unknown_option(command, options, argument);
-  if (unnamed.size() > positionals.size())
+  const bool several = !positionals.empty() && positionals.back().several;
+  if (unnamed.size() > positionals.size() && !several)
     throw UsageError("{}: unexpected argument '{}'; see rankfold {} --help", command,
                      printable(unnamed[positionals.size()], 80), command);
   for (std::size_t i = unnamed.size(); i < positionals.size(); ++i)

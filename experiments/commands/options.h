@@ -24,6 +24,7 @@ struct Option {
 struct Positional {
   std::string name;
   bool required = true;
+  bool several = false;  ///< more may follow the last one
 };
 
 /// What a command was given.

@@ -97,6 +97,21 @@ json settings_document(const RunSettings& settings) {
   return document;
 }
 
+HyperParameterValues hyper_parameters(const RunSettings& settings) {
+  HyperParameterValues values;
+  const json document = settings_document(settings);
+  for (const auto& [name, value] : document.items()) {
+    if (is_incidental(name) || name == "data") continue;
+    if (name == "model")
+      values[name] = std::filesystem::path(settings.text("model")).filename().string();
+    else if (value.is_number())
+      values[name] = value.get<double>();
+    else
+      values[name] = value.is_string() ? value.get<std::string>() : value.dump();
+  }
+  return values;
+}
+
 std::string to_json_text(const RunResult& result) {
   json document;
   document["settings"] = settings_document(result.settings);

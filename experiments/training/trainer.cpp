@@ -54,6 +54,11 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+/// Hugging Face's name, under which LoTR's tools look for it.
+std::string score_tag(const std::string& metric) {
+  return "eval/" + (metric == "spearman" ? "spearmanr" : metric);
+}
+
 /// Mean cross-entropy, or squared error for regression, of given logits.
 double mean_loss(const Task& task, std::span<const float> logits, std::span<const float> labels) {
   double sum = 0;
@@ -100,6 +105,8 @@ class Run {
   bool caches_features() const { return settings_.text("cache-features") == "true"; }
   void open_feature_caches();
   void count_parameters();
+  void log_parameters();
+  void train_epochs();
   void check_stop() const;
 
   const Task& task_;
@@ -211,6 +218,17 @@ void Run::load() {
   schedule_.rate = settings_.number("lr");
   if (caches_features()) open_feature_caches();
   events_ = std::make_unique<EventWriter>(out_);
+  events_->start_session(hyper_parameters(settings_));
+  log_parameters();
+}
+
+/// For collect, which makes results of event files alone.
+void Run::log_parameters() {
+  const auto step = static_cast<std::int64_t>(step_);
+  events_->exact_scalar("parameters/adapter", static_cast<double>(result_.parameters.adapter),
+                        step);
+  events_->exact_scalar("parameters/trainable", static_cast<double>(result_.parameters.trainable),
+                        step);
 }
 
 /// As they are now: where ranks adapt, they change.
@@ -232,6 +250,19 @@ void Run::count_parameters() {
 }
 
 void Run::train() {
+  try {
+    train_epochs();
+  } catch (const Diverged&) {
+    // Its earlier scores may not pass for its result where only the log is read.
+    if (!result_.epochs.empty())
+      for (const auto& [metric, value] : result_.epochs.front().scores)
+        events_->scalar(score_tag(metric), std::nan(""), static_cast<std::int64_t>(step_));
+    events_->end_session(false);
+    throw;
+  }
+}
+
+void Run::train_epochs() {
   for (std::size_t epoch = 1; epoch <= settings_.count("epochs"); ++epoch) {
     train_epoch(epoch);
     evaluate(result_.epochs.back());
@@ -244,6 +275,8 @@ void Run::train() {
   events_->scalar("train/train_loss", loss, step);
   events_->scalar("train/train_runtime", result_.train_seconds, step);
   events_->scalar("train/train_samples_per_second", result_.examples_per_second, step);
+  if (low_rank_) log_parameters();
+  events_->end_session(true);
   events_->flush();
 }
 
@@ -352,8 +385,7 @@ void Run::evaluate(EpochResult& epoch) {
   const auto step = static_cast<std::int64_t>(step_);
   events_->scalar("eval/loss", loss, step);
   for (const auto& [metric, value] : epoch.scores) {
-    // Hugging Face's name, under which LoTR's tools look for it.
-    events_->scalar("eval/" + (metric == "spearman" ? "spearmanr" : metric), value, step);
+    events_->scalar(score_tag(metric), value, step);
   }
   if (options_.message) {
     std::string scores;

@@ -87,6 +87,27 @@ TEST(EventLog, ReadsEveryRecordBeforeTheFileIsClosed) {
   EXPECT_EQ(read_scalars(writer.file()).events.size(), 2u);
 }
 
+TEST(EventLog, KeepsCountsExactly) {
+  const TemporaryFolder folder;
+  EventWriter writer(folder.path);
+  writer.exact_scalar("parameters/adapter", 16777217, 0);
+  const ScalarLog log = read_scalars(writer.file());
+  ASSERT_EQ(log.events.size(), 1u);
+  EXPECT_EQ(log.events[0].value, 16777217);
+}
+
+TEST(EventLog, HoldsASessionThatIsNoScalar) {
+  const TemporaryFolder folder;
+  EventWriter writer(folder.path);
+  writer.start_session({{"lr", 1e-3}, {"method", "lora"}, {"rslora", false}});
+  writer.end_session(true);
+  writer.close();
+  EXPECT_TRUE(read_scalars(writer.file()).events.empty());
+  const std::string bytes = read_text(writer.file());
+  for (const char* text : {"_hparams_/session_start_info", "_hparams_/session_end_info", "lora"})
+    EXPECT_THAT(bytes, HasSubstr(text));
+}
+
 TEST(EventLog, RefusesToWriteOnceClosed) {
   const TemporaryFolder folder;
   EventWriter writer(folder.path);

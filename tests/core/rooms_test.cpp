@@ -21,6 +21,7 @@ const std::map<std::string, std::set<std::string>>& allowed() {
       {"decompositions", {"core", "decompositions"}},
       {"core/fit", {"core", "core/fit"}},
       {"analysis", {"core", "analysis"}},
+      {"analysis/parquet", {"core", "analysis", "analysis/parquet"}},
       {"experiments/tokenizers", {"core", "experiments/tokenizers"}},
       {"experiments/tasks", {"core", "experiments/tasks"}},
       {"experiments/models", {"core", "decompositions", "experiments/models"}},

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cmath>
 
 #include "analysis/event_log.h"
 #include "core/bfloat16_weight.h"
@@ -80,6 +81,27 @@ TEST_F(Finetune, WritesTheTagsOfHuggingFace) {
   EXPECT_EQ(by_tag["train/epoch"][1].value, 2);
   EXPECT_EQ(by_tag["train/learning_rate"].size(), 2U);
   EXPECT_EQ(by_tag["eval/loss"].size(), 2U);
+  ASSERT_EQ(by_tag["parameters/adapter"].size(), 1U);
+  EXPECT_EQ(by_tag["parameters/adapter"][0].step, 0);
+  EXPECT_EQ(by_tag["parameters/adapter"][0].value, result.parameters.adapter);
+  EXPECT_EQ(by_tag["parameters/trainable"][0].value, result.parameters.trainable);
+}
+
+TEST_F(Finetune, LogsNoScoreBehindADivergence) {
+  RunSettings wanted = settings();
+  // The first step's rate is 0, the second's far too large.
+  for (const auto& [name, value] : std::map<std::string, std::string>{
+           {"lr", "1e30"}, {"epochs", "2"}, {"max-train", "8"}, {"warmup", "0.5"}})
+    wanted.values[name] = value;
+  const RunResult result = run(wanted, "out");
+  ASSERT_EQ(result.status, "diverged");
+  ASSERT_EQ(result.failed_step, 2U);
+  std::vector<double> scores;
+  for (const ScalarEvent& event : read_scalars(event_file(folder / "out")).events)
+    if (event.tag == "eval/matthews_correlation") scores.push_back(event.value);
+  ASSERT_EQ(scores.size(), 2U);
+  EXPECT_TRUE(std::isfinite(scores[0]));
+  EXPECT_TRUE(std::isnan(scores[1]));
 }
 
 TEST_F(Finetune, GivesTheSameBitsForTheSameSettings) {

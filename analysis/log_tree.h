@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "analysis/parquet.h"
+
+namespace rankfold {
+
+/// An event file in a tree of logs.
+struct LogFile {
+  std::filesystem::path path;
+  /// By column: the position of its value in LogColumn::values, which is its place in sorting too;
+  /// the number of values where it has none.
+  std::vector<std::uint32_t> places;
+};
+
+/// A column that the folders' names fill.
+struct LogColumn {
+  std::string name;
+  ColumnType type = ColumnType::text;
+  bool optional = false;  ///< some file has no value
+  /// Distinct, ascending; of `type` one vector is filled.
+  std::vector<std::int64_t> integers;
+  std::vector<double> numbers;
+  std::vector<std::string> texts;
+  std::size_t size() const { return integers.size() + numbers.size() + texts.size(); }
+};
+
+struct LogTree {
+  std::vector<LogFile> files;  ///< root by root, each sorted by path
+  std::vector<LogColumn> columns;
+};
+
+/// The event files (`*.tfevents.*`) below `roots`, and the columns that the folders between a root
+/// and a file give. `name=value` gives the column `name`; other folders count: the first has the
+/// first of `names`, and where those end its position ("3"). Positions come first, then names as
+/// they first appear. A column is int64 where all its values are whole numbers, float64 where all
+/// are numbers, as Python's int and float read them, else text; a value that a file lacks, "name="
+/// and, among numbers, "nan" are missing. Bytes that are no UTF-8 read \xNN.
+///
+/// Throws Error naming the place: a root that is missing or a folder that cannot be read, no event
+/// file, one directly in a root, one that two roots hold, folders without a name that differ in
+/// number, a name given twice or taken; UsageError: more `names` than folders, a name twice in
+/// `names`, or one of tag, step and value.
+LogTree read_log_tree(const std::vector<std::filesystem::path>& roots,
+                      const std::vector<std::string>& names);
+
+/// Every event file with its size and the time of its last change, as text: what differs from it
+/// later has changed. Folders that cannot be read are left out.
+std::string log_tree_state(const std::vector<std::filesystem::path>& roots);
+
+/// Of one text: a whole number, a number, or the text itself, as a column of such texts has it.
+std::variant<std::int64_t, double, std::string> folder_value(std::string_view text);
+
+}  // namespace rankfold

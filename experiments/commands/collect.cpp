@@ -1,0 +1,156 @@
+#include "analysis/collect.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "analysis/log_tree.h"
+#include "core/error.h"
+#include "core/progress.h"
+#include "core/text.h"
+#include "experiments/commands/command.h"
+#include "experiments/commands/table.h"
+#include "experiments/training/interrupt.h"
+
+namespace rankfold {
+namespace {
+
+namespace fs = std::filesystem;
+using json = nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+CollectRequest request_of(const Arguments& arguments) {
+  CollectRequest request;
+  const std::vector<std::string>& folders = arguments.positionals();
+  request.logs.assign(folders.begin(), folders.end() - 1);
+  request.out = folders.back();
+  std::error_code failure;
+  if (fs::is_directory(request.out, failure))
+    throw UsageError("collect: {} is a folder; expected the file to write behind the log folders",
+                     printable(request.out.string(), 300));
+  request.names = arguments.texts("name");
+  request.index = arguments.texts("index");
+  request.tags = arguments.text("tags", request.tags);
+  request.level = static_cast<int>(std::min<std::size_t>(arguments.count("level", 9), 99));
+  request.stop_requested = InterruptGuard::requested;
+  return request;
+}
+
+void tell_problems(const CollectReport& report, Context& context) {
+  constexpr std::size_t most = 20;
+  for (std::size_t i = 0; i < std::min(most, report.problems.size()); ++i)
+    context.err << fmt::format("{}: {}; what comes before was kept\n",
+                               printable(report.problems[i].file.string(), 300),
+                               report.problems[i].text);
+  if (report.problems.size() > most)
+    context.err << fmt::format("... and {} more such files\n", report.problems.size() - most);
+}
+
+void tell(const CollectReport& report, const CollectRequest& request, double seconds,
+          Context& context) {
+  std::error_code failure;
+  const auto bytes = fs::file_size(request.out, failure);
+  if (!context.json) {
+    context.out << fmt::format(
+        "{}: {} of {}, {} bytes; index {}\n", printable(request.out.string(), 300),
+        counted(report.rows, "scalar", "scalars"), counted(report.files, "file", "files"),
+        failure ? 0 : bytes, printable(join(report.index, " "), 300));
+    return;
+  }
+  json problems = json::array();
+  for (const CollectReport::Problem& problem : report.problems)
+    problems.push_back({{"file", problem.file.string()}, {"problem", problem.text}});
+  const json document = {{"out", request.out.string()}, {"files", report.files},
+                         {"rows", report.rows},         {"bytes", failure ? 0 : bytes},
+                         {"columns", report.columns},   {"index", report.index},
+                         {"problems", problems},        {"seconds", seconds}};
+  context.out << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+}
+
+void collect_once(CollectRequest request, Context& context) {
+  const Clock::time_point start = Clock::now();
+  std::unique_ptr<Progress> bar;  // begins after two seconds
+  request.progress = [&](std::size_t done, std::size_t files) {
+    if (!bar && seconds_since(start) > 2)
+      bar = std::make_unique<Progress>("reading", files, standard_error_is_terminal());
+    if (bar) bar->update(done);
+  };
+  const CollectReport report = collect(request);
+  if (bar) bar->finish();
+  tell_problems(report, context);
+  tell(report, request, seconds_since(start), context);
+}
+
+/// Collects whenever the logs have changed, until it is interrupted.
+void watch(const CollectRequest& request, Context& context) {
+  std::optional<std::string> state;
+  std::string told;
+  while (!InterruptGuard::requested()) {
+    const std::string now = log_tree_state(request.logs);
+    double pause = 2;
+    if (now != state) {
+      state = now;
+      const Clock::time_point start = Clock::now();
+      try {
+        collect_once(request, context);
+        context.out.flush();
+        told.clear();
+      } catch (const UsageError&) {
+        throw;
+      } catch (const Error& failure) {
+        // Runs may not have begun, or a disk may be full for a while.
+        if (failure.what() != told && !InterruptGuard::requested())
+          context.err << "rankfold: " << printable(failure.what()) << '\n';
+        told = failure.what();
+      }
+      pause = std::max(pause, 5 * seconds_since(start));
+    }
+    const Clock::time_point asleep = Clock::now();
+    while (seconds_since(asleep) < pause && !InterruptGuard::requested())
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+}
+
+int run(const Arguments& arguments, Context& context) {
+  const InterruptGuard guard;
+  const CollectRequest request = request_of(arguments);
+  if (arguments.has("watch"))
+    watch(request, context);
+  else
+    collect_once(request, context);
+  return 0;
+}
+
+}  // namespace
+
+Command collect_command() {
+  return {"collect",
+          "turns trees of TensorBoard event files into one Parquet file",
+          {{"LOG_DIR..."}, {"OUT.parquet", true, true}},
+          {{"name", "NAME", "", "columns for the folders below LOG_DIR, from the first on", false,
+            true},
+           {"index", "NAME", "",
+            "what pandas reads as the index, and the order of the rows; by default all but value",
+            false, true},
+           {"tags", "REGEX", "LoTR's and parameters/",
+            "which tags are kept: an extended regular expression for their beginning"},
+           {"level", "N", "9", "of the compression with zstd, 1 to 22"},
+           {"watch", "", "", "collect again whenever the logs have changed, until interrupted"}},
+          "The default of --tags is\n" + std::string(default_tags) +
+              "\nFolders written name=value become the column name; depths may then differ.\n"
+              "--name and --index take all words up to the next option, so LOG_DIR and OUT stand "
+              "before them.",
+          run,
+          {}};
+}
+
+}  // namespace rankfold
