@@ -46,6 +46,7 @@ Command compress_command();
 Command diagnose_command();
 Command fit_command();
 Command figure_command();
+Command table_command();
 Command bench_layer_command();
 Command bench_step_command();
 Command bench_fit_command();
