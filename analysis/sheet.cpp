@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "analysis/tex_figure.h"
 #include "core/text.h"
 
 namespace rankfold {
@@ -40,53 +41,14 @@ std::string marked_down(const SheetCell& cell) {
 }
 
 std::string typeset(const SheetCell& cell) {
-  std::string text = escape_latex(cell.value);
+  std::string text = tex_text(cell.value);
   if (cell.bold) text = "\\textbf{" + text + "}";
-  if (!cell.spread.empty()) text += " {\\footnotesize$\\pm$" + escape_latex(cell.spread) + "}";
-  if (!cell.remark.empty()) text += " {\\footnotesize(" + escape_latex(cell.remark) + ")}";
+  if (!cell.spread.empty()) text += " {\\footnotesize$\\pm$" + tex_text(cell.spread) + "}";
+  if (!cell.remark.empty()) text += " {\\footnotesize(" + tex_text(cell.remark) + ")}";
   return text;
 }
 
 }  // namespace
-
-std::string escape_latex(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    switch (c) {
-      case '\\':
-        escaped += "\\textbackslash{}";
-        break;
-      case '~':
-        escaped += "\\textasciitilde{}";
-        break;
-      case '^':
-        escaped += "\\textasciicircum{}";
-        break;
-      case '<':
-        escaped += "\\textless{}";
-        break;
-      case '>':
-        escaped += "\\textgreater{}";
-        break;
-      case '\n':
-      case '\r':
-        escaped += ' ';
-        break;
-      case '&':
-      case '%':
-      case '$':
-      case '#':
-      case '_':
-      case '{':
-      case '}':
-        escaped += '\\';
-        [[fallthrough]];
-      default:
-        escaped += c;
-    }
-  }
-  return escaped;
-}
 
 std::string sheet_text(const Sheet& sheet) {
   std::vector<std::vector<std::string>> rows(1);
@@ -135,7 +97,7 @@ std::string sheet_latex(const Sheet& sheet) {
   for (const Sheet::Column& column : sheet.columns) text += column.numbers ? 'r' : 'l';
   text += "}\n\\toprule\n";
   for (std::size_t i = 0; i < sheet.columns.size(); ++i)
-    text += (i == 0 ? "" : " & ") + escape_latex(sheet.columns[i].name);
+    text += (i == 0 ? "" : " & ") + tex_text(sheet.columns[i].name);
   text += " \\\\\n\\midrule\n";
   for (const auto& row : sheet.rows) {
     for (std::size_t i = 0; i < row.size(); ++i) text += (i == 0 ? "" : " & ") + typeset(row[i]);

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace rankfold {
@@ -29,10 +28,8 @@ struct Sheet {
 std::string sheet_text(const Sheet& sheet);
 /// A pipe table (GitHub's Markdown); what would be markup is escaped.
 std::string sheet_markdown(const Sheet& sheet);
-/// A tabular with booktabs' rules, and the notes as comments; what would be a command is escaped.
+/// A tabular with booktabs' rules, and the notes as comments; names as tex_figure.h has
+/// them.
 std::string sheet_latex(const Sheet& sheet);
-
-/// Text as LaTeX shows it.
-std::string escape_latex(std::string_view text);
 
 }  // namespace rankfold
