@@ -25,6 +25,7 @@ const std::map<std::string_view, std::string_view>& signs() {
                                                                      {"`", "\u2019"},
                                                                      {"\u00d7", "$\\times$"},
                                                                      {"\u00b1", "$\\pm$"},
+                                                                     {"\u2264", "$\\leq$"},
                                                                      {"\u2212", "$-$"},
                                                                      {"\u2026", "\\ldots{}"},
                                                                      {"\u207b", "$^{-}$"},

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace rankfold {
+
+/// A cell as it is shown: "88.31 +- 0.42 (1 diverged)", or any text in `value`.
+struct SheetCell {
+  std::string value;
+  std::string spread = {};  ///< half the interval; "?" where it is not known; "" for no such thing
+  std::string remark = {};
+  bool bold = false;
+};
+
+/// A table to read: a header, rows of as many cells, and lines below it.
+struct Sheet {
+  struct Column {
+    std::string name;
+    bool numbers = false;  ///< aligned at the right
+  };
+  std::vector<Column> columns;
+  std::vector<std::vector<SheetCell>> rows;
+  std::vector<std::string> notes;
+};
+
+/// Aligned columns; what is bold has a star.
+std::string sheet_text(const Sheet& sheet);
+/// A pipe table (GitHub's Markdown); what would be markup is escaped.
+std::string sheet_markdown(const Sheet& sheet);
+/// A tabular with booktabs' rules, and the notes as comments; names as tex_figure.h has
+/// them.
+std::string sheet_latex(const Sheet& sheet);
+
+}  // namespace rankfold
