@@ -277,9 +277,10 @@ double luminance(const std::array<double, 3>& colour) {
   return 0.2126 * linear(colour[0]) + 0.7152 * linear(colour[1]) + 0.0722 * linear(colour[2]);
 }
 
-/// The colour with as much white as it needs to be seen on a dark page (contrast above 4.5 to
+/// The colour with as much white as it needs to be seen on a dark page (contrast above 5 to
 /// #15181c).
 std::string on_dark(const std::string& colour) {
+  if (colour == "#000000") return "#e4e8ec";  // as ink is
   std::array<double, 3> channels{};
   for (std::size_t i = 0; i < 3; ++i)
     channels[i] = std::stoi(colour.substr(1 + 2 * i, 2), nullptr, 16) / 255.0;
@@ -341,8 +342,8 @@ std::string SvgFigures::panel(const FigurePlan& plan, const FigurePanel& panel) 
   return fmt::format(
       "<div class=\"panel\"><h4>{0}</h4>\n<svg viewBox=\"0 0 {3} {4}\" role=\"img\" tabindex=\"0\" "
       "aria-label=\"{0}: {1} against {2}. Arrow keys go through the points.\">\n{5}</svg></div>\n",
-      escape_xml(panel.title), escape_xml(panel.y_label), escape_xml(panel.x_label), width,
-      height, picture);
+      escape_xml(panel.title), escape_xml(panel.y_label), escape_xml(panel.x_label), width, height,
+      picture);
 }
 
 std::string SvgFigures::draw(const FigurePlan& plan, const std::string& title,

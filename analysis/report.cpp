@@ -24,6 +24,13 @@ std::string default_title(const std::filesystem::path& source) {
   return "Report of " + (name.has_filename() ? name : name.parent_path()).filename().string();
 }
 
+/// A page tells places inside the results, wherever these lie.
+std::string without_folder(const std::string& reason, const RunRecords& records) {
+  const std::string folder = records.source.parent_path() / "";
+  const std::string prefix = records.is_table ? folder : (records.source / "").string();
+  return !prefix.empty() && reason.starts_with(prefix) ? reason.substr(prefix.size()) : reason;
+}
+
 std::string figure_section(const ReportRequest& request, SvgFigures& drawer, ReportPage& page) {
   FigureRequest figures;
   figures.rows = request.records.results();
@@ -36,8 +43,8 @@ std::string figure_section(const ReportRequest& request, SvgFigures& drawer, Rep
       continue;
     }
     page.left_out.emplace_back(planned.kind, planned.reason);
-    left_out +=
-        fmt::format("<li>{}: {}</li>\n", escape_xml(planned.kind), escape_xml(planned.reason));
+    left_out += fmt::format("<li>{}: {}</li>\n", escape_xml(planned.kind),
+                            escape_xml(without_folder(planned.reason, request.records)));
   }
   if (!left_out.empty())
     left_out =

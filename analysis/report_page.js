@@ -188,7 +188,7 @@
     body.replaceChildren(...found.slice(first, end).map((run) => make("tr", {}, columns.map((column) => {
       const cell = make("td", { textContent: column.text(run) });
       if (!column.words) cell.className = "num";
-      if (column.long) cell.className = "long";
+      if (column.look) cell.className = column.look;
       if (column.name === "status" && cell.textContent !== "done") cell.className = "bad";
       return cell;
     }))));

@@ -17,7 +17,7 @@ using Texts = std::function<const std::string&(const RunRecord&)>;
 using Numbers = std::function<std::optional<double>(const RunRecord&)>;
 
 std::string text_column(const std::string& name, const std::vector<RunRecord>& runs,
-                        const Texts& text, bool is_long = false) {
+                        const Texts& text, const std::string& look = "") {
   std::unordered_map<std::string, std::size_t> places;
   std::vector<std::string> words, cells;
   for (const RunRecord& run : runs) {
@@ -27,7 +27,8 @@ std::string text_column(const std::string& name, const std::vector<RunRecord>& r
     cells.push_back(std::to_string(place->second));
   }
   return fmt::format("{{\"name\":{},{}\"words\":[{}],\"cells\":[{}]}}", script_string(name),
-                     is_long ? "\"long\":true," : "", join(words, ","), join(cells, ","));
+                     look.empty() ? "" : "\"look\":" + script_string(look) + ",", join(words, ","),
+                     join(cells, ","));
 }
 
 /// Digits behind the point; -1 for whole numbers in groups.
@@ -113,10 +114,11 @@ std::string runs_document(const std::vector<RunRecord>& runs,
   if (std::ranges::any_of(runs, [](const RunRecord& run) { return !run.reason.empty(); })) {
     columns.push_back(text_column(
         "reason", runs, [](const RunRecord& run) -> const std::string& { return run.reason; },
-        true));
+        "long"));
   }
   columns.push_back(text_column(
-      "folder", runs, [](const RunRecord& run) -> const std::string& { return run.folder; }));
+      "folder", runs, [](const RunRecord& run) -> const std::string& { return run.folder; },
+      "path"));
   return fmt::format("{{\"runs\":{},\"columns\":[{}]}}", runs.size(), join(columns, ",\n"));
 }
 

@@ -22,7 +22,8 @@ namespace {
 struct Grid {
   struct Column {
     std::string name;
-    const char* look = "";  ///< num or long
+    const char* look = "";          ///< num, long or path
+    bool hidden_if_common = false;  ///< where several rows have the same there
   };
   std::vector<Column> columns;
   std::vector<std::vector<std::string>> rows;
@@ -31,7 +32,10 @@ struct Grid {
     std::vector<std::size_t> shown;
     for (std::size_t i = 0; i < columns.size(); ++i) {
       const auto is_told = [&](const auto& row) { return !row[i].empty(); };
-      if (std::ranges::any_of(rows, is_told)) shown.push_back(i);
+      const auto is_common = [&](const auto& row) { return row[i] == rows[0][i]; };
+      const bool hidden =
+          columns[i].hidden_if_common && rows.size() > 1 && std::ranges::all_of(rows, is_common);
+      if (!hidden && std::ranges::any_of(rows, is_told)) shown.push_back(i);
     }
     const auto look = [&](std::size_t i) {
       const std::string name = columns[i].look;
@@ -148,17 +152,19 @@ std::string score_section(const RunRecords& records) {
   using Column = std::pair<std::string, std::string>;  // task, metric
   std::vector<const ResultRow*> scored;
   std::set<Column> columns;
-  std::map<std::string, std::set<std::string>> values;
+  std::map<std::string, std::map<std::string, std::set<std::string>>> values;  // by method
   for (const RunRecord& run : records.runs) {
     if (!run.is_result() || !run.row.score) continue;
     scored.push_back(&run.row);
     columns.emplace(run.row.task, run.row.metric);
-    for (const auto& [name, value] : score_settings(run.row)) values[name].insert(value);
+    for (const auto& [name, value] : score_settings(run.row))
+      values[name][run.row.method].insert(value);
   }
   if (scored.empty()) return "";
   std::vector<std::string> varying;
-  for (const auto& [name, found] : values) {
-    if (found.size() > 1) varying.push_back(name);
+  for (const auto& [name, methods] : values) {
+    const auto varies = [](const auto& method) { return method.second.size() > 1; };
+    if (std::ranges::any_of(methods, varies)) varying.push_back(name);
   }
   using Key = std::tuple<std::string, std::pair<int, std::string>, std::pair<double, std::string>,
                          std::vector<std::string>>;
@@ -172,7 +178,7 @@ std::string score_section(const RunRecords& records) {
              .push_back(*row->score);
   }
   Grid grid;
-  for (const char* name : {"model", "method", "rank"}) grid.columns.push_back({name});
+  grid.columns = {{"model", "", true}, {"method"}, {"rank"}};
   for (const std::string& name : varying) grid.columns.push_back({name});
   for (const auto& [task, metric] : columns)
     grid.columns.push_back(
@@ -211,11 +217,11 @@ std::string parameter_section(const RunRecords& records) {
               text, run.row.parameters, run.row.trainable.value_or(-1), run.total.value_or(-1)}];
   }
   if (counts.empty()) return "";
-  Grid grid{{{"model"},
+  Grid grid{{{"model", "", true},
              {"method"},
              {"rank"},
-             {"layers"},
-             {"targets"},
+             {"layers", "", true},
+             {"targets", "", true},
              {"adapter", "num"},
              {"trainable", "num"},
              {"model with it", "num"},
@@ -245,13 +251,16 @@ std::string setting_section(const SettingUse& use) {
   std::string facts;
   for (const CommonSetting& setting : use.common) {
     std::string value = setting.value.empty() ? "(empty)" : setting.value;
-    if (!setting.methods.empty()) value += "  (" + join(setting.methods, ", ") + ")";
-    facts += fact(setting.name, value);
+    const bool names_method =
+        setting.methods.size() == 1 && setting.name.starts_with(setting.methods[0] + ".");
+    if (!setting.methods.empty() && !names_method)
+      value += " (" + join(setting.methods, ", ") + ")";
+    facts += "<div>" + fact(setting.name, value) + "</div>";
   }
   std::string content;
   if (!facts.empty())
     content = paragraph("The same in all runs, or in all runs of the methods in brackets.") +
-              "<dl class=\"facts\">\n" + facts + "</dl>\n";
+              "<dl class=\"facts many\">\n" + facts + "</dl>\n";
   if (!use.varying.empty())
     content += "<p>Different between runs, and columns of their table: " +
                escape_xml(join(use.varying, ", ")) + ".</p>\n";
@@ -283,7 +292,7 @@ std::string failure_section(const RunRecords& records) {
              {"rank"},
              {"seed"},
              {"reason", "long"},
-             {"folder"}},
+             {"folder", "path"}},
             {}};
   std::size_t count = 0;
   for (const RunRecord& run : records.runs) {
@@ -291,12 +300,13 @@ std::string failure_section(const RunRecords& records) {
     grid.rows.push_back({run.status, run.row.task, run.row.model, run.row.method, run.row.rank,
                          run.row.seed, run.reason, run.folder});
   }
-  if (count == 0) return section("failures", "Failures", "<p>None: every run is done.</p>\n");
+  if (count == 0)
+    return section("failures", "Failures and unfinished runs", "<p>None: every run is done.</p>\n");
   std::string more;
   if (count > most)
     more = paragraph(
         fmt::format("The first {} of {}; the table of runs has them all.", most, runs_text(count)));
-  return section("failures", "Failures", more + grid.html("Failures"));
+  return section("failures", "Failures and unfinished runs", more + grid.html("Failures"));
 }
 
 }  // namespace rankfold

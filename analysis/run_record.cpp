@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <tuple>
 
+#include "analysis/method_style.h"
 #include "analysis/run_file.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -75,6 +77,13 @@ std::string reason_of(const json& run) {
   return printable(reason, longest_reason);
 }
 
+/// The message about a file without the folder that it lies in, which the record tells.
+std::string without_folder(std::string message, const fs::path& file) {
+  const std::string folder = (file.parent_path() / "").string();
+  if (message.starts_with(folder)) message.erase(0, folder.size());
+  return printable(message, longest_reason);
+}
+
 RunRecord read_run_record(const fs::path& file) {
   RunRecord record;
   record.row.origin = file.string();
@@ -93,9 +102,9 @@ RunRecord read_run_record(const fs::path& file) {
     else
       take_measures(record, run);
     if (record.status != "done") record.reason = reason_of(run);
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {  // Error, or a type that JSON does not convert
     record.status = "unreadable";
-    record.reason = printable(error.what(), longest_reason);
+    record.reason = without_folder(error.what(), file);
   }
   return record;
 }
@@ -137,7 +146,7 @@ void add_missing_runs(const fs::path& sweep, const std::set<fs::path>& known,
     RunRecord record;
     record.row.origin = sweep.string();
     record.status = "unreadable";
-    record.reason = printable(error.what(), longest_reason);
+    record.reason = without_folder(error.what(), sweep);
     runs.push_back(std::move(record));
     return;
   }
@@ -228,7 +237,10 @@ RunRecords read_run_records(const fs::path& results) {
   for (RunRecord& record : records.runs) {
     if (record.is_result()) record.row = std::move(*named++);
   }
-  std::ranges::stable_sort(records.runs, {}, &RunRecord::folder);
+  std::ranges::sort(records.runs, {}, [](const RunRecord& run) {
+    return std::tuple(run.row.task, run.row.model, method_order(run.row.method),
+                      rank_position(run.row.rank).value_or(0), run.folder);
+  });
   return records;
 }
 

@@ -29,7 +29,7 @@ struct RunRecord {
 struct RunRecords {
   std::filesystem::path source;  ///< the folder or the table
   bool is_table = false;         ///< without machines, versions and runs that are not done
-  std::vector<RunRecord> runs;   ///< by folder, or in the table's order
+  std::vector<RunRecord> runs;   ///< by task, model, method, rank, folder; a table's in its order
 
   std::vector<ResultRow> results() const;
 };

@@ -31,7 +31,8 @@ std::size_t tell_unreadable(const RunRecords& records, std::ostream& err) {
   std::size_t count = 0;
   for (const RunRecord& run : records.runs) {
     if (run.status == "unreadable" && ++count <= most)
-      err << "left out of figures and scores: " << run.reason << '\n';
+      err << printable(fs::path(run.row.origin).parent_path().string(), 400) << '/' << run.reason
+          << "; left out of figures and scores\n";
   }
   if (count > most) err << fmt::format("and {} more unreadable runs\n", count - most);
   return count;
