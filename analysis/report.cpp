@@ -1,5 +1,8 @@
 #include "analysis/report.h"
 
+#include <map>
+#include <set>
+
 #include <fmt/format.h>
 
 #include "analysis/figure.h"
@@ -31,9 +34,22 @@ std::string without_folder(const std::string& reason, const RunRecords& records)
   return !prefix.empty() && reason.starts_with(prefix) ? reason.substr(prefix.size()) : reason;
 }
 
+/// Settings that have one value tell no lines apart: without them there is less to compare. The
+/// learning rate is an axis.
+void drop_common_settings(std::vector<ResultRow>& rows) {
+  std::map<std::string, std::set<std::string>> values;
+  for (const ResultRow& row : rows)
+    for (const auto& [name, value] : row.settings) values[name].insert(value);
+  for (ResultRow& row : rows)
+    std::erase_if(row.settings, [&](const auto& setting) {
+      return setting.first != "lr" && values[setting.first].size() == 1;
+    });
+}
+
 std::string figure_section(const ReportRequest& request, SvgFigures& drawer, ReportPage& page) {
   FigureRequest figures;
   figures.rows = request.records.results();
+  drop_common_settings(figures.rows);
   figures.spectrum = request.spectrum;
   std::string drawn, left_out;
   for (const PlannedFigure& planned : plan_figures(figures)) {
