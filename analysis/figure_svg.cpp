@@ -5,6 +5,7 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -128,13 +129,18 @@ class PanelPicture {
     for (const FigureLine& line : panel_.references) {
       if (line.points[0].value.value) reference(line);
     }
-    for (const FigureLine& line : panel_.lines) {
-      add("{}", group_of(line.look, line.name));
-      bands(line);
-      strokes(line);
-      points(line);
-      add("</g>\n");
-    }
+    const auto each_line = [&](const auto& draw_part) {
+      for (const FigureLine& line : panel_.lines) {
+        std::string before = std::exchange(svg_, "");
+        draw_part(line);
+        const std::string part = std::exchange(svg_, std::move(before));
+        if (!part.empty()) add("{}{}</g>\n", group_of(line.look, line.name), part);
+      }
+    };
+    each_line([this](const FigureLine& line) { bands(line); });
+    each_line([this](const FigureLine& line) { strokes(line); });
+    each_line([this](const FigureLine& line) { points(line, true); });
+    each_line([this](const FigureLine& line) { points(line, false); });
     for (const PanelLabel& label : panel_labels(panel_, ranks_, frame_)) {
       const double y = top + plot_height - (label.box.bottom + label.box.top) / 2 + 3.5;
       if (label.line) {
@@ -160,6 +166,8 @@ class PanelPicture {
   double y_of(double value) const { return top + plot_height - frame_.up(value); }
 
   void axes() {
+    thin_labels(frame_.x, plot_width,
+                [](const std::string& label) { return text_width(label.c_str(), 11.5) + 6; });
     const double floor = top + plot_height;
     std::string grid, ticks;
     for (const Tick& tick : frame_.x.ticks) {
@@ -246,9 +254,11 @@ class PanelPicture {
     if (!path.empty()) add("<path class=\"s\" d=\"{}\"{}/>", path, dash_attribute(line.look));
   }
 
-  void points(const FigureLine& line) {
+  /// The pale ones, or the others.
+  void points(const FigureLine& line, bool pale) {
     const int marker = line_style(line.look).marker;
     for (const FigurePoint& point : line.points) {
+      if (point.dominated != pale) continue;
       const double x = x_of(point), y = y_of(point);
       const bool is_known = point.value.value.has_value();
       if (is_known || point.value.diverged > 0) {

@@ -98,7 +98,7 @@ def check_points(browser):
     place = browser.run("""(() => {
       const svg = document.querySelector('.panel svg');
       svg.scrollIntoView({block: 'center'});
-      const box = svg.querySelector('.l .p').getBoundingClientRect();
+      const box = svg.querySelector('.l .p:not(.d)').getBoundingClientRect();
       return [box.x + box.width / 2, box.y + box.height / 2];
     })()""")
     browser.point_at(*place)
