@@ -86,9 +86,9 @@ std::string hover_text(const FigurePanel& panel, const FigureLine& line, const F
                                    : panel.y_label + ": none, all runs diverged");
     if (interval)
       lines.push_back(
-          fmt::format("95 % interval {} to {}", number(interval->low), number(interval->high)));
+          fmt::format("95% interval {} to {}", number(interval->low), number(interval->high)));
     else if (estimate.value)
-      lines.emplace_back("95 % interval unknown");
+      lines.emplace_back("95% interval unknown");
   }
   if (!line.look.shade) {
     lines.push_back(fmt::format("{} run{}, {} diverged", estimate.count + estimate.diverged,

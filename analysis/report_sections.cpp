@@ -198,7 +198,7 @@ std::string score_section(const RunRecords& records) {
   }
   return section(
       "scores", "Scores",
-      paragraph("Mean \u00b1 half of Student's 95 % interval over seeds; in brackets the "
+      paragraph("Mean \u00b1 half of Student's 95% interval over seeds; in brackets the "
                 "number of runs. One run alone has no interval. Runs that diverged "
                 "are in no mean.") +
           grid.html("Scores"));

@@ -32,7 +32,7 @@ TEST(SvgFigures, TellEveryPointsLineRankParametersMeanIntervalRunsAndDivergence)
   const std::string html = draw(rows, FigureKind::parameter_efficiency);
   // 60, 62, 64: mean 62, deviation 2, t(2) = 4.3027.
   EXPECT_THAT(html, HasSubstr("<title>lora&#10;rank 4&#10;4,000 adapter parameters&#10;Matthews "
-                              "correlation × 100: 62&#10;95 % interval 57.032 to 66.968&#10;4 "
+                              "correlation × 100: 62&#10;95% interval 57.032 to 66.968&#10;4 "
                               "runs, 1 diverged</title>"));
   EXPECT_EQ(occurrences(html, "<div class=\"panel\">"), 2u);
   // Of each task two lines of two points and two references that can be pointed at in three places.
@@ -43,7 +43,7 @@ TEST(SvgFigures, SaySoWhereAnIntervalIsUnknownAndWhereAllRunsDiverged) {
   const std::vector<ResultRow> rows = {result("cola", "lora", "4", 1, 4000, 0.5),
                                        result("cola", "lotr", "4", 1, 900, std::nan(""))};
   const std::string html = draw(rows, FigureKind::parameter_efficiency);
-  EXPECT_THAT(html, AllOf(HasSubstr(": 50&#10;95 % interval unknown&#10;1 run, 0 diverged"),
+  EXPECT_THAT(html, AllOf(HasSubstr(": 50&#10;95% interval unknown&#10;1 run, 0 diverged"),
                           HasSubstr("none, all runs diverged&#10;1 run, 1 diverged"),
                           HasSubstr("class=\"c\"")));
 }

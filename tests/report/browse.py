@@ -105,7 +105,7 @@ def check_points(browser):
     tip = "(document.getElementById('tip').hidden ? '' : document.getElementById('tip').innerText)"
     text = browser.run(tip)
     for part in ("lora", "rank 2", "2,000 adapter parameters, 2,005 trainable", "accuracy, %: 52.2",
-                 "95 % interval 51.9", "3 runs, 0 diverged"):
+                 "95% interval 51.9", "3 runs, 0 diverged"):
         assert part in text, text
     browser.point_at(1, 1)
     assert browser.run(tip) == ""
