@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "analysis/figure_layout.h"
 #include "analysis/panel_axes.h"
 #include "analysis/panel_labels.h"
 #include "analysis/svg.h"
@@ -100,14 +101,8 @@ std::string hover_text(const FigurePanel& panel, const FigureLine& line, const F
   return join(lines, "&#10;");
 }
 
-std::vector<std::string> line_names(const FigurePlan& plan) {
-  std::vector<std::string> names;
-  for (const FigurePanel& panel : plan.panels) {
-    for (const FigureLine& line : panel.lines) {
-      if (std::ranges::find(names, line.name) == names.end()) names.push_back(line.name);
-    }
-  }
-  return names;
+std::vector<FigureLayout::LegendEntry> legend_of(const FigurePlan& plan) {
+  return layout_figure(plan, FigureSize::single_column).legend;
 }
 
 /// One panel's picture, put together from back to front.
@@ -254,18 +249,20 @@ class PanelPicture {
     if (!path.empty()) add("<path class=\"s\" d=\"{}\"{}/>", path, dash_attribute(line.look));
   }
 
-  /// The pale ones, or the others.
+  /// The pale ones, or the others. Those without a marker tell their values too.
   void points(const FigureLine& line, bool pale) {
     const int marker = line_style(line.look).marker;
-    for (const FigurePoint& point : line.points) {
+    const std::size_t stride = panel_.is_dense ? line.points.size() / 6 + 1 : 1;
+    for (std::size_t i = 0; i < line.points.size(); ++i) {
+      const FigurePoint& point = line.points[i];
       if (point.dominated != pale) continue;
       const double x = x_of(point), y = y_of(point);
       const bool is_known = point.value.value.has_value();
+      const bool has_marker = is_known && i % stride == stride / 2;
       if (is_known || point.value.diverged > 0) {
         add("<path class=\"p{}{}\" d=\"M{:.1f} {:.1f}{}\"><title>{}</title></path>",
-            is_open(marker) ? " o" : "", point.dominated ? " d" : "", x, y,
-            is_known && panel_.has_markers ? marker_path(marker) : "",
-            hover_text(panel_, line, point, false));
+            is_open(marker) ? " o" : "", pale ? " d" : "", x, y,
+            has_marker ? marker_path(marker) : "", hover_text(panel_, line, point, false));
       }
       if (point.value.diverged > 0) {
         add("<path class=\"c\" d=\"M{:.1f} {:.1f}m-3.5-3.5l7 7m0-7l-7 7\"/>", x, top + plot_height);
@@ -320,30 +317,21 @@ std::size_t SvgFigures::colour(const std::string& value) {
 
 std::string SvgFigures::legend(const FigurePlan& plan) {
   std::string items;
-  for (const std::string& name : line_names(plan)) {
-    for (const FigurePanel& panel : plan.panels) {
-      const auto line = std::ranges::find(panel.lines, name, &FigureLine::name);
-      if (line == panel.lines.end()) continue;
-      const MethodStyle style = line_style(line->look);
-      items += fmt::format(
-          "<li><button type=\"button\" aria-pressed=\"true\"><svg class=\"k{}\" width=\"32\" "
-          "height=\"14\" aria-hidden=\"true\"><path class=\"s\" d=\"M1 7h30\"{}/>{}</svg>{}"
-          "</button></li>\n",
-          colour(style.colour), dash_attribute(line->look),
-          panel.has_markers
-              ? fmt::format("<path class=\"p{}\" d=\"M16 7{}\"/>",
-                            is_open(style.marker) ? " o" : "", marker_path(style.marker))
-              : "",
-          escape_xml(name));
-      break;
-    }
+  for (const auto& entry : legend_of(plan)) {
+    const MethodStyle style = line_style(entry.look);
+    items += fmt::format(
+        "<li><button type=\"button\" aria-pressed=\"true\"><svg class=\"k{}\" width=\"32\" "
+        "height=\"14\" aria-hidden=\"true\"><path class=\"s\" d=\"M1 7h30\"{}/><path "
+        "class=\"p{}\" d=\"M16 7{}\"/></svg>{}</button></li>\n",
+        colour(style.colour), dash_attribute(entry.look), is_open(style.marker) ? " o" : "",
+        marker_path(style.marker), escape_xml(entry.name));
   }
   return "<ul class=\"legend\">\n" + items + "</ul>\n";
 }
 
 std::string SvgFigures::panel(const FigurePlan& plan, const FigurePanel& panel) {
   std::map<std::string, std::size_t> places;
-  for (const std::string& name : line_names(plan)) places.emplace(name, places.size());
+  for (const auto& entry : legend_of(plan)) places.emplace(entry.name, places.size());
   const std::string picture =
       PanelPicture(plan, panel).draw([&](const LineLook& look, const std::string& name) {
         return fmt::format("<g class=\"l k{}\" data-line=\"{}\">", colour(line_style(look).colour),
