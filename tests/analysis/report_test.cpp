@@ -142,6 +142,15 @@ TEST_F(Report, OfATableLeavesOutWhatATableDoesNotTell) {
   EXPECT_THAT(present(html, {"id=\"machines\"", "id=\"failures\""}), ElementsAre());
 }
 
+TEST_F(Report, OfFitsDrawsTheirErrorsAndCallsThemNoScores) {
+  std::string csv = "task,model,method,rank,seed,parameters,metric,score\n";
+  for (const char* rank : {"2", "4"})
+    csv += std::string("fit,u,lora,") + rank + ",0," + rank + "000,relative_error,0." + rank + "\n";
+  write_atomically(folder_.path / "fits/fits.csv", csv);
+  EXPECT_THAT(make_report({read_run_records(folder_.path / "fits")}).figures,
+              ElementsAre("rank", "error"));
+}
+
 TEST(SortSettings, FindsWhatIsCommonToAllRunsOrToThoseOfAMethod) {
   const auto run = [](const std::string& method, std::map<std::string, std::string> settings) {
     RunRecord record;
