@@ -180,6 +180,23 @@ void draw_figure(const FigureRequest& request) {
   write(plan, figure, request.out, csv);
 }
 
+std::vector<PlannedFigure> plan_figures(const FigureRequest& request) {
+  std::vector<PlannedFigure> figures;
+  for (const Kind& kind : kinds) {
+    figures.push_back({kind.name, kind.title, "", {}});
+    try {
+      FigurePlan plan = make_plan(request, kind.kind);
+      if (kind.kind != FigureKind::parameter_efficiency) require_lines(plan);
+      figures.back().plan = std::move(plan);
+    } catch (const UsageError&) {
+      throw;
+    } catch (const Error& reason) {
+      figures.back().reason = reason.what();
+    }
+  }
+  return figures;
+}
+
 std::vector<PaperFigure> draw_paper(const FigureRequest& request,
                                     const std::filesystem::path& folder) {
   std::vector<PaperFigure> figures;
@@ -189,30 +206,22 @@ std::vector<PaperFigure> draw_paper(const FigureRequest& request,
       "% figure for \\includegraphics. From another folder: \\def\\figurefolder{that/folder/} "
       "first.\n"
       "\\providecommand{\\figurefolder}{}\n";
-  for (const Kind& kind : kinds) {
-    figures.push_back({kind.name, ""});
-    FigurePlan plan;
-    try {
-      plan = make_plan(request, kind.kind);
-      if (kind.kind != FigureKind::parameter_efficiency) require_lines(plan);
-    } catch (const UsageError&) {
-      throw;
-    } catch (const Error& reason) {
-      figures.back().reason = reason.what();
-      continue;
-    }
+  for (PlannedFigure& planned : plan_figures(request)) {
+    figures.push_back({planned.kind, planned.reason});
+    if (!planned.reason.empty()) continue;
+    FigurePlan& plan = planned.plan;
     const std::string note = std::exchange(plan.note, "");
     const FigureSize size = natural_size(plan);
     for (const auto& [format, ending] :
          {std::pair(FigureFormat::pdf, ".pdf"), std::pair(FigureFormat::tex, ".tex")}) {
-      const std::filesystem::path out = folder / (std::string(kind.name) + ending);
+      const std::filesystem::path out = folder / (planned.kind + ending);
       write(plan, draw(plan, size, format, ending), out, csv_beside(request, out));
     }
     const char* star = size == FigureSize::double_column ? "*" : "";
     document += fmt::format(
         "\n\\begin{{figure{0}}}\n  \\centering\n  \\input{{\\figurefolder {1}.tex}}\n"
         "  \\caption{{{2}. {3}}}\n  \\label{{fig:{1}}}\n\\end{{figure{0}}}\n",
-        star, kind.name, kind.title, tex_text(note));
+        star, planned.kind, planned.title, tex_text(note));
   }
   const auto drawn = [](const PaperFigure& figure) { return figure.reason.empty(); };
   if (std::ranges::none_of(figures, drawn)) {

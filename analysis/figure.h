@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "analysis/figure_plan.h"
 #include "analysis/results.h"
 #include "analysis/spectrum.h"
 
@@ -32,16 +33,26 @@ std::vector<std::string> figure_kinds();
 /// fails.
 void draw_figure(const FigureRequest& request);
 
+/// What a kind would show, or why the request's rows do not allow it.
+struct PlannedFigure {
+  std::string kind, title;
+  std::string reason;  ///< "" where there is a plan
+  FigurePlan plan;
+};
+
+/// Every kind of the request's rows (its kind and out are not read), in the order of figure_kinds.
+/// A kind whose lines would be points alone is left out, parameter-efficiency excepted. Throws
+/// UsageError for an unknown axis or paper.
+std::vector<PlannedFigure> plan_figures(const FigureRequest& request);
+
 /// A kind that draw_paper drew, or why it did not.
 struct PaperFigure {
   std::string kind, reason;
 };
 
-/// Draws every kind that the request's rows allow (its kind and out are not read) into `folder`, as
-/// <kind>.pdf, <kind>.tex and <kind>.csv, and writes figures.tex, which takes the .tex pictures
-/// into floats with captions; the notes of the figures are in the captions. A kind whose lines
-/// would be points alone is left out, parameter-efficiency excepted. Throws as draw_figure, and
-/// where no kind can be drawn.
+/// Draws every kind that plan_figures can plan into `folder`, as <kind>.pdf, <kind>.tex and
+/// <kind>.csv, and writes figures.tex, which takes the .tex pictures into floats with captions; the
+/// notes of the figures are in the captions. Throws as draw_figure, and where no kind can be drawn.
 std::vector<PaperFigure> draw_paper(const FigureRequest& request,
                                     const std::filesystem::path& folder);
 

@@ -55,6 +55,7 @@ class ScorePlan {
 
   FigurePlan make() {
     keep_placed();
+    refuse_errors();
     if (planner_.split().lines_differ_in_rank()) plan_.rank_labels = RankLabels::at_line_ends;
     if (planner_.kind() == FigureKind::parameter_efficiency) {
       plan_.rank_labels = RankLabels::at_points;
@@ -97,6 +98,15 @@ class ScorePlan {
     if (std::ranges::none_of(scored_, has_line)) {
       throw Error("{} tells no {}", options_.sources,
                   planner_.kind() == FigureKind::rank ? "ranks" : "numbers of parameters");
+    }
+  }
+
+  /// Of an error less is better: it is no score to dominate with.
+  void refuse_errors() const {
+    if (planner_.kind() != FigureKind::parameter_efficiency) return;
+    for (const ResultRow* row : scored_) {
+      if (row->metric == "relative_error")
+        throw Error("{}: relative_error is no score: draw kind error", row->origin);
     }
   }
 

@@ -4,14 +4,13 @@
 #include <array>
 #include <cmath>
 #include <functional>
-#include <set>
-#include <tuple>
 
 #include <fmt/format.h>
 
-#include "analysis/axis.h"
 #include "analysis/gnuplot.h"
 #include "analysis/method_style.h"
+#include "analysis/panel_axes.h"
+#include "analysis/panel_labels.h"
 
 namespace rankfold {
 namespace {
@@ -31,7 +30,7 @@ class Script {
  public:
   Script(const FigurePlan& plan, FigureSize size, FigureFormat format)
       : plan_(plan), layout_(layout_figure(plan, size)), terminal_(format) {
-    for (const FigurePanel& panel : plan.panels) x_axes_.push_back(horizontal_axis(panel));
+    for (const FigurePanel& panel : plan.panels) x_axes_.push_back(horizontal_axis(plan, panel));
   }
 
   std::string write(const std::string& name) {
@@ -52,49 +51,6 @@ class Script {
 
   std::string at(double x, double y) const {
     return fmt::format("screen {:.6f}, screen {:.6f}", x / layout_.width, y / layout_.height);
-  }
-
-  Axis horizontal_axis(const FigurePanel& shown) const {
-    std::vector<double> values;
-    for (const FigurePanel& panel : plan_.panels) {
-      if (panel.x_group != shown.x_group) continue;
-      for (const FigureLine& line : panel.lines) {
-        for (const FigurePoint& point : line.points) values.push_back(point.x);
-      }
-    }
-    if (shown.x_scale != AxisScale::linear) return make_axis(shown.x_scale, values);
-    const bool whole = std::ranges::all_of(values, [](double x) { return x == std::floor(x); });
-    return whole ? make_count_axis(values) : make_axis(AxisScale::linear, values);
-  }
-
-  /// Holds every mean. Intervals widen it by no more than the means' own spread at either end, so
-  /// that a wide one hides nothing else: it ends at the frame.
-  static Axis vertical_axis(const FigurePanel& panel) {
-    std::vector<double> means, ends;
-    for (const auto* lines : {&panel.lines, &panel.references}) {
-      for (const FigureLine& line : *lines) {
-        for (const FigurePoint& point : line.points) {
-          if (point.value.value) means.push_back(*point.value.value);
-          const auto& interval = point.value.interval;
-          if (!interval) continue;
-          for (const double end : {interval->low, interval->high}) {
-            ends.push_back(std::clamp(end, panel.possible.low, panel.possible.high));
-          }
-        }
-      }
-    }
-    if (panel.y_scale == AxisScale::log10) {
-      std::erase_if(ends, [](double end) { return end <= 0; });
-    }
-    if (means.empty()) return make_axis(panel.y_scale, means);
-    const auto [least, most] = std::ranges::minmax(means);
-    const bool logarithmic = panel.y_scale != AxisScale::linear;
-    const double low = logarithmic ? least * least / most : 2 * least - most;
-    const double high = logarithmic ? most * most / least : 2 * most - least;
-    for (const double end : ends) {
-      means.push_back(most > least ? std::clamp(end, low, high) : end);
-    }
-    return make_axis(panel.y_scale, means);
   }
 
   void begin(const std::string& name) {
@@ -162,18 +118,6 @@ class Script {
     add(")\n");
   }
 
-  /// What is drawn of a point's interval: no more than its panel shows and the quantity can be.
-  static Bounds drawn_interval(const FigurePoint& point, const FigurePanel& panel,
-                               const Axis& y_axis) {
-    const double mean = mean_of(point, y_axis);
-    const auto inside = [&](double end) {
-      return std::clamp(std::clamp(end, panel.possible.low, panel.possible.high), y_axis.low,
-                        y_axis.high);
-    };
-    const Bounds bounds = point.value.interval.value_or(Bounds{mean, mean});
-    return {inside(bounds.low), inside(bounds.high)};
-  }
-
   /// A data block of the points that `chosen` takes: x, mean, low, high. A blank line, at which
   /// lines and bands break, stands for those that it leaves out.
   void data(const std::string& name, const FigureLine& line, const FigurePanel& panel,
@@ -185,8 +129,9 @@ class Script {
         add("\n");
         continue;
       }
-      const auto [low, high] = drawn_interval(point, panel, y_axis);
-      add("{:.10g} {:.10g} {:.10g} {:.10g}\n", point.x, mean_of(point, y_axis), low, high);
+      const auto [low, high] = drawn_interval(panel, point, y_axis);
+      add("{:.10g} {:.10g} {:.10g} {:.10g}\n", point.x, point.value.value.value_or(y_axis.low), low,
+          high);
     }
     add("EOD\n");
   }
@@ -227,7 +172,7 @@ class Script {
       const double mean = *line.points[0].value.value;
       const std::string source = fmt::format("$panel{}_reference{} using ", index, i);
       add("{} << EOD\n", source.substr(0, source.find(' ')));
-      const auto [low, high] = drawn_interval(line.points[0], shown, y_axis);
+      const auto [low, high] = drawn_interval(shown, line.points[0], y_axis);
       for (const double x : {x_axes_[index].low, x_axes_[index].high}) {
         add("{:.10g} {:.10g} {:.10g} {:.10g}\n", x, mean, low, high);
       }
@@ -242,70 +187,23 @@ class Script {
     }
   }
 
-  /// Labels of references and, where the figure wants them, the ranks at the points.
   void text_labels(std::size_t index, const Axis& y_axis) {
-    const FigurePanel& shown = plan_.panels[index];
     const Box& area = layout_.panels[index];
-    const double width = area.right - area.left, height = area.top - area.bottom;
-    const auto x_of = [&](const FigurePoint& p) { return x_axes_[index].position(p.x) * width; };
-    const auto y_of = [&](const FigurePoint& p) {
-      return y_axis.position(mean_of(p, y_axis)) * height;
-    };
-    LabelPlacer placer(width, height);
-    for (const FigureLine& line : shown.lines) {
-      for (std::size_t i = 0; i < line.points.size(); ++i) {
-        const FigurePoint& point = line.points[i];
-        placer.add_marker(x_of(point), y_of(point), marker_radius);
-        if (i == 0) continue;
-        const FigurePoint& before = line.points[i - 1];
-        placer.add_segment(x_of(before), y_of(before), x_of(point), y_of(point));
+    const PanelFrame frame{x_axes_[index],         y_axis,     area.right - area.left,
+                           area.top - area.bottom, small_size, rank_size,
+                           marker_radius};
+    for (const PanelLabel& shown : panel_labels(plan_.panels[index], plan_.rank_labels, frame)) {
+      const double y = area.bottom + (shown.box.bottom + shown.box.top) / 2;
+      if (!shown.line) {
+        label(area.left + shown.box.left, y, shown.text,
+              fmt::format("left {} tc rgb '#555555'", terminal_.font(small_size)));
+        continue;
       }
+      const std::string colour = line_style(shown.line->look).colour;
+      label(area.left + (shown.box.left + shown.box.right) / 2, y, shown.text,
+            fmt::format("center {} tc rgb '{}'", terminal_.font(rank_size),
+                        shown.dominated ? pale(colour) : colour));
     }
-    const auto add_error_bar = [&](const FigurePoint& point) {
-      if (!point.value.interval) return;
-      const auto [low, high] = drawn_interval(point, shown, y_axis);
-      placer.add_segment(x_of(point), y_axis.position(low) * height, x_of(point),
-                         y_axis.position(high) * height);
-    };
-    for (const FigureLine& line : shown.lines) {
-      if (line.points.size() == 1) add_error_bar(line.points[0]);
-    }
-    std::vector<FigureLine> shown_references = shown.references;
-    std::erase_if(shown_references, [](const auto& line) { return !line.points[0].value.value; });
-    for (const FigureLine& line : shown_references) {
-      placer.add_segment(0, y_of(line.points[0]), width, y_of(line.points[0]));
-    }
-    for (const FigureLine& line : shown_references) {
-      const auto box = placer.place_along(y_of(line.points[0]),
-                                          text_width(line.name.c_str(), small_size), small_size);
-      if (!box) continue;
-      label(area.left + box->left, area.bottom + (box->bottom + box->top) / 2, line.name,
-            fmt::format("left {} tc rgb '#555555'", terminal_.font(small_size)));
-    }
-    if (plan_.rank_labels == RankLabels::none) return;
-    std::set<std::tuple<std::string, std::string, double, double>> labelled;
-    for (const FigureLine& line : shown.lines) {
-      const std::string colour = line_style(line.look).colour;
-      const bool everywhere = plan_.rank_labels == RankLabels::at_points;
-      for (std::size_t i = everywhere ? 0 : line.points.size() - 1; i < line.points.size(); ++i) {
-        const FigurePoint& point = line.points[i];
-        // Lines of one method may share a point: first:N and last:N meet where N is all layers.
-        const bool is_new =
-            labelled.emplace(line.look.method, point.rank, point.x, mean_of(point, y_axis)).second;
-        if (line.look.published || !point.value.value || point.rank.empty() || !is_new) continue;
-        const auto box = placer.place_beside(x_of(point), y_of(point),
-                                             text_width(point.rank.c_str(), rank_size), rank_size);
-        if (!box) continue;
-        label(area.left + (box->left + box->right) / 2, area.bottom + (box->bottom + box->top) / 2,
-              point.rank,
-              fmt::format("center {} tc rgb '{}'", terminal_.font(rank_size),
-                          point.dominated ? pale(colour) : colour));
-      }
-    }
-  }
-
-  static double mean_of(const FigurePoint& point, const Axis& y_axis) {
-    return point.value.value.value_or(y_axis.low);
   }
 
   void plot(std::size_t index, const Axis& y_axis) {

@@ -48,6 +48,7 @@ Command fit_command();
 Command collect_command();
 Command figure_command();
 Command table_command();
+Command report_command();
 Command bench_layer_command();
 Command bench_step_command();
 Command bench_fit_command();

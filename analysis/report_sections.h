@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+
+#include "analysis/report_settings.h"
+#include "analysis/run_record.h"
+
+namespace rankfold {
+
+// Parts of the report's page as HTML; "" where the records tell nothing of them.
+
+/// How many runs ended how, and what was run.
+std::string summary_section(const RunRecords& records);
+/// The mean with Student's 95 % interval of runs that differ in the task and the seed alone.
+std::string score_section(const RunRecords& records);
+/// Counts of parameters by method and rank.
+std::string parameter_section(const RunRecords& records);
+std::string setting_section(const SettingUse& use);
+std::string machine_section(const RunRecords& records);
+/// Runs that are not done, and why.
+std::string failure_section(const RunRecords& records);
+
+}  // namespace rankfold

