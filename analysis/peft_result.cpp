@@ -1,14 +1,13 @@
 #include "analysis/peft_result.h"
 
-#include <algorithm>
 #include <cmath>
 #include <system_error>
 
 #include <nlohmann/json.hpp>
 
 #include "analysis/results.h"
+#include "analysis/run_file.h"
 #include "core/error.h"
-#include "core/files.h"
 #include "core/text.h"
 
 namespace rankfold {
@@ -145,26 +144,13 @@ json document_of(const json& run, const fs::path& folder, const std::string& nam
             {"pytorch_info", nullptr}}}};
 }
 
-std::vector<fs::path> run_files(const fs::path& folder) {
-  std::vector<fs::path> files;
-  try {
-    for (const auto& entry : fs::recursive_directory_iterator(folder))
-      if (entry.path().filename() == "run.json" && entry.is_regular_file())
-        files.push_back(entry.path());
-  } catch (const fs::filesystem_error& failure) {
-    throw Error("{}: cannot be searched: {}", folder.string(), failure.code().message());
-  }
-  std::ranges::sort(files);
-  return files;
-}
-
 }  // namespace
 
 std::vector<std::pair<std::string, std::string>> peft_results(const fs::path& folder) {
   std::vector<std::pair<std::string, std::string>> documents;
-  for (const fs::path& file : run_files(folder)) {
-    const json run = json::parse(read_text(file), nullptr, false);
-    if (run.is_discarded() || !run.is_object()) throw Error("{}: is not valid JSON", file.string());
+  for (const fs::path& file : files_below(folder, "run.json")) {
+    const json run = read_document(file);
+    if (!run.is_object()) throw Error("{}: is no JSON object", file.string());
     if (value_of(run, "status") != "done") continue;
     std::string name;
     for (const fs::path& part : file.parent_path().lexically_relative(folder)) {

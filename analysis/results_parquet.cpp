@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 #include <set>
 #include <unordered_map>
 
@@ -157,7 +158,7 @@ std::vector<ResultRow> read_results_parquet(const std::filesystem::path& file) {
         "of them",
         printable(file.string(), 300));
 
-  std::size_t without_score = 0, diverged = 0;
+  std::size_t without_score = 0;
   std::vector<ResultRow> rows;
   const Runs runs(table);
   for (const Run& run : runs.runs()) {
@@ -186,21 +187,18 @@ std::vector<ResultRow> read_results_parquet(const std::filesystem::path& file) {
       continue;
     }
     row.score = scores.at(row.metric);
-    if (!std::isfinite(*row.score)) {
-      ++diverged;
-      continue;
-    }
+    if (!std::isfinite(*row.score)) row.score = std::numeric_limits<double>::quiet_NaN();
     if (!counted)
       throw Error("{}: found no tag parameters/adapter, expected it as other runs have it",
                   row.origin);
-    if (!score_is_possible(row.metric, *row.score))
+    if (std::isfinite(*row.score) && !score_is_possible(row.metric, *row.score))
       throw Error("{}: {} is {}, expected a fraction between -1 and 1", row.origin, row.metric,
                   *row.score);
     rows.push_back(std::move(row));
   }
-  if (without_score > 0 || diverged > 0)
-    fmt::print(stderr, "{}: left out {} diverged and {} without a score\n",
-               printable(file.string(), 300), diverged, without_score);
+  if (without_score > 0)
+    fmt::print(stderr, "{}: left out {} run{} without a score\n", printable(file.string(), 300),
+               without_score, without_score == 1 ? "" : "s");
   if (rows.empty())
     throw Error("{}: found no run with a score (a tag such as eval/accuracy)",
                 printable(file.string(), 300));

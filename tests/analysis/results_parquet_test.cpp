@@ -58,14 +58,15 @@ TEST_F(ParquetResults, AreTheLastScoresOfRuns) {
   EXPECT_EQ(sum, 0.5 + 0.25 + 0.125);
 }
 
-TEST_F(ParquetResults, LeaveOutWhatDiverged) {
+TEST_F(ParquetResults, HaveNoNumberForARunThatDiverged) {
   write_run("cola/bert/lora/seed=1", 0.25, NAN);
   write_run("cola/bert/lora/seed=2", 0.25, 0.5);
   request_.names = {"task", "model", "method"};
   collect(request_);
   const std::vector<ResultRow> rows = read_results(request_.out);
-  ASSERT_EQ(rows.size(), 1u);
-  EXPECT_EQ(rows[0].seed, "2");
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_TRUE(std::isnan(*rows[0].score));
+  EXPECT_EQ(rows[1].score, 0.5);
 }
 
 TEST_F(ParquetResults, NameTheColumnThatIsMissing) {
