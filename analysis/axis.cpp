@@ -49,7 +49,7 @@ int decimals_of(double step) {
   return decimals;
 }
 
-void add_steps(Axis& axis, double step) {
+void add_steps(FigureAxis& axis, double step) {
   const int decimals = decimals_of(step);
   const auto first = std::llround(std::ceil(axis.low / step - 1e-9));
   const auto last = std::llround(std::floor(axis.high / step + 1e-9));
@@ -59,7 +59,7 @@ void add_steps(Axis& axis, double step) {
   }
 }
 
-Axis log_axis(AxisScale scale, double low, double high) {
+FigureAxis log_axis(AxisScale scale, double low, double high) {
   const double base = scale == AxisScale::log2 ? 2 : 10;
   const auto exponent = [&](double value) { return std::log(value) / std::log(base); };
   double first = exponent(low), last = exponent(high);
@@ -74,7 +74,7 @@ Axis log_axis(AxisScale scale, double low, double high) {
     if (extend_down) first = std::ceil(first) - 1.05;
     if (extend_up) last = std::floor(last) + 1.05;
   }
-  Axis axis{scale, std::pow(base, first), std::pow(base, last), {}};
+  FigureAxis axis{scale, std::pow(base, first), std::pow(base, last), {}};
   const double tolerance = 1e-9;
   const int stride = std::max(1, static_cast<int>(std::ceil((last - first) / 9)));
   for (int power = static_cast<int>(std::floor(first)); power <= last + tolerance; ++power) {
@@ -94,12 +94,12 @@ Axis log_axis(AxisScale scale, double low, double high) {
 
 }  // namespace
 
-double Axis::position(double value) const {
+double FigureAxis::position(double value) const {
   if (scale == AxisScale::linear) return (value - low) / (high - low);
   return std::log(value / low) / std::log(high / low);
 }
 
-Axis make_axis(AxisScale scale, const std::vector<double>& values) {
+FigureAxis make_axis(AxisScale scale, const std::vector<double>& values) {
   if (values.empty()) return make_axis(scale, {1.0, 10.0});
   const auto [smallest, largest] = std::minmax_element(values.begin(), values.end());
   if (scale != AxisScale::linear) return log_axis(scale, *smallest, *largest);
@@ -111,15 +111,15 @@ Axis make_axis(AxisScale scale, const std::vector<double>& values) {
     high += least;
   }
   const double space = margin * (high - low);
-  Axis axis{scale, low - space, high + space, {}};
+  FigureAxis axis{scale, low - space, high + space, {}};
   add_steps(axis, nice_step((axis.high - axis.low) / 6));
   return axis;
 }
 
-Axis make_count_axis(const std::vector<double>& values) {
+FigureAxis make_count_axis(const std::vector<double>& values) {
   const double most = values.empty() ? 1 : *std::max_element(values.begin(), values.end());
   const double fewest = values.empty() ? 0 : *std::min_element(values.begin(), values.end());
-  Axis axis{AxisScale::linear, fewest < 0.25 * most ? 0 : fewest, most, {}};
+  FigureAxis axis{AxisScale::linear, fewest < 0.25 * most ? 0 : fewest, most, {}};
   const double space = std::max(margin * (axis.high - axis.low), 0.04 * most);
   axis.low = std::max(axis.low - space, 0.0);
   axis.high += space;
@@ -127,7 +127,7 @@ Axis make_count_axis(const std::vector<double>& values) {
   return axis;
 }
 
-void thin_labels(Axis& axis, double length,
+void thin_labels(FigureAxis& axis, double length,
                  const std::function<double(const std::string&)>& extent) {
   std::vector<Tick*> labelled;
   for (Tick& tick : axis.ticks) {

@@ -14,7 +14,7 @@ struct Tick {
 };
 
 /// One axis of a panel: its range and where its ticks stand.
-struct Axis {
+struct FigureAxis {
   AxisScale scale = AxisScale::linear;
   double low = 0, high = 1;
   std::vector<Tick> ticks;
@@ -27,14 +27,14 @@ struct Axis {
 /// two of them, with minor ticks between; log2: powers of two. The range holds all values with a
 /// margin; equal values are given some room. Values of logarithmic axes must be positive. Throws
 /// Error for values so far apart that their difference is no number.
-Axis make_axis(AxisScale scale, const std::vector<double>& values);
+FigureAxis make_axis(AxisScale scale, const std::vector<double>& values);
 
 /// Linear with ticks at whole numbers, from about 0.
-Axis make_count_axis(const std::vector<double>& values);
+FigureAxis make_count_axis(const std::vector<double>& values);
 
 /// Keeps every second, third, ... label, the other ticks without, so that none of them overlap on
 /// an axis of this length; `extent` is how much of it a label takes.
-void thin_labels(Axis& axis, double length,
+void thin_labels(FigureAxis& axis, double length,
                  const std::function<double(const std::string&)>& extent);
 
 }  // namespace rankfold

@@ -97,7 +97,7 @@ class Script {
     }
   }
 
-  void ticks(const char* axis, Axis shown, double length) {
+  void ticks(const char* axis, FigureAxis shown, double length) {
     constexpr double tick_size = 8;
     thin_labels(shown, length, [&](const std::string& label) {
       return *axis == 'x' ? text_width(label.c_str(), tick_size) + 3 : tick_size + 3;
@@ -121,7 +121,7 @@ class Script {
   /// A data block of the points that `chosen` takes: x, mean, low, high. A blank line, at which
   /// lines and bands break, stands for those that it leaves out.
   void data(const std::string& name, const FigureLine& line, const FigurePanel& panel,
-            const Axis& y_axis, const std::function<bool(std::size_t)>& chosen) {
+            const FigureAxis& y_axis, const std::function<bool(std::size_t)>& chosen) {
     add("{} << EOD\n", name);
     for (std::size_t i = 0; i < line.points.size(); ++i) {
       const FigurePoint& point = line.points[i];
@@ -139,7 +139,7 @@ class Script {
   void panel(std::size_t index) {
     const FigurePanel& shown = plan_.panels[index];
     const Box& area = layout_.panels[index];
-    const Axis y_axis = vertical_axis(shown);
+    const FigureAxis y_axis = vertical_axis(shown);
     add("set lmargin at screen {:.6f}\nset rmargin at screen {:.6f}\n", area.left / layout_.width,
         area.right / layout_.width);
     add("set bmargin at screen {:.6f}\nset tmargin at screen {:.6f}\n",
@@ -163,7 +163,7 @@ class Script {
   }
 
   /// The references of a panel as bands and lines over the whole of its width.
-  void references(std::size_t index, const Axis& y_axis, std::vector<std::string>& bands,
+  void references(std::size_t index, const FigureAxis& y_axis, std::vector<std::string>& bands,
                   std::vector<std::string>& lines) {
     const FigurePanel& shown = plan_.panels[index];
     for (std::size_t i = 0; i < shown.references.size(); ++i) {
@@ -187,7 +187,7 @@ class Script {
     }
   }
 
-  void text_labels(std::size_t index, const Axis& y_axis) {
+  void text_labels(std::size_t index, const FigureAxis& y_axis) {
     const Box& area = layout_.panels[index];
     const PanelFrame frame{x_axes_[index],         y_axis,     area.right - area.left,
                            area.top - area.bottom, small_size, rank_size,
@@ -206,7 +206,7 @@ class Script {
     }
   }
 
-  void plot(std::size_t index, const Axis& y_axis) {
+  void plot(std::size_t index, const FigureAxis& y_axis) {
     const FigurePanel& shown = plan_.panels[index];
     // Bottom to top: bands, lines, pale markers, the others.
     std::array<std::vector<std::string>, 4> layers;
@@ -265,7 +265,7 @@ class Script {
   const FigurePlan& plan_;
   const FigureLayout layout_;
   const FigureTerminal terminal_;
-  std::vector<Axis> x_axes_;
+  std::vector<FigureAxis> x_axes_;
   std::string text_;
 };
 

@@ -5,7 +5,7 @@
 
 namespace rankfold {
 
-Axis horizontal_axis(const FigurePlan& plan, const FigurePanel& panel) {
+FigureAxis horizontal_axis(const FigurePlan& plan, const FigurePanel& panel) {
   std::vector<double> values;
   for (const FigurePanel& other : plan.panels) {
     if (other.x_group != panel.x_group) continue;
@@ -18,7 +18,7 @@ Axis horizontal_axis(const FigurePlan& plan, const FigurePanel& panel) {
   return whole ? make_count_axis(values) : make_axis(AxisScale::linear, values);
 }
 
-Axis vertical_axis(const FigurePanel& panel) {
+FigureAxis vertical_axis(const FigurePanel& panel) {
   std::vector<double> means, ends;
   for (const auto* lines : {&panel.lines, &panel.references}) {
     for (const FigureLine& line : *lines) {
@@ -45,7 +45,8 @@ Axis vertical_axis(const FigurePanel& panel) {
   return make_axis(panel.y_scale, means);
 }
 
-Bounds drawn_interval(const FigurePanel& panel, const FigurePoint& point, const Axis& y_axis) {
+Bounds drawn_interval(const FigurePanel& panel, const FigurePoint& point,
+                      const FigureAxis& y_axis) {
   const double mean = point.value.value.value_or(y_axis.low);
   const auto inside = [&](double end) {
     return std::clamp(std::clamp(end, panel.possible.low, panel.possible.high), y_axis.low,

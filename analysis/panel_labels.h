@@ -19,7 +19,7 @@ struct PanelLabel {
 
 /// The panel's axes and its measures, in one unit.
 struct PanelFrame {
-  Axis x, y;
+  FigureAxis x, y;
   double width = 0, height = 0;
   double name_size = 0, rank_size = 0;  ///< of the fonts
   double marker_radius = 0;

@@ -216,10 +216,10 @@ TEST(ShortCount, HasThreeDigits) {
   EXPECT_EQ(short_count(2359296), "2.36M");
 }
 
-TEST(Axis, HasAtLeastTwoPowersOfTen) {
+TEST(FigureAxis, HasAtLeastTwoPowersOfTen) {
   for (const std::vector<double>& values :
        {std::vector<double>{1000}, {3000, 75000}, {200, 300}, {1, 1e9}}) {
-    const Axis axis = make_axis(AxisScale::log10, values);
+    const FigureAxis axis = make_axis(AxisScale::log10, values);
     int labelled = 0;
     for (const Tick& tick : axis.ticks) {
       EXPECT_GE(tick.value, axis.low);
@@ -234,7 +234,7 @@ TEST(Axis, HasAtLeastTwoPowersOfTen) {
   }
 }
 
-TEST(Axis, HasRoundTicks) {
+TEST(FigureAxis, HasRoundTicks) {
   std::vector<std::string> texts;
   for (const Tick& tick : make_axis(AxisScale::linear, {-11, 31}).ticks) texts.push_back(tick.text);
   EXPECT_THAT(texts, ElementsAre("\u221210", "0", "10", "20", "30"));
@@ -244,9 +244,9 @@ TEST(Axis, HasRoundTicks) {
   EXPECT_GE(make_axis(AxisScale::linear, {50}).ticks.size(), 2u);
 }
 
-TEST(Axis, DropsLabelsThatWouldOverlap) {
+TEST(FigureAxis, DropsLabelsThatWouldOverlap) {
   const auto texts = [](double length) {
-    Axis axis = make_axis(AxisScale::linear, {-11, 31});
+    FigureAxis axis = make_axis(AxisScale::linear, {-11, 31});
     thin_labels(axis, length, [](const std::string&) { return 10.0; });
     std::vector<std::string> found;
     for (const Tick& tick : axis.ticks) found.push_back(tick.text);

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <map>
 #include <set>
+#include <sstream>
 #include <string>
 
 #include "source_paths.h"
@@ -29,8 +30,8 @@ const std::map<std::string, std::set<std::string>>& allowed() {
        {"core", "core/fit", "decompositions", "analysis", "experiments/tokenizers",
         "experiments/tasks", "experiments/models", "experiments/training"}},
       {"experiments/sweep",
-       {"core", "core/fit", "decompositions", "analysis", "experiments/tokenizers", "experiments/tasks",
-        "experiments/models", "experiments/training", "experiments/sweep"}},
+       {"core", "core/fit", "decompositions", "analysis", "experiments/tokenizers",
+        "experiments/tasks", "experiments/models", "experiments/training", "experiments/sweep"}},
       {"experiments/bench",
        {"core", "core/fit", "decompositions", "experiments/models", "experiments/training",
         "experiments/bench"}},
@@ -58,6 +59,29 @@ TEST(Rooms, IncludeOnlyWhatLiesBelowThem) {
       }
     }
   EXPECT_GT(files, 50);
+}
+
+/// Two types of one name in one program are undefined: the linker keeps one of their functions.
+TEST(Rooms, DefineNoTypeOfAnothersName) {
+  const std::filesystem::path source = RANKFOLD_SOURCE_DIR;
+  std::map<std::string, std::filesystem::path> types;
+  for (const auto& [room, may_include] : allowed())
+    for (const auto& entry : std::filesystem::directory_iterator(source / room)) {
+      if (entry.path().extension() != ".h") continue;
+      std::ifstream file(entry.path());
+      for (std::string line; std::getline(file, line);) {
+        std::istringstream words(line);
+        std::string kind, name;
+        words >> kind >> name;
+        if (kind == "enum") words >> name;
+        const bool is_type = line.starts_with("struct ") || line.starts_with("class ") ||
+                             line.starts_with("enum class ");
+        if (!is_type || line.ends_with(';')) continue;
+        const auto [known, is_new] = types.emplace(name, entry.path());
+        EXPECT_TRUE(is_new) << name << " in " << entry.path() << " and " << known->second;
+      }
+    }
+  EXPECT_GT(types.size(), 100U);
 }
 
 }  // namespace
