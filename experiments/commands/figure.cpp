@@ -40,8 +40,10 @@ int draw_one(const Arguments& arguments, FigureRequest& request, Context& contex
     throw UsageError("figure: expected one of --input and --published");
   request.out = arguments.text("out");
   const fs::path input = arguments.text("input");
+  std::error_code failure;
   if (request.kind == "spectrum" && arguments.has("input"))
-    request.spectrum = read_spectrum(table_of(input, "spectrum.csv"));
+    request.spectrum =
+        read_spectrum(fs::is_directory(input, failure) ? input / "spectrum.csv" : input);
   else if (arguments.has("input"))
     request.rows =
         read_results(table_of(input, request.kind == "error" ? "fits.csv" : "counts.csv"));

@@ -72,6 +72,7 @@ TEST_F(FigureCommand, DrawsAPaperOfAllKindsThatTheResultsAllow) {
 
 TEST_F(FigureCommand, DrawsTheSpectrumFromAFileOrItsFolder) {
   write("s/spectrum.csv", "site,layer,matrix,index,value\nq0,0,q,1,2\nq0,0,q,2,1\n");
+  write("s/sweep.json", "{}");
   for (const char* input : {"s", "s/spectrum.csv"}) {
     const Outcome drawn =
         call("figure spectrum --input " + path(input) + " --out " + path("spectrum.svg"));
