@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <utility>
 
 #include "analysis/distributions.h"
 #include "analysis/statistics.h"
@@ -13,7 +14,6 @@ namespace rankfold {
 namespace {
 
 using Strata = std::vector<std::vector<double>>;
-using Statistic = double (*)(const Strata&);
 
 std::vector<double> finite_of(std::span<const double> scores) {
   std::vector<double> finite;
@@ -55,39 +55,13 @@ double percentile(const std::vector<double>& sorted, double share) {
   return std::lerp(sorted[below], sorted[above], at - static_cast<double>(below));
 }
 
-Estimate bootstrap(std::span<const std::vector<double>> given, const Bootstrap& how,
-                   Statistic statistic) {
-  if (given.empty()) throw Error("nothing to bootstrap: expected one stratum or more");
-  if (how.resamples < 2) {
-    throw Error("a bootstrap of {} resamples has no interval: expected 2 or more", how.resamples);
-  }
-  if (!(how.confidence > 0 && how.confidence < 1)) {
-    throw Error("a confidence of {} has no interval: expected a number between 0 and 1",
-                how.confidence);
-  }
-  Estimate estimate;
-  Strata strata;
-  for (const std::vector<double>& scores : given) {
-    if (scores.empty()) throw Error("stratum {} of the bootstrap is empty", strata.size());
-    strata.push_back(finite_of(scores));
-    estimate.count += strata.back().size();
-    estimate.diverged += scores.size() - strata.back().size();
-  }
-  const auto fewest = std::min_element(strata.begin(), strata.end(), [](auto& a, auto& b) {
-                        return a.size() < b.size();
-                      })->size();
-  if (fewest < 1) return estimate;
-  estimate.value = statistic(strata);
-  if (fewest < 2) return estimate;
-
-  std::vector<double> values(how.resamples);
-  for (std::size_t i = 0; i < how.resamples; ++i)
-    values[i] = statistic(resample(strata, RandomStream(how.seed, "bootstrap", i)));
-  std::sort(values.begin(), values.end());
-  estimate.standard_error = standard_error(values) * std::sqrt(static_cast<double>(values.size()));
-  const double outside = (1 - how.confidence) / 2;
-  estimate.interval = Bounds{percentile(values, outside), percentile(values, 1 - outside)};
-  return estimate;
+/// Adds the resamples' deviation, and the interval between their percentiles.
+void add_spread(Estimate& estimate, std::vector<double> resampled, double confidence) {
+  std::sort(resampled.begin(), resampled.end());
+  estimate.standard_error =
+      standard_error(resampled) * std::sqrt(static_cast<double>(resampled.size()));
+  const double outside = (1 - confidence) / 2;
+  estimate.interval = Bounds{percentile(resampled, outside), percentile(resampled, 1 - outside)};
 }
 
 }  // namespace
@@ -123,13 +97,41 @@ double interquartile_mean(std::span<const double> values) {
   return mean(std::span(sorted).subspan(cut, sorted.size() - 2 * cut));
 }
 
-Estimate bootstrap_mean(std::span<const std::vector<double>> strata, const Bootstrap& how) {
-  return bootstrap(strata, how, mean_of_means);
-}
+BootstrapMeans bootstrap_means(std::span<const std::vector<double>> given, const Bootstrap& how) {
+  if (given.empty()) throw Error("nothing to bootstrap: expected one stratum or more");
+  if (how.resamples < 2) {
+    throw Error("a bootstrap of {} resamples has no interval: expected 2 or more", how.resamples);
+  }
+  if (!(how.confidence > 0 && how.confidence < 1)) {
+    throw Error("a confidence of {} has no interval: expected a number between 0 and 1",
+                how.confidence);
+  }
+  Estimate estimate;
+  Strata strata;
+  for (const std::vector<double>& scores : given) {
+    if (scores.empty()) throw Error("stratum {} of the bootstrap is empty", strata.size());
+    strata.push_back(finite_of(scores));
+    estimate.count += strata.back().size();
+    estimate.diverged += scores.size() - strata.back().size();
+  }
+  BootstrapMeans found{estimate, estimate};
+  const auto fewest = std::min_element(strata.begin(), strata.end(), [](auto& a, auto& b) {
+                        return a.size() < b.size();
+                      })->size();
+  if (fewest < 1) return found;
+  found.mean.value = mean_of_means(strata);
+  found.interquartile_mean.value = pooled_interquartile_mean(strata);
+  if (fewest < 2) return found;
 
-Estimate bootstrap_interquartile_mean(std::span<const std::vector<double>> strata,
-                                      const Bootstrap& how) {
-  return bootstrap(strata, how, pooled_interquartile_mean);
+  std::vector<double> means(how.resamples), interquartile_means(how.resamples);
+  for (std::size_t i = 0; i < how.resamples; ++i) {
+    const Strata drawn = resample(strata, RandomStream(how.seed, "bootstrap", i));
+    means[i] = mean_of_means(drawn);
+    interquartile_means[i] = pooled_interquartile_mean(drawn);
+  }
+  add_spread(found.mean, std::move(means), how.confidence);
+  add_spread(found.interquartile_mean, std::move(interquartile_means), how.confidence);
+  return found;
 }
 
 }  // namespace rankfold

@@ -41,7 +41,7 @@ struct Bootstrap {
 };
 
 /// The mean over strata of each stratum's mean, and the interquartile mean of all finite scores
-/// together, each with its stratified bootstrap: every resample draws, within each stratum (a
+/// together, both from one stratified bootstrap: every resample draws, within each stratum (a
 /// task), as many of its scores (seeds) with replacement as it has. The standard error is the
 /// deviation of the resamples; the interval runs between their percentiles (1 -+ confidence) / 2,
 /// interpolated linearly.
@@ -51,8 +51,10 @@ struct Bootstrap {
 /// Error for no strata, an empty stratum, fewer than 2 resamples, a confidence outside (0, 1).
 /// Source: Agarwal, Schwarzer, Castro, Courville, Bellemare, "Deep reinforcement learning at the
 /// edge of the statistical precipice", NeurIPS 2021, arXiv 2108.13264.
-Estimate bootstrap_mean(std::span<const std::vector<double>> strata, const Bootstrap& how = {});
-Estimate bootstrap_interquartile_mean(std::span<const std::vector<double>> strata,
-                                      const Bootstrap& how = {});
+struct BootstrapMeans {
+  Estimate mean, interquartile_mean;
+};
+BootstrapMeans bootstrap_means(std::span<const std::vector<double>> strata,
+                               const Bootstrap& how = {});
 
 }  // namespace rankfold

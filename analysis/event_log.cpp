@@ -21,8 +21,6 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "event files are little endian");
 
-constexpr std::size_t header_size = 12;
-constexpr std::size_t footer_size = 4;
 constexpr int type_float32 = 1, type_float64 = 2;            // DataType of types.proto
 constexpr int data_class_scalar = 1, data_class_tensor = 2;  // DataClass of summary.proto
 
@@ -139,7 +137,7 @@ void EventWriter::end_session(bool success) {
 void EventWriter::write_record(const std::string& message) {
   if (descriptor_ < 0) throw Error("{}: the event file is closed already", file_.string());
   std::string record;
-  record.reserve(header_size + message.size() + footer_size);
+  record.reserve(record_header + message.size() + record_footer);
   append_number(record, static_cast<std::uint64_t>(message.size()));
   append_number(record, masked_crc32c(record.data(), record.size()));
   record += message;

@@ -1,11 +1,11 @@
 #include "analysis/event_message.h"
 
-#include <bit>
 #include <climits>
 #include <cstring>
 #include <optional>
 
 #include "analysis/event.pb.h"
+#include "core/half_precision.h"
 
 namespace rankfold {
 namespace {
@@ -27,19 +27,6 @@ enum Type {
   uint64 = 23
 };
 
-/// IEEE half precision; exact.
-double from_half(std::uint16_t bits) {
-  const int exponent = (bits >> 10) & 31, fraction = bits & 1023;
-  const float sign = (bits >> 15) != 0 ? -1.0f : 1.0f;
-  if (exponent == 0) return sign * static_cast<float>(fraction) * 0x1p-24f;
-  const int shifted = exponent == 31 ? 255 : exponent - 15 + 127;
-  return sign * std::bit_cast<float>((shifted << 23) | (fraction << 13));
-}
-
-double from_bfloat(std::uint16_t bits) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
-}
-
 /// The only element, as one of Number in little-endian content or typed in `values`.
 template <class Number, class Values>
 std::optional<double> only_element(const Values& values, const std::string& content) {
@@ -53,9 +40,9 @@ std::optional<double> only_element(const Values& values, const std::string& cont
 /// The same of 16 bits that mean a number.
 template <class Values>
 std::optional<double> only_element(const Values& values, const std::string& content,
-                                   double (*read)(std::uint16_t)) {
+                                   float (*read)(std::uint16_t)) {
   const auto bits = only_element<std::uint16_t>(values, content);
-  return bits ? std::optional(read(static_cast<std::uint16_t>(*bits))) : std::nullopt;
+  return bits ? std::optional<double>(read(static_cast<std::uint16_t>(*bits))) : std::nullopt;
 }
 
 std::optional<double> scalar_of(const tensorboard::Tensor& tensor) {
@@ -86,9 +73,9 @@ std::optional<double> scalar_of(const tensorboard::Tensor& tensor) {
     case boolean:
       return only_element<std::uint8_t>(tensor.bool_val(), content);
     case float16:
-      return only_element(tensor.half_val(), content, from_half);
+      return only_element(tensor.half_val(), content, from_f16);
     case bfloat16:
-      return only_element(tensor.half_val(), content, from_bfloat);
+      return only_element(tensor.half_val(), content, from_bf16);
     default:
       return std::nullopt;
   }

@@ -17,8 +17,6 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "event files are little endian");
 
-constexpr std::size_t header_size = 12;
-constexpr std::size_t footer_size = 4;
 constexpr std::size_t buffer_size = std::size_t{1} << 16;
 // A record with scalars has some hundred bytes, one with images some millions.
 constexpr std::uint64_t longest_record = std::uint64_t{1} << 30;
@@ -71,8 +69,8 @@ bool EventFileReader::stop(std::string what) {
 bool EventFileReader::next(std::vector<ScalarView>& scalars) {
   scalars.clear();
   if (stopped_) return false;
-  const std::string_view header = peek(header_size);
-  if (header.size() < header_size) {
+  const std::string_view header = peek(record_header);
+  if (header.size() < record_header) {
     stopped_ = true;
     truncated_ = !header.empty();
     return false;
@@ -83,14 +81,14 @@ bool EventFileReader::next(std::vector<ScalarView>& scalars) {
   if (length > longest_record)
     return stop(
         fmt::format("its {} bytes are more than the {} that are read", length, longest_record));
-  const std::size_t size = header_size + static_cast<std::size_t>(length) + footer_size;
+  const std::size_t size = record_header + static_cast<std::size_t>(length) + record_footer;
   const std::string_view record = peek(size);
   if (record.size() < size) {
     stopped_ = truncated_ = true;
     return false;
   }
-  const std::string_view message = record.substr(header_size, length);
-  const auto checksum = read_number<std::uint32_t>(record.data() + header_size + length);
+  const std::string_view message = record.substr(record_header, length);
+  const auto checksum = read_number<std::uint32_t>(record.data() + record_header + length);
   if (checksum != masked_crc32c(message.data(), message.size()))
     return stop(fmt::format("the checksum of its {} bytes does not hold", length));
   if (!message_.read(message, scalars))

@@ -12,6 +12,10 @@
 
 namespace rankfold {
 
+/// TFRecord's framing of a message: its length (uint64) and the masked CRC-32C of that before it,
+/// its own masked CRC-32C behind it, all little endian.
+inline constexpr std::size_t record_header = 12, record_footer = 4;
+
 /// What is wrong with a record, and where.
 struct EventDamage {
   std::uint64_t offset = 0;  ///< bytes before the record
@@ -19,9 +23,8 @@ struct EventDamage {
 };
 
 /// Reads an event file record by record through a buffer of its own, so that a file which grows,
-/// shrinks or is larger than the memory does no harm. TFRecord framing: length (uint64), its masked
-/// CRC-32C, the message, its masked CRC-32C, all little endian; every checksum is checked. After
-/// the end, an incomplete last record or a damaged one, nothing more is read.
+/// shrinks or is larger than the memory does no harm. Every checksum is checked. After the end, an
+/// incomplete last record or a damaged one, nothing more is read.
 class EventFileReader {
  public:
   /// Throws Error naming the file when it cannot be opened.

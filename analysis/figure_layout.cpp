@@ -36,7 +36,7 @@ std::vector<std::string> wrap(const std::string& text, double width, double font
   std::vector<std::string> lines;
   for (const std::string& word : split(text, ' ')) {
     const std::string longer = lines.empty() ? word : lines.back() + " " + word;
-    if (lines.empty() || text_width(longer.c_str(), font_size) > width) {
+    if (lines.empty() || dejavu_width(longer, font_size) > width) {
       lines.push_back(word);
     } else {
       lines.back() = longer;
@@ -67,7 +67,7 @@ FigureLayout layout_figure(const FigurePlan& plan, FigureSize size) {
   layout.legend = legend_entries(plan);
   double entry_width = 0;
   for (const auto& entry : layout.legend) {
-    entry_width = std::max(entry_width, text_width(entry.name.c_str(), text_size));
+    entry_width = std::max(entry_width, dejavu_width(entry.name, text_size));
   }
   entry_width += layout.sample_width + 14;
   const double inner = layout.width - left_margin - right_margin;

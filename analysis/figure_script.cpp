@@ -21,7 +21,7 @@ constexpr double rank_size = 6.5, marker_radius = 2.6;
 /// The font size, at most that of text, at which the words fit into the room; not so small that
 /// nobody can read them.
 double fitting_size(const std::string& words, double room) {
-  const double fitting = text_size * room / text_width(words.c_str(), text_size);
+  const double fitting = text_size * room / dejavu_width(words, text_size);
   return std::clamp(std::floor(10 * fitting) / 10, 5.5, text_size);
 }
 
@@ -100,7 +100,7 @@ class Script {
   void ticks(const char* axis, FigureAxis shown, double length) {
     constexpr double tick_size = 8;
     thin_labels(shown, length, [&](const std::string& label) {
-      return *axis == 'x' ? text_width(label.c_str(), tick_size) + 3 : tick_size + 3;
+      return *axis == 'x' ? dejavu_width(label, tick_size) + 3 : tick_size + 3;
     });
     add("set {}range [{:.10g}:{:.10g}]\n", axis, shown.low, shown.high);
     if (shown.scale == AxisScale::linear) {

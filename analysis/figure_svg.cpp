@@ -162,7 +162,7 @@ class PanelPicture {
 
   void axes() {
     thin_labels(frame_.x, plot_width,
-                [](const std::string& label) { return text_width(label.c_str(), 11.5) + 6; });
+                [](const std::string& label) { return dejavu_width(label, 11.5) + 6; });
     const double floor = top + plot_height;
     std::string grid, ticks;
     for (const Tick& tick : frame_.x.ticks) {

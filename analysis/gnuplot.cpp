@@ -102,28 +102,6 @@ std::string last_message(const fs::path& file) {
   return message;
 }
 
-/// Length of the UTF-8 character that starts at `at`; 0 where there is none.
-std::size_t character_size(std::string_view text, std::size_t at) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(at);
-  std::size_t size = 0;
-  if (first < 0x80) size = 1;
-  if (first >= 0xc2 && first < 0xe0) size = 2;
-  if (first >= 0xe0 && first < 0xf0) size = 3;
-  if (first >= 0xf0 && first < 0xf5) size = 4;
-  if (at + size > text.size()) return 0;
-  for (std::size_t i = 1; i < size; ++i) {
-    if ((byte(at + i) & 0xc0u) != 0x80u) return 0;
-  }
-  if (size >= 3) {
-    const unsigned char second = byte(at + 1);
-    const bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
-    const bool outside = (first == 0xed && second > 0x9f) || (first == 0xf4 && second > 0x8f);
-    if (overlong || outside) return 0;
-  }
-  return size;
-}
-
 /// Replaces the digits of a PDF's date of creation, "/CreationDate (D:20240131235959Z)", by those
 /// of one day, so that drawing again gives the same bytes.
 void remove_date(std::string& pdf) {
@@ -144,7 +122,7 @@ std::string gnuplot_text(std::string_view text, std::size_t limit) {
       quoted += "\u2026";
       break;
     }
-    const std::size_t size = character_size(text, i);
+    const std::size_t size = utf8_length(std::string_view(text).substr(i));
     const char c = text[i];
     const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
     if (size == 0 || control) {

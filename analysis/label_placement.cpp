@@ -88,14 +88,14 @@ std::optional<Box> LabelPlacer::place_along(double y, double width, double heigh
   return place(candidates);
 }
 
-double text_width(const char* text, double font_size) {
+double dejavu_width(const std::string& text, double font_size) {
   double ems = 0;
-  for (const char* c = text; *c != '\0'; ++c) {
-    const auto byte = static_cast<unsigned char>(*c);
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
     if ((byte & 0xc0u) == 0x80u) continue;  // continuation of a UTF-8 character
-    if (std::strchr("iIjl.,:;'|!", *c) != nullptr) {
+    if (std::strchr("iIjl.,:;'|!", c) != nullptr) {
       ems += 0.34;
-    } else if (std::strchr("mwMW%@\u2212", *c) != nullptr) {
+    } else if (std::strchr("mwMW%@\u2212", c) != nullptr) {
       ems += 0.95;
     } else {
       ems += (byte >= 'A' && byte <= 'Z') ? 0.7 : 0.61;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace rankfold {
@@ -38,7 +39,8 @@ class LabelPlacer {
   std::vector<Box> markers_, labels_;
 };
 
-/// The width in points of a text in DejaVu Sans of this size, estimated.
-double text_width(const char* text, double font_size);
+/// The width of a text in DejaVu Sans of this size, estimated; svg.h's text_width is a bound for
+/// any face.
+double dejavu_width(const std::string& text, double font_size);
 
 }  // namespace rankfold

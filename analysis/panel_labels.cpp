@@ -50,7 +50,7 @@ std::vector<PanelLabel> panel_labels(const FigurePanel& panel, RankLabels ranks,
   }
   std::vector<PanelLabel> labels;
   for (const FigureLine* line : references) {
-    const double width = text_width(line->name.c_str(), frame.name_size);
+    const double width = dejavu_width(line->name, frame.name_size);
     const auto box = placer.place_along(frame.up(line->points[0]), width, frame.name_size);
     if (box) labels.push_back({line->name, *box});
   }
@@ -64,7 +64,7 @@ std::vector<PanelLabel> panel_labels(const FigurePanel& panel, RankLabels ranks,
       const double mean = point.value.value.value_or(frame.y.low);
       const bool is_new = labelled.emplace(line.look.method, point.rank, point.x, mean).second;
       if (line.look.published || !point.value.value || point.rank.empty() || !is_new) continue;
-      const double width = text_width(point.rank.c_str(), frame.rank_size);
+      const double width = dejavu_width(point.rank, frame.rank_size);
       const auto box =
           placer.place_beside(frame.left(point), frame.up(point), width, frame.rank_size);
       if (box) labels.push_back({point.rank, *box, &line, point.dominated});

@@ -8,6 +8,7 @@
 #include "analysis/results.h"
 #include "analysis/run_file.h"
 #include "core/error.h"
+#include "core/json_text.h"
 #include "core/text.h"
 
 namespace rankfold {
@@ -159,10 +160,7 @@ std::vector<std::pair<std::string, std::string>> peft_results(const fs::path& fo
     }
     if (name.empty()) name = "run";
     try {
-      documents.emplace_back(name + ".json",
-                             document_of(run, file.parent_path(), name)
-                                     .dump(2, ' ', false, json::error_handler_t::replace) +
-                                 "\n");
+      documents.emplace_back(name + ".json", json_text(document_of(run, file.parent_path(), name)));
     } catch (const json::exception& failure) {
       throw Error("{}: is not what finetune writes: {}", file.string(),
                   printable(failure.what(), 200));

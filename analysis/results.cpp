@@ -36,13 +36,6 @@ bool is_parquet(const std::filesystem::path& file) {
   return std::string_view(start.data(), start.size()) == "PAR1";
 }
 
-/// A count that other programs may have written as 73728.0.
-std::optional<std::int64_t> parse_count(const std::string& text) {
-  const std::optional<double> value = parse_number<double>(text);
-  if (!value || *value < 0 || *value != std::floor(*value) || *value > 9e15) return std::nullopt;
-  return static_cast<std::int64_t>(*value);
-}
-
 /// A score; NaN and infinities, which diverged runs leave behind, are values too.
 std::optional<double> parse_score(std::string text) {
   if (const auto number = parse_number<double>(text)) return number;
@@ -151,6 +144,12 @@ ResultRow count_row(const Fields& fields, const CsvTable& table) {
 }
 
 }  // namespace
+
+std::optional<std::int64_t> parse_count(const std::string& text) {
+  const std::optional<double> value = parse_number<double>(text);
+  if (!value || *value < 0 || *value != std::floor(*value) || *value > 9e15) return std::nullopt;
+  return static_cast<std::int64_t>(*value);
+}
 
 std::optional<std::string> normal_rank(const std::string& text) {
   if (text.empty() || text == "none" || text == "-") return "";

@@ -61,6 +61,9 @@ std::string main_metric(const std::string& task, const std::vector<std::string>&
 /// (first:2, last:2, 0,2,5-7); none for "all" and "".
 std::optional<std::int64_t> adapted_layer_count(const ResultRow& row);
 
+/// A whole number, 0 or more, that other programs may have written as 73728.0; nothing else.
+std::optional<std::int64_t> parse_count(const std::string& text);
+
 /// A rank as it is compared and shown: "8" for "8" and "8.0", "8x8x4", "" for none ("", "none",
 /// "-"); nothing where the text is no rank.
 std::optional<std::string> normal_rank(const std::string& text);

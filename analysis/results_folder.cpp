@@ -86,6 +86,14 @@ std::vector<fs::path> files_below(const fs::path& folder, const std::string& nam
   return files;
 }
 
+fs::path table_of(const fs::path& input, const std::vector<const char*>& tables) {
+  std::error_code failure;
+  if (fs::exists(input / "sweep.json", failure)) return input;
+  for (const char* table : tables)
+    if (fs::exists(input / table, failure)) return input / table;
+  return input;
+}
+
 json read_document(const fs::path& file) {
   constexpr int deepest = 64;
   const auto limit = [&](int depth, json::parse_event_t, json&) {

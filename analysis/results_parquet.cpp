@@ -3,12 +3,12 @@
 #include <cstdio>
 #include <cstring>
 #include <limits>
-#include <set>
 #include <unordered_map>
 
 #include <fmt/format.h>
 
 #include "analysis/results.h"
+#include "analysis/run_tags.h"
 #include "analysis/scalar_table.h"
 #include "core/error.h"
 #include "core/text.h"
@@ -16,22 +16,8 @@
 namespace rankfold {
 namespace {
 
-/// The metric that a tag tells, "" for none: "eval/spearmanr" is spearman.
-std::string metric_of(const std::string& tag) {
-  static const std::set<std::string> others = {"loss",
-                                               "epoch",
-                                               "runtime",
-                                               "samples_per_second",
-                                               "steps_per_second",
-                                               "model_preparation_time"};
-  if (!tag.starts_with("eval/")) return "";
-  const std::string name = tag.substr(5);
-  if (others.contains(name)) return "";
-  return name == "spearmanr" ? "spearman" : name;
-}
-
 bool is_count(const std::string& tag) {
-  return tag == "parameters/adapter" || tag == "parameters/trainable";
+  return tag == adapter_count_tag || tag == trainable_count_tag;
 }
 
 /// The last value of a tag in a run.
@@ -88,13 +74,6 @@ class Runs {
   std::vector<Run> runs_;
 };
 
-std::optional<std::int64_t> whole(const std::string& text) {
-  const auto number = parse_number<double>(text);
-  if (!number || *number < 0 || *number != std::floor(*number) || *number > 9e15)
-    return std::nullopt;
-  return static_cast<std::int64_t>(*number);
-}
-
 /// The run's settings, put where ResultRow has a member for them.
 ResultRow settings_of(const ScalarTable& table, const Runs& runs, const Run& run) {
   ResultRow row;
@@ -107,7 +86,7 @@ ResultRow settings_of(const ScalarTable& table, const Runs& runs, const Run& run
     std::replace(name.begin(), name.end(), '_', '-');
     const auto count = [&]() -> std::optional<std::int64_t> {
       if (text.empty()) return std::nullopt;
-      const auto value = whole(text);
+      const auto value = parse_count(text);
       if (!value)
         throw Error("{}: column '{}': found '{}', expected a whole number, 0 or more", row.origin,
                     table.columns[column].name, printable(text, 80));
@@ -148,11 +127,11 @@ ResultRow settings_of(const ScalarTable& table, const Runs& runs, const Run& run
 
 std::vector<ResultRow> read_results_parquet(const std::filesystem::path& file) {
   const ScalarTable table = read_scalar_table(
-      file, [](const std::string& tag) { return is_count(tag) || !metric_of(tag).empty(); });
+      file, [](const std::string& tag) { return is_count(tag) || !metric_of_tag(tag).empty(); });
   for (const char* column : {"task", "model", "method"}) table.position(column);
   const std::vector<std::string>& tags = table.columns[table.position("tag")].dictionary;
   const bool counted_by_column = table.has("parameters");
-  if (!counted_by_column && std::ranges::find(tags, "parameters/adapter") == tags.end())
+  if (!counted_by_column && std::ranges::find(tags, adapter_count_tag) == tags.end())
     throw Error(
         "{}: found neither a column 'parameters' nor a tag parameters/adapter, expected one "
         "of them",
@@ -168,11 +147,11 @@ std::vector<ResultRow> read_results_parquet(const std::filesystem::path& file) {
     for (const auto& [code, last] : run.last) {
       const std::string& tag = tags[static_cast<std::size_t>(code)];
       if (!is_count(tag)) {
-        scores[metric_of(tag)] = last.value;
+        scores[metric_of_tag(tag)] = last.value;
         continue;
       }
       const auto count = static_cast<std::int64_t>(std::llround(last.value));
-      if (tag == "parameters/trainable") {
+      if (tag == trainable_count_tag) {
         if (!row.trainable) row.trainable = count;
       } else if (!counted) {
         row.parameters = count;

@@ -15,6 +15,11 @@ namespace rankfold {
 std::vector<std::filesystem::path> files_below(const std::filesystem::path& folder,
                                                const std::string& name);
 
+/// What a sweep of kind fit or count leaves stands for its folder: the first of `tables` that lies
+/// in a folder without sweep.json; else `input` itself.
+std::filesystem::path table_of(const std::filesystem::path& input,
+                               const std::vector<const char*>& tables);
+
 /// The document of a run.json or sweep.json. Throws Error naming the file where it cannot be read,
 /// is no JSON, or is nested deeper than anything that rankfold writes.
 nlohmann::json read_document(const std::filesystem::path& file);

@@ -226,10 +226,8 @@ RunRecords read_run_records(const fs::path& results) {
     throw Error("{}: not found: expected a folder of runs or a CSV of results", results.string());
   }
   if (!fs::is_directory(status)) return read_table(results);
-  if (!fs::exists(results / "sweep.json", failure)) {
-    for (const char* table : {"fits.csv", "counts.csv"})
-      if (fs::exists(results / table, failure)) return read_table(results / table);
-  }
+  if (const fs::path table = table_of(results, {"fits.csv", "counts.csv"}); table != results)
+    return read_table(table);
   RunRecords records = read_folder(results);
   std::vector<ResultRow> rows = records.results();
   name_metrics_of_diverged(rows);

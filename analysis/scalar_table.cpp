@@ -8,7 +8,7 @@
 namespace rankfold {
 namespace {
 
-/// The rows that stay; `all` gives everything where they are all of them.
+/// Appends the rows that stay.
 void append_kept(const ColumnValues& from, const std::vector<std::uint32_t>& kept,
                  std::size_t rows_before, ColumnValues& to) {
   const auto append = [&](const auto& source, auto& target) {
@@ -27,15 +27,19 @@ void append_kept(const ColumnValues& from, const std::vector<std::uint32_t>& kep
     append(from.present, to.present);
 }
 
+template <class Column>
+Error missing_column(const std::filesystem::path& file, const std::string& name,
+                     const std::vector<Column>& columns) {
+  std::vector<std::string> names;
+  for (const Column& column : columns) names.push_back(column.name);
+  return Error("{}: column '{}' is missing; found {}", printable(file.string(), 300), name,
+               printable(join(names, ", "), 300));
+}
+
 void require(const ScalarTable& table, const ParquetReader& reader, const std::string& name,
              bool (*fits)(ColumnType), const char* expected) {
   const auto found = std::ranges::find(reader.columns(), name, &ParquetReader::Column::name);
-  if (found == reader.columns().end()) {
-    std::vector<std::string> names;
-    for (const auto& column : reader.columns()) names.push_back(column.name);
-    throw Error("{}: column '{}' is missing; found {}", printable(table.file.string(), 300), name,
-                printable(join(names, ", "), 300));
-  }
+  if (found == reader.columns().end()) throw missing_column(table.file, name, reader.columns());
   if (!found->type || !fits(*found->type))
     throw Error("{}: column '{}' is of type {}, expected {}", printable(table.file.string(), 300),
                 name, found->type_name, expected);
@@ -50,10 +54,7 @@ bool ScalarTable::has(const std::string& column) const {
 std::size_t ScalarTable::position(const std::string& column) const {
   const auto found = std::ranges::find(columns, column, &TableColumn::name);
   if (found != columns.end()) return static_cast<std::size_t>(found - columns.begin());
-  std::vector<std::string> names;
-  for (const TableColumn& each : columns) names.push_back(each.name);
-  throw Error("{}: column '{}' is missing; found {}", printable(file.string(), 300), column,
-              printable(join(names, ", "), 300));
+  throw missing_column(file, column, columns);
 }
 
 bool ScalarTable::is_missing(std::size_t column, std::size_t row) const {

@@ -107,8 +107,9 @@ void estimate(ScoreLine& line) {
     cell.estimate = estimate_mean(strata.back());
   }
   if (strata.size() < 2 || strata.size() < line.cells.size()) return;
-  line.mean = bootstrap_mean(strata);
-  line.interquartile_mean = bootstrap_interquartile_mean(strata);
+  const BootstrapMeans means = bootstrap_means(strata);
+  line.mean = means.mean;
+  line.interquartile_mean = means.interquartile_mean;
 }
 
 /// Of one task, or with no cell given of all.
@@ -171,15 +172,11 @@ void mark_best(ScoreTable& table) {
   }
 }
 
-using CurveKey = std::tuple<std::string, std::string, std::string>;  // model, method, setting
-
 /// Points of one size are one, over the runs of all.
-std::vector<SizedScore> pool(const std::map<double, std::vector<double>>& scores,
-                             std::size_t* diverged = nullptr) {
+std::vector<SizedScore> pool(const std::map<double, std::vector<double>>& scores) {
   std::vector<SizedScore> points;
   for (const auto& [size, values] : scores) {
     const Estimate estimate = estimate_mean(values);
-    if (diverged) *diverged += estimate.diverged;
     if (estimate.value) points.push_back({size, *estimate.value, estimate.standard_error});
   }
   return points;
@@ -196,44 +193,44 @@ std::optional<double> full_score(const ScoreTable& table, const std::string& mod
   return best && *best > 0 ? best : std::nullopt;
 }
 
-struct Scores {
+/// A method's scores on one task by size, the references and lines without parameters left out.
+struct CurveScores {
+  const ScoreLine* first = nullptr;  ///< of its lines
   std::map<double, std::vector<double>> by_parameters, by_rank;
+  std::size_t diverged = 0;
 };
 
-MethodCurve measure(const Scores& scores, std::optional<double> budget, double share,
-                    std::optional<double> full) {
-  MethodCurve curve;
-  const std::vector<SizedScore> points = pool(scores.by_parameters, &curve.diverged);
-  const std::vector<SizedScore> ranks = pool(scores.by_rank);
-  if (points.empty()) return curve;
-  curve.points = points.size();
-  curve.smallest = points.front().size;
-  curve.largest = points.back().size;
-  curve.area = area_under_curve(points);
-  if (budget) curve.at_budget = score_at_budget(points, *budget);
-  if (full) {
-    curve.parameters_to_reach = size_to_reach(points, *full, share);
-    if (!ranks.empty()) curve.rank_to_reach = size_to_reach(ranks, *full, share);
+std::vector<CurveScores> curve_scores(const ScoreTable& table, const std::string& model,
+                                      std::size_t column) {
+  std::vector<CurveScores> curves;
+  for (const ScoreLine& line : table.lines) {
+    const ScoreCell& cell = line.cells[column];
+    if (line.model != model || line.is_reference() || line.parameters == 0 || !cell.estimate)
+      continue;
+    auto curve = std::ranges::find_if(curves, [&](const CurveScores& other) {
+      return other.first->method == line.method && other.first->setting == line.setting;
+    });
+    if (curve == curves.end()) curve = curves.insert(curve, {&line, {}, {}, 0});
+    curve->diverged += cell.estimate->diverged;
+    for (const double value : values_of(cell)) {
+      curve->by_parameters[static_cast<double>(line.parameters)].push_back(value);
+      if (const auto rank = rank_position(line.rank)) curve->by_rank[*rank].push_back(value);
+    }
   }
-  return curve;
+  return curves;
 }
 
-/// Which curve each point of the front belongs to.
-std::vector<std::size_t> front_of(const std::map<CurveKey, Scores>& curves) {
+/// Counts for every curve the points that no point of any curve dominates.
+void count_front(std::vector<MethodCurve>& curves,
+                 const std::vector<std::vector<SizedScore>>& points) {
   std::vector<SizedScore> all;
-  std::vector<std::size_t> owner;
-  std::size_t index = 0;
-  for (const auto& [key, scores] : curves) {
-    for (const SizedScore& point : pool(scores.by_parameters)) {
-      all.push_back(point);
-      owner.push_back(index);
-    }
-    ++index;
-  }
   std::vector<std::size_t> owners;
-  if (all.empty()) return owners;
-  for (const std::size_t position : pareto_front(all)) owners.push_back(owner[position]);
-  return owners;
+  for (std::size_t i = 0; i < curves.size(); ++i) {
+    all.insert(all.end(), points[i].begin(), points[i].end());
+    owners.resize(all.size(), i);
+  }
+  if (all.empty()) return;
+  for (const std::size_t position : pareto_front(all)) ++curves[owners[position]].on_front;
 }
 
 std::vector<LineComparison> compare_on(const ScoreTable& table, std::optional<std::size_t> column,
@@ -285,41 +282,40 @@ ScoreTable make_score_table(const std::vector<ResultRow>& rows) {
 
 std::vector<MethodCurve> measure_curves(const ScoreTable& table, std::optional<double> budget,
                                         double share) {
-  std::vector<MethodCurve> curves;
+  std::set<std::string> models;
+  for (const ScoreLine& line : table.lines) models.insert(line.model);
+  std::vector<MethodCurve> all;
   for (std::size_t column = 0; column < table.columns.size(); ++column) {
-    std::set<std::string> models;
-    for (const ScoreLine& line : table.lines) models.insert(line.model);
     for (const std::string& model : models) {
-      std::vector<CurveKey> order;
-      std::map<CurveKey, Scores> scores;
-      for (const ScoreLine& line : table.lines) {
-        if (line.model != model || line.is_reference() || line.parameters == 0) continue;
-        const CurveKey key{line.model, line.method, line.setting};
-        if (std::ranges::find(order, key) == order.end()) order.push_back(key);
-        Scores& found = scores[key];
-        for (const double value : values_of(line.cells[column])) {
-          found.by_parameters[static_cast<double>(line.parameters)].push_back(value);
-          if (const auto rank = rank_position(line.rank)) found.by_rank[*rank].push_back(value);
-        }
-      }
       const std::optional<double> full = full_score(table, model, column);
-      const std::vector<std::size_t> front = front_of(scores);
-      for (const CurveKey& key : order) {
-        const auto found = scores.find(key);
-        MethodCurve curve = measure(found->second, budget, share, full);
-        if (curve.points == 0) continue;
+      std::vector<MethodCurve> curves;
+      std::vector<std::vector<SizedScore>> points;
+      for (const CurveScores& scores : curve_scores(table, model, column)) {
+        const std::vector<SizedScore> sizes = pool(scores.by_parameters);
+        const std::vector<SizedScore> ranks = pool(scores.by_rank);
+        if (sizes.empty()) continue;
+        MethodCurve curve;
         curve.model = model;
         curve.task = table.columns[column].task;
         curve.metric = table.columns[column].metric;
-        curve.method = std::get<1>(key);
-        curve.setting = std::get<2>(key);
-        curve.on_front = static_cast<std::size_t>(std::ranges::count(
-            front, static_cast<std::size_t>(std::distance(scores.begin(), found))));
+        curve.method = scores.first->method;
+        curve.setting = scores.first->setting;
+        curve.smallest = sizes.front().size;
+        curve.largest = sizes.back().size;
+        curve.points = sizes.size();
+        curve.diverged = scores.diverged;
+        curve.area = area_under_curve(sizes);
+        if (budget) curve.at_budget = score_at_budget(sizes, *budget);
+        if (full) curve.parameters_to_reach = size_to_reach(sizes, *full, share);
+        if (full && !ranks.empty()) curve.rank_to_reach = size_to_reach(ranks, *full, share);
         curves.push_back(std::move(curve));
+        points.push_back(sizes);
       }
+      count_front(curves, points);
+      all.insert(all.end(), curves.begin(), curves.end());
     }
   }
-  return curves;
+  return all;
 }
 
 std::vector<LineComparison> compare_lines(const ScoreTable& table, const std::string& against) {

@@ -10,12 +10,6 @@
 namespace rankfold {
 namespace {
 
-/// Characters, not bytes.
-std::size_t width_of(std::string_view text) {
-  return static_cast<std::size_t>(std::ranges::count_if(
-      text, [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }));
-}
-
 std::string escape_markdown(std::string_view text) {
   std::string escaped;
   for (const char c : text) {
@@ -59,12 +53,13 @@ std::string sheet_text(const Sheet& sheet) {
   }
   std::vector<std::size_t> widths(sheet.columns.size());
   for (const auto& row : rows)
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
+    for (std::size_t i = 0; i < row.size(); ++i)
+      widths[i] = std::max(widths[i], character_count(row[i]));
   std::string text;
   for (const auto& row : rows) {
     std::string line;
     for (std::size_t i = 0; i < row.size(); ++i) {
-      const std::string padding(widths[i] - width_of(row[i]), ' ');
+      const std::string padding(widths[i] - character_count(row[i]), ' ');
       line +=
           (i == 0 ? "" : "  ") + (sheet.columns[i].numbers ? padding + row[i] : row[i] + padding);
     }

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "core/text.h"
+
 namespace rankfold {
 namespace {
 
@@ -11,27 +13,9 @@ long whole(double value) {
   return std::lround(value);
 }
 
-/// The length of the UTF-8 character that begins there; 0 where none does.
-std::size_t character_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  const std::size_t length = first < 0x80                     ? 1
-                             : first >= 0xC2 && first < 0xE0  ? 2
-                             : first >= 0xE0 && first < 0xF0  ? 3
-                             : first >= 0xF0 && first <= 0xF4 ? 4
-                                                              : 0;
-  if (length == 0 || length > text.size()) return 0;
-  for (std::size_t i = 1; i < length; ++i)
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  // Overlong forms, surrogates, beyond U+10FFFF, and U+FFFE, U+FFFF.
-  if (length >= 3) {
-    const unsigned char second = byte(1);
-    if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
-        (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F) ||
-        (first == 0xEF && second == 0xBF && byte(2) >= 0xBE))
-      return 0;
-  }
-  return length;
+/// U+FFFE and U+FFFF, which XML has not.
+bool is_no_character(std::string_view character) {
+  return character == "\xEF\xBF\xBE" || character == "\xEF\xBF\xBF";
 }
 
 }  // namespace
@@ -39,10 +23,10 @@ std::size_t character_length(std::string_view text) {
 std::string escape_xml(std::string_view text) {
   std::string escaped;
   while (!text.empty()) {
-    const std::size_t length = character_length(text);
+    const std::size_t length = utf8_length(text);
     const char first = text.front();
     const bool control = length == 1 && (static_cast<unsigned char>(first) < 0x20 || first == 0x7F);
-    if (length == 0 || control)
+    if (length == 0 || control || is_no_character(text.substr(0, length)))
       escaped += "\xEF\xBF\xBD";
     else if (first == '&')
       escaped += "&amp;";

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <functional>
@@ -11,6 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/elapsed.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/hash.h"
@@ -35,10 +35,9 @@ constexpr RateKey keys[] = {{"large_flops", &MachineRates::large_flops},
 double best_seconds(int runs, const std::function<void()>& work) {
   double best = 1e9;
   for (int i = 0; i < runs; ++i) {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     work();
-    best = std::min(
-        best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    best = std::min(best, seconds_since(start));
   }
   return best;
 }

@@ -1,16 +1,14 @@
 #include "core/safetensors.h"
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
 #include <cstring>
-#include <limits>
 #include <type_traits>
 #include <utility>
 
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/half_precision.h"
 #include "core/safetensors_header.h"
 #include "core/text.h"
 
@@ -32,26 +30,6 @@ Error no_such_tensor(const fs::path& path, std::string_view name,
                nearest.empty()
                    ? fmt::format(" among its {}", names.size())
                    : fmt::format("; the nearest name is '{}'", printable(nearest, 200)));
-}
-
-float from_bf16(std::uint16_t bits) {
-  return std::bit_cast<float>(std::uint32_t{bits} << 16);
-}
-
-/// IEEE 754 half precision: 1 sign, 5 exponent (bias 15), 10 fraction bits.
-float from_f16(std::uint16_t bits) {
-  const int exponent = (bits >> 10) & 0x1F;
-  const int fraction = bits & 0x3FF;
-  float magnitude;
-  if (exponent == 0x1F) {
-    magnitude = fraction == 0 ? std::numeric_limits<float>::infinity()
-                              : std::numeric_limits<float>::quiet_NaN();
-  } else if (exponent == 0) {
-    magnitude = std::ldexp(static_cast<float>(fraction), -24);
-  } else {
-    magnitude = std::ldexp(static_cast<float>(0x400 + fraction), exponent - 25);
-  }
-  return std::copysign(magnitude, (bits & 0x8000) != 0 ? -1.0F : 1.0F);
 }
 
 /// The elements of `bytes`, stored as Stored, each through `convert`.

@@ -23,6 +23,13 @@ std::string join(std::span<const std::string> parts, std::string_view separator)
 template <class Number>
 std::optional<Number> parse_number(std::string_view text);
 
+/// The length in bytes of the UTF-8 character that `text` begins with; 0 where it begins with none
+/// (Unicode 15, table 3-7: no overlong form, no surrogate, nothing above U+10FFFF).
+std::size_t utf8_length(std::string_view text);
+
+/// The characters of UTF-8 text, not its bytes.
+std::size_t character_count(std::string_view text);
+
 /// `text` for a one-line message: control characters as \n, \t or \x1b, at most `limit` bytes (cut
 /// between UTF-8 characters, "..." at the end where something was left out).
 std::string printable(std::string_view text, std::size_t limit = 2000);

@@ -1,17 +1,17 @@
 #include "experiments/bench/timing.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
+#include "core/elapsed.h"
 #include "core/error.h"
 
 namespace rankfold {
 
 double seconds_of(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return seconds_since(start);
 }
 
 double median(std::vector<double> values) {

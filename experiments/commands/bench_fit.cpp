@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/fit/update_file.h"
 #include "core/fit/working_memory.h"
+#include "core/json_text.h"
 #include "core/version.h"
 #include "experiments/bench/fit_bench.h"
 #include "experiments/commands/bench_methods.h"
@@ -48,7 +49,7 @@ void print_json(const Subject& subject, const FitBenchRequest& request,
     if (!row.rank.empty()) entry["rank"] = row.rank;
     document["rows"].push_back(std::move(entry));
   }
-  out << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+  out << json_text(document);
 }
 
 void print_text(const Subject& subject, const FitBenchRequest& request,

@@ -3,6 +3,7 @@
 
 #include "core/backend.h"
 #include "core/error.h"
+#include "core/json_text.h"
 #include "core/version.h"
 #include "experiments/bench/layer_bench.h"
 #include "experiments/commands/bench_methods.h"
@@ -46,7 +47,7 @@ void print_json(const LayerRequest& request, std::size_t threads, const LayerRep
     if (row.rank > 0) entry["rank"] = row.rank;
     document["rows"].push_back(std::move(entry));
   }
-  out << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+  out << json_text(document);
 }
 
 void print_text(const LayerRequest& request, std::size_t threads, const LayerReport& report,

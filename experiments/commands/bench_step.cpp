@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "core/json_text.h"
 #include "core/text.h"
 #include "experiments/bench/step_bench.h"
 #include "experiments/commands/command.h"
@@ -50,7 +51,7 @@ void print_json(const StepReport& report, std::ostream& out) {
   if (report.rank > 0) document["rank"] = report.rank;
   for (const auto& [work, share] : report.profile) document["profile"][name_of(work)] = share;
   document["profile"]["other"] = report.other();
-  out << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+  out << json_text(document);
 }
 
 void print_text(const StepReport& report, std::ostream& out) {

@@ -7,6 +7,7 @@
 #include "core/backend.h"
 #include "core/check_method.h"
 #include "core/error.h"
+#include "core/json_text.h"
 #include "core/text.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/table.h"
@@ -37,7 +38,7 @@ int report(const Finding& finding, Context& context) {
   const double worst = worst_of(finding.errors);
   if (context.json) {
     const json document = {{"case", finding.name}, {"errors", finding.errors}, {"worst", worst}};
-    context.out << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+    context.out << json_text(document);
   } else {
     std::vector<std::vector<std::string>> rows = {{"compared", "largest relative error"}};
     for (const auto& [what, error] : finding.errors)

@@ -10,7 +10,9 @@
 #include <nlohmann/json.hpp>
 
 #include "analysis/log_tree.h"
+#include "core/elapsed.h"
 #include "core/error.h"
+#include "core/json_text.h"
 #include "core/progress.h"
 #include "core/text.h"
 #include "experiments/commands/command.h"
@@ -22,11 +24,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 CollectRequest request_of(const Arguments& arguments) {
   CollectRequest request;
@@ -73,7 +70,7 @@ void tell(const CollectReport& report, const CollectRequest& request, double sec
                          {"rows", report.rows},         {"bytes", failure ? 0 : bytes},
                          {"columns", report.columns},   {"index", report.index},
                          {"problems", problems},        {"seconds", seconds}};
-  context.out << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+  context.out << json_text(document);
 }
 
 void collect_once(CollectRequest request, Context& context) {

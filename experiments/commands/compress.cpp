@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/json_text.h"
 #include "core/text.h"
 #include "core/version.h"
 #include "experiments/commands/command.h"
@@ -72,7 +73,7 @@ int run(const Arguments& arguments, Context& context) {
                                   *goal.budget)
                     : fmt::format("no smaller setting keeps an energy of {}", *goal.energy));
   if (context.json)
-    context.out << to_json(report, out).dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+    context.out << json_text(to_json(report, out));
   else
     print_text(report, printable(out), context.out);
   return 0;

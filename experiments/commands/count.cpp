@@ -5,6 +5,7 @@
 
 #include "core/degrees_of_freedom.h"
 #include "core/error.h"
+#include "core/json_text.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/setting_options.h"
 #include "experiments/commands/table.h"
@@ -62,7 +63,7 @@ void print_json(const Printed& printed, std::ostream& out) {
                                    {"copies", factor.copies},
                                    {"trainable", factor.trainable}});
   if (printed.effective) add_effective(*printed.effective, document);
-  out << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+  out << json_text(document);
 }
 
 void print_text(const Printed& printed, std::ostream& out) {

@@ -3,6 +3,7 @@
 
 #include "analysis/spectrum.h"
 #include "core/files.h"
+#include "core/json_text.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/table.h"
 #include "experiments/training/diagnosis.h"
@@ -91,9 +92,7 @@ int run(const Arguments& arguments, Context& context) {
   if (arguments.has("spectrum"))
     write_atomically(arguments.text("spectrum"), spectrum_csv(singular_values(found)));
   if (context.json)
-    context.out
-        << to_json(found, source.description).dump(2, ' ', false, json::error_handler_t::replace)
-        << '\n';
+    context.out << json_text(to_json(found, source.description));
   else
     print(found, source.description, context.out);
   return 0;

@@ -12,6 +12,7 @@
 #include "analysis/parquet.h"
 #include "core/backend.h"
 #include "core/bfloat16_weight.h"
+#include "core/json_text.h"
 #include "core/text.h"
 #include "core/version.h"
 #include "experiments/commands/command.h"
@@ -89,7 +90,7 @@ int run(const Arguments&, Context& context) {
                              {"library", arrow_library},
                              {"obstacle", parquet}}},
                            {"install", install}};
-    context.out << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+    context.out << json_text(document);
     return 0;
   }
   const std::string kernel =

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/json_text.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/table.h"
 #include "experiments/training/atomic_folder.h"
@@ -36,7 +37,7 @@ int run(const Arguments& arguments, Context& context) {
                        counted(source.adapter->stack().sites.size(), "weight", "weights"));
   }
   if (context.json)
-    context.out << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+    context.out << json_text(document);
   else
     context.out << fmt::format("{}: {}\n", out, text);
   return 0;

@@ -6,7 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "analysis/published_rows.h"
+#include "analysis/run_file.h"
 #include "core/error.h"
+#include "core/json_text.h"
 #include "core/text.h"
 #include "experiments/commands/command.h"
 
@@ -15,18 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
-
-/// What a sweep of kind fit or count leaves in its folder stands for the folder.
-fs::path table_of(const fs::path& input, const char* table) {
-  std::error_code failure;
-  const bool is_one =
-      fs::exists(input / table, failure) && !fs::exists(input / "sweep.json", failure);
-  return is_one ? input / table : input;
-}
-
-void print(const json& document, Context& context) {
-  context.out << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
-}
 
 int draw_one(const Arguments& arguments, FigureRequest& request, Context& context) {
   if (arguments.positionals().empty())
@@ -46,11 +36,11 @@ int draw_one(const Arguments& arguments, FigureRequest& request, Context& contex
         read_spectrum(fs::is_directory(input, failure) ? input / "spectrum.csv" : input);
   else if (arguments.has("input"))
     request.rows =
-        read_results(table_of(input, request.kind == "error" ? "fits.csv" : "counts.csv"));
+        read_results(table_of(input, {request.kind == "error" ? "fits.csv" : "counts.csv"}));
   draw_figure(request);
   const std::string csv = fs::path(request.out).replace_extension(".csv").string();
   if (context.json)
-    print({{"out", request.out.string()}, {"csv", csv}}, context);
+    context.out << json_text({{"out", request.out.string()}, {"csv", csv}});
   else
     context.out << fmt::format("{}\n{}\n", request.out.string(), csv);
   return 0;
@@ -66,7 +56,7 @@ int draw_all(const Arguments& arguments, FigureRequest& request, Context& contex
   if (!arguments.has("input")) throw UsageError("figure: --paper needs --input");
   const fs::path input = arguments.text("input"), folder = arguments.text("paper");
   std::error_code failure;
-  request.rows = read_results(table_of(table_of(input, "fits.csv"), "counts.csv"));
+  request.rows = read_results(table_of(input, {"fits.csv", "counts.csv"}));
   if (fs::exists(input / "spectrum.csv", failure))
     request.spectrum = read_spectrum(input / "spectrum.csv");
   const std::vector<PaperFigure> figures = draw_paper(request, folder);
@@ -79,7 +69,7 @@ int draw_all(const Arguments& arguments, FigureRequest& request, Context& contex
   }
   const std::string document = (folder / "figures.tex").string();
   if (context.json) {
-    print({{"out", document}, {"drawn", drawn}, {"left_out", left_out}}, context);
+    context.out << json_text({{"out", document}, {"drawn", drawn}, {"left_out", left_out}});
     return 0;
   }
   for (const PaperFigure& figure : figures) {

@@ -1,6 +1,5 @@
 #include "core/fit/fit.h"
 
-#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -9,11 +8,13 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "core/elapsed.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/fit/input_file.h"
 #include "core/fit/update_file.h"
 #include "core/fit/working_memory.h"
+#include "core/json_text.h"
 #include "core/progress.h"
 #include "core/safetensors.h"
 #include "core/text.h"
@@ -39,10 +40,6 @@ struct FitRequest {
 
 std::size_t count_or_zero(const Arguments& arguments, const std::string& name) {
   return arguments.text(name) == "0" ? 0 : arguments.count(name, 0);
-}
-
-std::string print_json(const json& document) {
-  return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
 void print_text(const json& document, std::ostream& out) {
@@ -79,7 +76,7 @@ void write_factors(const fs::path& folder, const Method& method, const Adapter<T
       tensors.push_back(make_tensor(parameter.name, parameter.shape, parameter.value.span()));
   write_safetensors(folder / "factors.safetensors", tensors,
                     {{"format", "rankfold"}, {"method", method.name}});
-  write_atomically(folder / "fit.json", print_json(document));
+  write_atomically(folder / "fit.json", json_text(document));
 }
 
 template <class T>
@@ -104,17 +101,16 @@ int run_in(const UpdateFile& file, const Method& method, const MethodSettings& s
   const Stack& stack = file.stack();
   std::optional<InputMetrics> metrics;
   if (!request.data.empty()) metrics = read_inputs(request.data, stack, request.ridge);
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   Progress bar("fit", stack.sites.size(), standard_error_is_terminal());
   const auto progress = [&](std::size_t done) {
     bar.update(done);
-    const bool took_long = std::chrono::steady_clock::now() - start > std::chrono::seconds(2);
+    const bool took_long = seconds_since(start) > 2;
     if (done == stack.sites.size() && took_long) bar.finish();
   };
   const FittedUpdates<T> fitted =
       make_fit<T>(method, stack, settings, *source, metrics, request.fit, progress);
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds = seconds_since(start);
   const FitReport& report = fitted.report;
   json document = {{"method", method.name},
                    {"rank", nullptr},
@@ -144,7 +140,7 @@ int run_in(const UpdateFile& file, const Method& method, const MethodSettings& s
     folder->commit();
   }
   if (context.json)
-    context.out << print_json(document);
+    context.out << json_text(document);
   else
     print_text(document, context.out);
   return 0;

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "core/json_text.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/table.h"
 #include "experiments/training/merge.h"
@@ -18,7 +19,7 @@ int run(const Arguments& arguments, Context& context) {
                                              {"sites", result.sites},
                                              {"tensors", result.tensors},
                                              {"bytes", result.bytes}};
-    context.out << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+    context.out << json_text(document);
   } else {
     context.out << fmt::format("{}: {} into {}, {} written\n", out, result.method,
                                counted(result.sites, "weight", "weights"),

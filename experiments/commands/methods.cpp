@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_text.h"
 #include "core/text.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/methods_page.h"
@@ -76,7 +77,7 @@ int write_page(const std::filesystem::path& folder, Context& context) {
     document["written"].push_back((folder / file.path).string());
   }
   if (context.json)
-    context.out << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+    context.out << json_text(document);
   else
     context.out << fmt::format("{}: {}\n", (folder / files.back().path).string(),
                                counted(context.registry.methods().size(), "method", "methods"));
@@ -98,7 +99,7 @@ int run(const Arguments& arguments, Context& context) {
   if (context.json) {
     json document = {{"methods", json::array()}};
     for (const Method* method : chosen) document["methods"].push_back(to_json(*method));
-    context.out << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+    context.out << json_text(document);
   } else if (!name.empty()) {
     print_method(*chosen.front(), context.out);
   } else {

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "core/json_text.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/table.h"
 #include "experiments/models/shapes.h"
@@ -75,7 +76,7 @@ int run(const Arguments& arguments, Context& context) {
   if (context.json) {
     json document = {{"models", json::array()}};
     for (const ModelShape& shape : chosen) document["models"].push_back(to_json(shape));
-    context.out << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+    context.out << json_text(document);
   } else if (!name.empty()) {
     print_model(chosen.front(), context.out);
   } else {

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_text.h"
 #include "core/text.h"
 #include "experiments/commands/command.h"
 
@@ -64,7 +65,7 @@ int run(const Arguments& arguments, Context& context) {
                          {"unreadable", unreadable},
                          {"figures", page.figures},
                          {"left_out", left_out}};
-  context.out << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+  context.out << json_text(document);
   return 0;
 }
 

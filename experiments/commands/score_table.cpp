@@ -4,6 +4,7 @@
 #include "analysis/score_sheets.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_text.h"
 #include "core/text.h"
 #include "experiments/commands/command.h"
 #include "experiments/training/atomic_folder.h"
@@ -65,8 +66,7 @@ int write_peft(const Arguments& arguments, Context& context) {
   for (const auto& [name, text] : documents) write_atomically(folder.path() / name, text);
   folder.commit();
   if (context.json)
-    context.out << json({{"out", arguments.text("out")}, {"runs", documents.size()}}).dump(2)
-                << '\n';
+    context.out << json_text({{"out", arguments.text("out")}, {"runs", documents.size()}});
   else
     context.out << fmt::format("{}: {} run{}\n", arguments.text("out"), documents.size(),
                                documents.size() == 1 ? "" : "s");
@@ -85,11 +85,8 @@ int run(const Arguments& arguments, Context& context) {
       throw UsageError("--{} goes with --show {}", option, wanted);
   if (format == "peft") return write_peft(arguments, context);
   const ScoreSheet sheet = make_sheet(arguments, show);
-  const std::string text = context.json
-                               ? json({{"show", show}, {"rows", sheet.rows}})
-                                         .dump(2, ' ', false, json::error_handler_t::replace) +
-                                     "\n"
-                               : written(sheet, format);
+  const std::string text =
+      context.json ? json_text({{"show", show}, {"rows", sheet.rows}}) : written(sheet, format);
   if (arguments.has("out"))
     write_atomically(arguments.text("out"), text);
   else

@@ -8,6 +8,7 @@
 #include "core/backend.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_text.h"
 #include "core/machine_rates.h"
 #include "core/progress.h"
 #include "core/text.h"
@@ -126,10 +127,8 @@ int fit_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run,
   if (bar) bar->finish();
   write_atomically(file, fits_csv(rows));
   if (context.json)
-    context.out << nlohmann::ordered_json(
-                       {{"out", file.string()}, {"settings", rows.size()}, {"failed", failed}})
-                       .dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
-                << '\n';
+    context.out << json_text(
+        {{"out", file.string()}, {"settings", rows.size()}, {"failed", failed}});
   else
     context.out << fmt::format("{}: {}{}\n", file.string(), counted(rows.size(), "fit", "fits"),
                                failed ? fmt::format(", {} of them failed", failed) : "");

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "analysis/results.h"
+#include "core/json_text.h"
 #include "experiments/commands/table.h"
 
 namespace rankfold {
@@ -66,7 +67,7 @@ json run_json(const SweepRun& run, const fs::path& out) {
 void print_runs(const std::vector<SweepRun>& runs, const fs::path& out, std::ostream& stream) {
   json document = {{"count", runs.size()}, {"out", out.string()}, {"runs", json::array()}};
   for (const SweepRun& run : runs) document["runs"].push_back(run_json(run, out));
-  stream << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+  stream << json_text(document);
 }
 
 }  // namespace
@@ -101,7 +102,7 @@ void print_settings(const std::vector<PlannedRun>& runs, bool json_wanted, std::
     document["runs"].push_back({{"settings", settings_document(run.settings)}});
     if (!run.input.empty()) document["runs"].back()["input"] = run.input;
   }
-  stream << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+  stream << json_text(document);
 }
 
 void print_report(const std::vector<SweepRun>& runs, const fs::path& out, bool json_wanted,

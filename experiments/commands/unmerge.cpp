@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "core/json_text.h"
 #include "core/text.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/table.h"
@@ -21,7 +22,7 @@ int run(const Arguments& arguments, Context& context) {
                                              {"dropped", result.dropped},
                                              {"kept", result.kept},
                                              {"bytes", result.bytes}};
-    context.out << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+    context.out << json_text(document);
     return 0;
   }
   context.out << fmt::format("{}: {} out of {}, {} written, {} of the adapter dropped\n",

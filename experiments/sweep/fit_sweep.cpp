@@ -1,11 +1,11 @@
 #include "experiments/sweep/fit_sweep.h"
 
-#include <chrono>
 #include <filesystem>
 #include <set>
 
 #include "analysis/csv.h"
 #include "core/backend.h"
+#include "core/elapsed.h"
 #include "core/error.h"
 #include "core/fit/fit.h"
 #include "core/fit/working_memory.h"
@@ -24,10 +24,10 @@ template <class T>
 void run_one(const Method& method, const UpdateFile& file, const UpdateSource<T>& source,
              const FitSettings& fit, FitRow& row) {
   const MethodSettings settings = settings_of(method, row.run, file.stack());
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   const FittedUpdates<T> fitted =
       fit_updates<T>(method, file.stack(), settings, source, fit, make_openblas_backend());
-  row.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  row.seconds = seconds_since(start);
   row.parameters = fitted.adapter->parameter_count();
   row.relative_error = fitted.report.relative_error;
   row.starts = fitted.report.starts;

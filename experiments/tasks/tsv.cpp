@@ -12,36 +12,12 @@
 namespace rankfold {
 namespace {
 
-/// The offset of the first byte that no well-formed UTF-8 sequence covers (Unicode 15, table 3-7).
+/// The offset of the first byte that no well-formed UTF-8 sequence covers.
 std::optional<std::size_t> find_invalid_utf8(std::string_view text) {
-  std::size_t i = 0;
-  while (i < text.size()) {
-    const auto lead = static_cast<std::uint8_t>(text[i]);
-    std::size_t following = 0;
-    std::uint8_t low = 0x80, high = 0xBF;  // limits of the second byte
-    if (lead < 0x80) {
-      following = 0;
-    } else if (lead >= 0xC2 && lead <= 0xDF) {
-      following = 1;
-    } else if (lead >= 0xE0 && lead <= 0xEF) {
-      following = 2;
-      if (lead == 0xE0) low = 0xA0;
-      if (lead == 0xED) high = 0x9F;
-    } else if (lead >= 0xF0 && lead <= 0xF4) {
-      following = 3;
-      if (lead == 0xF0) low = 0x90;
-      if (lead == 0xF4) high = 0x8F;
-    } else {
-      return i;
-    }
-    for (std::size_t k = 1; k <= following; ++k) {
-      if (i + k >= text.size()) return i;
-      const auto byte = static_cast<std::uint8_t>(text[i + k]);
-      if (byte < low || byte > high) return i;
-      low = 0x80;
-      high = 0xBF;
-    }
-    i += following + 1;
+  for (std::size_t i = 0; i < text.size();) {
+    const std::size_t length = utf8_length(text.substr(i));
+    if (length == 0) return i;
+    i += length;
   }
   return std::nullopt;
 }

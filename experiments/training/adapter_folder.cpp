@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_text.h"
 #include "core/safetensors.h"
 #include "core/text.h"
 #include "core/version.h"
@@ -229,8 +230,7 @@ void save(const fs::path& folder, const AdapterDescription& description, const S
   document["score_on"] = description.score_on;
   document["precision"] = description.precision;
   document["seed"] = description.seed;
-  write_atomically(folder / configuration_name,
-                   document.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+  write_atomically(folder / configuration_name, json_text(document));
 }
 
 }  // namespace

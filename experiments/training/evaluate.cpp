@@ -1,8 +1,7 @@
 #include "experiments/training/evaluate.h"
 
-#include <chrono>
-
 #include "core/backend.h"
+#include "core/elapsed.h"
 #include "core/error.h"
 #include "core/machine_rates.h"
 #include "core/safetensors.h"
@@ -50,7 +49,7 @@ void require_classifier(const fs::path& model, const Task& task) {
 }  // namespace
 
 Evaluation evaluate(const EvaluationRequest& request, const Registry& registry) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   if (!request.score_on.empty()) check_setting("score-on", request.score_on);
   if (!request.precision.empty()) check_setting("precision", request.precision);
   check_model_folder(request.model);
@@ -97,7 +96,7 @@ Evaluation evaluate(const EvaluationRequest& request, const Registry& registry) 
   if (!request.predictions.empty()) {
     write_predictions(request.predictions, task, logits, split.labels);
   }
-  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  result.seconds = seconds_since(start);
   return result;
 }
 

@@ -14,6 +14,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/elapsed.h"
 #include "core/error.h"
 #include "core/hash.h"
 #include "core/text.h"
@@ -24,7 +25,6 @@ namespace rankfold {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t group_tokens = 2048;
 constexpr std::array<char, 8> magic = {'r', 'k', 'f', 'e', 'a', 't', 'u', 'r'};
@@ -164,7 +164,7 @@ void FeatureCache::open() {
   remove_remains(folder);
   const auto start = Clock::now();
   fill();
-  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  const double seconds = seconds_since(start);
   if (!map(true)) throw Error("{}: was changed while it was written", file_.string());
   tell(fmt::format("{} computed in {:.1f} s and kept in {}", description(), seconds,
                    file_.string()));

@@ -11,6 +11,7 @@
 #include "core/backend.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_text.h"
 #include "core/safetensors.h"
 #include "core/text.h"
 #include "experiments/training/adapter_folder.h"
@@ -118,8 +119,7 @@ void write_configuration(const fs::path& model, const AdapterDescription& descri
   for (const char* key : {"dtype", "torch_dtype"}) {
     if (configuration.contains(key)) configuration[key] = "float32";
   }
-  write_atomically(out / "config.json",
-                   configuration.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+  write_atomically(out / "config.json", json_text(configuration));
 }
 
 /// Everything a tokenizer reads; weights and their index are written anew.

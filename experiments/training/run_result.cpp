@@ -5,6 +5,7 @@
 #include "core/backend.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_text.h"
 #include "core/text.h"
 #include "core/version.h"
 
@@ -97,21 +98,6 @@ json settings_document(const RunSettings& settings) {
   return document;
 }
 
-HyperParameterValues hyper_parameters(const RunSettings& settings) {
-  HyperParameterValues values;
-  const json document = settings_document(settings);
-  for (const auto& [name, value] : document.items()) {
-    if (is_incidental(name) || name == "data") continue;
-    if (name == "model")
-      values[name] = std::filesystem::path(settings.text("model")).filename().string();
-    else if (value.is_number())
-      values[name] = value.get<double>();
-    else
-      values[name] = value.is_string() ? value.get<std::string>() : value.dump();
-  }
-  return values;
-}
-
 std::string to_json_text(const RunResult& result) {
   json document;
   document["settings"] = settings_document(result.settings);
@@ -138,7 +124,7 @@ std::string to_json_text(const RunResult& result) {
   document["machine"] = machine_description();
   document["versions"] = {
       {"rankfold", version()}, {"compiler", compiler()}, {"blas", kernel_report().configuration}};
-  return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+  return json_text(document);
 }
 
 RunResult read_run(const std::filesystem::path& file) {

@@ -9,7 +9,6 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "analysis/event_log.h"
 #include "experiments/training/settings.h"
 
 namespace rankfold {
@@ -55,9 +54,6 @@ struct RunResult {
 /// The settings that are given, in the order of run_settings: numerical ones as numbers; the
 /// method's own keys stand as "<method>.<key>".
 nlohmann::ordered_json settings_document(const RunSettings& settings);
-
-/// The settings that tell runs apart, as TensorBoard shows them; of model its folder's name.
-HyperParameterValues hyper_parameters(const RunSettings& settings);
 
 /// The document of run.json, one line a member, with the machine and the versions of this program.
 std::string to_json_text(const RunResult& result);

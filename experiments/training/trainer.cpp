@@ -1,13 +1,12 @@
 #include "experiments/training/trainer.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <memory>
 #include <optional>
 
-#include "analysis/event_log.h"
 #include "core/backend.h"
+#include "core/elapsed.h"
 #include "core/error.h"
 #include "core/explain.h"
 #include "core/files.h"
@@ -22,6 +21,7 @@
 #include "experiments/training/low_rank_training.h"
 #include "experiments/training/optimizer.h"
 #include "experiments/training/run_folder.h"
+#include "experiments/training/run_log.h"
 #include "experiments/training/schedule.h"
 #include "experiments/training/start_samples.h"
 #include "experiments/training/trained_parts.h"
@@ -30,7 +30,6 @@ namespace rankfold {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t steps_between_events = 10;
 // No run comes back from a loss so far above where it began, although layer norms keep it finite.
@@ -49,15 +48,6 @@ class Diverged : public Error {
       : Error("diverged at step {}: {}", failed_step, what), step(failed_step) {}
   std::size_t step;
 };
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-/// Hugging Face's name, under which LoTR's tools look for it.
-std::string score_tag(const std::string& metric) {
-  return "eval/" + (metric == "spearman" ? "spearmanr" : metric);
-}
 
 /// Mean cross-entropy, or squared error for regression, of given logits.
 double mean_loss(const Task& task, std::span<const float> logits, std::span<const float> labels) {
@@ -105,7 +95,6 @@ class Run {
   bool caches_features() const { return settings_.text("cache-features") == "true"; }
   void open_feature_caches();
   void count_parameters();
-  void log_parameters();
   void train_epochs();
   void check_stop() const;
 
@@ -127,7 +116,7 @@ class Run {
   std::unique_ptr<Host> host_;
   std::optional<LowRankTraining> low_rank_;  // where the method has a truncation
   std::optional<FeatureCache> train_features_, dev_features_;
-  std::unique_ptr<EventWriter> events_;
+  std::optional<RunLog> log_;
   std::optional<Optimizer> optimizer_;
   Schedule schedule_;
   std::size_t step_ = 0, steps_ = 0;  // steps taken, and of the whole run
@@ -217,18 +206,8 @@ void Run::load() {
   schedule_.total = static_cast<double>(steps_);
   schedule_.rate = settings_.number("lr");
   if (caches_features()) open_feature_caches();
-  events_ = std::make_unique<EventWriter>(out_);
-  events_->start_session(hyper_parameters(settings_));
-  log_parameters();
-}
-
-/// For collect, which makes results of event files alone.
-void Run::log_parameters() {
-  const auto step = static_cast<std::int64_t>(step_);
-  events_->exact_scalar("parameters/adapter", static_cast<double>(result_.parameters.adapter),
-                        step);
-  events_->exact_scalar("parameters/trainable", static_cast<double>(result_.parameters.trainable),
-                        step);
+  log_.emplace(out_, settings_);
+  log_->parameters(result_.parameters, step_);
 }
 
 /// As they are now: where ranks adapt, they change.
@@ -253,11 +232,9 @@ void Run::train() {
   try {
     train_epochs();
   } catch (const Diverged&) {
-    // Its earlier scores may not pass for its result where only the log is read.
-    if (!result_.epochs.empty())
-      for (const auto& [metric, value] : result_.epochs.front().scores)
-        events_->scalar(score_tag(metric), std::nan(""), static_cast<std::int64_t>(step_));
-    events_->end_session(false);
+    log_->finish_diverged(
+        result_.epochs.empty() ? std::map<std::string, double>() : result_.epochs.front().scores,
+        step_);
     throw;
   }
 }
@@ -268,16 +245,7 @@ void Run::train_epochs() {
     evaluate(result_.epochs.back());
   }
   count_parameters();
-  double loss = 0;
-  for (const EpochResult& epoch : result_.epochs) loss += epoch.loss;
-  loss /= static_cast<double>(result_.epochs.size());
-  const auto step = static_cast<std::int64_t>(step_);
-  events_->scalar("train/train_loss", loss, step);
-  events_->scalar("train/train_runtime", result_.train_seconds, step);
-  events_->scalar("train/train_samples_per_second", result_.examples_per_second, step);
-  if (low_rank_) log_parameters();
-  events_->end_session(true);
-  events_->flush();
+  log_->finish(result_, step_);
 }
 
 void Run::open_feature_caches() {
@@ -357,12 +325,11 @@ void Run::check_loss(const char* name, double loss) const {
 }
 
 void Run::log_step(double rate, double norm, double epoch) {
-  const auto step = static_cast<std::int64_t>(step_);
-  events_->scalar("train/loss", log_sum_ / static_cast<double>(log_count_), step);
-  events_->scalar("train/grad_norm", norm, step);
-  events_->scalar("train/learning_rate", rate, step);
-  events_->scalar("train/epoch", epoch, step);
-  if (low_rank_) events_->scalar("train/rank", low_rank_->mean_rank(), step);
+  log_->scalar("train/loss", log_sum_ / static_cast<double>(log_count_), step_);
+  log_->scalar("train/grad_norm", norm, step_);
+  log_->scalar("train/learning_rate", rate, step_);
+  log_->scalar("train/epoch", epoch, step_);
+  if (low_rank_) log_->scalar("train/rank", low_rank_->mean_rank(), step_);
   log_sum_ = 0;
   log_count_ = 0;
 }
@@ -382,11 +349,8 @@ void Run::evaluate(EpochResult& epoch) {
   const double loss = mean_loss(task_, logits, dev_split_.labels);
   check_loss("the loss on the scored examples", loss);
   epoch.scores = score(task_, logits, dev_split_.labels);
-  const auto step = static_cast<std::int64_t>(step_);
-  events_->scalar("eval/loss", loss, step);
-  for (const auto& [metric, value] : epoch.scores) {
-    events_->scalar(score_tag(metric), value, step);
-  }
+  log_->scalar("eval/loss", loss, step_);
+  log_->scores(epoch.scores, step_);
   if (options_.message) {
     std::string scores;
     for (const auto& [metric, value] : epoch.scores)

@@ -75,10 +75,10 @@ TEST(Estimate, DivergedRunsAreCountedAndNotAveraged) {
   EXPECT_FALSE(all.value);
   EXPECT_EQ(all.diverged, 1U);
 
-  const Estimate strata = bootstrap_mean(Strata{{1, 2, not_a_number}, {5, 7}});
+  const Estimate strata = bootstrap_means(Strata{{1, 2, not_a_number}, {5, 7}}).mean;
   EXPECT_DOUBLE_EQ(strata.value.value(), (1.5 + 6) / 2);
   EXPECT_EQ(strata.diverged, 1U);
-  EXPECT_FALSE(bootstrap_mean(Strata{{1, 2}, {not_a_number}}).value);
+  EXPECT_FALSE(bootstrap_means(Strata{{1, 2}, {not_a_number}}).mean.value);
 }
 
 TEST(Estimate, RefusesNothing) {
@@ -86,10 +86,10 @@ TEST(Estimate, RefusesNothing) {
   EXPECT_THROW(estimate_mean(Values{1, 2}, 1), Error);
   EXPECT_THROW(interquartile_mean({}), Error);
   EXPECT_THROW(interquartile_mean(Values{1, not_a_number}), Error);
-  EXPECT_THROW(bootstrap_mean({}), Error);
-  EXPECT_THROW(bootstrap_mean(Strata{{1, 2}, {}}), Error);
-  EXPECT_THROW(bootstrap_mean(Strata{{1, 2}}, {.resamples = 1}), Error);
-  EXPECT_THROW(bootstrap_mean(Strata{{1, 2}}, {.confidence = 0}), Error);
+  EXPECT_THROW(bootstrap_means({}), Error);
+  EXPECT_THROW(bootstrap_means(Strata{{1, 2}, {}}), Error);
+  EXPECT_THROW(bootstrap_means(Strata{{1, 2}}, {.resamples = 1}), Error);
+  EXPECT_THROW(bootstrap_means(Strata{{1, 2}}, {.confidence = 0}), Error);
 }
 
 TEST(Estimate, InterquartileMeanLeavesAQuarterOutAtEitherEnd) {
@@ -99,21 +99,21 @@ TEST(Estimate, InterquartileMeanLeavesAQuarterOutAtEitherEnd) {
 
 // Resamples of one stratum (1, 2): mean 1, 1.5 or 2 with probabilities 1/4, 1/2, 1/4.
 TEST(Bootstrap, DrawsEveryScoreEquallyOften) {
-  const Estimate found = bootstrap_mean(Strata{{1, 2}}, {.resamples = 40000});
+  const Estimate found = bootstrap_means(Strata{{1, 2}}, {.resamples = 40000}).mean;
   EXPECT_NEAR(found.standard_error.value(), std::sqrt(0.125), 0.003);
   EXPECT_DOUBLE_EQ(found.interval.value().low, 1);
   EXPECT_DOUBLE_EQ(found.interval.value().high, 2);
 }
 
 TEST(Bootstrap, NeverDrawsAcrossStrata) {
-  const Estimate found = bootstrap_mean(Strata{{1, 1}, {5, 5, 5}});
+  const Estimate found = bootstrap_means(Strata{{1, 1}, {5, 5, 5}}).mean;
   EXPECT_EQ(found.standard_error, 0);
   EXPECT_EQ(found.interval.value().low, 3);
   EXPECT_EQ(found.interval.value().high, 3);
 }
 
 TEST(Bootstrap, AStratumOfOneScoreHasNoInterval) {
-  const Estimate found = bootstrap_mean(Strata{{1, 2}, {4}});
+  const Estimate found = bootstrap_means(Strata{{1, 2}, {4}}).mean;
   EXPECT_DOUBLE_EQ(found.value.value(), 2.75);
   EXPECT_FALSE(found.standard_error);
   EXPECT_FALSE(found.interval);
@@ -121,11 +121,12 @@ TEST(Bootstrap, AStratumOfOneScoreHasNoInterval) {
 
 TEST(Bootstrap, IsAFunctionOfItsSeed) {
   const Strata strata = {{0.1, 0.5, 0.7, 0.75}, {0.3, 0.35, 0.5}};
-  const Estimate once = bootstrap_interquartile_mean(strata),
-                 again = bootstrap_interquartile_mean(strata);
+  const Estimate once = bootstrap_means(strata).interquartile_mean,
+                 again = bootstrap_means(strata).interquartile_mean;
   EXPECT_EQ(once.standard_error, again.standard_error);
   EXPECT_EQ(once.interval.value().low, again.interval.value().low);
-  EXPECT_NE(once.standard_error, bootstrap_interquartile_mean(strata, {.seed = 1}).standard_error);
+  EXPECT_NE(once.standard_error,
+            bootstrap_means(strata, {.seed = 1}).interquartile_mean.standard_error);
 }
 
 /// Up to rounding: equal resamples may be summed in another order.
@@ -137,12 +138,11 @@ bool lies_in(double value, const Values& bracket) {
 TEST(Bootstrap, AgreesWithNumpyWithinItsOwnNoise) {
   for (const auto& item : statistics_golden().at("bootstraps")) {
     const Strata strata = item.at("strata");
-    for (const auto& [name, statistic] :
-         {std::pair{"mean", &bootstrap_mean},
-          std::pair{"interquartile_mean", &bootstrap_interquartile_mean}}) {
+    const BootstrapMeans means = bootstrap_means(strata, {.resamples = 40000});
+    for (const auto& [name, found] : {std::pair{"mean", means.mean},
+                                      std::pair{"interquartile_mean", means.interquartile_mean}}) {
       const auto& expected = item.at(name);
       const double error = expected.at("standard_error");
-      const Estimate found = statistic(strata, {.resamples = 40000});
       EXPECT_NEAR(found.value.value(), expected.at("value"), 1e-14) << name;
       EXPECT_NEAR(found.standard_error.value() / error, 1, 0.02) << name;
       EXPECT_TRUE(lies_in(found.interval.value().low, expected.at("low"))) << name;

@@ -22,12 +22,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 std::string failure(const FigureRequest& request) {
-  try {
-    draw_figure(request);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
+  return message_of<Error>([&] { draw_figure(request); });
 }
 
 TEST(PublishedRows, AreTheTablesCells) {

@@ -8,6 +8,8 @@
 
 #include "analysis/score_sheets.h"
 #include "core/error.h"
+#include "figure_rows.h"
+#include "temporary_folder.h"
 
 namespace rankfold {
 namespace {
@@ -19,15 +21,7 @@ constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 ResultRow run(const std::string& method, const std::string& rank, int seed, double score,
               std::int64_t parameters = 100, const std::string& task = "sst2") {
-  ResultRow row;
-  row.task = task;
-  row.model = "minilm";
-  row.method = method;
-  row.rank = rank;
-  row.seed = std::to_string(seed);
-  row.parameters = parameters;
-  row.metric = "accuracy";
-  row.score = score;
+  ResultRow row = result(task, method, rank, seed, parameters, score);
   row.origin = fmt::format("{}:{}:{}:{}", method, rank, task, seed);
   return row;
 }
@@ -48,12 +42,7 @@ std::vector<ResultRow> together(const std::vector<std::vector<ResultRow>>& parts
 }
 
 std::string refusal(const std::vector<ResultRow>& rows) {
-  try {
-    make_score_table(rows);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  return message_of<Error>([&] { make_score_table(rows); });
 }
 
 TEST(ScoreTable, HasALineForWhatDiffersInMoreThanTaskAndSeed) {

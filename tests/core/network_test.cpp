@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "core/network.h"
+#include "temporary_folder.h"
 
 namespace rankfold {
 namespace {
@@ -12,12 +13,7 @@ using testing::HasSubstr;
 const Mode out{"out", 4}, in{"in", 3}, p{"p", 2};
 
 std::string refusal(const Declaration& declaration) {
-  try {
-    check_factors(declaration, "[made] site q");
-  } catch (const UsageError& error) {
-    return error.what();
-  }
-  return "";
+  return message_of<UsageError>([&] { check_factors(declaration, "[made] site q"); });
 }
 
 Declaration pair(const Factor& left, const Factor& right) {

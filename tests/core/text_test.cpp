@@ -60,5 +60,20 @@ TEST(Text, PrintableIsCutBetweenCharacters) {
   EXPECT_EQ(printable("aéb", 2), "aé...");
 }
 
+TEST(Utf8, HasTheLengthOfAWellFormedCharacterOrNone) {
+  EXPECT_EQ(utf8_length("ab"), 1U);
+  EXPECT_EQ(utf8_length("\u00e9x"), 2U);
+  EXPECT_EQ(utf8_length("\u20ac"), 3U);
+  EXPECT_EQ(utf8_length("\U0001f600"), 4U);
+  // Nothing, a continuation, cut off, overlong, a surrogate, beyond U+10FFFF.
+  for (const char* text : {"", "\x80", "\xe2\x82", "\xc0\xaf", "\xe0\x9f\xbf", "\xf0\x8f\xbf\xbf",
+                           "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xff"})
+    EXPECT_EQ(utf8_length(text), 0U) << printable(text);
+}
+
+TEST(Utf8, CountsCharacters) {
+  EXPECT_EQ(character_count("a\u00e9\u20ac"), 3U);
+}
+
 }  // namespace
 }  // namespace rankfold

@@ -1,0 +1,68 @@
+#include "experiments/training/run_log.h"
+
+#include <cmath>
+#include <cstdint>
+
+#include <nlohmann/json.hpp>
+
+#include "analysis/run_file.h"
+#include "analysis/run_tags.h"
+#include "experiments/training/settings.h"
+
+namespace rankfold {
+namespace {
+
+HyperParameterValues hyper_parameters(const RunSettings& settings) {
+  HyperParameterValues values;
+  const nlohmann::ordered_json document = settings_document(settings);
+  for (const auto& [name, value] : document.items()) {
+    if (is_incidental(name) || name == "data") continue;
+    if (name == "model")
+      values[name] = model_name(settings.text("model"));
+    else if (value.is_number())
+      values[name] = value.get<double>();
+    else
+      values[name] = value.is_string() ? value.get<std::string>() : value.dump();
+  }
+  return values;
+}
+
+}  // namespace
+
+RunLog::RunLog(const std::filesystem::path& folder, const RunSettings& settings) : events_(folder) {
+  events_.start_session(hyper_parameters(settings));
+}
+
+void RunLog::parameters(const ParameterCounts& counts, std::size_t step) {
+  const auto at = static_cast<std::int64_t>(step);
+  events_.exact_scalar(adapter_count_tag, static_cast<double>(counts.adapter), at);
+  events_.exact_scalar(trainable_count_tag, static_cast<double>(counts.trainable), at);
+}
+
+void RunLog::scalar(const std::string& tag, double value, std::size_t step) {
+  events_.scalar(tag, value, static_cast<std::int64_t>(step));
+}
+
+void RunLog::scores(const std::map<std::string, double>& scores, std::size_t step) {
+  for (const auto& [metric, value] : scores) scalar(score_tag(metric), value, step);
+}
+
+void RunLog::finish(const RunResult& result, std::size_t step) {
+  double loss = 0;
+  for (const EpochResult& epoch : result.epochs) loss += epoch.loss;
+  scalar("train/train_loss", loss / static_cast<double>(result.epochs.size()), step);
+  scalar("train/train_runtime", result.train_seconds, step);
+  scalar("train/train_samples_per_second", result.examples_per_second, step);
+  // Where ranks adapt, they are others than at the start.
+  if (!result.ranks.empty()) parameters(result.parameters, step);
+  events_.end_session(true);
+  events_.flush();
+}
+
+void RunLog::finish_diverged(const std::map<std::string, double>& earlier_scores,
+                             std::size_t step) {
+  for (const auto& [metric, value] : earlier_scores) scalar(score_tag(metric), std::nan(""), step);
+  events_.end_session(false);
+}
+
+}  // namespace rankfold

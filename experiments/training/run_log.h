@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "analysis/event_log.h"
+#include "experiments/training/run_result.h"
+
+namespace rankfold {
+
+/// What a run writes to its TensorBoard event file, under the tags of Hugging Face's trainer.
+/// Members throw Error naming the file where it cannot be written. A step is the number of steps
+/// taken.
+class RunLog {
+ public:
+  /// Begins with the settings that tell runs apart, for TensorBoard's HParams tab; of model its
+  /// folder's name.
+  RunLog(const std::filesystem::path& folder, const RunSettings& settings);
+
+  /// The counts that collect needs to make results of event files alone.
+  void parameters(const ParameterCounts& counts, std::size_t step);
+  void scalar(const std::string& tag, double value, std::size_t step);
+  void scores(const std::map<std::string, double>& scores, std::size_t step);
+  /// The run's end: what run.json tells of training as a whole.
+  void finish(const RunResult& result, std::size_t step);
+  /// The run's end where it diverged: its earlier scores may not pass for its result where only the
+  /// log is read, and become NaN.
+  void finish_diverged(const std::map<std::string, double>& earlier_scores, std::size_t step);
+
+ private:
+  EventWriter events_;
+};
+
+}  // namespace rankfold
