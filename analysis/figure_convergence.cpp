@@ -2,7 +2,7 @@
 #include <cmath>
 #include <filesystem>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "analysis/event_log.h"
 #include "analysis/figure_lines.h"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "analysis/csv.h"
 #include "analysis/figure_lines.h"

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cctype>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "analysis/efficiency.h"
 #include "analysis/figure_lines.h"

@@ -2,7 +2,7 @@
 #include <map>
 #include <set>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "analysis/figure_plan.h"
 #include "core/error.h"

@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "analysis/figure_layout.h"
 #include "analysis/gnuplot.h"

@@ -3,7 +3,7 @@
 #include <map>
 #include <set>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "analysis/figure.h"
 #include "analysis/figure_svg.h"

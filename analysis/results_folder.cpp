@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <set>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include "analysis/results.h"

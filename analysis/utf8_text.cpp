@@ -1,6 +1,6 @@
 #include "analysis/utf8_text.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "core/text.h"
 

@@ -1,6 +1,6 @@
 #include <benchmark/benchmark.h>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "core/bfloat16_weight.h"
 #include "core/random.h"

@@ -13,7 +13,7 @@
 #include <fstream>
 #include <string>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "analysis/checksum.h"
 #include "analysis/collect.h"

@@ -49,6 +49,17 @@ add_library(rankfold::xsimd ALIAS rankfold_xsimd)
 get_target_property(xsimd_includes xsimd INTERFACE_INCLUDE_DIRECTORIES)
 target_include_directories(rankfold_xsimd SYSTEM INTERFACE ${xsimd_includes})
 
+# Python's regular expressions (core/pattern.h).
+find_path(PCRE2_INCLUDE pcre2.h)
+find_library(PCRE2_LIBRARY pcre2-8)
+if(NOT PCRE2_LIBRARY OR NOT PCRE2_INCLUDE)
+  message(FATAL_ERROR "PCRE2 was not found; run scripts/install-dependencies (Debian: libpcre2-dev)")
+endif()
+add_library(rankfold_pcre2 INTERFACE)
+add_library(rankfold::pcre2 ALIAS rankfold_pcre2)
+target_include_directories(rankfold_pcre2 SYSTEM INTERFACE ${PCRE2_INCLUDE})
+target_link_libraries(rankfold_pcre2 INTERFACE ${PCRE2_LIBRARY})
+
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})

@@ -9,7 +9,7 @@
 #include <iostream>
 #include <utility>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "core/text.h"
 

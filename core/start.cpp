@@ -1,6 +1,6 @@
 #include "core/start.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "core/error.h"
 

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <type_traits>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace rankfold {
 

@@ -1,5 +1,7 @@
 #include <cmath>
 
+#include <fmt/format.h>
+
 #include "core/error.h"
 #include "core/start.h"
 #include "decompositions/common.h"

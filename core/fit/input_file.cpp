@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include <fmt/format.h>
+
 #include "core/error.h"
 #include "core/fit/numpy_file.h"
 #include "core/safetensors.h"

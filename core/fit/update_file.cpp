@@ -4,6 +4,8 @@
 #include <cstring>
 #include <set>
 
+#include <fmt/format.h>
+
 #include "core/error.h"
 #include "core/text.h"
 

@@ -1,6 +1,6 @@
 #include "experiments/training/compress.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"

@@ -1,6 +1,6 @@
 #include <optional>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include "core/degrees_of_freedom.h"

@@ -5,7 +5,7 @@
 #include <optional>
 #include <type_traits>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include "core/elapsed.h"

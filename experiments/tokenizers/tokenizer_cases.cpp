@@ -8,8 +8,10 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/json_field.h"
+#include "core/json_reader.h"
 #include "core/text.h"
-#include "experiments/tokenizers/json_field.h"
+#include "experiments/tokenizers/loaders.h"
 
 namespace rankfold {
 namespace {
@@ -56,7 +58,7 @@ std::string find_mismatch(const Tokenizer& tokenizer, const TokenizerCase& expec
 }  // namespace
 
 std::vector<TokenizerCase> load_tokenizer_cases(const std::filesystem::path& file) {
-  const nlohmann::json document = read_json(file);
+  const nlohmann::json document = read_json(file, tokenizer_limits);
   const JsonField list(document, file);
   std::vector<TokenizerCase> cases(list.array_size());
   for (std::size_t i = 0; i < cases.size(); ++i) {

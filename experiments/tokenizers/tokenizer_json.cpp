@@ -7,8 +7,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/json_field.h"
+#include "core/json_reader.h"
 #include "core/text.h"
-#include "experiments/tokenizers/json_field.h"
 #include "experiments/tokenizers/loaders.h"
 #include "experiments/tokenizers/wordpiece.h"
 
@@ -164,7 +165,7 @@ void check_ids(const SequenceTemplates& templates, const Tokenizer& tokenizer,
 }  // namespace
 
 std::unique_ptr<Tokenizer> load_tokenizer_json(const std::filesystem::path& file) {
-  const nlohmann::json document = read_json(file);
+  const nlohmann::json document = read_json(file, tokenizer_limits);
   const JsonField root(document, file);
   auto model = read_wordpiece(root, file);
   std::vector<AddedToken> added_tokens = read_added_tokens(root);

@@ -8,8 +8,9 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_field.h"
+#include "core/json_reader.h"
 #include "core/text.h"
-#include "experiments/tokenizers/json_field.h"
 #include "experiments/tokenizers/loaders.h"
 #include "experiments/tokenizers/unicode.h"
 #include "experiments/tokenizers/wordpiece.h"
@@ -33,7 +34,7 @@ void read_name(const JsonField& config, const std::string& key, std::string& nam
 
 void read_config(const std::filesystem::path& file, BertNormalizerOptions& options,
                  SpecialTokenNames& names) {
-  const nlohmann::json document = read_json(file);
+  const nlohmann::json document = read_json(file, tokenizer_limits);
   const JsonField config(document, file);
   if (const auto name = config.optional_member("tokenizer_class"))
     name->expect_one_of({"BertTokenizer", "BertTokenizerFast", "DistilBertTokenizer",

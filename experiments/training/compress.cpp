@@ -5,6 +5,8 @@
 #include <mutex>
 #include <numeric>
 
+#include <fmt/format.h>
+
 #include "core/error.h"
 #include "core/fit/compression.h"
 #include "core/fit/fit.h"

@@ -5,6 +5,7 @@
 #include <set>
 #include <vector>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "core/added_bias.h"

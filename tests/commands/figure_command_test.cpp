@@ -3,7 +3,7 @@
 
 #include <fstream>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "analysis/gnuplot.h"
 #include "command_line.h"

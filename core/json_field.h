@@ -50,7 +50,4 @@ class JsonField {
   std::string key_;
 };
 
-/// The parsed file. Throws Error naming the file and the place of what is not JSON.
-nlohmann::json read_json(const std::filesystem::path& file);
-
 }  // namespace rankfold

@@ -1,11 +1,11 @@
-#include "experiments/tokenizers/json_field.h"
+#include "core/json_field.h"
 
 #include <algorithm>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "core/files.h"
 #include "core/text.h"
 
 namespace rankfold {
@@ -83,16 +83,6 @@ std::int64_t JsonField::integer(std::int64_t smallest, std::int64_t largest) con
 void JsonField::expect_one_of(std::initializer_list<std::string_view> supported) const {
   if (std::find(supported.begin(), supported.end(), string()) != supported.end()) return;
   refuse(fmt::format("'{}'", string()), fmt::format("{}", fmt::join(supported, " or ")));
-}
-
-nlohmann::json read_json(const std::filesystem::path& file) {
-  const std::string text = read_text(file);
-  try {
-    return nlohmann::json::parse(text);
-  } catch (const nlohmann::json::parse_error& error) {
-    throw Error("{}: is not valid JSON: at byte {} of {}", printable(file.string()), error.byte,
-                text.size());
-  }
 }
 
 }  // namespace rankfold
