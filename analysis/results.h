@@ -20,6 +20,8 @@ struct ResultRow {
   std::optional<std::int64_t> trainable;  ///< adapter and head
   std::string metric;                     ///< "" for a count
   std::optional<double> score;  ///< a fraction: accuracy 0.9, not 90; NaN where a run diverged
+  bool constant_predictions = false;       ///< every scored row was given one class (or one number)
+  std::optional<double> majority_score;    ///< of the largest class given to every row
   std::optional<std::int64_t> train_rows;  ///< where only the first rows were trained on
   std::optional<std::int64_t> adapted_layers;
   std::optional<double> train_seconds, tokens_per_second, peak_memory_mib;

@@ -16,4 +16,9 @@ std::string metric_of_tag(const std::string& tag);
 inline constexpr const char* adapter_count_tag = "parameters/adapter";
 inline constexpr const char* trainable_count_tag = "parameters/trainable";
 
+/// Of the rows that were scored: 1 where the run gave every row one class (or one number), else 0;
+/// the main score of the largest class given to every row.
+inline constexpr const char* constant_predictions_tag = "scored/constant_predictions";
+inline constexpr const char* majority_score_tag = "scored/majority_score";
+
 }  // namespace rankfold

@@ -34,20 +34,30 @@ int open_retrying(const fs::path& file, int flags, mode_t mode = 0) {
   return descriptor;
 }
 
+/// Where the user alone can have named a pipe or device.
+bool may_be_special(const fs::path& file) {
+  const std::string& path = file.native();
+  return path.starts_with("/dev/") || path.starts_with("/proc/");
+}
+
 /// A file open for reading and what it was then.
 struct InputFile {
   int descriptor = -1;
   struct stat status = {};
 
-  explicit InputFile(const fs::path& file) : descriptor(open_retrying(file, O_RDONLY)) {
+  explicit InputFile(const fs::path& file) {
+    const bool special = may_be_special(file);
+    // Opening a pipe that nobody writes to would wait.
+    descriptor = open_retrying(file, O_RDONLY | (special ? 0 : O_NONBLOCK));
     if (descriptor < 0 && errno == ENOENT) throw Error("{}: no such file", shown(file));
     if (descriptor < 0) throw Error("{}: cannot be opened: {}", shown(file), reason(errno));
     const bool examined = ::fstat(descriptor, &status) == 0;
-    if (examined && !S_ISDIR(status.st_mode)) return;
+    if (examined && (S_ISREG(status.st_mode) || (special && !S_ISDIR(status.st_mode)))) return;
     const int error = errno;
     ::close(descriptor);
     if (!examined) throw Error("{}: cannot be examined: {}", shown(file), reason(error));
-    throw Error("{}: is a folder, expected a file", shown(file));
+    throw Error("{}: is {}, expected a file", shown(file),
+                S_ISDIR(status.st_mode) ? "a folder" : "a pipe or device");
   }
   ~InputFile() { ::close(descriptor); }
   InputFile(const InputFile&) = delete;

@@ -2,14 +2,17 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace rankfold {
 
-/// The whole file as bytes. Throws Error naming the file when it is missing, a folder, unreadable
-/// or larger than `limit` bytes.
+/// The whole file as bytes. Throws Error naming the file when it is missing, unreadable, larger
+/// than `limit` bytes or no regular file; pipes and devices are read where their path begins with
+/// /dev or /proc (/dev/stdin, a shell's <(...)), so that a pipe among results keeps nobody waiting.
 std::string read_text(const std::filesystem::path& file, std::size_t limit = std::size_t{1} << 30);
 
 /// Writes to a temporary name beside `file`, flushes, and renames it: readers see the old content
@@ -33,6 +36,31 @@ class AtomicFile {
   std::filesystem::path file_, temporary_;
   int descriptor_ = -1;
 };
+
+/// What a search through folders found, and what it could not look at.
+struct FileSearch {
+  std::vector<std::filesystem::path> files;  ///< sorted
+  std::vector<std::string> passed_over;      ///< "PATH: Permission denied", sorted
+};
+
+/// Every regular file below the folder that `wanted` takes by its name. Linked folders are
+/// followed, every folder once; those that cannot be read, and wanted names that are no regular
+/// file, are passed over. Throws Error where `folder` itself is none or cannot be read.
+FileSearch find_files(const std::filesystem::path& folder,
+                      const std::function<bool(const std::string& name)>& wanted);
+/// The same for one name.
+FileSearch find_files(const std::filesystem::path& folder, const std::string& name);
+
+/// Throws UsageError where `out` is, or lies in place of, one of the files that are read for it,
+/// however both are named.
+void expect_not_an_input(const std::filesystem::path& out,
+                         std::span<const std::filesystem::path> inputs);
+
+/// Throws Error where `out` exists and is no file that may be replaced by what is written: an empty
+/// one, or one that begins with one of `beginnings`. `kind` says what it should be ("Parquet
+/// file").
+void expect_replaceable(const std::filesystem::path& out, std::string_view kind,
+                        std::span<const std::string_view> beginnings);
 
 /// A file mapped read-only into memory; pages are read when they are first used. Throws Error
 /// naming the file when it is missing, a folder, a device, or cannot be mapped. An empty file has

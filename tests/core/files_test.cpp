@@ -2,7 +2,10 @@
 
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <functional>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -183,6 +186,75 @@ TEST(Files, AMappedFileMoves) {
   EXPECT_EQ(text_of(first), "second");
   const MappedFile third = std::move(first);
   EXPECT_EQ(text_of(third), "second");
+}
+
+std::string refusal(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(Files, APipeIsNotWaitedFor) {
+  const TemporaryFolder folder;
+  const fs::path pipe = folder.path / "run.json";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_EQ(refusal([&] { read_text(pipe); }),
+            pipe.string() + ": is a pipe or device, expected a file");
+  EXPECT_EQ(refusal([&] { MappedFile{pipe}; }),
+            pipe.string() + ": is a pipe or device, expected a file");
+  EXPECT_EQ(read_text("/dev/null"), "");
+}
+
+TEST(FindFiles, FollowsEveryLinkedFolderOnce) {
+  const TemporaryFolder folder, other;
+  write_atomically(folder.path / "b" / "run.json", "1");
+  write_atomically(folder.path / "a" / "deep" / "run.json", "2");
+  write_atomically(folder.path / "a" / "other.json", "3");
+  write_atomically(other.path / "run.json", "4");
+  fs::create_directory_symlink(other.path, folder.path / "linked");
+  fs::create_directory_symlink(folder.path, folder.path / "a" / "loop");
+  const FileSearch found = find_files(folder.path, "run.json");
+  EXPECT_THAT(found.files, testing::ElementsAre(folder.path / "a" / "deep" / "run.json",
+                                                folder.path / "b" / "run.json",
+                                                folder.path / "linked" / "run.json"));
+  EXPECT_THAT(found.passed_over, testing::IsEmpty());
+}
+
+TEST(FindFiles, PassesOverWhatIsNoFileAndSaysSo) {
+  const TemporaryFolder folder;
+  write_atomically(folder.path / "a" / "run.json", "1");
+  fs::create_directory(folder.path / "p");
+  ASSERT_EQ(::mkfifo((folder.path / "p" / "run.json").c_str(), 0600), 0);
+  fs::create_symlink("run.json", folder.path / "run.json");
+  const FileSearch found = find_files(folder.path, "run.json");
+  EXPECT_THAT(found.files, testing::ElementsAre(folder.path / "a" / "run.json"));
+  ASSERT_EQ(found.passed_over.size(), 2U);
+  EXPECT_THAT(found.passed_over[0], HasSubstr("p/run.json: is a pipe or device"));
+  EXPECT_THAT(found.passed_over[1], HasSubstr("Too many levels of symbolic links"));
+  EXPECT_THAT(refusal([&] { find_files(folder.path / "none", "run.json"); }),
+              HasSubstr("cannot be searched: No such file"));
+}
+
+TEST(Outputs, ReplaceNeitherAnInputNorAFileOfAnotherFormat) {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path / "a.csv";
+  write_atomically(file, "method,rank\n");
+  fs::create_hard_link(file, folder.path / "same.csv");
+  const std::vector<fs::path> inputs = {folder.path / "other.csv", folder.path / "." / "a.csv"};
+  EXPECT_THAT(refusal([&] { expect_not_an_input(file, inputs); }), HasSubstr("would replace"));
+  EXPECT_THAT(refusal([&] { expect_not_an_input(folder.path / "same.csv", inputs); }),
+              HasSubstr("would replace"));
+  EXPECT_THAT(refusal([&] { expect_not_an_input(folder.path / "new.csv", inputs); }), "no error");
+  const std::string_view parquet[] = {"PAR1"};
+  EXPECT_THAT(refusal([&] { expect_replaceable(file, "Parquet file", parquet); }),
+              HasSubstr("a.csv: exists and is no Parquet file"));
+  EXPECT_EQ(refusal([&] { expect_replaceable(folder.path / "new", "Parquet file", parquet); }),
+            "no error");
+  write_atomically(file, "PAR1...");
+  EXPECT_EQ(refusal([&] { expect_replaceable(file, "Parquet file", parquet); }), "no error");
 }
 
 }  // namespace

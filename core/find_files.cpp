@@ -1,0 +1,119 @@
+#include <dirent.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/text.h"
+
+namespace rankfold {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string reason(int error) {
+  return std::generic_category().message(error);
+}
+
+using Folder = std::unique_ptr<DIR, int (*)(DIR*)>;
+
+class Search {
+ public:
+  explicit Search(const std::function<bool(const std::string&)>& wanted) : wanted_(wanted) {}
+
+  FileSearch run(const fs::path& folder) {
+    Folder opened(::opendir(folder.c_str()), ::closedir);
+    if (!opened)
+      throw Error("{}: cannot be searched: {}", printable(folder.string()), reason(errno));
+    // A list instead of recursion: folders may be nested deeper than the stack.
+    std::vector<fs::path> folders;
+    look_through(folder, opened.get(), folders);
+    while (!folders.empty()) {
+      const fs::path next = std::move(folders.back());
+      folders.pop_back();
+      opened.reset(::opendir(next.c_str()));
+      if (opened)
+        look_through(next, opened.get(), folders);
+      else
+        pass_over(next, reason(errno));
+    }
+    std::ranges::sort(found_.files);
+    std::ranges::sort(found_.passed_over);
+    return std::move(found_);
+  }
+
+ private:
+  void pass_over(const fs::path& path, const std::string& why) {
+    found_.passed_over.push_back(printable(path.string()) + ": " + why);
+  }
+
+  void look_through(const fs::path& folder, DIR* opened, std::vector<fs::path>& folders) {
+    struct stat status {};
+    if (::fstat(::dirfd(opened), &status) != 0) return pass_over(folder, reason(errno));
+    if (!seen_.emplace(status.st_dev, status.st_ino).second) return;
+    while (const dirent* entry = ::readdir(opened)) {
+      const std::string name = entry->d_name;
+      if (name == "." || name == "..") continue;
+      const bool is_wanted = wanted_(name);
+      if (!is_wanted && entry->d_type == DT_REG) continue;
+      const fs::path path = folder / name;
+      if (::stat(path.c_str(), &status) != 0) {
+        if (is_wanted) pass_over(path, reason(errno));
+      } else if (S_ISDIR(status.st_mode)) {
+        folders.push_back(path);
+      } else if (is_wanted && S_ISREG(status.st_mode)) {
+        found_.files.push_back(path);
+      } else if (is_wanted) {
+        pass_over(path, "is a pipe or device, expected a file");
+      }
+    }
+  }
+
+  const std::function<bool(const std::string&)>& wanted_;
+  std::set<std::pair<dev_t, ino_t>> seen_;
+  FileSearch found_;
+};
+
+}  // namespace
+
+FileSearch find_files(const fs::path& folder,
+                      const std::function<bool(const std::string& name)>& wanted) {
+  return Search(wanted).run(folder);
+}
+
+FileSearch find_files(const fs::path& folder, const std::string& name) {
+  return find_files(folder, [&](const std::string& found) { return found == name; });
+}
+
+void expect_not_an_input(const fs::path& out, std::span<const fs::path> inputs) {
+  for (const fs::path& input : inputs) {
+    std::error_code failure;
+    const bool same = fs::equivalent(out, input, failure) ||
+                      fs::weakly_canonical(out, failure) == fs::weakly_canonical(input, failure);
+    if (same)
+      throw UsageError("{}: would replace what is read from it; write to another place",
+                       printable(out.string()));
+  }
+}
+
+void expect_replaceable(const fs::path& out, std::string_view kind,
+                        std::span<const std::string_view> beginnings) {
+  struct stat status {};
+  if (::stat(out.c_str(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0) return;
+  const MappedFile file(out);
+  const std::string_view start(reinterpret_cast<const char*>(file.bytes().data()),
+                               file.bytes().size());
+  const bool known = std::ranges::any_of(
+      beginnings, [&](std::string_view beginning) { return start.starts_with(beginning); });
+  if (!known)
+    throw Error("{}: exists and is no {}; it is not replaced, remove it or write to another place",
+                printable(out.string()), kind);
+}
+
+}  // namespace rankfold
