@@ -203,6 +203,12 @@ WeightFolder::WeightFolder(fs::path folder) : path_(std::move(folder)) {
                     printable(tensor, 200), printable(shard, 200));
       contents->tensors.emplace(tensor, Place{&file, entry});
     }
+    for (const auto& [shard, file] : contents->files)
+      for (const TensorEntry& entry : file.entries())
+        if (const auto placed = contents->tensors.find(entry.name);
+            placed == contents->tensors.end() || placed->second.file != &file)
+          throw Error("{}: does not place tensor '{}' in {}, which holds it", shown(index),
+                      printable(entry.name, 200), printable(shard, 200));
   } else if (!fs::is_directory(path_)) {
     throw Error("{}: is not a folder, expected one with model.safetensors", shown(path_));
   } else {

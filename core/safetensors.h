@@ -74,7 +74,8 @@ class SafetensorsFile {
 /// The weights of a model folder as the Hub lays it out: model.safetensors, or where that is absent
 /// model.safetensors.index.json, whose "weight_map" names the shard (a file in the same folder) of
 /// every tensor. Throws Error naming the folder, index or shard when the folder has neither, a
-/// shard's name is not a plain file name, or a shard or a tensor in it is missing. Copies are cheap
+/// shard's name is not a plain file name, a shard or a tensor in it is missing, or a shard holds a
+/// tensor that the index does not place there (transformers would read it). Copies are cheap
 /// and share the mapped files, which live as long as the last copy.
 class WeightFolder {
  public:

@@ -27,19 +27,21 @@ struct Option {
 
 /// What transformers takes: BertTokenizer takes tokenizer_config.json's value or its own default,
 /// whatever tokenizer.json says; a class that takes tokenizer.json as it stands, that. Where one
-/// file is silent and another outvoted without its author's knowledge, this is refused.
+/// file outvotes what another says, and its author may not know it, this is refused.
 template <class Value>
 Value settle(const Option& option, const std::optional<Value>& configured, const Value& otherwise,
              const std::optional<Value>& written, const fs::path& file,
              const TokenizerConfig& config) {
-  if (!written || (configured && config.kind != Kind::as_written))
-    return configured.value_or(otherwise);
+  const bool is_bert = config.kind == Kind::bert;
+  if (!written || (configured && is_bert)) return configured.value_or(otherwise);
   if (configured && *configured != *written)
-    throw Error("{}: key '{}': found {}, expected {}: {} of transformers takes {} of {}",
+    throw Error("{}: key '{}': found {}, expected {} as {} of {}{}",
                 printable((config.folder / "tokenizer_config.json").string()), option.key,
-                shown(*configured), shown(*written), config.class_name, option.written_key,
-                printable(file.filename().string()));
-  if (config.kind == Kind::bert && *written != otherwise)
+                shown(*configured), shown(*written), option.written_key,
+                printable(file.filename().string()),
+                config.class_name.empty() ? ": no tokenizer_class says which of them counts"
+                                          : ", which " + config.class_name + " follows");
+  if (is_bert && *written != otherwise)
     throw Error(
         "{}: key '{}': found {}, expected {}: {} of transformers takes this where "
         "tokenizer_config.json has no {}",
@@ -64,9 +66,9 @@ BertNormalizerOptions settle_normalizer(const WrittenTokenizer& written,
               config.handle_chinese_chars, true, flag(file.handle_chinese_chars));
   options.lowercase = settled({"do_lower_case", "normalizer.lowercase"}, config.lowercase, true,
                               flag(file.lowercase));
-  const std::optional<bool> strips = config.kind == Kind::as_written
-                                         ? flag(file.strip_accents.value_or(file.lowercase))
-                                         : file.strip_accents;
+  const std::optional<bool> strips = config.kind == Kind::bert
+                                         ? file.strip_accents
+                                         : flag(file.strip_accents.value_or(file.lowercase));
   options.strip_accents = settled({"strip_accents", "normalizer.strip_accents"},
                                   config.strip_accents, options.lowercase, strips);
   return options;

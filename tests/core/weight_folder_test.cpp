@@ -125,5 +125,19 @@ TEST(WeightFolder, RefusesAnIndexNestedBeyondMeasureOrWithNumbersBeyondRange) {
               HasSubstr("beyond the range"));
 }
 
+TEST(WeightFolder, RefusesAShardWithATensorThatTheIndexDoesNotPlaceThere) {
+  const TemporaryFolder folder;
+  const std::vector<float> value = {1};
+  const std::vector<TensorToWrite> both = {make_tensor("a", {1}, value),
+                                           make_tensor("b", {1}, value)};
+  write_safetensors(folder.path / "one.safetensors", both);
+  const fs::path index = folder.path / "model.safetensors.index.json";
+  write_atomically(index, R"({"weight_map":{"a":"one.safetensors"}})");
+  EXPECT_THAT(refusal(folder.path), HasSubstr("does not place tensor 'b' in one.safetensors"));
+  write_tensor(folder.path / "two.safetensors", "b", 2);
+  write_atomically(index, R"({"weight_map":{"a":"one.safetensors","b":"two.safetensors"}})");
+  EXPECT_THAT(refusal(folder.path), HasSubstr("does not place tensor 'b' in one.safetensors"));
+}
+
 }  // namespace
 }  // namespace rankfold

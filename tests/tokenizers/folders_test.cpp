@@ -140,6 +140,20 @@ TEST(TokenizerFolder, KeepsATokenizerThatStandsAlone) {
   EXPECT_NO_THROW(load_tokenizer(folder.path));
 }
 
+TEST(TokenizerFolder, RefusesFilesThatContradictEachOtherWhereNoClassDecides) {
+  const TemporaryFolder folder;
+  write_atomically(folder.path / "tokenizer.json", base_tokenizer().dump());
+  const auto message = [&](const char* config) {
+    write_atomically(folder.path / "tokenizer_config.json", config);
+    return message_of<Error>([&] { load_tokenizer(folder.path); });
+  };
+  EXPECT_EQ(message(R"({"do_lower_case": true, "strip_accents": true})"), "");
+  EXPECT_THAT(message(R"({"do_lower_case": false})"),
+              AllOf(HasSubstr("do_lower_case"), HasSubstr("no tokenizer_class")));
+  EXPECT_THAT(message(R"({"strip_accents": false})"), HasSubstr("strip_accents"));
+  EXPECT_THAT(message(R"({"unk_token": "[PAD]"})"), HasSubstr("unk_token"));
+}
+
 TEST(TokenizerSize, TemplatesAreShort) {
   const TemporaryFolder folder;
   const auto message = [&](const auto& change) {
