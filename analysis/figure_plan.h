@@ -49,6 +49,7 @@ struct FigurePanel {
   Bounds possible = {-INFINITY, INFINITY};  ///< of the quantity: bands show nothing else
   std::size_t x_group = 0;  ///< panels of one group share the range of their horizontal axis
   bool is_dense = false;    ///< markers at some of a line's points only
+  std::string group = "";   ///< neighbours of one group stand side by side: the panels of a task
 };
 
 struct FigurePlan {
