@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/canonical_number.h"
 #include "core/method.h"
 
 namespace rankfold {
@@ -79,11 +80,6 @@ bool is_incidental(const std::string& name);
 /// Settings that this program would refuse (of a newer version, of a plug-in's method) come back as
 /// they are, and equal nothing else.
 RunSettings identity(const RunSettings& settings, const Registry& registry);
-
-/// The one text of a number, which reads back as the same double: the shortest digits that do, and
-/// below 1 the shorter of the plain and the exponent form (plain in a tie: "0.06", but "5e-4"),
-/// from 1 on the plain form ("16", "1.5"; beyond 1e15 the exponent form "1e16").
-std::string canonical_number(double value);
 
 /// What make_adapter's settings come from: rank, alpha, preset and options of a run.
 MethodRequest method_request(const RunSettings& settings);
