@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/backend.h"
+#include "core/elapsed.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/json_text.h"
@@ -146,11 +147,11 @@ TrainSweepOptions sweep_options(const Sweep& sweep, const Context& context) {
 
 /// Measures the rates that plans go by while nothing else runs, so that all runs read the same.
 void calibrate(const std::vector<SweepRun>& runs) {
-  std::set<std::size_t> threads;
+  std::set<std::string> threads;
   for (const SweepRun& run : runs)
-    if (run.state == RunState::open) threads.insert(run.settings.count("threads"));
-  for (const std::size_t count : threads) {
-    set_threads(static_cast<int>(count));
+    if (run.state == RunState::open) threads.insert(run.given.text("threads"));
+  for (const std::string& count : threads) {
+    set_threads(static_cast<int>(parse_number<unsigned>(count).value_or(1)));
     make_calibrated_backend();
   }
 }
@@ -165,35 +166,70 @@ std::string ended_text(const SweepRun& run, const fs::path& out) {
   return name + ": " + result_text(run);
 }
 
-int train_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run, Context& context) {
-  std::vector<SweepRun> runs = plan_runs(expansion.runs, sweep.out, context.registry);
+/// How far a sweep has come: a bar on a terminal, else a line for each that has ended, with the
+/// time that the others will take.
+class SweepProgress {
+ public:
+  SweepProgress(std::size_t total, std::ostream& err) : total_(total), err_(err) {
+    if (standard_error_is_terminal() && total > 0)
+      bar_ = std::make_unique<Progress>("sweep", total, true);
+  }
+
+  void ended(const std::string& text, bool failed) {
+    ++ended_;
+    if (bar_) bar_->update(ended_, text);
+    if (bar_ && !failed) return;
+    const double left =
+        seconds_since(start_) * static_cast<double>(total_ - ended_) / static_cast<double>(ended_);
+    message(fmt::format("[{}/{}] {}{}", ended_, total_, text,
+                        ended_ < total_ ? "; " + duration_text(left) + " left" : ""));
+  }
+
+  void message(const std::string& line) const {
+    // The bar stands in the line; it is drawn again.
+    err_ << (bar_ ? "\r\x1b[K" : "") << line << '\n' << std::flush;
+  }
+
+  void finish(bool completed) {
+    if (bar_ && completed) bar_->finish();
+    bar_.reset();
+  }
+
+ private:
+  std::size_t total_, ended_ = 0;
+  std::ostream& err_;
+  Clock::time_point start_ = Clock::now();
+  std::unique_ptr<Progress> bar_;
+};
+
+int train_sweep(const Sweep& sweep, Expansion expansion, bool dry_run, Context& context) {
+  SweepPlan plan = plan_runs(std::move(expansion.runs), sweep.out, context.registry);
+  for (const std::string& note : plan.notes) context.err << "passed over: " << note << '\n';
+  const fs::path out = sweep.out;
+  const ReportPlace place{out, context.registry, context.json, context.out};
   if (dry_run) {
-    print_plan(runs, sweep.out, context.json, context.out);
+    print_plan(plan, sweep.jobs, place);
     return 0;
   }
-  const auto open =
-      static_cast<std::size_t>(std::ranges::count(runs, RunState::open, &SweepRun::state));
-  context.err << fmt::format("{}, {} finished before, {} at a time\n",
-                             counted(runs.size(), "run", "runs"), runs.size() - open, sweep.jobs);
+  std::vector<SweepRun>& runs = plan.runs;
+  const TimeEstimate time = estimate(plan, sweep.jobs, context.registry);
+  const std::size_t open = time.known + time.unknown;
+  context.err << fmt::format("{}, {} finished before, {} at a time{}\n",
+                             counted(runs.size(), "run", "runs"), runs.size() - open, sweep.jobs,
+                             time.known > 0 ? ", " + estimate_text(time) : "");
   if (open > 0) calibrate(runs);
-  const bool terminal = standard_error_is_terminal();
-  std::unique_ptr<Progress> bar;
-  if (terminal && open > 0) bar = std::make_unique<Progress>("sweep", open, true);
-  std::size_t ended = 0;
+  SweepProgress progress(open, context.err);
   TrainSweepOptions options = sweep_options(sweep, context);
-  options.ended = [&](const SweepRun& run) {
-    ++ended;
-    const std::string text = ended_text(run, sweep.out);
-    if (bar) bar->update(ended, text);
-    // The bar stands in the line; it is drawn again.
-    if (!bar || run.state == RunState::failed)
-      context.err << fmt::format("{}[{}/{}] {}\n", bar ? "\r\x1b[K" : "", ended, open, text)
-                  << std::flush;
+  options.waits = [&](const SweepRun& run) {
+    progress.message(fmt::format("{}: another process works in this folder; waiting for it",
+                                 run.folder.lexically_relative(out).string()));
   };
-  const bool completed = run_sweep(runs, sweep.out, options);
-  if (bar && completed) bar->finish();
-  bar.reset();
-  print_report(runs, sweep.out, context.json, context.out);
+  options.ended = [&](const SweepRun& run) {
+    progress.ended(printable(ended_text(run, out)), run.state == RunState::failed);
+  };
+  const bool completed = run_sweep(runs, out, context.registry, options);
+  progress.finish(completed);
+  print_report(runs, place);
   print_totals(runs, context.err);
   if (!completed) {
     context.err << "rankfold: stopped; finished runs are kept, the same command goes on\n";
@@ -227,12 +263,13 @@ int run(const Arguments& arguments, Context& context) {
     return fit_sweep(sweep, expansion, dry_run, files, context);
   }
   ShapeStore store(sweep.kind);
-  const Expansion expansion = expand_or_refuse(
+  Expansion expansion = expand_or_refuse(
       sweep, context, [&](const Method& method, const PlannedRun& planned, std::size_t budget) {
         return rank_within_budget(method, planned, budget, store);
       });
-  return sweep.kind == SweepKind::count ? count_sweep(sweep, expansion, dry_run, store, context)
-                                        : train_sweep(sweep, expansion, dry_run, context);
+  return sweep.kind == SweepKind::count
+             ? count_sweep(sweep, expansion, dry_run, store, context)
+             : train_sweep(sweep, std::move(expansion), dry_run, context);
 }
 
 /// `--lotr.stack VALUE` and the like, for those that the words name.

@@ -40,7 +40,8 @@ struct Sweep {
   std::size_t jobs = 1;
   Grid common;                            ///< settings of a run, and labels
   std::map<std::string, Grid> by_method;  ///< a method's own settings and options
-  std::vector<std::size_t> budgets;       ///< parameters of the adapter; they choose the rank
+  std::vector<std::size_t> budgets;       ///< parameters of the adapter; they choose the rank, and
+                                          ///< leave references (none, full) as they are
   // Of kind fit:
   std::vector<std::string> inputs;  ///< files of updates
   std::string minus;
@@ -66,6 +67,9 @@ struct PlannedRun {
   std::string input = {};  ///< kind fit: the file
   bool operator==(const PlannedRun&) const = default;
 };
+
+/// One text for settings, to look runs up by.
+std::string settings_text(const RunSettings& settings);
 
 /// The largest rank whose adapter has at most `budget` parameters, or nothing where the smallest
 /// has more (for a method without a rank: "" where it fits).

@@ -1,4 +1,6 @@
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <thread>
@@ -23,6 +25,15 @@ Job shell(const TemporaryFolder& folder, const std::string& script,
   return {{"/bin/sh", "-c", script}, folder.path / log};
 }
 
+/// All of them, each as it is.
+bool run_all(const std::vector<Job>& jobs, JobOptions options) {
+  options.prepare = [&](std::size_t job, Job& process) {
+    process = jobs[job];
+    return Turn::run;
+  };
+  return run_jobs(jobs.size(), options);
+}
+
 TEST(Processes, KeepTheirOutputAndTellHowTheyEnded) {
   const TemporaryFolder folder;
   const std::vector<Job> jobs = {shell(folder, "echo $COLOUR; cat; exit 3", "a"),
@@ -32,7 +43,7 @@ TEST(Processes, KeepTheirOutputAndTellHowTheyEnded) {
   JobOptions options;
   options.environment = {{"COLOUR", "blue"}};
   options.ended = [&](const JobEnd& end) { ends[end.job] = end; };
-  EXPECT_TRUE(run_jobs(jobs, options));
+  EXPECT_TRUE(run_all(jobs, options));
   ASSERT_EQ(ends.size(), 3U);
   EXPECT_EQ(ends[0].exit_status, 3);
   EXPECT_EQ(read_text(folder.path / "a"), "blue\n");
@@ -51,7 +62,7 @@ TEST(Processes, RunAsManyAtATimeAsAsked) {
     options.at_a_time = most;
     options.started = [&](std::size_t) { highest = std::max(highest, ++running); };
     options.ended = [&](const JobEnd&) { --running; };
-    EXPECT_TRUE(run_jobs(jobs, options));
+    EXPECT_TRUE(run_all(jobs, options));
     EXPECT_EQ(highest, most);
     EXPECT_EQ(running, 0U);
   }
@@ -65,19 +76,63 @@ TEST(Processes, EndWithASignalToTheirParent) {
   options.started = [](std::size_t) { ::kill(::getpid(), SIGINT); };
   options.ended = [&](const JobEnd& end) { last = end; };
   const auto start = std::chrono::steady_clock::now();
-  EXPECT_FALSE(run_jobs(jobs, options));
+  EXPECT_FALSE(run_all(jobs, options));
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(8));
   EXPECT_TRUE(last.stopped);
   EXPECT_EQ(last.signal, SIGTERM);
   EXPECT_FALSE(fs::exists(folder.path / "second"));
 }
 
-TEST(Processes, RefuseALogThatCannotBeWritten) {
+TEST(Processes, ALogThatCannotBeWrittenEndsItsOwnJobOnly) {
   const TemporaryFolder folder;
-  EXPECT_THAT(message_of<Error>([&] {
-                run_jobs({{{"/bin/true"}, folder.path / "none" / "log"}}, {});
-              }),
-              HasSubstr("log"));
+  ASSERT_EQ(::mkfifo((folder.path / "pipe").c_str(), 0600), 0);
+  const std::vector<Job> jobs = {{{"/bin/true"}, folder.path / "none" / "log"},
+                                 {{"/bin/true"}, folder.path / "pipe"},
+                                 {{"/bin/true"}, folder.path},
+                                 shell(folder, "echo well")};
+  std::map<std::size_t, std::string> obstacles;
+  JobOptions options;
+  options.ended = [&](const JobEnd& end) { obstacles[end.job] = end.obstacle; };
+  EXPECT_TRUE(run_all(jobs, options));
+  EXPECT_THAT(obstacles[0], HasSubstr("none/log: cannot be written: No such file"));
+  EXPECT_THAT(obstacles[1], HasSubstr("pipe: "));
+  EXPECT_THAT(obstacles[2], HasSubstr("Is a directory"));
+  EXPECT_EQ(obstacles[3], "");
+  EXPECT_EQ(read_text(folder.path / "log"), "well\n");
+}
+
+TEST(Processes, ThatMustWaitGoLastAndAreAskedAgain) {
+  const TemporaryFolder folder;
+  std::vector<std::size_t> order;
+  std::size_t asked = 0;
+  JobOptions options;
+  options.prepare = [&](std::size_t job, Job& process) {
+    if (job == 1) return Turn::skip;
+    if (job == 0 && (order.empty() || ++asked < 3)) return Turn::wait;
+    process = shell(folder, "exit 0");
+    return Turn::run;
+  };
+  options.ended = [&](const JobEnd& end) { order.push_back(end.job); };
+  EXPECT_TRUE(run_jobs(3, options));
+  EXPECT_THAT(order, testing::ElementsAre(2, 0));
+}
+
+TEST(Processes, HoldADescriptorForAsLongAsTheyRun) {
+  const TemporaryFolder folder;
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  JobOptions options;
+  options.prepare = [&](std::size_t, Job& process) {
+    process = shell(folder, "echo held >&3");
+    process.descriptor = ends[1];
+    return Turn::run;
+  };
+  options.started = [&](std::size_t) { ::close(ends[1]); };
+  EXPECT_TRUE(run_jobs(1, options));
+  char text[16] = {};
+  EXPECT_EQ(::read(ends[0], text, sizeof text), 5);
+  EXPECT_EQ(::read(ends[0], text, sizeof text), 0) << "somebody else still has it";
+  ::close(ends[0]);
 }
 
 /// A sweep over a tiny model whose runs are a shell script instead of training.
@@ -93,7 +148,7 @@ class TrainSweep : public testing::Test {
   }
 
   std::vector<SweepRun> plan(const std::string& more) {
-    return plan_runs(runs_of(lines_ + more), out_, builtin_registry());
+    return plan_runs(runs_of(lines_ + more), out_, registry_).runs;
   }
 
   /// Runs the open ones with a script that finds run.json's settings in the file `result`, one a
@@ -101,7 +156,7 @@ class TrainSweep : public testing::Test {
   bool run(std::vector<SweepRun>& runs, const std::string& status = "done", int exit_status = 0) {
     for (const SweepRun& planned : runs) {
       RunResult result;
-      result.settings = planned.settings;
+      result.settings = settings_of(planned, registry_);
       result.status = status;
       result.scores = {{"accuracy", 0.5}};
       write_atomically(planned.folder / "result", to_json_text(result));
@@ -113,10 +168,11 @@ class TrainSweep : public testing::Test {
                        "echo the last words; exit " +
                            std::to_string(exit_status),
                        "sh"};
-    return run_sweep(runs, out_, options);
+    return run_sweep(runs, out_, registry_, options);
   }
 
   TemporaryFolder folder_;
+  Registry registry_ = builtin_registry();
   fs::path out_;
   std::string lines_;
 };
@@ -196,7 +252,7 @@ TEST_F(TrainSweep, LetsItsRunsShareAFolderOfFeatures) {
   std::vector<SweepRun> runs = plan(grid);
   ASSERT_EQ(runs.size(), 3U);
   for (const SweepRun& planned : runs) {
-    EXPECT_EQ(planned.settings.text("cache-dir"), (out_ / ".features").string());
+    EXPECT_EQ(planned.given.text("cache-dir"), (out_ / ".features").string());
     EXPECT_THAT(planned.folder.string(), HasSubstr("cache-features=true"));
     EXPECT_THAT(planned.folder.string(), testing::Not(HasSubstr("cache-dir")));
   }
@@ -278,7 +334,7 @@ TEST_F(TrainSweep, DoesNotBelieveASuccessWithoutAResult) {
   std::vector<SweepRun> runs = plan("method = lora\nrank = 1\n");
   TrainSweepOptions options;
   options.program = {"/bin/true"};
-  EXPECT_TRUE(run_sweep(runs, out_, options));
+  EXPECT_TRUE(run_sweep(runs, out_, registry_, options));
   EXPECT_EQ(runs[0].state, RunState::failed);
 }
 
@@ -290,9 +346,9 @@ TEST_F(TrainSweep, OneFailureDoesNotStopTheOthers) {
   options.program = {"/bin/sh", "-c", "case \"$*\" in *--rank=2*) kill -9 $$;; esac; exit 1", "sh"};
   std::size_t ended = 0;
   options.ended = [&](const SweepRun&) { ++ended; };
-  EXPECT_TRUE(run_sweep(copy, out_, options));
+  EXPECT_TRUE(run_sweep(copy, out_, registry_, options));
   EXPECT_EQ(ended, 3U);
-  EXPECT_EQ(copy[1].reason, "ended by signal 9");
+  EXPECT_EQ(copy[1].reason, "ended by signal 9 (Killed)");
   EXPECT_EQ(copy[2].reason, "exit status 1");
 }
 
@@ -364,9 +420,9 @@ TEST_F(TrainSweep, WorksAloneInItsFolder) {
   options.program = {"/bin/sh", "-c", "sleep 0.2", "sh"};
   std::string message;
   options.ended = [&](const SweepRun&) {
-    message = message_of<Error>([&] { run_sweep(other, out_, {}); });
+    message = message_of<Error>([&] { run_sweep(other, out_, registry_, {}); });
   };
-  run_sweep(slow, out_, options);
+  run_sweep(slow, out_, registry_, options);
   EXPECT_THAT(message, HasSubstr("another sweep"));
 }
 
