@@ -18,6 +18,7 @@
 #include "experiments/commands/sweep_report.h"
 #include "experiments/commands/table.h"
 #include "experiments/sweep/count_sweep.h"
+#include "experiments/sweep/fit_journal.h"
 #include "experiments/sweep/fit_sweep.h"
 #include "experiments/sweep/sweep.h"
 
@@ -94,38 +95,99 @@ int count_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run, Sh
   return 0;
 }
 
+/// How far a sweep has come: a bar on a terminal, else a line for each that has ended, with the
+/// time that the others will take.
+class SweepProgress {
+ public:
+  SweepProgress(std::size_t total, std::ostream& err) : total_(total), err_(err) {
+    if (standard_error_is_terminal() && total > 0)
+      bar_ = std::make_unique<Progress>("sweep", total, true);
+  }
+
+  void ended(const std::string& text, bool failed, bool stopped = false) {
+    ++ended_;
+    if (bar_) bar_->update(ended_, text);
+    if (bar_ && !failed) return;
+    const double left =
+        seconds_since(start_) * static_cast<double>(total_ - ended_) / static_cast<double>(ended_);
+    message(fmt::format("[{}/{}] {}{}", ended_, total_, text,
+                        left >= 1 && !stopped ? "; " + duration_text(left) + " left" : ""));
+  }
+
+  void message(const std::string& line) const {
+    // The bar stands in the line; it is drawn again.
+    err_ << (bar_ ? "\r\x1b[K" : "") << line << '\n' << std::flush;
+  }
+
+  void finish(bool completed) {
+    if (bar_ && completed) bar_->finish();
+    bar_.reset();
+  }
+
+ private:
+  std::size_t total_, ended_ = 0;
+  std::ostream& err_;
+  Clock::time_point start_ = Clock::now();
+  std::unique_ptr<Progress> bar_;
+};
+
+/// Whether the table is written with so many rows: always at first, less often as it grows.
+bool is_due(std::size_t rows) {
+  return rows % (rows / 256 + 1) == 0;
+}
+
+std::string fit_text(const FitRow& row) {
+  return row.failure.empty() ? fmt::format("{}: relative error {:.6g}, {:.3f} s", describe(row.run),
+                                           row.relative_error, row.seconds)
+                             : fmt::format("{}: failed: {}", describe(row.run), row.failure);
+}
+
+/// "about 0:40", of the fits that are missing.
+std::string fit_time_text(const std::vector<PlannedRun>& runs,
+                          const std::vector<std::optional<FitRow>>& rows, const UpdateFiles& files,
+                          const FitJournal& journal) {
+  double seconds = 0;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    if (rows[i]) continue;
+    const double mean =
+        journal.mean_seconds(runs[i].settings.text("method"), files.content(runs[i].input));
+    if (mean == 0) return "time unknown: a method without a finished fit";
+    seconds += mean;
+  }
+  return "about " + duration_text(seconds);
+}
+
 int fit_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run,
               const UpdateFiles& files, Context& context) {
   check_fits(expansion.runs, context.registry, files);
+  const fs::path out = sweep.out, file = out / "fits.csv";
+  FitJournal journal(out / "fits.jsonl");
+  std::vector<std::optional<FitRow>> rows = kept_fits(sweep, expansion.runs, files, journal);
+  const auto open = static_cast<std::size_t>(
+      std::ranges::count_if(rows, [](const auto& row) { return !row.has_value(); }));
   if (dry_run) {
     print_settings(expansion.runs, context.json, context.out);
+    if (!context.json && open > 0)
+      context.out << fmt::format("{} open: {}\n", open,
+                                 fit_time_text(expansion.runs, rows, files, journal));
     return 0;
   }
   expect_no_runs(sweep.out);
-  const fs::path file = fs::path(sweep.out) / "fits.csv";
   {
     const AtomicFile probe(file);
   }  // a folder that cannot be written is known before hours of fits
-  std::unique_ptr<Progress> bar;
-  if (standard_error_is_terminal())
-    bar = std::make_unique<Progress>("sweep", expansion.runs.size(), true);
-  std::size_t ended = 0, failed = 0;
-  const std::vector<FitRow> rows =
-      fit_runs(sweep, expansion.runs, context.registry, files, [&](const FitRow& row) {
-        ++ended;
-        failed += !row.failure.empty();
-        const std::string text =
-            row.failure.empty()
-                ? fmt::format("{}: relative error {:.6g}, {:.3f} s", describe(row.run),
-                              row.relative_error, row.seconds)
-                : fmt::format("{}: failed: {}", describe(row.run), printable(row.failure));
-        if (bar) bar->update(ended, text);
-        if (!bar || !row.failure.empty())
-          context.err << fmt::format("{}[{}/{}] {}\n", bar ? "\r\x1b[K" : "", ended,
-                                     expansion.runs.size(), text)
-                      << std::flush;
-      });
-  if (bar) bar->finish();
+  if (open < rows.size())
+    context.err << fmt::format("{}, {} finished before\n", counted(rows.size(), "fit", "fits"),
+                               rows.size() - open);
+  SweepProgress progress(open, context.err);
+  std::size_t failed = 0, done = rows.size() - open;
+  fit_missing(sweep, expansion.runs, context.registry, files, journal, rows,
+              [&](const FitRow& row) {
+                failed += !row.failure.empty();
+                progress.ended(printable(fit_text(row)), !row.failure.empty());
+                if (is_due(++done)) write_atomically(file, fits_csv(rows));
+              });
+  progress.finish(true);
   write_atomically(file, fits_csv(rows));
   if (context.json)
     context.out << json_text(
@@ -166,42 +228,6 @@ std::string ended_text(const SweepRun& run, const fs::path& out) {
   return name + ": " + result_text(run);
 }
 
-/// How far a sweep has come: a bar on a terminal, else a line for each that has ended, with the
-/// time that the others will take.
-class SweepProgress {
- public:
-  SweepProgress(std::size_t total, std::ostream& err) : total_(total), err_(err) {
-    if (standard_error_is_terminal() && total > 0)
-      bar_ = std::make_unique<Progress>("sweep", total, true);
-  }
-
-  void ended(const std::string& text, bool failed) {
-    ++ended_;
-    if (bar_) bar_->update(ended_, text);
-    if (bar_ && !failed) return;
-    const double left =
-        seconds_since(start_) * static_cast<double>(total_ - ended_) / static_cast<double>(ended_);
-    message(fmt::format("[{}/{}] {}{}", ended_, total_, text,
-                        ended_ < total_ ? "; " + duration_text(left) + " left" : ""));
-  }
-
-  void message(const std::string& line) const {
-    // The bar stands in the line; it is drawn again.
-    err_ << (bar_ ? "\r\x1b[K" : "") << line << '\n' << std::flush;
-  }
-
-  void finish(bool completed) {
-    if (bar_ && completed) bar_->finish();
-    bar_.reset();
-  }
-
- private:
-  std::size_t total_, ended_ = 0;
-  std::ostream& err_;
-  Clock::time_point start_ = Clock::now();
-  std::unique_ptr<Progress> bar_;
-};
-
 int train_sweep(const Sweep& sweep, Expansion expansion, bool dry_run, Context& context) {
   SweepPlan plan = plan_runs(std::move(expansion.runs), sweep.out, context.registry);
   for (const std::string& note : plan.notes) context.err << "passed over: " << note << '\n';
@@ -225,7 +251,8 @@ int train_sweep(const Sweep& sweep, Expansion expansion, bool dry_run, Context& 
                                  run.folder.lexically_relative(out).string()));
   };
   options.ended = [&](const SweepRun& run) {
-    progress.ended(printable(ended_text(run, out)), run.state == RunState::failed);
+    progress.ended(printable(ended_text(run, out)), run.state == RunState::failed,
+                   run.state == RunState::stopped);
   };
   const bool completed = run_sweep(runs, out, context.registry, options);
   progress.finish(completed);

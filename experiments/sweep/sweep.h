@@ -50,7 +50,8 @@ struct Sweep {
 };
 
 /// Splits grid values: at commas for scalars, at ';' for settings that are lists themselves
-/// (targets, layers, train, and options named shape...). Of two entries for one key the later wins.
+/// (targets, layers, train, and options named shape...); one behind a backslash is a part of the
+/// value. Of two entries for one key the later wins.
 /// `set` holds pairs: key=value for every method that has the key, or method.key=value.
 /// Throws UsageError naming the entry for an unknown key (with the nearest), method or kind, an
 /// empty grid value, budget together with rank, a key that is for another kind, and for a wrong
