@@ -251,21 +251,23 @@ TEST_F(Collect, ReadsARestartAsTensorBoardDoes) {
   EXPECT_GT(all, report.rows);
 }
 
-TEST_F(Collect, LetsTheLaterOfTwoFilesStandWhereBothHaveAStep) {
+TEST_F(Collect, EndsAFileWhereALaterOneOfItsFolderHasItsStepsAgain) {
   write("a/1", [](EventWriter& writer) {
     for (int step = 1; step <= 5; ++step) writer.scalar("eval/loss", step, step);
+    writer.scalar("train/loss", 6, 6);
   });
   write("a/1", [](EventWriter& writer) {
     for (int step = 3; step <= 4; ++step) writer.scalar("eval/loss", 10 * step, step);
+    writer.scalar("train/loss", 7, 7);
   });
   write("b/1", [](EventWriter& writer) { writer.scalar("eval/loss", 7, 3); });
   const CollectReport report = collect(request_);
-  EXPECT_EQ(column("value"), "1 2 30 40 5 7");
+  EXPECT_EQ(column("value"), "1 2 30 40 6 7 7");
   ASSERT_EQ(report.restarts.size(), 1u);
-  EXPECT_THAT(report.restarts[0].text, HasSubstr("2 earlier scalars of steps 3 to 4 left out"));
+  EXPECT_THAT(report.restarts[0].text, HasSubstr("3 earlier scalars of steps 3 to 5 left out"));
   request_.keep_restarted = true;
   collect(request_);
-  EXPECT_EQ(column("value"), "1 2 3 30 4 40 5 7");
+  EXPECT_EQ(column("value"), "1 2 3 30 4 40 5 6 7 7");
 }
 
 TEST_F(Collect, KeepsWhatOneFileHasInAnyOrder) {
