@@ -9,6 +9,7 @@
 
 #include "analysis/csv.h"
 #include "analysis/run_settings.h"
+#include "analysis/score_metric.h"
 #include "core/error.h"
 #include "core/text.h"
 
@@ -219,9 +220,8 @@ std::optional<std::string> normal_rank(const std::string& text) {
 }
 
 bool score_is_possible(const std::string& metric, double score) {
-  static const std::set<std::string> fractions = {"matthews_correlation", "accuracy", "f1",
-                                                  "pearson", "spearman"};
-  return !fractions.contains(metric) || std::abs(score) <= 1 + 1e-6;
+  const Bounds range = score_metric(metric).range;
+  return score >= range.low - 1e-6 && score <= range.high + 1e-6;
 }
 
 Results read_results_csv(const std::filesystem::path& file) {

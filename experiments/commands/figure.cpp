@@ -19,13 +19,13 @@ namespace {
 namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
 
-std::vector<SingularValue> spectrum_of(const ResultInput& input) {
+fs::path spectrum_file(const ResultInput& input) {
   const bool selects = !input.selection.where.empty() || !input.selection.ignored.empty();
   if (input.places.size() > 1 || selects)
     throw UsageError("figure: spectrum takes one --input, without --where and --ignore");
   const fs::path& place = input.places.front();
   std::error_code failure;
-  return read_spectrum(fs::is_directory(place, failure) ? place / "spectrum.csv" : place);
+  return fs::is_directory(place, failure) ? place / "spectrum.csv" : place;
 }
 
 int draw_one(const Arguments& arguments, FigureRequest& request, Context& context) {
@@ -40,13 +40,15 @@ int draw_one(const Arguments& arguments, FigureRequest& request, Context& contex
   if (input.empty() != arguments.has("published"))
     throw UsageError("figure: expected one of --input and --published");
   request.out = arguments.text("out");
-  if (request.kind == "spectrum" && !input.empty())
-    request.spectrum = spectrum_of(input);
-  else if (!input.empty())
+  request.inputs = input.places;
+  if (request.kind == "spectrum" && !input.empty()) {
+    request.inputs = {spectrum_file(input)};
+    request.spectrum = read_spectrum(request.inputs[0]);
+  } else if (!input.empty()) {
     request.rows =
         read_all_results(input, {request.kind == "error" ? "fits.csv" : "counts.csv"}, context.err);
-  draw_figure(request);
-  const std::string csv = fs::path(request.out).replace_extension(".csv").string();
+  }
+  const std::string csv = draw_figure(request).string();
   if (context.json)
     context.out << json_text({{"out", request.out.string()}, {"csv", csv}});
   else
@@ -61,16 +63,20 @@ int draw_all(const Arguments& arguments, FigureRequest& request, Context& contex
   if (std::ranges::find(kinds, first) != kinds.end())
     throw UsageError("figure: --paper draws every kind: '{}' cannot be chosen", first);
   const ResultInput input = result_input(arguments, first == "all" ? 1 : 0);
-  for (const char* option : {"out", "published", "size"}) {
+  for (const char* option : {"out", "published"}) {
     if (arguments.has(option)) throw UsageError("figure: --{} does not go with --paper", option);
   }
   if (input.empty()) throw UsageError("figure: --paper needs --input");
   const fs::path folder = arguments.text("paper");
   request.rows = read_all_results(input, {"fits.csv", "counts.csv"}, context.err);
   std::error_code failure;
-  for (const fs::path& place : input.places)
-    if (request.spectrum.empty() && fs::exists(place / "spectrum.csv", failure))
-      request.spectrum = read_spectrum(place / "spectrum.csv");
+  request.inputs = input.places;
+  for (const fs::path& place : input.places) {
+    const fs::path spectrum = place / "spectrum.csv";
+    if (!request.spectrum.empty() || !fs::exists(spectrum, failure)) continue;
+    request.inputs.push_back(spectrum);
+    request.spectrum = read_spectrum(spectrum);
+  }
   const std::vector<PaperFigure> figures = draw_paper(request, folder);
   json drawn = json::array(), left_out = json::array();
   for (const PaperFigure& figure : figures) {
@@ -97,6 +103,12 @@ int run(const Arguments& arguments, Context& context) {
   FigureRequest request;
   request.x = arguments.text("x", request.x);
   request.size = arguments.text("size");
+  request.width = arguments.text("width");
+  request.x_range = arguments.text("x-range");
+  request.y_range = arguments.text("y-range");
+  request.labels = arguments.text("labels");
+  request.spread = arguments.text("spread");
+  request.panels = arguments.text("panels");
   request.published = arguments.text("published");
   request.overlay = arguments.text("overlay");
   if (!request.published.empty() && !request.overlay.empty())
@@ -119,6 +131,17 @@ Command figure_command() {
       {"size", "SIZE", "",
        "single (3.25 in wide) or double (6.75 in): columns of a paper; default: double for "
        "several panels"},
+      {"width", "LENGTH", "", "instead of --size: 5.5in, 14cm, 140mm, 396pt"},
+      {"x-range", "LOW:HIGH", "", "of the horizontal axis; LOW or HIGH may be missing"},
+      {"y-range", "LOW:HIGH", "",
+       "of the vertical axis, as it is labelled (90:95 for accuracies in percent)"},
+      {"labels", "WHICH", "",
+       "ranks at the points: all that find a place, those on the front, none; default: those "
+       "that can be read"},
+      {"spread", "HOW", "",
+       "of the runs of a point: band or bars (95% interval), dots (each run); default: what "
+       "can be read"},
+      {"panels", "WHAT", "tasks", "tasks, or methods: one for each, the others grey behind it"},
       {"published", "PAPER", "", "instead of --input: the scores that a paper prints"},
       {"overlay", "PAPER", "", "a paper's scores, grey, behind one's own"},
       {"paper", "DIR", "",

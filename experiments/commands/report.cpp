@@ -1,5 +1,8 @@
 #include "analysis/report.h"
 
+#include <cstdlib>
+#include <ctime>
+
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
@@ -16,6 +19,8 @@ namespace {
 namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
 
+constexpr std::string_view page_beginnings[] = {"<!DOCTYPE html", "<!doctype html", "<html"};
+
 /// Not over what it is made from; a device or pipe may have any name.
 void check_out(const fs::path& out) {
   std::error_code failure;
@@ -25,6 +30,16 @@ void check_out(const fs::path& out) {
   if (ending == ".html" || ending == ".htm") return;
   throw UsageError("report: --out {}: unknown file ending '{}' of a page (known: .html, .htm)",
                    printable(out.string(), 300), printable(ending, 40));
+}
+
+/// In UTC; the day of SOURCE_DATE_EPOCH where that is set, so that a page can be made again.
+std::string today() {
+  std::time_t now = std::time(nullptr);
+  if (const char* given = std::getenv("SOURCE_DATE_EPOCH"))
+    if (const auto seconds = parse_number<long long>(given)) now = *seconds;
+  std::tm day{};
+  if (::gmtime_r(&now, &day) == nullptr) return "";
+  return fmt::format("{:04}-{:02}-{:02}", day.tm_year + 1900, day.tm_mon + 1, day.tm_mday);
 }
 
 /// Those of status unreadable, by name.
@@ -47,8 +62,11 @@ int run(const Arguments& arguments, Context& context) {
   if (input.empty())
     throw UsageError("report: INPUT is missing; expected a folder of runs or a table of results");
   check_out(out);
+  expect_not_an_input(out, input.places);
+  expect_replaceable(out, "page in HTML", page_beginnings);
   ReportRequest request;
   request.title = arguments.text("title");
+  request.date = today();
   request.records = read_run_records(input.places, input.selection);
   tell_notes(request.records.notes, context.err);
   std::error_code failure;

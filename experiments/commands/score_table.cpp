@@ -25,13 +25,7 @@ void expect_choice(const std::string& option, const std::string& given,
 const std::vector<std::string> shows = {"scores", "methods", "tests"};
 const std::vector<std::string> formats = {"text", "markdown", "csv", "latex", "peft"};
 
-ScoreSheet make_sheet(const Arguments& arguments, const std::string& show, Context& context) {
-  const auto decimals = static_cast<int>(std::min<std::size_t>(arguments.count("decimals", 2), 10));
-  const ScoreTable table =
-      make_score_table(read_all_results(result_input(arguments, 0), {}, context.err));
-  if (show == "tests")
-    return comparison_sheet(compare_lines(table, arguments.text("against")), table, decimals);
-  if (show == "scores") return score_sheet(table, decimals);
+ScoreSheet make_method_sheet(const Arguments& arguments, const ScoreTable& table, int decimals) {
   std::optional<double> budget;
   if (arguments.has("budget")) budget = static_cast<double>(arguments.count("budget", 1));
   const double share = arguments.number("share", 0.99);
@@ -39,7 +33,8 @@ ScoreSheet make_sheet(const Arguments& arguments, const std::string& show, Conte
     throw UsageError("--share is {}; expected more than 0, at most 1", arguments.text("share"));
   ScoreSheet sheet = method_sheet(measure_curves(table, budget, share), decimals);
   sheet.sheet.notes = {
-      "on front: sizes that no other method's reaches with fewer parameters and as good a score",
+      "on front: sizes that no other method's, nor the untouched model (none), reaches with fewer "
+      "parameters and as good a score",
       "area: under the score against log10 of the parameters, over the sizes measured: a mean "
       "score",
       fmt::format("reaches full: the parameters (and rank) at which the mean score reaches {:g} % "
@@ -56,7 +51,7 @@ ScoreSheet make_sheet(const Arguments& arguments, const std::string& show, Conte
 std::string written(const ScoreSheet& sheet, const std::string& format) {
   if (format == "markdown") return sheet_markdown(sheet.sheet);
   if (format == "latex") return sheet_latex(sheet.sheet);
-  if (format == "csv") return rows_as_csv(sheet.rows);
+  if (format == "csv") return records_as_csv(sheet);
   return sheet_text(sheet.sheet);
 }
 
@@ -92,9 +87,17 @@ int run(const Arguments& arguments, Context& context) {
   if (result_input(arguments, 0).empty())
     throw UsageError("table: INPUT is missing; expected a table of results or a folder of runs");
   if (format == "peft") return write_peft(arguments, context);
-  const ScoreSheet sheet = make_sheet(arguments, show, context);
-  const std::string text =
-      context.json ? json_text({{"show", show}, {"rows", sheet.rows}}) : written(sheet, format);
+  const auto decimals = static_cast<int>(std::min<std::size_t>(arguments.count("decimals", 2), 10));
+  const ScoreTable table =
+      make_score_table(read_all_results(result_input(arguments, 0), {}, context.err));
+  std::vector<LineComparison> comparisons;
+  if (show == "tests") comparisons = compare_lines(table, arguments.text("against"));
+  const ScoreSheet sheet = show == "tests"    ? comparison_sheet(comparisons, table, decimals)
+                           : show == "scores" ? score_sheet(table, decimals)
+                                              : make_method_sheet(arguments, table, decimals);
+  const std::string text = context.json
+                               ? json_text({{"show", show}, {"rows", records_as_json(sheet)}})
+                               : written(sheet, format);
   if (arguments.has("out"))
     write_atomically(arguments.text("out"), text);
   else

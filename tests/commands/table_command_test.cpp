@@ -91,6 +91,7 @@ TEST_F(TableCommand, ShowsMethodsAndTests) {
   const Outcome tests = table("--show tests --against lotr");
   EXPECT_EQ(tests.status, 0) << tests.err;
   EXPECT_THAT(tests.out, HasSubstr("lora 8  lotr 8      4       -9.91"));
+  EXPECT_THAT(methods.out, HasSubstr("nor the untouched model (none)"));
 }
 
 TEST_F(TableCommand, WritesAFileInsteadOfPrinting) {
