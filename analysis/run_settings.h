@@ -20,7 +20,7 @@ const std::vector<KnownSetting>& known_settings();
 /// options of a command that older versions wrote beside the settings (out, jobs, ...).
 bool is_incidental_setting(const std::string& name);
 
-/// The name as command line and run.json have it: '-' for '_' ("max_length").
+/// The name as command line and run.json have it: '-' for '_' and blanks ("max_length").
 std::string setting_name(std::string_view column);
 
 /// Whether a column of somebody's table tells how a run went, when and where it ran, or counts
