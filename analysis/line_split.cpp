@@ -63,9 +63,12 @@ LineSplit::LineSplit(FigureKind kind, const std::vector<ResultRow>& rows) : kind
   for (const ResultRow& row : rows) {
     for (const auto& [key, value] : attributes(row)) {
       Group group = {row.method, row.task, row.model};
-      const bool always =
-          key == "layers" || key == "targets" || key == "rank" || key == "rows trained on";
-      if (!always) group.insert(group.end(), {row.rank, row.layers});
+      const bool always = key == "layers" || key == "targets" || key == "rank";
+      // Tasks have rates of their own; a mean over tasks is of runs on as many rows each.
+      if (key == "rows trained on")
+        group = {row.method, row.model};
+      else if (!always)
+        group.insert(group.end(), {row.rank, row.layers});
       values[{group, key}].insert(value);
     }
     const std::string family = family_of(row.layers);

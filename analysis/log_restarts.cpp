@@ -5,6 +5,7 @@
 #include <limits>
 #include <map>
 #include <set>
+#include <span>
 
 #include <fmt/core.h>
 
@@ -70,52 +71,45 @@ class FolderLogs {
     return left_out;
   }
 
-  /// By the earlier file: what later ones have too.
+  /// By the earlier file: what a later one has again, and what comes after it.
   std::map<std::uint32_t, LeftOut> drop_repeated() {
     std::map<std::uint32_t, LeftOut> left_out;
-    for (const SortedRun* run : runs_) {
-      if (runs_.empty() || file_of(*run) == file_of(*runs_.front())) continue;
-      note_spans(*run);
-    }
-    std::set<std::pair<std::uint32_t, std::int64_t>> later;
-    for (std::size_t at = runs_.size(); at > 0; --at) {
-      SortedRun& run = *runs_[at - 1];
-      const std::uint32_t file = file_of(run);
-      filter(run, [&](const ScalarRow& row) {
-        const auto span = spans_.find(row.tag);
-        if (span == spans_.end() || file >= span->second.file || row.step < span->second.first ||
-            row.step > span->second.last || !later.contains({row.tag, row.step}))
-          return false;
-        left_out[file].add(row.step);
-        return true;
-      });
+    std::set<std::uint32_t> shared;  // tags of several files: the others need no looking at
+    std::map<std::uint32_t, std::uint32_t> first_file;
+    for (const SortedRun* run : runs_)
+      for (const ScalarRow& row : rows_of(*run, store_))
+        if (first_file.emplace(row.tag, row.file).first->second != row.file) shared.insert(row.tag);
+    if (shared.empty()) return left_out;
+    std::set<std::pair<std::uint32_t, std::int64_t>> later;  // tag, step
+    for (std::size_t end = runs_.size(); end > 0;) {
       // The runs of one file do not replace each other.
-      if (at == 1 || file_of(*runs_[at - 2]) != file)
-        for (std::size_t other = at - 1; other < runs_.size() && file_of(*runs_[other]) == file;
-             ++other)
-          for (const ScalarRow& row : rows_of(*runs_[other], store_))
-            if (spans_.contains(row.tag)) later.emplace(row.tag, row.step);
+      std::size_t begin = end;
+      while (begin > 0 && file_of(*runs_[begin - 1]) == file_of(*runs_[end - 1])) --begin;
+      const std::span<SortedRun* const> of_file(runs_.data() + begin, end - begin);
+      std::map<std::uint32_t, std::int64_t> first_again;  // by tag
+      std::vector<ScalarRow> rows;
+      for (const SortedRun* run : of_file)
+        for (const ScalarRow& row : rows_of(*run, store_))
+          if (shared.contains(row.tag)) rows.push_back(row);
+      for (const ScalarRow& row : rows) {
+        if (!later.contains({row.tag, row.step})) continue;
+        const auto [first, is_new] = first_again.emplace(row.tag, row.step);
+        if (!is_new) first->second = std::min(first->second, row.step);
+      }
+      for (const ScalarRow& row : rows) later.emplace(row.tag, row.step);
+      for (SortedRun* run : of_file)
+        filter(*run, [&](const ScalarRow& row) {
+          const auto first = first_again.find(row.tag);
+          if (first == first_again.end() || row.step < first->second) return false;
+          left_out[row.file].add(row.step);
+          return true;
+        });
+      end = begin;
     }
     return left_out;
   }
 
  private:
-  /// Steps of a tag in all files but the first, and the last such file.
-  struct Span {
-    std::int64_t first, last;
-    std::uint32_t file;
-  };
-
-  void note_spans(const SortedRun& run) {
-    for (const ScalarRow& row : rows_of(run, store_)) {
-      const auto [span, is_new] = spans_.emplace(row.tag, Span{row.step, row.step, row.file});
-      if (is_new) continue;
-      span->second.first = std::min(span->second.first, row.step);
-      span->second.last = std::max(span->second.last, row.step);
-      span->second.file = std::max(span->second.file, row.file);
-    }
-  }
-
   void filter(SortedRun& run, const std::function<bool(const ScalarRow&)>& is_void) {
     std::vector<ScalarRow> rows = rows_of(run, store_);
     const std::size_t before = rows.size();
@@ -127,7 +121,6 @@ class FolderLogs {
   std::vector<SortedRun*> runs_;
   std::vector<RestartMark> marks_;
   RunStore& store_;
-  std::map<std::uint32_t, Span> spans_;
 };
 
 }  // namespace
@@ -160,8 +153,8 @@ std::vector<CollectReport::Problem> leave_out_restarted(std::vector<SortedRun>& 
                                                left_out.points())});
     if (folder.files.size() == 1) continue;
     for (const auto& [file, left_out] : logs.drop_repeated())
-      told.push_back({paths[file], fmt::format("{} left out, which a later file of the folder has "
-                                               "again without marking a restart",
+      told.push_back({paths[file], fmt::format("{} left out: a later file of the folder has such "
+                                               "steps again, without marking a restart",
                                                left_out.points())});
   }
   std::erase_if(runs, [](const SortedRun& run) { return run.count == 0; });

@@ -21,9 +21,10 @@ struct RestartMark {
 };
 
 /// Leaves out of the sorted runs what TensorBoard does not show either: scalars that a mark voids,
-/// in their folder's files sorted by name. Where a later file of a folder has scalars of a step and
-/// tag that an earlier one has too, and marks no restart, the later ones stand. `runs` are sorted
-/// by their order, `paths` are the files by number. Returns what was left out, by file.
+/// in their folder's files sorted by name. Where a later file of a folder has a tag at steps that
+/// an earlier one has too, and marks no restart, the earlier one's are left out from the first such
+/// step on. `runs` are sorted by their order, `paths` are the files by number. Returns what was
+/// left out, by file.
 std::vector<CollectReport::Problem> leave_out_restarted(
     std::vector<SortedRun>& runs, const std::vector<RestartMark>& marks,
     const std::vector<std::filesystem::path>& paths, RunStore& store);

@@ -78,6 +78,16 @@ void take_scored(const fs::path& file, const json& run, ResultRow& row) {
   row.majority_score = score.get<double>();
 }
 
+void take_fingerprints(const fs::path& file, const json& run, ResultRow& row) {
+  const json& told = member(file, run, "fingerprints");
+  if (told.is_null()) return;
+  const std::string model = setting_text(member(file, told, "model"));
+  if (!model.empty()) row.settings[model_fingerprint_key] = model;
+  const std::string train = setting_text(member(file, told, "train")),
+                    scored = setting_text(member(file, told, "scored"));
+  if (!train.empty() || !scored.empty()) row.settings[data_fingerprint_key] = train + "/" + scored;
+}
+
 std::optional<double> measure(const fs::path& file, const json& run, const std::string& key) {
   const json& value = member(file, run, key);
   if (value.is_null()) return std::nullopt;
@@ -148,6 +158,7 @@ ResultRow result_of_run(const fs::path& file, const json& run) {
   row.train_seconds = measure(file, run, "train_seconds");
   row.tokens_per_second = measure(file, run, "tokens_per_second");
   row.peak_memory_mib = measure(file, run, "peak_memory_mib");
+  take_fingerprints(file, run, row);
   if (setting_text(member(file, run, "status")) == "diverged") {
     row.score = std::nan("");
   } else {

@@ -89,6 +89,9 @@ class Runs {
     expect_distinct_names();
     for (const std::size_t column : settings_) forms_.push_back(forms_of(column));
     for (std::size_t row = 0; row < table.rows; ++row) {
+      if (table.is_missing(step, row))
+        throw Error("{}: column 'step' has a missing value, expected whole numbers",
+                    printable(table.file.string(), 300));
       Last& last = run_of(row).last[table.values[tag].codes[row]];
       const std::int64_t at = table.values[step].integers[row];
       if (at < last.step) continue;

@@ -54,29 +54,90 @@ std::string plain_path(const std::string& path) {
   return plain;
 }
 
-void name_paths(const std::vector<RunView>& runs, std::vector<std::string>& notes) {
-  std::set<std::string> models, data;
-  for (const RunView& run : runs) {
-    if (is_run_file(*run.row)) models.insert(plain_path(run.row->model_path));
-    const auto found = run.row->settings.find("data");
-    if (found != run.row->settings.end() && !found->second.empty())
-      data.insert(plain_path(found->second));
+/// "1a2b3c4d/5e6f7081" of "xxh64-1a2b3c4d.../xxh64-5e6f7081...".
+std::string short_print(const std::string& fingerprint) {
+  constexpr std::size_t shown = 8;
+  std::vector<std::string> parts = split(fingerprint, '/');
+  for (std::string& part : parts) part = part.substr(part.find('-') + 1).substr(0, shown);
+  return join(parts, "/");
+}
+
+/// A folder that was read, and the fingerprint of what was read there ("": unknown), among those
+/// that should have read the same there.
+struct ReadFolder {
+  std::string* path;
+  std::string fingerprint, group;
+  std::string mark = "";  ///< behind its name, where others of its path hold something else
+};
+
+/// Folders are what they hold: several of one content get the path of one, those of one path and
+/// several contents get marks ("glue@1a2b3c4d").
+void mark_contents(std::vector<ReadFolder>& folders) {
+  std::map<std::pair<std::string, std::string>, std::string> path_of;  // group, fingerprint
+  for (const ReadFolder& folder : folders) {
+    if (folder.fingerprint.empty()) continue;
+    const auto [path, is_new] =
+        path_of.emplace(std::pair(folder.group, folder.fingerprint), *folder.path);
+    if (!is_new) path->second = std::min(path->second, *folder.path);
   }
-  const auto model_names = ends_that_differ(models), data_names = ends_that_differ(data);
+  std::map<std::pair<std::string, std::string>, std::set<std::string>> contents;  // group, path
+  for (const ReadFolder& folder : folders) {
+    if (folder.fingerprint.empty()) continue;
+    *folder.path = path_of.at({folder.group, folder.fingerprint});
+    contents[{folder.group, *folder.path}].insert(folder.fingerprint);
+  }
+  for (ReadFolder& folder : folders)
+    if (!folder.fingerprint.empty() && contents[{folder.group, *folder.path}].size() > 1)
+      folder.mark = "@" + short_print(folder.fingerprint);
+}
+
+/// Gives every folder a name instead of its path.
+void name_folders(std::vector<ReadFolder> folders) {
+  mark_contents(folders);
+  std::set<std::string> paths;
+  for (const ReadFolder& folder : folders) paths.insert(*folder.path);
+  const auto names = ends_that_differ(paths);
+  for (const ReadFolder& folder : folders) *folder.path = names.at(*folder.path) + folder.mark;
+}
+
+/// A setting that is none after this.
+std::string taken(ResultRow& row, const char* key) {
+  const auto found = row.settings.find(key);
+  if (found == row.settings.end()) return "";
+  std::string value = std::move(found->second);
+  row.settings.erase(found);
+  return value;
+}
+
+void name_paths(const std::vector<RunView>& runs, std::vector<std::string>& notes) {
+  std::vector<ReadFolder> models, data;
+  for (const RunView& run : runs) {
+    ResultRow& row = *run.row;
+    const std::string model_print = taken(row, model_fingerprint_key),
+                      data_print = taken(row, data_fingerprint_key);
+    if (is_run_file(row)) {
+      row.model_path = plain_path(row.model_path);
+      models.push_back({&row.model_path, model_print, ""});
+    }
+    const auto found = row.settings.find("data");
+    if (found == row.settings.end() || found->second.empty()) continue;
+    found->second = plain_path(found->second);
+    const auto part = row.settings.find("score-on");
+    data.push_back({&found->second, data_print,
+                    fmt::format("{}\n{}\n{}", row.task, row.train_rows.value_or(0),
+                                part == row.settings.end() ? "" : part->second)});
+  }
+  name_folders(std::move(models));
+  name_folders(std::move(data));
   std::set<std::string> split_names;
   for (const RunView& run : runs) {
-    if (is_run_file(*run.row)) {
-      const std::string& name = model_names.at(plain_path(run.row->model_path));
-      if (name.find('/') != std::string::npos) split_names.insert(name);
-      run.row->model = name;
-    }
-    const auto found = run.row->settings.find("data");
-    if (found != run.row->settings.end() && !found->second.empty())
-      found->second = data_names.at(plain_path(found->second));
+    if (!is_run_file(*run.row)) continue;
+    run.row->model = run.row->model_path;
+    if (run.row->model.find_first_of("/@") != std::string::npos) split_names.insert(run.row->model);
   }
   if (!split_names.empty())
     notes.push_back(fmt::format(
-        "models of one name in different folders are taken for different ones: {}",
+        "models of one name that differ, or lie in different folders, are told apart: {}",
         printable(join(std::vector<std::string>(split_names.begin(), split_names.end()), ", "),
                   400)));
 }

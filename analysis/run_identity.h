@@ -31,8 +31,8 @@ struct RunView {
 ///
 /// - Settings that a run.json lacks and others tell get the program's defaults; others are "".
 /// - A run that diverged has the metric of its task's other runs.
-/// - Models and data folders of one name and several paths get as much of the path as tells them
-///   apart.
+/// - Models and data folders are told apart by the fingerprints of what was read, where run.json
+///   has them, else by their paths; those of one name get as much of the path as tells them apart.
 /// - `selection` picks.
 /// - The same run told several times with the same result counts once, and is noted.
 ///

@@ -240,7 +240,8 @@ RunRecords read_table(const fs::path& table) {
       if (!value.empty()) record.settings[key] = value;
     }
     if (row.train_rows) record.settings["max-train"] = std::to_string(*row.train_rows);
-    record.folder = fs::path(row.origin).filename().string();
+    const std::string parent = (table.parent_path() / "").string();
+    record.folder = row.origin.substr(row.origin.starts_with(parent) ? parent.size() : 0);
     record.row = std::move(row);
     records.runs.push_back(std::move(record));
   }

@@ -144,6 +144,7 @@ bool is_incidental_setting(const std::string& name) {
 std::string setting_name(std::string_view column) {
   std::string name(trim(column));
   std::ranges::replace(name, '_', '-');
+  std::ranges::replace(name, ' ', '-');
   return name;
 }
 
@@ -161,13 +162,14 @@ bool is_bookkeeping(const std::string& column, bool only_numbers) {
       // a row's number
       "", "index", "level-0"};
   const std::string name = lower(setting_name(column));
-  if (names.contains(name) || name.starts_with("unnamed: ") || name.starts_with("--index-level-"))
+  if (names.contains(name) || name.starts_with("unnamed:-") || name.starts_with("--index-level-"))
     return true;
+  if (name.starts_with('-')) return is_bookkeeping(name.substr(1), only_numbers);  // _timestamp
   if (!only_numbers) return false;
   static const std::set<std::string> measures = {
-      "accuracy", "f1",    "pearson", "spearman", "spearmanr", "matthews-correlation",
-      "mcc",      "total", "head",    "frozen",   "matrices",  "sites",
-      "starts",   "sweeps"};
+      "accuracy", "f1",    "pearson",     "spearman", "spearmanr", "matthews-correlation",
+      "mcc",      "total", "head",        "frozen",   "matrices",  "sites",
+      "starts",   "step",  "global-step", "epoch",    "sweeps"};
   if (measures.contains(name)) return true;
   for (const char* ending : {"loss", "-accuracy", "-f1", "-seconds", "-per-second", "-time", "-mib",
                              "-gib", "-mb", "-gb", "perplexity", "flops"})

@@ -20,7 +20,12 @@ const std::vector<KnownSetting>& known_settings();
 /// options of a command that older versions wrote beside the settings (out, jobs, ...).
 bool is_incidental_setting(const std::string& name);
 
-/// The name as command line and run.json have it: '-' for '_' ("max_length").
+/// Under these a run's row keeps the fingerprints of what it read among its settings, until
+/// settle_runs has compared them.
+inline constexpr const char* model_fingerprint_key = "fingerprint of the model";
+inline constexpr const char* data_fingerprint_key = "fingerprint of the data";
+
+/// The name as command line and run.json have it: '-' for '_' and blanks ("max_length").
 std::string setting_name(std::string_view column);
 
 /// Whether a column of somebody's table tells how a run went, when and where it ran, or counts

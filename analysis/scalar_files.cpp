@@ -5,6 +5,7 @@
 #include <exception>
 #include <mutex>
 #include <numeric>
+#include <optional>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -65,7 +66,14 @@ class Worker {
       : numbers_(numbers), rule_(rule), store_(store) {}
 
   void read(const std::filesystem::path& path, std::uint32_t file, ScalarFiles& result) {
-    EventFileReader reader(path);
+    std::optional<EventFileReader> opened;
+    try {
+      opened.emplace(path);
+    } catch (const Error& failure) {
+      result.unreadable.emplace_back(failure.what());
+      return;
+    }
+    EventFileReader& reader = *opened;
     std::uint64_t order = std::uint64_t{file} << 32;
     newest_.clear();
     bool has_version = false;
@@ -193,8 +201,10 @@ ScalarFiles read_scalar_files(const std::vector<std::filesystem::path>& files,
     std::ranges::move(result.runs, std::back_inserter(all.runs));
     std::ranges::move(result.problems, std::back_inserter(all.problems));
     std::ranges::move(result.restarts, std::back_inserter(all.restarts));
+    std::ranges::move(result.unreadable, std::back_inserter(all.unreadable));
   }
   std::ranges::sort(all.problems, {}, &CollectReport::Problem::file);
+  std::ranges::sort(all.unreadable);
   std::ranges::sort(all.restarts, {}, &RestartMark::order);
   all.tags = numbers.take();
   return all;

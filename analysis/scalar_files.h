@@ -18,6 +18,7 @@ struct ScalarFiles {
   std::vector<SortedRun> runs;
   std::vector<std::string> tags;  ///< by number, in any order
   std::vector<RestartMark> restarts;
+  std::vector<std::string> unreadable;  ///< files, with the reason
   std::vector<CollectReport::Problem> problems;
 };
 

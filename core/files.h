@@ -43,9 +43,9 @@ struct FileSearch {
   std::vector<std::string> passed_over;      ///< "PATH: Permission denied", sorted
 };
 
-/// Every regular file below the folder that `wanted` takes by its name. Linked folders are
-/// followed, every folder once; those that cannot be read, and wanted names that are no regular
-/// file, are passed over. Throws Error where `folder` itself is none or cannot be read.
+/// Every regular file below the folder that `wanted` takes by its name; linked folders once, under
+/// their own name if they lie there too. What cannot be read, leads nowhere or above `folder`, or is
+/// no regular file is passed over. Throws Error where `folder` itself is none or cannot be read.
 FileSearch find_files(const std::filesystem::path& folder,
                       const std::function<bool(const std::string& name)>& wanted);
 /// The same for one name.

@@ -32,6 +32,8 @@ class Search {
     if (!opened)
       throw Error("{}: cannot be searched: {}", printable(folder.string()), reason(errno));
     // A list instead of recursion: folders may be nested deeper than the stack.
+    std::error_code failure;
+    root_ = fs::canonical(folder, failure);
     std::vector<fs::path> folders;
     look_through(folder, opened.get(), folders);
     while (!folders.empty() || !links_.empty()) {
@@ -51,6 +53,15 @@ class Search {
   }
 
  private:
+  bool leads_above(const fs::path& link) const {
+    std::error_code failure;
+    const fs::path target = fs::canonical(link, failure);
+    return !failure &&
+           std::mismatch(target.begin(), target.end(), root_.begin(), root_.end()).first ==
+               target.end() &&
+           target != root_;
+  }
+
   void pass_over(const fs::path& path, const std::string& why) {
     found_.passed_over.push_back(printable(path.string()) + ": " + why);
   }
@@ -66,12 +77,17 @@ class Search {
       if (!is_wanted && entry->d_type == DT_REG) continue;
       const fs::path path = folder / name;
       if (::stat(path.c_str(), &status) != 0) {
-        if (is_wanted) pass_over(path, reason(errno));
+        // A link without a wanted name may be meant for a folder.
+        const int error = errno;
+        if (is_wanted || entry->d_type == DT_LNK) pass_over(path, reason(error));
       } else if (S_ISDIR(status.st_mode)) {
-        if (fs::is_symlink(path))
-          links_.insert(path);
-        else
+        std::error_code failure;
+        if (!fs::is_symlink(path, failure))
           folders.push_back(path);
+        else if (leads_above(path))
+          pass_over(path, "links to a folder that holds this one");
+        else
+          links_.insert(path);
       } else if (is_wanted && S_ISREG(status.st_mode)) {
         found_.files.push_back(path);
       } else if (is_wanted) {
@@ -82,6 +98,7 @@ class Search {
 
   const std::function<bool(const std::string&)>& wanted_;
   std::set<std::pair<dev_t, ino_t>> seen_;
+  fs::path root_;
   std::set<fs::path> links_;
   FileSearch found_;
 };

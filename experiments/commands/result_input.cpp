@@ -60,6 +60,10 @@ std::vector<ResultRow> read_all_results(const ResultInput& input,
     std::ranges::move(results.rows, std::back_inserter(all.rows));
     std::ranges::move(results.notes, std::back_inserter(all.notes));
   }
+  if (all.rows.empty()) {
+    tell_notes(all.notes, err);
+    throw Error("{}: holds no results", printable(input.places.front().string(), 300));
+  }
   settle_results(all, input.selection);
   tell_notes(all.notes, err);
   return all.rows;

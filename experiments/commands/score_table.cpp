@@ -88,8 +88,9 @@ int run(const Arguments& arguments, Context& context) {
     throw UsageError("table: INPUT is missing; expected a table of results or a folder of runs");
   if (format == "peft") return write_peft(arguments, context);
   const auto decimals = static_cast<int>(std::min<std::size_t>(arguments.count("decimals", 2), 10));
-  const ScoreTable table =
-      make_score_table(read_all_results(result_input(arguments, 0), {}, context.err));
+  const ResultInput input = result_input(arguments, 0);
+  if (arguments.has("out")) expect_not_an_input(arguments.text("out"), input.places);
+  const ScoreTable table = make_score_table(read_all_results(input, {}, context.err));
   std::vector<LineComparison> comparisons;
   if (show == "tests") comparisons = compare_lines(table, arguments.text("against"));
   const ScoreSheet sheet = show == "tests"    ? comparison_sheet(comparisons, table, decimals)

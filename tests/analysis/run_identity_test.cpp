@@ -95,6 +95,22 @@ TEST(SettledRuns, AreTheSameForEveryWayOfWritingATable) {
     EXPECT_THAT(only_cell(settled({golden / name}).rows), ElementsAre(85.5, 3, 1)) << name;
 }
 
+TEST(SettledRuns, CountColumnsOfAnyTypeOrRefuseThemByName) {
+  if (!parquet_obstacle().empty()) GTEST_SKIP() << parquet_obstacle();
+  for (const char* name : {"category", "decimal", "float32-rate", "named-index"}) {
+    const Results results = settled({golden / (name + std::string(".parquet"))});
+    EXPECT_THAT(only_cell(results.rows), ElementsAre(92, 3, 0)) << name;
+    for (const auto& [key, value] : results.rows[0].settings)
+      EXPECT_EQ(key + " " + value, "lr 1e-3") << name;
+  }
+  EXPECT_EQ(make_score_table(settled({golden / "precision.parquet"}).rows).lines.size(), 2u);
+  EXPECT_THAT(refusal([] { settled({golden / "list.parquet"}); }),
+              AllOf(HasSubstr("list.parquet: column 'targets' is of type list<"),
+                    HasSubstr("expected numbers or text")));
+  EXPECT_THAT(settled({golden / "twice-differs.parquet"}).notes,
+              ElementsAre(HasSubstr("3 runs with several scores at the last step")));
+}
+
 class RunFolders : public testing::Test {
  protected:
   nlohmann::json run(int seed, double score = 0.5) const {
@@ -149,6 +165,27 @@ TEST_F(RunFolders, NeverMixPrecisionsSplitsModelsOrAnyOtherSettingAsSeeds) {
               table.lines[1].name() + table.lines[1].model)
         << key;
   }
+}
+
+TEST_F(RunFolders, KnowModelsAndDataByWhatWasRead) {
+  const auto write_run_on = [&](int seed, const std::string& model, const std::string& print,
+                                const std::string& rows) {
+    nlohmann::json document = run(seed, 0.5);
+    document["settings"]["model"] = model;
+    document["settings"]["data"] = "/glue";
+    document["fingerprints"] = {{"model", print}, {"train", rows}, {"scored", "c"}};
+    write(std::to_string(seed), document);
+  };
+  const auto lines = [&] { return make_score_table(settled({folder_.path}).rows).lines; };
+  write_run_on(1, "/a/m", "abc", "a"), write_run_on(2, "/b/m", "abc", "a");
+  ASSERT_EQ(lines().size(), 1u);
+  EXPECT_EQ(lines()[0].model, "m");
+  write_run_on(2, "/a/m", "other", "a");
+  ASSERT_EQ(lines().size(), 2u);
+  EXPECT_EQ(lines()[0].model, "m@abc");
+  write_run_on(2, "/a/m", "abc", "b");
+  ASSERT_EQ(lines().size(), 2u);
+  EXPECT_THAT(lines()[0].name(), HasSubstr("data=glue@a/c"));
 }
 
 TEST_F(RunFolders, TakeASettingThatOlderRunsLackForItsDefault) {

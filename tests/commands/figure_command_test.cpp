@@ -100,7 +100,7 @@ TEST_F(FigureCommand, TellsWhatAnEmptyOrMixedInputLacks) {
   const Outcome empty =
       call("figure rank --input " + path("empty.csv") + " --out " + path("a.svg"));
   EXPECT_EQ(empty.status, 1);
-  EXPECT_THAT(empty.err, HasSubstr("no results to draw"));
+  EXPECT_THAT(empty.err, HasSubstr("holds no results"));
   const Outcome mixed =
       call("figure rank --input " + path("mixed.csv") + " --out " + path("a.svg"));
   EXPECT_EQ(mixed.status, 1);

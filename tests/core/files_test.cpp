@@ -223,6 +223,23 @@ TEST(FindFiles, FollowsEveryLinkedFolderOnce) {
   EXPECT_THAT(found.passed_over, testing::IsEmpty());
 }
 
+TEST(FindFiles, NamesAFolderByItsOwnNameAndNeverClimbs) {
+  const TemporaryFolder above;
+  const fs::path root = above.path / "root";
+  write_atomically(above.path / "outside" / "run.json", "1");
+  write_atomically(root / "run_5" / "run.json", "2");
+  fs::create_directory_symlink("run_5", root / "latest");
+  fs::create_directory_symlink("run_5", root / "zlatest");
+  fs::create_directory_symlink("..", root / "up");
+  fs::create_directory_symlink("gone", root / "moved");
+  fs::create_directory_symlink("round", root / "round");
+  const FileSearch found = find_files(root, "run.json");
+  EXPECT_THAT(found.files, testing::ElementsAre(root / "run_5" / "run.json"));
+  EXPECT_THAT(found.passed_over,
+              testing::ElementsAre(HasSubstr("moved: No such file"), HasSubstr("round: Too many"),
+                                   HasSubstr("up: links to a folder that holds this one")));
+}
+
 TEST(FindFiles, PassesOverWhatIsNoFileAndSaysSo) {
   const TemporaryFolder folder;
   write_atomically(folder.path / "a" / "run.json", "1");
