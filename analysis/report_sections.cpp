@@ -12,6 +12,8 @@
 #include "analysis/figure_lines.h"
 #include "analysis/figure_svg.h"
 #include "analysis/method_style.h"
+#include "analysis/score_metric.h"
+#include "analysis/sheet_numbers.h"
 #include "analysis/svg.h"
 #include "core/text.h"
 
@@ -88,16 +90,13 @@ std::map<std::string, std::string> score_settings(const ResultRow& row) {
   return settings;
 }
 
-std::string score_text(const std::vector<double>& scores, double factor) {
-  const Estimate estimate = estimate_mean(scores);
+std::string score_text(const std::vector<double>& scores, const ScoreMetric& metric) {
+  const Estimate estimate = estimate_mean(scores, metric.range);
   std::string text;
-  if (estimate.value) text = fmt::format("{:.2f}", *estimate.value * factor);
-  if (estimate.interval) {
-    const double half = (estimate.interval->high - estimate.interval->low) / 2;
-    text += fmt::format(" \u00b1 {:.2f}", half * factor);
-  }
+  if (estimate.value) text = fixed_text(*estimate.value * metric.factor, 2);
+  text += spread_text(estimate, 2, metric.factor).with_sign();
   text += fmt::format("{}({})", text.empty() ? "" : " ", estimate.count + estimate.diverged);
-  if (estimate.diverged > 0) text += fmt::format(", {} diverged", estimate.diverged);
+  if (estimate.diverged > 0) text += ", " + diverged_text(estimate.diverged);
   return text;
 }
 
@@ -190,18 +189,16 @@ std::string score_section(const RunRecords& records) {
     row.insert(row.end(), telling.begin(), telling.end());
     for (const Column& column : columns) {
       const auto found = scores.find(column);
-      row.push_back(found == scores.end()
-                        ? ""
-                        : score_text(found->second, label_of_metric(column.second).second));
+      row.push_back(found == scores.end() ? ""
+                                          : score_text(found->second, score_metric(column.second)));
     }
     grid.rows.push_back(std::move(row));
   }
-  return section(
-      "scores", "Scores",
-      paragraph("Mean \u00b1 half of Student's 95% interval over seeds; in brackets the "
-                "number of runs. One run alone has no interval. Runs that diverged "
-                "are in no mean.") +
-          grid.html("Scores"));
+  return section("scores", "Scores",
+                 paragraph("Mean \u00b1 half of Student's 95% interval over seeds; in brackets the "
+                           "number of runs. One run alone has no interval. Runs that diverged "
+                           "are in no mean.") +
+                     grid.html("Scores"));
 }
 
 std::string parameter_section(const RunRecords& records) {

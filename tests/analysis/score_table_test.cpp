@@ -18,6 +18,7 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
+using testing::StartsWith;
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
@@ -275,6 +276,19 @@ TEST(MethodCurves, TellWhereFullFineTuningsScoreIsReached) {
   EXPECT_FALSE(curves[1].at_budget->value);
 }
 
+TEST(MethodCurves, KeepAMethodOfWhichEveryRunDivergedOrIsConstant) {
+  const ScoreTable table = make_score_table(scored_by(
+      "pearson", together({constant(runs("lora", "8", {0.0, 0.0})), runs("lotr", "8", {nan}, 7)})));
+  const std::vector<MethodCurve> curves = measure_curves(table, 100);
+  ASSERT_EQ(curves.size(), 2U);
+  EXPECT_EQ(curves[1].smallest, 7);
+  EXPECT_EQ(curves[1].points, 0U);
+  EXPECT_FALSE(curves[1].area.value);
+  const Sheet sheet = method_sheet(curves, 2).sheet;
+  EXPECT_EQ(sheet.row(0)[1].remark, "2 of one class");
+  EXPECT_EQ(sheet.row(1)[1].remark, "1 diverged");
+}
+
 TEST(MethodCurves, HaveNothingOnTheFrontThatTheUntouchedModelDominates) {
   const auto front = [](double none) {
     const ScoreTable table =
@@ -339,7 +353,14 @@ TEST(ScoreSheets, HoldTheSameNumbersInFullAsRecords) {
   ScoreSheet own;
   own.set_records({{{"a", "x,\"y\""}, {"b", nullptr}}});
   EXPECT_EQ(records_as_csv(own), "a,b\n\"x,\"\"y\"\"\",\n");
-  EXPECT_EQ(records_as_csv({}), "");
+}
+
+TEST(ScoreSheets, HaveAHeaderWithoutRecords) {
+  const ScoreTable table = make_score_table(runs("lora", "8", {nan}, 0));
+  EXPECT_THAT(records_as_csv(comparison_sheet(compare_lines(table), table, 2)),
+              StartsWith("model,task,first,second,pairs,"));
+  EXPECT_THAT(records_as_csv(method_sheet(measure_curves(table, {}), 2)),
+              StartsWith("task,metric,model,method,"));
 }
 
 // Half a million comparisons are shown without a copy of each in memory.
