@@ -19,7 +19,8 @@ struct ScoreColumn {
 };
 
 /// Scores of a line, on one task or over all. Runs that predicted one class (or one number) for
-/// every row are constant; a metric that is not defined for them leaves them out of the estimate.
+/// every row are constant. A correlation is not defined for them: where all runs are constant there
+/// is no score, among others they count with the 0 that their metric has by convention.
 struct ScoreCell {
   std::vector<SeedScore> scores;     ///< by seed (as text); NaN: diverged, or not defined
   std::optional<Estimate> estimate;  ///< empty where there is no run

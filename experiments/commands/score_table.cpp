@@ -7,6 +7,7 @@
 #include "core/json_text.h"
 #include "core/text.h"
 #include "experiments/commands/command.h"
+#include "experiments/commands/result_input.h"
 #include "experiments/training/atomic_folder.h"
 
 namespace rankfold {
@@ -57,7 +58,11 @@ std::string written(const ScoreSheet& sheet, const std::string& format) {
 int write_peft(const Arguments& arguments, Context& context) {
   if (!arguments.has("out"))
     throw UsageError("--format peft writes a file for every run; --out DIR is missing");
-  const auto documents = peft_results(arguments.text("input"));
+  const ResultInput input = result_input(arguments, 0);
+  const bool selects = !input.selection.where.empty() || !input.selection.ignored.empty();
+  if (input.places.size() != 1 || selects)
+    throw UsageError("--format peft takes one folder of runs, whole: without --where and --ignore");
+  const auto documents = peft_results(input.places.front());
   AtomicFolder folder(arguments.text("out"));
   for (const auto& [name, text] : documents) write_atomically(folder.path() / name, text);
   folder.commit();
@@ -79,9 +84,12 @@ int run(const Arguments& arguments, Context& context) {
         std::pair("share", "methods")})
     if (arguments.has(option) && show != wanted)
       throw UsageError("--{} goes with --show {}", option, wanted);
+  if (result_input(arguments, 0).empty())
+    throw UsageError("table: INPUT is missing; expected a table of results or a folder of runs");
   if (format == "peft") return write_peft(arguments, context);
   const auto decimals = static_cast<int>(std::min<std::size_t>(arguments.count("decimals", 2), 10));
-  const ScoreTable table = make_score_table(read_results(arguments.text("input")));
+  const ScoreTable table =
+      make_score_table(read_all_results(result_input(arguments, 0), {}, context.err));
   std::vector<LineComparison> comparisons;
   if (show == "tests") comparisons = compare_lines(table, arguments.text("against"));
   const ScoreSheet sheet = show == "tests"    ? comparison_sheet(comparisons, table, decimals)
@@ -100,22 +108,26 @@ int run(const Arguments& arguments, Context& context) {
 }  // namespace
 
 Command table_command() {
+  std::vector<Option> options =
+      result_options("a folder of runs, a CSV of results, or a Parquet file of collect");
+  const std::vector<Option> own = {
+      {"show", "WHAT", "scores",
+       "scores: a line for each method, rank and setting, a column for each task; methods: how "
+       "each method's score grows with its parameters; tests: every two lines compared"},
+      {"format", "NAME", "text",
+       "text, markdown, csv (unrounded), latex (booktabs) or peft (the JSON files of PEFT's "
+       "method comparison, one for every run)"},
+      {"out", "FILE|DIR", "", "writes there instead of standard output; with peft a new folder"},
+      {"decimals", "N", "2", "of scores"},
+      {"against", "METHOD", "", "tests: only comparisons with this method's lines"},
+      {"budget", "N", "", "methods: also the score at so many parameters"},
+      {"share", "X", "0.99", "methods: of full fine-tuning's score, to be reached"}};
+  options.insert(options.end(), own.begin(), own.end());
   return {
       "table",
       "prints scores by method and task, with intervals and tests",
-      {},
-      {{"input", "FILE|DIR", "", "a CSV of results, or a folder of runs", true},
-       {"show", "WHAT", "scores",
-        "scores: a line for each method, rank and setting, a column for each task; methods: how "
-        "each method's score grows with its parameters; tests: every two lines compared"},
-       {"format", "NAME", "text",
-        "text, markdown, csv (unrounded), latex (booktabs) or peft (the JSON files of PEFT's "
-        "method comparison, one for every run)"},
-       {"out", "FILE|DIR", "", "writes there instead of standard output; with peft a new folder"},
-       {"decimals", "N", "2", "of scores"},
-       {"against", "METHOD", "", "tests: only comparisons with this method's lines"},
-       {"budget", "N", "", "methods: also the score at so many parameters"},
-       {"share", "X", "0.99", "methods: of full fine-tuning's score, to be reached"}},
+      {result_positional()},
+      std::move(options),
       "An interval needs two runs that differ in the seed alone. Runs that diverged are counted "
       "and "
       "take no\npart in means.",
