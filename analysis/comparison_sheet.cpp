@@ -59,8 +59,7 @@ struct ComparisonRows {
     return row;
   }
 
-  json record(std::size_t at) const {
-    const LineComparison& comparison = comparisons[at];
+  json record(const LineComparison& comparison) const {
     const PairedTest &t = comparison.t, &wilcoxon = comparison.wilcoxon;
     return {{"model", comparison.first->model},
             {"task", task(comparison)},
@@ -98,7 +97,15 @@ ScoreSheet comparison_sheet(const std::vector<LineComparison>& comparisons, cons
     sheet.columns.push_back({name, true});
   result.record_count = sheet.row_count = comparisons.size();
   sheet.row = [rows](std::size_t at) { return rows.row(at); };
-  result.record = [rows](std::size_t at) { return rows.record(at); };
+  result.record = [rows](std::size_t at) { return rows.record(rows.comparisons[at]); };
+  const ScoreLine nobody{};
+  result.blank = rows.record({.column = {},
+                              .first = &nobody,
+                              .second = &nobody,
+                              .t = {},
+                              .wilcoxon = {},
+                              .t_adjusted = {},
+                              .wilcoxon_adjusted = {}});
   sheet.notes.push_back(
       "difference: first less second, over the seeds that both have (all: of each seed's mean over "
       "tasks)");

@@ -15,6 +15,7 @@ namespace fs = std::filesystem;
 using Curve = std::map<std::int64_t, double>;  // loss by step
 
 constexpr std::size_t most_lines = 8, most_points = 100;
+constexpr Bounds loss_range = {0, INFINITY};
 
 Curve read_losses(const ResultRow& row) {
   const fs::path file = row.origin;
@@ -72,7 +73,7 @@ std::vector<FigurePoint> points_of(const Rows& runs) {
     }
     FigurePoint point;
     point.x = static_cast<double>(losses[end - 1].first);
-    point.value = estimate_mean(means);
+    point.value = estimate_mean(means, loss_range);
     point.runs = means;
     point.rank = runs[0]->rank;
     point.layers = runs[0]->layers;
@@ -151,7 +152,7 @@ FigurePlan plan_convergence(const std::vector<ResultRow>& rows, const FigureOpti
     FigurePanel by_step{title + ": by step", "step", AxisScale::linear, "training loss"};
     by_step.is_dense = true;
     by_step.group = title;
-    by_step.possible.low = 0;
+    by_step.possible = loss_range;
     by_step.x_group = plan.panels.size();
     FigurePanel by_time = by_step;
     by_time.title = title + ": by time";

@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 
 #include "analysis/run_file.h"
+#include "analysis/score_metric.h"
 #include "core/error.h"
 #include "core/text.h"
 
@@ -89,7 +90,8 @@ double LinePlanner::x_of(const ResultRow& row) const {
   return static_cast<double>(parameters);
 }
 
-FigurePoint LinePlanner::point(const Rows& runs, const PanelValues& values) const {
+FigurePoint LinePlanner::point(const Rows& runs, const PanelValues& values,
+                               const Bounds& possible) const {
   const ResultRow& first = *runs.front();
   FigurePoint point;
   point.rank = first.rank;
@@ -102,7 +104,7 @@ FigurePoint LinePlanner::point(const Rows& runs, const PanelValues& values) cons
     const bool counts = values.is_score && std::isfinite(found.back());
     point.constant += counts && run->constant_predictions ? 1 : 0;
   }
-  point.value = estimate_mean(found);
+  point.value = estimate_mean(found, possible);
   if (values.exact) {
     point.value.standard_error.reset();
     point.value.interval.reset();
@@ -138,7 +140,7 @@ void LinePlanner::add_lines(FigurePanel& panel, const Rows& rows, const PanelVal
   for (const auto& [name, points] : lines) {
     FigureLine line = line_named(name);
     for (const auto& [key, runs] : points) {
-      line.points.push_back(point(runs, values));
+      line.points.push_back(point(runs, values, panel.possible));
       line.points.back().x = std::get<0>(key);
       const auto mean = line.points.back().value.value;
       if (logarithmic && mean && *mean <= 0) {
@@ -151,7 +153,7 @@ void LinePlanner::add_lines(FigurePanel& panel, const Rows& rows, const PanelVal
   }
   for (const auto& [name, points] : references) {
     for (const auto& [key, runs] : points) {
-      const FigurePoint value = point(runs, values);
+      const FigurePoint value = point(runs, values, panel.possible);
       if (logarithmic && value.value.value && *value.value.value <= 0) continue;
       FigureLine line = line_named(name);
       line.name = reference_name(name.legend, value);
@@ -174,26 +176,8 @@ FigureLine line_named(const LineName& name) {
 }
 
 std::pair<std::string, double> label_of_metric(const std::string& metric) {
-  static const std::map<std::string, std::string> labels = {
-      {"accuracy", "accuracy, %"},
-      {"matthews_correlation", "Matthews correlation \u00d7 100"},
-      {"pearson", "Pearson correlation \u00d7 100"},
-      {"spearman", "Spearman correlation \u00d7 100"},
-      {"f1", "F1 \u00d7 100"},
-      {"accuracy or f1", "accuracy or F1, %"},
-      {"pearson or spearman", "Pearson or Spearman \u00d7 100"},
-      {"mean", "mean over tasks \u00d7 100"}};
-  const auto known = labels.find(metric);
-  return known == labels.end() ? std::pair(metric, 1.0) : std::pair(known->second, 100.0);
-}
-
-Bounds range_of_metric(const std::string& metric) {
-  static const std::set<std::string> shares = {"accuracy", "f1", "accuracy or f1"};
-  if (shares.contains(metric)) return {0, 100};
-  const double factor = label_of_metric(metric).second;
-  if (factor != 1) return {-factor, factor};
-  const bool is_loss = metric.find("loss") != std::string::npos || metric == "relative_error";
-  return {is_loss ? 0 : -INFINITY, INFINITY};
+  const ScoreMetric known = score_metric(metric);
+  return {known.label, known.factor};
 }
 
 std::string scored_rows(const ResultRow& row) {

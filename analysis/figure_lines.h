@@ -37,12 +37,13 @@ class LinePlanner {
   double x_of(const ResultRow& row) const;
   /// On the figure's axis of parameters. Throws Error where the count is missing.
   std::int64_t parameters_of(const ResultRow& row) const;
-  /// Sorts the rows into the panel's lines and references. Throws Error for a value that has no
+  /// Sorts the rows into the panel's lines and references; intervals end with what the panel's
+  /// quantity can be. Throws Error for a value that has no
   /// place on a logarithmic axis.
   void add_lines(FigurePanel& panel, const Rows& rows, const PanelValues& values) const;
 
  private:
-  FigurePoint point(const Rows& runs, const PanelValues& values) const;
+  FigurePoint point(const Rows& runs, const PanelValues& values, const Bounds& possible) const;
   std::string reference_name(const std::string& name, const FigurePoint& point) const;
 
   FigureKind kind_;
@@ -55,8 +56,6 @@ FigureLine line_named(const LineName& name);
 
 /// Label and factor of a metric's axis: "accuracy, %" and 100.
 std::pair<std::string, double> label_of_metric(const std::string& metric);
-/// What the metric can be, in drawn units; infinite where that is not known.
-Bounds range_of_metric(const std::string& metric);
 
 /// The setting score-on: dev where it is not told.
 std::string scored_rows(const ResultRow& row);

@@ -8,6 +8,7 @@
 #include "analysis/figure_lines.h"
 #include "analysis/figure_thinning.h"
 #include "analysis/run_file.h"
+#include "analysis/score_metric.h"
 #include "core/error.h"
 #include "core/text.h"
 
@@ -21,32 +22,32 @@ std::string lower_case(std::string text) {
 }
 
 /// The best score of `none`, whose adapter has no parameters.
-double untouched_score(const FigurePanel& panel) {
-  double best = -INFINITY;
+std::optional<double> untouched_score(const FigurePanel& panel) {
+  std::optional<double> best;
   for (const FigureLine& line : panel.references) {
     const FigurePoint& point = line.points[0];
-    if (line.look.method == "none" && point.parameters == 0 && point.value.value)
-      best = std::max(best, *point.value.value);
+    const auto& score = point.value.value;
+    if (line.look.method == "none" && point.parameters == 0 && score)
+      best = std::max(best.value_or(*score), *score);
   }
   return best;
 }
 
 /// Marks the points of a panel that another of its points, or the untouched encoder, dominates.
 void mark_dominated(FigurePanel& panel) {
-  const double untouched = untouched_score(panel);
   std::vector<FigurePoint*> points;
   std::vector<SizedScore> scores;
   for (FigureLine& line : panel.lines) {
     for (FigurePoint& point : line.points) {
       if (line.look.published || !point.value.value) continue;
       point.dominated = true;
-      if (*point.value.value <= untouched) continue;
       points.push_back(&point);
       scores.push_back({point.x, *point.value.value, point.value.standard_error});
     }
   }
   if (points.empty()) return;
-  for (const std::size_t i : pareto_front(scores)) points[i]->dominated = false;
+  for (const std::size_t i : pareto_front(scores, untouched_score(panel)))
+    points[i]->dominated = false;
 }
 
 bool has_dominated(const FigurePanel& panel) {
@@ -211,14 +212,15 @@ class ScorePlan {
   }
 
   void add_task(const std::string& task, const std::string& model, const Rows& of_task) {
-    const auto [label, factor] = label_of_metric(of_task[0]->metric);
+    const ScoreMetric metric = score_metric(of_task[0]->metric);
     const PanelValues scores{
-        [factor = factor](const ResultRow& row) { return *row.score * factor; }, false, true};
-    FigurePanel shown =
-        panel(panel_title(task, model, one_model(), of_task, scored_), label, AxisScale::linear);
-    shown.possible = range_of_metric(of_task[0]->metric);
+        [factor = metric.factor](const ResultRow& row) { return *row.score * factor; }, false,
+        true};
+    FigurePanel shown = panel(panel_title(task, model, one_model(), of_task, scored_), metric.label,
+                              AxisScale::linear);
+    shown.possible = metric.shown_range();
     planner_.add_lines(shown, of_task, scores);
-    if (auto majority = majority_line(shown, of_task, factor)) {
+    if (auto majority = majority_line(shown, of_task, metric.factor)) {
       shown.references.push_back(*std::move(majority));
       has_majority_ = true;
     }

@@ -141,8 +141,8 @@ class Script {
 
   /// A data block of the points that `chosen` takes: x, mean, low, high. A blank line, at which
   /// lines and bands break, stands for those that it leaves out.
-  void data(const std::string& name, const FigureLine& line, const FigurePanel& panel,
-            const FigureAxis& y_axis, const std::function<bool(std::size_t)>& chosen) {
+  void data(const std::string& name, const FigureLine& line, const FigureAxis& y_axis,
+            const std::function<bool(std::size_t)>& chosen) {
     add("{} << EOD\n", name);
     for (std::size_t i = 0; i < line.points.size(); ++i) {
       const FigurePoint& point = line.points[i];
@@ -150,7 +150,7 @@ class Script {
         add("\n");
         continue;
       }
-      const auto [low, high] = drawn_interval(panel, point, y_axis);
+      const auto [low, high] = drawn_interval(point, y_axis);
       add("{:.10g} {:.10g} {:.10g} {:.10g}\n", point.x, point.value.value.value_or(y_axis.low), low,
           high);
     }
@@ -210,7 +210,7 @@ class Script {
       const double mean = *line.points[0].value.value;
       const std::string source = fmt::format("$panel{}_reference{} using ", index, i);
       add("{} << EOD\n", source.substr(0, source.find(' ')));
-      const auto [low, high] = drawn_interval(shown, line.points[0], y_axis);
+      const auto [low, high] = drawn_interval(line.points[0], y_axis);
       for (const double x : {x_axes_[index].low, x_axes_[index].high}) {
         add("{:.10g} {:.10g} {:.10g} {:.10g}\n", x, mean, low, high);
       }
@@ -261,7 +261,7 @@ class Script {
                             const std::function<bool(std::size_t)>& chosen) {
         for (std::size_t at = 0; at < points.size(); ++at) {
           if (!chosen(at)) continue;
-          data(name + what, line, shown, y_axis, chosen);
+          data(name + what, line, y_axis, chosen);
           layers[layer].push_back(name + what + " using " + how);
           return;
         }

@@ -86,10 +86,10 @@ std::string hover_text(const FigurePanel& panel, const FigureLine& line, const F
     const auto& interval = estimate.interval;
     lines.push_back(estimate.value ? fmt::format("{}: {}", panel.y_label, number(*estimate.value))
                                    : panel.y_label + ": none, all runs diverged");
-    if (interval) {
-      const auto [low, high] = possible_interval(panel, *interval);
-      lines.push_back(fmt::format("95% interval {} to {}", number(low), number(high)));
-    } else if (estimate.value)
+    if (interval)
+      lines.push_back(
+          fmt::format("95% interval {} to {}", number(interval->low), number(interval->high)));
+    else if (estimate.value)
       lines.emplace_back("95% interval unknown");
   }
   if (!line.look.shade) {

@@ -94,25 +94,25 @@ std::vector<MethodCurve> measure_curves(const ScoreTable& table, std::optional<d
       for (const CurveScores& of_curve : scores.curves) {
         const std::vector<SizedScore> sizes = pool(of_curve.by_parameters);
         const std::vector<SizedScore> ranks = pool(of_curve.by_rank);
-        if (sizes.empty()) continue;
         MethodCurve& curve = all.emplace_back();
         curve.model = model;
         curve.task = task.task;
         curve.metric = task.metric;
         curve.method = of_curve.first->method;
         curve.setting = of_curve.first->setting;
-        curve.smallest = sizes.front().size;
-        curve.largest = sizes.back().size;
+        curve.smallest = of_curve.by_parameters.begin()->first;
+        curve.largest = of_curve.by_parameters.rbegin()->first;
         curve.points = sizes.size();
         curve.diverged = of_curve.diverged;
         curve.constant = of_curve.constant;
+        points.push_back(sizes);
+        if (sizes.empty()) continue;
         curve.area = area_under_curve(sizes);
         if (budget) curve.at_budget = score_at_budget(sizes, *budget);
         if (scores.full) {
           curve.parameters_to_reach = size_to_reach(sizes, *scores.full, share);
           if (!ranks.empty()) curve.rank_to_reach = size_to_reach(ranks, *scores.full, share);
         }
-        points.push_back(sizes);
       }
       count_front(std::span(all).subspan(begin), points, scores.untouched);
     }

@@ -34,8 +34,7 @@ struct Values {
     if (point.value.value) means.push_back(*point.value.value);
     const auto& interval = point.value.interval;
     if (!interval) return;
-    const auto [low, high] = possible_interval(panel, *interval);
-    for (const double end : {low, high}) {
+    for (const double end : {interval->low, interval->high}) {
       if (panel.y_scale == AxisScale::linear || end > 0) ends.push_back(end);
     }
   }
@@ -110,16 +109,9 @@ bool is_inside(const FigurePoint& point, const FigureAxis& x_axis, const FigureA
          mean <= y_axis.high;
 }
 
-Bounds possible_interval(const FigurePanel& panel, const Bounds& interval) {
-  return {std::clamp(interval.low, panel.possible.low, panel.possible.high),
-          std::clamp(interval.high, panel.possible.low, panel.possible.high)};
-}
-
-Bounds drawn_interval(const FigurePanel& panel, const FigurePoint& point,
-                      const FigureAxis& y_axis) {
+Bounds drawn_interval(const FigurePoint& point, const FigureAxis& y_axis) {
   const double mean = point.value.value.value_or(y_axis.low);
-  const auto [low, high] =
-      possible_interval(panel, point.value.interval.value_or(Bounds{mean, mean}));
+  const auto [low, high] = point.value.interval.value_or(Bounds{mean, mean});
   return {std::clamp(low, y_axis.low, y_axis.high), std::clamp(high, y_axis.low, y_axis.high)};
 }
 

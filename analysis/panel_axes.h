@@ -20,11 +20,7 @@ bool is_off_axis(const FigureLine& reference, const FigureAxis& y_axis);
 /// Whether the point is inside the panel's ranges.
 bool is_inside(const FigurePoint& point, const FigureAxis& x_axis, const FigureAxis& y_axis);
 
-/// The part of an interval that the panel's quantity can be: no accuracy above 100 %, no loss
-/// below 0.
-Bounds possible_interval(const FigurePanel& panel, const Bounds& interval);
-
-/// What is drawn of a point's interval: no more than its panel shows and the quantity can be.
-Bounds drawn_interval(const FigurePanel& panel, const FigurePoint& point, const FigureAxis& y_axis);
+/// What is drawn of a point's interval: no more than its panel shows.
+Bounds drawn_interval(const FigurePoint& point, const FigureAxis& y_axis);
 
 }  // namespace rankfold

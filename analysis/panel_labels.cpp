@@ -32,7 +32,7 @@ void add_lines(LabelPlacer& placer, const FigurePlan& plan, const FigurePanel& p
     for (const FigurePoint& point : line.points) {
       if ((line.points.size() > 1 && !has_bars) || !point.value.interval || line.look.muted)
         continue;
-      const auto [low, high] = drawn_interval(panel, point, frame.y);
+      const auto [low, high] = drawn_interval(point, frame.y);
       placer.add_segment(frame.left(point), frame.up(low), frame.left(point), frame.up(high));
     }
   }

@@ -13,6 +13,8 @@
 #include "analysis/figure_lines.h"
 #include "analysis/figure_svg.h"
 #include "analysis/method_style.h"
+#include "analysis/score_metric.h"
+#include "analysis/sheet_numbers.h"
 #include "analysis/svg.h"
 #include "core/text.h"
 #include "core/version.h"
@@ -91,7 +93,7 @@ std::map<std::string, std::string> score_settings(const ResultRow& row) {
 }
 
 /// The scores once more as CSV, in the units of the page.
-struct ScoreSheet {
+struct ScoreCsv {
   std::string text;
 
   void add(const std::vector<std::string>& fields) {
@@ -104,16 +106,13 @@ struct ScoreSheet {
   }
 };
 
-std::string score_text(const std::vector<double>& scores, double factor) {
-  const Estimate estimate = estimate_mean(scores);
+std::string score_text(const std::vector<double>& scores, const ScoreMetric& metric) {
+  const Estimate estimate = estimate_mean(scores, metric.range);
   std::string text;
-  if (estimate.value) text = fmt::format("{:.2f}", *estimate.value * factor);
-  if (estimate.interval) {
-    const double half = (estimate.interval->high - estimate.interval->low) / 2;
-    text += fmt::format(" \u00b1 {:.2f}", half * factor);
-  }
+  if (estimate.value) text = fixed_text(*estimate.value * metric.factor, 2);
+  text += spread_text(estimate, 2, metric.factor).with_sign();
   text += fmt::format("{}({})", text.empty() ? "" : " ", estimate.count + estimate.diverged);
-  if (estimate.diverged > 0) text += fmt::format(", {} diverged", estimate.diverged);
+  if (estimate.diverged > 0) text += ", " + diverged_text(estimate.diverged);
   return text;
 }
 
@@ -201,7 +200,7 @@ std::string score_section(const RunRecords& records) {
     grid.columns.push_back(
         {task.empty() ? label_of_metric(metric).first : task + ": " + label_of_metric(metric).first,
          "num"});
-  ScoreSheet sheet;
+  ScoreCsv sheet;
   std::vector<std::string> heads = {"model", "method", "rank"};
   heads.insert(heads.end(), varying.begin(), varying.end());
   const std::size_t told = heads.size();
@@ -213,25 +212,24 @@ std::string score_section(const RunRecords& records) {
     std::vector<std::string> row = {model, method.second, rank.second};
     row.insert(row.end(), telling.begin(), telling.end());
     for (const auto& [column, values_there] : scores) {
-      const Estimate estimate = estimate_mean(values_there);
-      const auto& [label, factor] = label_of_metric(column.second);
+      const ScoreMetric metric = score_metric(column.second);
+      const Estimate estimate = estimate_mean(values_there, metric.range);
       const auto bound = [&](double Bounds::*end) {
         return estimate.interval ? std::optional((*estimate.interval).*end) : std::nullopt;
       };
       std::vector<std::string> fields(row.begin(), row.begin() + static_cast<std::ptrdiff_t>(told));
       for (const std::string& field :
-           {column.first, label, ScoreSheet::number(estimate.value, factor),
-            ScoreSheet::number(bound(&Bounds::low), factor),
-            ScoreSheet::number(bound(&Bounds::high), factor), std::to_string(estimate.count),
+           {column.first, metric.label, ScoreCsv::number(estimate.value, metric.factor),
+            ScoreCsv::number(bound(&Bounds::low), metric.factor),
+            ScoreCsv::number(bound(&Bounds::high), metric.factor), std::to_string(estimate.count),
             std::to_string(estimate.diverged)})
         fields.push_back(field);
       sheet.add(fields);
     }
     for (const Column& column : columns) {
       const auto found = scores.find(column);
-      row.push_back(found == scores.end()
-                        ? ""
-                        : score_text(found->second, label_of_metric(column.second).second));
+      row.push_back(found == scores.end() ? ""
+                                          : score_text(found->second, score_metric(column.second)));
     }
     grid.rows.push_back(std::move(row));
   }

@@ -12,8 +12,8 @@ struct ScoreMetric {
   double factor = 1;         ///< scores times this are shown
   Bounds range = unbounded;  ///< of scores as measured: accuracy 0 to 1, a correlation -1 to 1
   bool less_is_better = false;
-  /// Not defined where all predictions are one number (a correlation divides by their deviation);
-  /// Matthews' is 0 there by convention.
+  /// Not defined where all predictions are one number (a correlation divides by their deviation).
+  /// Matthews' is 0 for one class, as scikit-learn has it.
   bool needs_spread = false;
 
   Bounds shown_range() const { return {range.low * factor, range.high * factor}; }

@@ -105,6 +105,37 @@ json reach_json(const std::optional<Reach>& reach) {
   return reach ? json_of(reach->size) : json();
 }
 
+json method_record(const MethodCurve& curve, bool budgets) {
+  json record = {{"task", curve.task},
+                 {"metric", curve.metric},
+                 {"model", curve.model},
+                 {"method", curve.method},
+                 {"setting", curve.setting},
+                 {"smallest", curve.smallest},
+                 {"largest", curve.largest},
+                 {"points", curve.points},
+                 {"on_front", curve.on_front},
+                 {"diverged", curve.diverged},
+                 {"constant", curve.constant},
+                 {"area", json_of(curve.area.value)},
+                 {"area_standard_error", json_of(curve.area.standard_error)},
+                 {"parameters_to_reach", reach_json(curve.parameters_to_reach)},
+                 {"rank_to_reach", reach_json(curve.rank_to_reach)}};
+  if (budgets) {
+    const CurveValue value = curve.at_budget.value_or(CurveValue{});
+    record["at_budget"] = json_of(value.value);
+    record["at_budget_standard_error"] = json_of(value.standard_error);
+  }
+  return record;
+}
+
+std::string left_out_text(const MethodCurve& curve) {
+  std::string text = diverged_text(curve.diverged);
+  if (curve.constant > 0)
+    text += fmt::format("{}{} of one class", text.empty() ? "" : ", ", curve.constant);
+  return text;
+}
+
 void add_score_notes(Sheet& sheet, const ScoreTable& table, const UsedMarks& used) {
   std::vector<std::string>& notes = sheet.notes;
   std::string metrics;
@@ -141,6 +172,7 @@ void add_score_notes(Sheet& sheet, const ScoreTable& table, const UsedMarks& use
 
 void ScoreSheet::set_records(std::vector<json> records) {
   record_count = records.size();
+  if (!records.empty()) blank = records.front();
   record = [kept = std::move(records)](std::size_t at) { return kept[at]; };
 }
 
@@ -218,7 +250,7 @@ ScoreSheet method_sheet(const std::vector<MethodCurve>& curves, int decimals) {
     const double factor = score_metric(curve.metric).factor;
     SheetRow row{{curve.task}};
     if (models) row.push_back({curve.model});
-    row.push_back({curve.method, "", diverged_text(curve.diverged)});
+    row.push_back({curve.method, "", left_out_text(curve)});
     if (settings) row.push_back({curve.setting});
     const std::string smallest = short_count(static_cast<std::int64_t>(curve.smallest)),
                       largest = short_count(static_cast<std::int64_t>(curve.largest));
@@ -227,21 +259,6 @@ ScoreSheet method_sheet(const std::vector<MethodCurve>& curves, int decimals) {
     row.push_back({number(curve.area.value, decimals, factor)});
     row.push_back({reach_text(curve.parameters_to_reach, true)});
     row.push_back({reach_text(curve.rank_to_reach, false)});
-    json flat = {{"task", curve.task},
-                 {"metric", curve.metric},
-                 {"model", curve.model},
-                 {"method", curve.method},
-                 {"setting", curve.setting},
-                 {"smallest", curve.smallest},
-                 {"largest", curve.largest},
-                 {"points", curve.points},
-                 {"on_front", curve.on_front},
-                 {"diverged", curve.diverged},
-                 {"constant", curve.constant},
-                 {"area", json_of(curve.area.value)},
-                 {"area_standard_error", json_of(curve.area.standard_error)},
-                 {"parameters_to_reach", reach_json(curve.parameters_to_reach)},
-                 {"rank_to_reach", reach_json(curve.rank_to_reach)}};
     if (budgets) {
       const CurveValue value = curve.at_budget.value_or(CurveValue{});
       const std::string spread = !value.value ? ""
@@ -249,14 +266,13 @@ ScoreSheet method_sheet(const std::vector<MethodCurve>& curves, int decimals) {
                                      ? number(value.standard_error, decimals, factor)
                                      : not_told;
       row.push_back({number(value.value, decimals, factor), spread});
-      flat["at_budget"] = json_of(value.value);
-      flat["at_budget_standard_error"] = json_of(value.standard_error);
     }
     rows.push_back(std::move(row));
-    records.push_back(std::move(flat));
+    records.push_back(method_record(curve, budgets));
   }
   sheet.set_rows(std::move(rows));
   result.set_records(std::move(records));
+  result.blank = method_record({}, budgets);
   return result;
 }
 
@@ -276,13 +292,11 @@ std::string records_as_csv(const ScoreSheet& sheet) {
     }
     text += '\n';
   };
-  for (std::size_t at = 0; at < sheet.record_count; ++at) {
-    const json record = sheet.record(at);
-    if (at == 0) add(record, [](const std::string& key, const json&) { return key; });
-    add(record, [](const std::string&, const json& value) {
+  add(sheet.blank, [](const std::string& key, const json&) { return key; });
+  for (std::size_t at = 0; at < sheet.record_count; ++at)
+    add(sheet.record(at), [](const std::string&, const json& value) {
       return value.is_null() ? "" : value.is_string() ? value.get<std::string>() : value.dump();
     });
-  }
   return text;
 }
 

@@ -15,6 +15,7 @@ struct ScoreSheet {
   std::size_t record_count = 0;
   /// Of 0 to record_count - 1: a flat object, all with the same keys; unknown is null.
   std::function<nlohmann::ordered_json(std::size_t)> record;
+  nlohmann::ordered_json blank;  ///< a record for its keys alone
 
   void set_records(std::vector<nlohmann::ordered_json> records);
 };
@@ -32,7 +33,7 @@ ScoreSheet comparison_sheet(const std::vector<LineComparison>& comparisons, cons
                             int decimals);
 
 nlohmann::ordered_json records_as_json(const ScoreSheet& sheet);
-/// With the keys of the first record as columns.
+/// With the records' keys as columns.
 std::string records_as_csv(const ScoreSheet& sheet);
 
 }  // namespace rankfold

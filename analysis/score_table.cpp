@@ -99,11 +99,9 @@ class LineReader {
     const std::size_t column = positions_.at(row.task);
     if (row.majority_score) table_.columns[column].majority = row.majority_score;
     ScoreCell& cell = read.line.cells[column];
-    const bool undefined = row.constant_predictions && metrics_[column].needs_spread;
-    cell.scores.push_back({row.seed, undefined ? std::nan("") : *row.score});
+    cell.scores.push_back({row.seed, *row.score});
     ++cell.runs;
     cell.constant += row.constant_predictions ? 1 : 0;
-    cell.undefined += undefined ? 1 : 0;
   }
 
   LineSplit split_;
@@ -162,6 +160,10 @@ void estimate(ScoreLine& line, const ScoreTable& table, const std::vector<ScoreM
     ScoreCell& cell = line.cells[column];
     if (cell.scores.empty()) continue;
     std::ranges::sort(cell.scores, {}, &SeedScore::seed);
+    if (cell.all_constant() && metrics[column].needs_spread) {
+      cell.undefined = cell.runs;
+      for (SeedScore& score : cell.scores) score.score = std::nan("");
+    }
     std::vector<double> values;
     for (const SeedScore& score : cell.scores) values.push_back(score.score);
     cell.estimate = estimate_mean(values, metrics[column].range);

@@ -19,7 +19,8 @@ struct ScoreColumn {
 };
 
 /// Scores of a line, on one task or over all. Runs that predicted one class (or one number) for
-/// every row are constant; a metric that is not defined for them leaves them out of the estimate.
+/// every row are constant. A correlation is not defined for them: where all runs are constant there
+/// is no score, among others they count with the 0 that their metric has by convention.
 struct ScoreCell {
   std::vector<SeedScore> scores;     ///< by seed (as text); NaN: diverged, or not defined
   std::optional<Estimate> estimate;  ///< empty where there is no run
@@ -69,14 +70,14 @@ ScoreTable make_score_table(const std::vector<ResultRow>& rows);
 /// How a method's score grows with its parameters, on one task.
 struct MethodCurve {
   std::string model, task, metric, method, setting;
-  double smallest = 0, largest = 0;  ///< parameters
+  double smallest = 0, largest = 0;  ///< parameters, of runs that diverged too
   CurveValue area;                   ///< under the score against log10 of the parameters
   std::optional<CurveValue> at_budget;
   /// Where it reaches the share of the score of `full`; empty where that was not run, or is not
   /// positive.
   std::optional<Reach> parameters_to_reach, rank_to_reach;
-  /// Sizes, and those of them that nothing dominates, the model without parameters (`none`)
-  /// included.
+  /// Sizes with a score, and those of them that nothing dominates, the model without parameters
+  /// (`none`) included.
   std::size_t points = 0, on_front = 0;
   std::size_t diverged = 0, constant = 0;  ///< runs; no number here rests on those that diverged
 };

@@ -35,8 +35,9 @@ void note_constants(Sheet& sheet, bool all, bool some, const std::vector<ScoreCo
   if (!majority.empty())
     sheet.notes.push_back("the largest class for every row scores: " + majority);
   if (!undefined.empty())
-    sheet.notes.push_back("of such runs " + undefined +
-                          " has no score, a correlation with one number; they take no part");
+    sheet.notes.push_back(
+        "of such runs " + undefined +
+        " has no score, a correlation with one number; among others they count as 0");
 }
 
 }  // namespace rankfold

@@ -1,5 +1,6 @@
 #include "analysis/report.h"
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -60,6 +61,14 @@ TEST_F(Report, HoldsFiguresScoresRunsParametersSettingsAndMachines) {
                                   "id=\"figure-rank\"", "a machine", "None: every run is done",
                                   "<td class=\"num\">52.20 ± 0.25 (3)</td>",
                                   "<dt>lora.init</dt><dd>published</dd>"}),
+              ElementsAre());
+}
+
+TEST_F(Report, EndsIntervalsWithTheMetricsRange) {
+  for (const auto& [seed, score] : {std::pair(1, 0.90), std::pair(2, 0.98)})
+    write_run(folder_.path / fmt::format("results/high-{}", seed),
+              run_document("sst2", "lotr", 64, seed, score));
+  EXPECT_THAT(missing(make().html, {"<td class=\"num\">94.00 -50.82/+6.00 (2)</td>"}),
               ElementsAre());
 }
 

@@ -18,6 +18,7 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
+using testing::StartsWith;
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
@@ -211,16 +212,16 @@ TEST(ScoreTable, MarksRunsThatPredictOneClassAndNeverAsTheBest) {
                     HasSubstr("\u00a7: every run has the same score")));
 }
 
-TEST(ScoreTable, LeavesOutCorrelationsOfConstantPredictions) {
+TEST(ScoreTable, HasNoCorrelationOfConstantPredictions) {
   std::vector<ResultRow> some = runs("lora", "8", {0, 0.70, 0.72}, 100, "stsb");
   some[0].constant_predictions = true;
   const ScoreTable table = make_score_table(scored_by(
       "pearson", together({some, constant(runs("lotr", "8", {0, nan, 0}, 100, "stsb"), 0)})));
-  EXPECT_NEAR(*table.lines[0].cells[0].estimate->value, 0.71, 1e-12);
-  EXPECT_EQ(table.lines[0].cells[0].undefined, 1U);
-  EXPECT_EQ(table.lines[0].cells[0].estimate->diverged, 0U);
+  EXPECT_EQ(table.lines[0].cells[0].undefined, 0U);
+  EXPECT_EQ(table.lines[1].cells[0].undefined, 3U);
+  EXPECT_EQ(table.lines[1].cells[0].estimate->diverged, 0U);
   const ScoreSheet sheet = score_sheet(table, 1);
-  EXPECT_THAT(last_cells(sheet.sheet), ElementsAre("71.0\u2021 12.7", "?\u2020"));
+  EXPECT_THAT(last_cells(sheet.sheet), ElementsAre("47.3\u2021 -101.9/+52.7", "?\u2020"));
   EXPECT_THAT(notes_of(sheet.sheet), AllOf(HasSubstr("of such runs stsb has no score"),
                                            Not(HasSubstr("the largest class"))));
   EXPECT_TRUE(sheet.record(1)["mean"].is_null());
@@ -273,6 +274,19 @@ TEST(MethodCurves, TellWhereFullFineTuningsScoreIsReached) {
   EXPECT_FALSE(curves[1].parameters_to_reach->size);
   EXPECT_EQ(curves[1].on_front, 1U);
   EXPECT_FALSE(curves[1].at_budget->value);
+}
+
+TEST(MethodCurves, KeepAMethodOfWhichEveryRunDivergedOrIsConstant) {
+  const ScoreTable table = make_score_table(scored_by(
+      "pearson", together({constant(runs("lora", "8", {0.0, 0.0})), runs("lotr", "8", {nan}, 7)})));
+  const std::vector<MethodCurve> curves = measure_curves(table, 100);
+  ASSERT_EQ(curves.size(), 2U);
+  EXPECT_EQ(curves[1].smallest, 7);
+  EXPECT_EQ(curves[1].points, 0U);
+  EXPECT_FALSE(curves[1].area.value);
+  const Sheet sheet = method_sheet(curves, 2).sheet;
+  EXPECT_EQ(sheet.row(0)[1].remark, "2 of one class");
+  EXPECT_EQ(sheet.row(1)[1].remark, "1 diverged");
 }
 
 TEST(MethodCurves, HaveNothingOnTheFrontThatTheUntouchedModelDominates) {
@@ -339,7 +353,14 @@ TEST(ScoreSheets, HoldTheSameNumbersInFullAsRecords) {
   ScoreSheet own;
   own.set_records({{{"a", "x,\"y\""}, {"b", nullptr}}});
   EXPECT_EQ(records_as_csv(own), "a,b\n\"x,\"\"y\"\"\",\n");
-  EXPECT_EQ(records_as_csv({}), "");
+}
+
+TEST(ScoreSheets, HaveAHeaderWithoutRecords) {
+  const ScoreTable table = make_score_table(runs("lora", "8", {nan}, 0));
+  EXPECT_THAT(records_as_csv(comparison_sheet(compare_lines(table), table, 2)),
+              StartsWith("model,task,first,second,pairs,"));
+  EXPECT_THAT(records_as_csv(method_sheet(measure_curves(table, {}), 2)),
+              StartsWith("task,metric,model,method,"));
 }
 
 // Half a million comparisons are shown without a copy of each in memory.
