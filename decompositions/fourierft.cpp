@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/start.h"
+#include "core/text.h"
 #include "decompositions/common.h"
 #include "decompositions/registry.h"
 
@@ -22,6 +23,14 @@ std::vector<std::size_t> permute(std::size_t size, std::size_t count, std::uint3
     std::swap(places[i], places[i + generator() % (size - i)]);
   places.resize(count);
   return places;
+}
+
+std::uint32_t read_seed(const MethodSettings& settings) {
+  const auto seed = parse_number<std::uint32_t>(settings.text("location-seed"));
+  if (!seed)
+    throw UsageError("option location-seed is '{}', expected a whole number below 2^32",
+                     printable(settings.text("location-seed")));
+  return *seed;
 }
 
 }  // namespace
@@ -52,7 +61,7 @@ static Declaration declare(const Site& site, const Stack&, const MethodSettings&
                   .product = {spectrum, wave("out_cos", {out, k}), wave("in_cos", {k, in})}},
                  {.scale = -scale,
                   .product = {spectrum, wave("out_sin", {out, k}), wave("in_sin", {k, in})}}}});
-  const auto seed = static_cast<std::uint32_t>(settings.count("location-seed"));
+  const std::uint32_t seed = read_seed(settings);
   declaration.start = [count, seed](Start& start) {
     const std::size_t rows = start.site().out, columns = start.site().in;
     const std::vector<std::size_t> places = permute(rows * columns, count, seed);

@@ -159,7 +159,10 @@ PeftForm lokr_form() {
 
 PeftForm vera_form() {
   return {.type = "VERA",
-          .parameters = {{"vera_lambda_b", "lambda_b"}, {"vera_lambda_d", "lambda_d"}},
+          .parameters = {{"vera_lambda_b", "lambda_b"},
+                         {"vera_lambda_d", "lambda_d"},
+                         {"vera_A", "A"},
+                         {"vera_B", "B"}},
           .shared = {{"vera_A", "A"}, {"vera_B", "B"}},
           .ranks = {{"lambda_d", 0}},
           .keys = {{"r", read},

@@ -383,7 +383,7 @@ void Run::save() const {
   description.seed = seed_;
   if (!low_rank_) return save_adapter(out_ / "adapter", description, *adapter_, *host_);
   for (const Site& site : adapter_->stack().sites)
-    description.sites.push_back({site.name, std::to_string(result_.ranks.at(site.name)), 0});
+    description.sites.push_back({site.name, std::to_string(result_.ranks.at(site.name))});
   const auto stored = make_described_adapter<float>(description, host_->catalogue(), registry_,
                                                     make_openblas_backend());
   low_rank_->store(*stored);

@@ -81,6 +81,31 @@ TEST(Count, ListsFactorsWithTheirCopies) {
   EXPECT_EQ(counted.factors[1].copies, 24u);
 }
 
+TEST(Start, OfOloraIsTheWeightsProjectionOnItsFirstColumns) {
+  const Stack stack = square_stack(1, 12, 3, {MatrixType::q});
+  const auto adapter = make_adapter<double>(
+      lora(), stack, resolve_settings(lora(), {"2", {}, "", {{"init", "olora"}}}, stack),
+      make_openblas_backend());
+  std::vector<double> weight(12 * 12), update(12 * 12);
+  for (std::size_t i = 0; i < weight.size(); ++i)
+    weight[i] = std::sin(static_cast<double>(i * i + 3 * i));
+  adapter->set_frozen({{weight.data(), nullptr}});
+  adapter->initialise(1);
+  adapter->reconstruct(0, {update.data(), 12, 12});
+  for (const double value : update) EXPECT_NEAR(value, 0, 1e-12);
+  const auto b = adapter->parameter("B.0").value.span(), a = adapter->parameter("A.0").value.span();
+  // B's columns are orthonormal, and B A has W's first two columns.
+  for (std::size_t p = 0; p < 2; ++p)
+    for (std::size_t q = 0; q < 2; ++q) {
+      double product = 0;
+      for (std::size_t i = 0; i < 12; ++i) product += b[i * 2 + p] * b[i * 2 + q];
+      EXPECT_NEAR(product, p == q ? 1 : 0, 1e-12);
+    }
+  for (std::size_t i = 0; i < 12; ++i)
+    for (std::size_t j = 0; j < 2; ++j)
+      EXPECT_NEAR(b[i * 2] * a[j] + b[i * 2 + 1] * a[12 + j], weight[i * 12 + j], 1e-12);
+}
+
 TEST(Start, IsAsPublished) {
   const Stack stack = square_stack(2, 48, 4, {MatrixType::q, MatrixType::v});
   const auto largest = [&](const Method& method, const char* rank, const char* factor,

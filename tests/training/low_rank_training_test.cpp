@@ -63,7 +63,7 @@ TEST(LowRankTraining, StoresTheUpdateThatItTrained) {
   description.rank = "3";
   std::size_t stored = 0;
   for (const auto& [site, rank] : bench.training.ranks()) {
-    description.sites.push_back({site, std::to_string(rank), 0});
+    description.sites.push_back({site, std::to_string(rank)});
     EXPECT_LE(rank, 3U);
   }
   SiteCatalogue catalogue;
