@@ -29,6 +29,13 @@ std::string number_text(double value, int decimals) {
   return text;
 }
 
+/// 1e+09 for what has too many digits.
+std::string short_text(double value) {
+  std::string text = fmt::format("{:.4g}", value);
+  if (text.front() == '-') text.replace(0, 1, "\u2212");
+  return text;
+}
+
 /// "10⁴": with superscript characters, as not every viewer of SVG places raised text well.
 std::string power_of_ten(int power) {
   static const std::map<char, std::string> raised = {
@@ -51,12 +58,36 @@ int decimals_of(double step) {
 
 void add_steps(FigureAxis& axis, double step) {
   const int decimals = decimals_of(step);
+  const bool plain = std::max(std::abs(axis.low), std::abs(axis.high)) < 1e7 && step > 1e-6;
   const auto first = std::llround(std::ceil(axis.low / step - 1e-9));
   const auto last = std::llround(std::floor(axis.high / step + 1e-9));
   for (auto i = first; i <= last; ++i) {
     const double value = static_cast<double>(i) * step;
-    axis.ticks.push_back({value, number_text(value, decimals)});
+    axis.ticks.push_back({value, plain ? number_text(value, decimals) : short_text(value)});
   }
+}
+
+/// Ticks at powers of the base.
+FigureAxis with_powers(FigureAxis axis) {
+  const double base = axis.scale == AxisScale::log2 ? 2 : 10;
+  const double first = std::log(axis.low) / std::log(base);
+  const double last = std::log(axis.high) / std::log(base);
+  const double tolerance = 1e-9;
+  const int stride = std::max(1, static_cast<int>(std::ceil((last - first) / 9)));
+  for (int power = static_cast<int>(std::floor(first)); power <= last + tolerance; ++power) {
+    const double value = std::pow(base, power);
+    if (power >= first - tolerance && power % stride == 0) {
+      const std::string text = axis.scale == AxisScale::log2
+                                   ? number_text(value, power < 0 ? -power : 0)
+                                   : power_of_ten(power);
+      axis.ticks.push_back({value, text});
+    }
+    for (int digit = 2; digit < 10 && axis.scale == AxisScale::log10; ++digit) {
+      const double minor = digit * value;
+      if (minor > axis.low && minor < axis.high) axis.ticks.push_back({minor, ""});
+    }
+  }
+  return axis;
 }
 
 FigureAxis log_axis(AxisScale scale, double low, double high) {
@@ -74,22 +105,7 @@ FigureAxis log_axis(AxisScale scale, double low, double high) {
     if (extend_down) first = std::ceil(first) - 1.05;
     if (extend_up) last = std::floor(last) + 1.05;
   }
-  FigureAxis axis{scale, std::pow(base, first), std::pow(base, last), {}};
-  const double tolerance = 1e-9;
-  const int stride = std::max(1, static_cast<int>(std::ceil((last - first) / 9)));
-  for (int power = static_cast<int>(std::floor(first)); power <= last + tolerance; ++power) {
-    const double value = std::pow(base, power);
-    if (power >= first - tolerance && power % stride == 0) {
-      const std::string text = scale == AxisScale::log2 ? number_text(value, power < 0 ? -power : 0)
-                                                        : power_of_ten(power);
-      axis.ticks.push_back({value, text});
-    }
-    for (int digit = 2; digit < 10 && scale == AxisScale::log10; ++digit) {
-      const double minor = digit * value;
-      if (minor > axis.low && minor < axis.high) axis.ticks.push_back({minor, ""});
-    }
-  }
-  return axis;
+  return with_powers({scale, std::pow(base, first), std::pow(base, last), {}});
 }
 
 }  // namespace
@@ -113,6 +129,29 @@ FigureAxis make_axis(AxisScale scale, const std::vector<double>& values) {
   const double space = margin * (high - low);
   FigureAxis axis{scale, low - space, high + space, {}};
   add_steps(axis, nice_step((axis.high - axis.low) / 6));
+  return axis;
+}
+
+FigureAxis make_axis_within(AxisScale scale, double low, double high) {
+  FigureAxis axis{scale, low, high, {}};
+  if (scale == AxisScale::linear) {
+    add_steps(axis, nice_step((high - low) / 6));
+    return axis;
+  }
+  axis = with_powers(axis);
+  const auto labelled = [&] {
+    return std::ranges::count_if(axis.ticks, [](const Tick& tick) { return !tick.text.empty(); });
+  };
+  for (Tick& tick : axis.ticks) {
+    const double power = std::floor(std::log10(tick.value) + 1e-9);
+    const double digit = std::round(tick.value / std::pow(10.0, power));
+    if (labelled() < 2 && tick.text.empty() && (digit == 2 || digit == 5))
+      tick.text = fmt::format("{:.0f}\u00d7{}", digit, power_of_ten(static_cast<int>(power)));
+  }
+  if (labelled() < 2) {
+    axis.ticks.push_back({low, fmt::format("{:.4g}", low)});
+    axis.ticks.push_back({high, fmt::format("{:.4g}", high)});
+  }
   return axis;
 }
 

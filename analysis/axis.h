@@ -29,6 +29,10 @@ struct FigureAxis {
 /// Error for values so far apart that their difference is no number.
 FigureAxis make_axis(AxisScale scale, const std::vector<double>& values);
 
+/// Exactly from `low` to `high`. A logarithmic axis without two labelled powers has labels between
+/// them, or at its ends.
+FigureAxis make_axis_within(AxisScale scale, double low, double high);
+
 /// Linear with ticks at whole numbers, from about 0.
 FigureAxis make_count_axis(const std::vector<double>& values);
 

@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <memory>
 #include <utility>
 
+#include "analysis/figure_fonts.h"
+#include "analysis/figure_look.h"
 #include "analysis/figure_plan.h"
 #include "analysis/figure_script.h"
 #include "analysis/gnuplot.h"
@@ -15,6 +19,8 @@
 
 namespace rankfold {
 namespace {
+
+namespace fs = std::filesystem;
 
 struct Kind {
   const char* name;
@@ -43,11 +49,21 @@ ParameterAxis axis_named(const std::string& name) {
   throw unknown_name("axis", name, std::vector<std::string>{"parameters", "trainable"});
 }
 
-FigureSize size_named(const std::string& name, const FigurePlan& plan) {
-  if (name.empty()) return natural_size(plan);
-  if (name == "single") return FigureSize::single_column;
-  if (name == "double") return FigureSize::double_column;
-  throw unknown_name("size", name, std::vector<std::string>{"single", "double"});
+double width_of(const FigureRequest& request, const FigurePlan& plan) {
+  if (!request.width.empty()) {
+    if (!request.size.empty()) throw UsageError("--size and --width: expected one of them");
+    return width_in_points(request.width);
+  }
+  if (request.size.empty()) return natural_width(plan);
+  if (request.size == "single") return column_width;
+  if (request.size == "double") return page_width;
+  throw unknown_name("size", request.size, std::vector<std::string>{"single", "double"});
+}
+
+FigureLook look_of(const FigureRequest& request) {
+  return {label_choice(request.labels), spread_named(request.spread),
+          range_of("x-range", request.x_range), range_of("y-range", request.y_range),
+          methods_have_panels(request.panels)};
 }
 
 FigureFormat format_of(const std::filesystem::path& file) {
@@ -74,21 +90,56 @@ void name_fonts(std::string& svg) {
   replace_all(svg, "font-family=\"DejaVu Sans\"", families);
 }
 
-/// Where the drawn values go; not over the table that they come from.
-std::filesystem::path csv_beside(const FigureRequest& request, const std::filesystem::path& out) {
-  std::filesystem::path csv = out;
-  csv.replace_extension(".csv");
-  std::string checked;
+std::vector<fs::path> inputs_of(const FigureRequest& request) {
+  std::vector<fs::path> inputs = request.inputs;
+  std::string last;
   for (const ResultRow& row : request.rows) {
-    const std::string source = row.origin.substr(0, row.origin.rfind(':'));
-    if (source == checked) continue;
-    checked = source;
-    std::error_code failure;
-    if (std::filesystem::equivalent(source, csv, failure)) {
-      throw UsageError("{}: the drawn values would overwrite the input {}: choose another name",
-                       out.string(), csv.string());
-    }
+    const std::size_t colon = row.origin.rfind(':');
+    const bool has_line =
+        colon != std::string::npos && colon + 1 < row.origin.size() &&
+        row.origin.find_first_not_of("0123456789", colon + 1) == std::string::npos;
+    const std::string source = has_line ? row.origin.substr(0, colon) : row.origin;
+    if (source.empty() || source == last) continue;
+    inputs.emplace_back(source);
+    last = source;
   }
+  return inputs;
+}
+
+/// A finished file and where it goes.
+struct DrawnFile {
+  fs::path file;
+  std::string bytes;
+};
+
+void expect_place(const fs::path& file, std::span<const fs::path> inputs) {
+  using Beginnings = std::vector<std::string_view>;
+  static const std::map<std::string, std::pair<const char*, Beginnings>> formats = {
+      {".pdf", {"PDF file", {"%PDF-"}}},
+      {".png", {"PNG file", {"\x89PNG"}}},
+      {".svg", {"SVG file", {"<?xml", "<svg", "\xef\xbb\xbf<"}}},
+      {".tex",
+       {"figure of rankfold", {"% Needs \\usepackage{tikz}", "% Figures drawn by rankfold"}}},
+      {".csv", {"CSV of drawn values", {csv_beginning}}}};
+  const auto& [kind, beginnings] = formats.at(file.extension().string());
+  expect_not_an_input(file, inputs);
+  expect_replaceable(file, kind, beginnings);
+}
+
+bool is_input(const fs::path& file, std::span<const fs::path> inputs) {
+  try {
+    expect_not_an_input(file, inputs);
+    return false;
+  } catch (const UsageError&) {
+    return true;
+  }
+}
+
+/// Where the drawn values go; not over the table that they come from.
+fs::path csv_beside(const fs::path& out, std::span<const fs::path> inputs) {
+  fs::path csv = out;
+  csv.replace_extension(".csv");
+  if (is_input(csv, inputs)) csv.replace_extension(".drawn.csv");
   return csv;
 }
 
@@ -99,11 +150,12 @@ bool takes_published(FigureKind kind) {
 FigurePlan make_plan(const FigureRequest& request, FigureKind kind) {
   FigureOptions options;
   options.axis = axis_named(request.x);
+  options.look = look_of(request);
   if (kind == FigureKind::spectrum) {
     if (request.spectrum.empty()) {
       throw Error("no singular values: `rankfold diagnose --spectrum spectrum.csv` writes them");
     }
-    return plan_spectrum(request.spectrum);
+    return plan_spectrum(request.spectrum, options.look);
   }
   if (!request.published.empty()) {
     PublishedRows published = published_rows(request.published);
@@ -139,23 +191,26 @@ void require_lines(const FigurePlan& plan) {
   throw Error("no line has two points along '{}'", plan.panels[0].x_label);
 }
 
-std::string draw(const FigurePlan& plan, FigureSize size, FigureFormat format,
+std::string draw(const FigurePlan& plan, double width, FigureFormat format,
                  const std::string& ending) {
+  if (format == FigureFormat::tex) expect_tex_letters(drawn_texts(plan));
+  if (format == FigureFormat::pdf || format == FigureFormat::png)
+    expect_fonts_for(drawn_texts(plan), FontCoverage::of_machine());
   const std::string name = "figure" + ending;
-  std::string figure = run_gnuplot(figure_script(plan, size, format, name), name);
+  std::string figure = run_gnuplot(figure_script(plan, width, format, name), name);
   if (format == FigureFormat::svg) name_fonts(figure);
   if (format == FigureFormat::tex) figure = finish_tex_figure(figure);
   return figure;
 }
 
-/// Neither file where one of them cannot be written.
-void write(const FigurePlan& plan, const std::string& figure, const std::filesystem::path& out,
-           const std::filesystem::path& csv) {
-  AtomicFile values(csv);
-  const std::string text = figure_csv(plan);
-  values.write(text.data(), text.size());
-  write_atomically(out, figure);
-  values.commit();
+/// No file where one of them cannot be written.
+void write(const std::vector<DrawnFile>& drawn) {
+  std::vector<std::unique_ptr<AtomicFile>> files;
+  for (const DrawnFile& one : drawn) {
+    files.push_back(std::make_unique<AtomicFile>(one.file));
+    files.back()->write(one.bytes.data(), one.bytes.size());
+  }
+  for (const auto& file : files) file->commit();
 }
 
 }  // namespace
@@ -166,18 +221,22 @@ std::vector<std::string> figure_kinds() {
   return names;
 }
 
-void draw_figure(const FigureRequest& request) {
+fs::path draw_figure(const FigureRequest& request) {
   const FigureKind kind = kind_named(request.kind);
   const FigureFormat format = format_of(request.out);
   if (!request.overlay.empty() && !takes_published(kind))
     throw UsageError("published scores cannot be laid over kind {}", request.kind);
   axis_named(request.x);
-  size_named(request.size, {});
-  const std::filesystem::path csv = csv_beside(request, request.out);
+  look_of(request);
+  width_of(request, {});
+  const std::vector<fs::path> inputs = inputs_of(request);
+  const fs::path csv = csv_beside(request.out, inputs);
+  for (const fs::path& file : {request.out, csv}) expect_place(file, inputs);
   const FigurePlan plan = make_plan(request, kind);
-  const std::string figure =
-      draw(plan, size_named(request.size, plan), format, request.out.extension().string());
-  write(plan, figure, request.out, csv);
+  const std::string ending = request.out.extension().string();
+  write({{csv, figure_csv(plan)},
+         {request.out, draw(plan, width_of(request, plan), format, ending)}});
+  return csv;
 }
 
 std::vector<PlannedFigure> plan_figures(const FigureRequest& request) {
@@ -200,6 +259,9 @@ std::vector<PlannedFigure> plan_figures(const FigureRequest& request) {
 std::vector<PaperFigure> draw_paper(const FigureRequest& request,
                                     const std::filesystem::path& folder) {
   std::vector<PaperFigure> figures;
+  const std::vector<fs::path> inputs = inputs_of(request);
+  std::vector<DrawnFile> drawn;
+  std::string left_out;
   std::string document =
       "% Figures drawn by rankfold; \\input this file, or copy what is wanted.\n"
       "% Needs \\usepackage{tikz} and \\usetikzlibrary{plotmarks}. Each <kind>.pdf holds the same\n"
@@ -208,30 +270,37 @@ std::vector<PaperFigure> draw_paper(const FigureRequest& request,
       "\\providecommand{\\figurefolder}{}\n";
   for (PlannedFigure& planned : plan_figures(request)) {
     figures.push_back({planned.kind, planned.reason});
-    if (!planned.reason.empty()) continue;
+    if (!planned.reason.empty()) {
+      left_out += (left_out.empty() ? "" : ", ") + planned.kind;
+      continue;
+    }
     FigurePlan& plan = planned.plan;
+    const double width = width_of(request, plan);
+    expect_tex_letters({plan.note});
     const std::string note = std::exchange(plan.note, "");
-    const FigureSize size = natural_size(plan);
+    const fs::path stem = folder / planned.kind;
+    const fs::path csv = csv_beside(stem.string() + ".csv", inputs);
+    drawn.push_back({csv, figure_csv(plan)});
     for (const auto& [format, ending] :
          {std::pair(FigureFormat::pdf, ".pdf"), std::pair(FigureFormat::tex, ".tex")}) {
-      const std::filesystem::path out = folder / (planned.kind + ending);
-      write(plan, draw(plan, size, format, ending), out, csv_beside(request, out));
+      drawn.push_back({stem.string() + ending, ""});
+      expect_place(drawn.back().file, inputs);
+      drawn.back().bytes = draw(plan, width, format, ending);
     }
-    const char* star = size == FigureSize::double_column ? "*" : "";
+    const char* star = width > column_width ? "*" : "";
     document += fmt::format(
         "\n\\begin{{figure{0}}}\n  \\centering\n  \\input{{\\figurefolder {1}.tex}}\n"
         "  \\caption{{{2}. {3}}}\n  \\label{{fig:{1}}}\n\\end{{figure{0}}}\n",
         star, planned.kind, planned.title, tex_text(note));
   }
-  const auto drawn = [](const PaperFigure& figure) { return figure.reason.empty(); };
-  if (std::ranges::none_of(figures, drawn)) {
+  if (drawn.empty()) {
     throw Error("no kind of figure can be drawn; {}: {}", figures[0].kind, figures[0].reason);
   }
-  for (const PaperFigure& figure : figures) {
-    if (drawn(figure)) continue;
-    document += fmt::format("\n% {} left out: {}\n", figure.kind, printable(figure.reason));
-  }
-  write_atomically(folder / "figures.tex", document);
+  // Reasons name files of this machine: they are for who draws, not for the paper.
+  if (!left_out.empty()) document += fmt::format("\n% Left out: {}.\n", left_out);
+  drawn.push_back({folder / "figures.tex", document});
+  for (const DrawnFile& one : drawn) expect_place(one.file, inputs);
+  write(drawn);
   return figures;
 }
 

@@ -73,6 +73,7 @@ std::vector<FigurePoint> points_of(const Rows& runs) {
     FigurePoint point;
     point.x = static_cast<double>(losses[end - 1].first);
     point.value = estimate_mean(means);
+    point.runs = means;
     point.rank = runs[0]->rank;
     point.layers = runs[0]->layers;
     point.parameters = runs[0]->parameters;
@@ -149,6 +150,7 @@ FigurePlan plan_convergence(const std::vector<ResultRow>& rows, const FigureOpti
         panel_title(name.first, name.second, models.size() == 1, of_task, scored);
     FigurePanel by_step{title + ": by step", "step", AxisScale::linear, "training loss"};
     by_step.is_dense = true;
+    by_step.group = title;
     by_step.possible.low = 0;
     by_step.x_group = plan.panels.size();
     FigurePanel by_time = by_step;
@@ -170,9 +172,10 @@ FigurePlan plan_convergence(const std::vector<ResultRow>& rows, const FigureOpti
     plan.panels.push_back(std::move(by_step));
     plan.panels.push_back(std::move(by_time));
   }
+  plan.spread = spread_of(options.look, plan.panels);
   plan.note = join_sentences(
-      {models.size() == 1 && !models.begin()->empty() ? "Model: " + *models.begin() + "." : "",
-       interval_note(plan.panels), is_best ? "Each method's best-scoring setting." : "",
+      {model_note(models), interval_note(plan.panels, plan.spread),
+       is_best ? "Each method's best-scoring setting." : "",
        diverged.empty() ? "" : fmt::format("{} diverged runs are left out.", diverged.size())});
   return plan;
 }

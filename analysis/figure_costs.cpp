@@ -40,15 +40,16 @@ FigurePlan plan_costs(const std::vector<ResultRow>& rows, const FigureOptions& o
                         {},
                         {}};
       panel.possible.low = 0;
+      panel.group = title;
       planner.add_lines(panel, of_task, {[value](const ResultRow& row) { return *(row.*value); }});
       plan.panels.push_back(std::move(panel));
     };
     add("speed", "tokens per second", &ResultRow::tokens_per_second);
     add("memory", "peak memory, MiB", &ResultRow::peak_memory_mib);
   }
-  plan.note = join_sentences(
-      {models.size() == 1 && !models.begin()->empty() ? "Model: " + *models.begin() + "." : "",
-       interval_note(plan.panels, "runs"), "Numbers at the points: rank."});
+  plan.spread = spread_of(options.look, plan.panels);
+  plan.note = join_sentences({model_note(models), interval_note(plan.panels, plan.spread, "runs"),
+                              "Numbers at the points: rank."});
   return plan;
 }
 

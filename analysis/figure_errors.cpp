@@ -16,7 +16,7 @@ FigurePlan plan_errors(const std::vector<ResultRow>& rows, const FigureOptions& 
   }
   FigurePlan plan{RankLabels::at_points, {}, ""};
   for (const auto& [model, of_model] : by_model) {
-    FigurePanel panel{model,
+    FigurePanel panel{shown_model(model),
                       options.axis == ParameterAxis::adapter
                           ? "trainable parameters"
                           : "trainable parameters (adapter and head)",
@@ -25,10 +25,13 @@ FigurePlan plan_errors(const std::vector<ResultRow>& rows, const FigureOptions& 
                       AxisScale::log10,
                       {},
                       {}};
+    panel.possible.low = 0;
     planner.add_lines(panel, of_model, {[](const ResultRow& row) { return *row.score; }});
     plan.panels.push_back(std::move(panel));
   }
-  plan.note = join_sentences({interval_note(plan.panels), "Numbers at the points: rank."});
+  plan.spread = spread_of(options.look, plan.panels);
+  plan.note =
+      join_sentences({interval_note(plan.panels, plan.spread), "Numbers at the points: rank."});
   return plan;
 }
 

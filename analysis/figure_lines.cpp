@@ -6,6 +6,7 @@
 
 #include <fmt/core.h>
 
+#include "analysis/run_file.h"
 #include "core/error.h"
 #include "core/text.h"
 
@@ -58,8 +59,10 @@ std::vector<std::string> identity(const ResultRow& row) {
 }  // namespace
 
 bool LinePlanner::is_reference(const ResultRow& row) const {
-  if (kind_ == FigureKind::learning_rate || kind_ == FigureKind::convergence) return false;
-  if (row.method == "none") return true;
+  if (kind_ == FigureKind::convergence) return false;
+  if (kind_ == FigureKind::learning_rate)
+    return (row.method == "none" || row.method == "full") && !row.settings.contains("lr");
+  if (row.method == "none" || (kind_ == FigureKind::rank && row.rank.empty())) return true;
   return row.method == "full" && (kind_ != FigureKind::depth || !split_.has_depths("full"));
 }
 
@@ -94,12 +97,19 @@ FigurePoint LinePlanner::point(const Rows& runs, const PanelValues& values) cons
   point.parameters = first.parameters;
   point.trainable = first.trainable;
   std::vector<double> found;
-  for (const ResultRow* run : runs) found.push_back(values.value(*run));
+  for (const ResultRow* run : runs) {
+    found.push_back(values.value(*run));
+    const bool counts = values.is_score && std::isfinite(found.back());
+    point.constant += counts && run->constant_predictions ? 1 : 0;
+  }
   point.value = estimate_mean(found);
   if (values.exact) {
     point.value.standard_error.reset();
     point.value.interval.reset();
+    return point;
   }
+  std::ranges::copy_if(found, std::back_inserter(point.runs),
+                       [](double value) { return std::isfinite(value); });
   return point;
 }
 
@@ -177,6 +187,25 @@ std::pair<std::string, double> label_of_metric(const std::string& metric) {
   return known == labels.end() ? std::pair(metric, 1.0) : std::pair(known->second, 100.0);
 }
 
+Bounds range_of_metric(const std::string& metric) {
+  static const std::set<std::string> shares = {"accuracy", "f1", "accuracy or f1"};
+  if (shares.contains(metric)) return {0, 100};
+  const double factor = label_of_metric(metric).second;
+  if (factor != 1) return {-factor, factor};
+  const bool is_loss = metric.find("loss") != std::string::npos || metric == "relative_error";
+  return {is_loss ? 0 : -INFINITY, INFINITY};
+}
+
+std::string scored_rows(const ResultRow& row) {
+  const auto found = row.settings.find("score-on");
+  return found == row.settings.end() || found->second.empty() ? "dev" : found->second;
+}
+
+std::string shown_model(const std::string& model) {
+  const bool is_path = model.starts_with('/') || model.starts_with('.') || model.starts_with('~');
+  return is_path ? model_name(model) : model;
+}
+
 std::optional<std::int64_t> common_train_rows(const Rows& rows) {
   const auto same = [&](const ResultRow* row) { return row->train_rows == rows[0]->train_rows; };
   return std::all_of(rows.begin(), rows.end(), same) ? rows[0]->train_rows : std::nullopt;
@@ -203,19 +232,48 @@ std::map<std::pair<std::string, std::string>, Rows> by_task(const Rows& rows) {
           row->origin, row->method, row->task, row->metric, metrics[row->task].front());
     }
   }
+  for (const auto& [name, scored] : tasks) {
+    for (const ResultRow* row : scored) {
+      if (scored_rows(*row) == scored_rows(*scored[0])) continue;
+      throw Error(
+          "{}: {} on task {} was scored on {} rows and {} on {} rows: they are not compared in one "
+          "panel (choose by score-on)",
+          row->origin, row->method, row->task, scored_rows(*row), scored[0]->method,
+          scored_rows(*scored[0]));
+    }
+  }
   return tasks;
 }
 
 std::string panel_title(const std::string& task, const std::string& model, bool one_model,
                         const Rows& of_task, const Rows& all) {
-  std::string title = one_model ? task : task + ", " + model;
+  std::string title = one_model ? task : task + ", " + shown_model(model);
   const auto trained = common_train_rows(of_task);
   if (trained && !common_train_rows(all)) title += fmt::format(" (first {} rows)", *trained);
   return title;
 }
 
-std::string interval_note(const std::vector<FigurePanel>& panels, const char* runs) {
-  std::size_t fewest = SIZE_MAX, most = 0, all = 0, diverged = 0;
+std::string model_note(const std::set<std::string>& models) {
+  const bool is_told = models.size() == 1 && !models.begin()->empty();
+  return is_told ? "Model: " + shown_model(*models.begin()) + "." : "";
+}
+
+Spread spread_of(const FigureLook& look, const std::vector<FigurePanel>& panels) {
+  constexpr std::ptrdiff_t most_bands = 5;
+  if (look.methods_apart) return look.spread.value_or(Spread::band);
+  const auto has_band = [](const FigureLine& line) {
+    return std::ranges::count_if(line.points, [](const FigurePoint& point) {
+             return point.value.interval.has_value();
+           }) > 1;
+  };
+  const bool is_full = std::ranges::any_of(panels, [&](const FigurePanel& panel) {
+    return std::ranges::count_if(panel.lines, has_band) > most_bands;
+  });
+  return look.spread.value_or(is_full ? Spread::bars : Spread::band);
+}
+
+std::string interval_note(const std::vector<FigurePanel>& panels, Spread spread, const char* runs) {
+  std::size_t fewest = SIZE_MAX, most = 0, all = 0, diverged = 0, constant = 0;
   for (const FigurePanel& panel : panels) {
     // Lines of one method may share a point: first:N and last:N meet where N is all layers.
     std::set<std::tuple<std::string, std::string, std::string, std::int64_t, double>> seen;
@@ -223,11 +281,13 @@ std::string interval_note(const std::vector<FigurePanel>& panels, const char* ru
       for (const FigureLine& line : *lines) {
         if (line.look.published) continue;
         for (const FigurePoint& point : line.points) {
+          if (point.value.count + point.value.diverged == 0) continue;  // no runs stand behind it
           if (!seen.emplace(line.csv_name, point.rank, point.layers, point.parameters, point.x)
                    .second)
             continue;
           all += point.value.count + point.value.diverged;
           diverged += point.value.diverged;
+          constant += point.constant;
           if (point.value.count == 0) continue;
           fewest = std::min(fewest, point.value.count);
           most = std::max(most, point.value.count);
@@ -235,19 +295,26 @@ std::string interval_note(const std::vector<FigurePanel>& panels, const char* ru
       }
     }
   }
-  std::string note;
-  if (most == 1) note = "One run for each point: intervals unknown.";
+  std::vector<std::string> sentences;
+  if (most == 1) sentences.emplace_back("One run for each point: intervals unknown.");
   if (most > 1) {
     const std::string number =
         fewest == most ? std::to_string(most) : fmt::format("{} to {}", fewest, most);
-    note = fmt::format("Mean of {} {}, band: 95% interval (Student's t)", number, runs);
-    note += fewest > 1 ? "." : ", unknown for one run.";
+    const std::string mean = fmt::format("Mean of {} {}", number, runs);
+    if (spread == Spread::dots)
+      sentences.push_back(mean + ", small dots: each of them.");
+    else
+      sentences.push_back(fmt::format("{}, {}: 95% interval (Student's t){}", mean,
+                                      spread == Spread::band ? "band" : "bar",
+                                      fewest > 1 ? "." : ", unknown for one run."));
   }
-  if (diverged > 0) {
-    if (!note.empty()) note += ' ';
-    note += fmt::format("\u00d7: of {} runs {} diverged; they are in no mean.", all, diverged);
-  }
-  return note;
+  if (diverged > 0)
+    sentences.push_back(
+        fmt::format("\u00d7: of {} runs {} diverged; they are in no mean.", all, diverged));
+  if (constant > 0)
+    sentences.push_back(
+        fmt::format("Hollow and crossed: of {} runs {} gave every row one answer.", all, constant));
+  return join_sentences(sentences);
 }
 
 std::string join_sentences(const std::vector<std::string>& sentences) {

@@ -19,6 +19,7 @@ using Rows = std::vector<const ResultRow*>;
 struct PanelValues {
   std::function<double(const ResultRow&)> value;  ///< in drawn units
   bool exact = false;                             ///< the same in every run: without intervals
+  bool is_score = false;                          ///< of predictions, which may be constant
 };
 
 class LinePlanner {
@@ -29,7 +30,8 @@ class LinePlanner {
   const LineSplit& split() const { return split_; }
   FigureKind kind() const { return kind_; }
   ParameterAxis axis() const { return axis_; }
-  /// A horizontal line: `none`, and `full` where the axis has no place for it.
+  /// A horizontal line: `none`, `full` where the axis has no place for it, and on the axis of ranks
+  /// what has none.
   bool is_reference(const ResultRow& row) const;
   /// Where the row stands on the kind's horizontal axis. Throws Error where it has no place.
   double x_of(const ResultRow& row) const;
@@ -53,9 +55,16 @@ FigureLine line_named(const LineName& name);
 
 /// Label and factor of a metric's axis: "accuracy, %" and 100.
 std::pair<std::string, double> label_of_metric(const std::string& metric);
+/// What the metric can be, in drawn units; infinite where that is not known.
+Bounds range_of_metric(const std::string& metric);
+
+/// The setting score-on: dev where it is not told.
+std::string scored_rows(const ResultRow& row);
+/// The model as figures name it: the last part of a path, a Hub's id as it is.
+std::string shown_model(const std::string& model);
 
 /// Rows of each task (or of none) and model that have the task's main metric. Throws Error where a
-/// run was not scored by it: metrics are not mixed in one panel.
+/// run was not scored by it, or not on the rows of the others: neither is mixed in one panel.
 std::map<std::pair<std::string, std::string>, Rows> by_task(const Rows& rows);
 
 /// The one number of rows that all were trained on, or nothing.
@@ -65,9 +74,17 @@ std::optional<std::int64_t> common_train_rows(const Rows& rows);
 std::string panel_title(const std::string& task, const std::string& model, bool one_model,
                         const Rows& of_task, const Rows& all);
 
+/// "Model: roberta-base." where there is one.
+std::string model_note(const std::set<std::string>& models);
+
 /// What stands in every kind's note: how many runs the points have ("seeds" where they differ in
-/// nothing else), what the bands are, how many runs diverged.
-std::string interval_note(const std::vector<FigurePanel>& panels, const char* runs = "seeds");
+/// nothing else), how their spread is shown, how many runs diverged or gave one answer only.
+std::string interval_note(const std::vector<FigurePanel>& panels, Spread spread,
+                          const char* runs = "seeds");
+
+/// The spread that was asked for, or that which can be read in every panel: bands where there are
+/// few.
+Spread spread_of(const FigureLook& look, const std::vector<FigurePanel>& panels);
 
 /// The sentences that are not empty.
 std::string join_sentences(const std::vector<std::string>& sentences);

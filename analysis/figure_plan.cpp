@@ -6,6 +6,7 @@
 
 #include "analysis/csv.h"
 #include "analysis/figure_lines.h"
+#include "analysis/figure_look.h"
 #include "core/error.h"
 
 namespace rankfold {
@@ -13,18 +14,37 @@ namespace rankfold {
 FigurePlan plan_figure(FigureKind kind, const std::vector<ResultRow>& rows,
                        const FigureOptions& options) {
   if (rows.empty()) throw Error("no results to draw: expected at least one row");
-  switch (kind) {
-    case FigureKind::error:
-      return plan_errors(rows, options);
-    case FigureKind::cost:
-      return plan_costs(rows, options);
-    case FigureKind::convergence:
-      return plan_convergence(rows, options);
-    case FigureKind::spectrum:
-      throw Error("a spectrum is drawn from singular values");
-    default:
-      return plan_scores(kind, rows, options);
+  const auto plan_kind = [&] {
+    switch (kind) {
+      case FigureKind::error:
+        return plan_errors(rows, options);
+      case FigureKind::cost:
+        return plan_costs(rows, options);
+      case FigureKind::convergence:
+        return plan_convergence(rows, options);
+      case FigureKind::spectrum:
+        throw Error("a spectrum is drawn from singular values");
+      default:
+        return plan_scores(kind, rows, options);
+    }
+  };
+  FigurePlan plan = plan_kind();
+  apply_look(plan, options.look);
+  return plan;
+}
+
+std::vector<std::string> drawn_texts(const FigurePlan& plan) {
+  std::vector<std::string> texts = {plan.note};
+  for (const FigurePanel& panel : plan.panels) {
+    texts.insert(texts.end(), {panel.title, panel.x_label, panel.y_label});
+    for (const auto* lines : {&panel.lines, &panel.references}) {
+      for (const FigureLine& line : *lines) {
+        texts.push_back(line.name);
+        for (const FigurePoint& point : line.points) texts.push_back(point.rank);
+      }
+    }
   }
+  return texts;
 }
 
 std::string figure_csv(const FigurePlan& plan) {
@@ -35,6 +55,7 @@ std::string figure_csv(const FigurePlan& plan) {
   for (const FigurePanel& panel : plan.panels) {
     for (const auto* lines : {&panel.lines, &panel.references}) {
       for (const FigureLine& line : *lines) {
+        if (line.look.muted) continue;
         for (const FigurePoint& point : line.points) {
           const auto& interval = point.value.interval;
           csv +=

@@ -1,10 +1,13 @@
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 
 #include <fmt/core.h>
 
 #include "analysis/efficiency.h"
 #include "analysis/figure_lines.h"
+#include "analysis/figure_thinning.h"
+#include "analysis/run_file.h"
 #include "core/error.h"
 #include "core/text.h"
 
@@ -17,19 +20,32 @@ std::string lower_case(std::string text) {
   return text;
 }
 
-/// Marks the points of a panel that another of its points dominates.
+/// The best score of `none`, whose adapter has no parameters.
+double untouched_score(const FigurePanel& panel) {
+  double best = -INFINITY;
+  for (const FigureLine& line : panel.references) {
+    const FigurePoint& point = line.points[0];
+    if (line.look.method == "none" && point.parameters == 0 && point.value.value)
+      best = std::max(best, *point.value.value);
+  }
+  return best;
+}
+
+/// Marks the points of a panel that another of its points, or the untouched encoder, dominates.
 void mark_dominated(FigurePanel& panel) {
+  const double untouched = untouched_score(panel);
   std::vector<FigurePoint*> points;
   std::vector<SizedScore> scores;
   for (FigureLine& line : panel.lines) {
     for (FigurePoint& point : line.points) {
       if (line.look.published || !point.value.value) continue;
+      point.dominated = true;
+      if (*point.value.value <= untouched) continue;
       points.push_back(&point);
       scores.push_back({point.x, *point.value.value, point.value.standard_error});
     }
   }
   if (points.empty()) return;
-  for (FigurePoint* point : points) point->dominated = true;
   for (const std::size_t i : pareto_front(scores)) points[i]->dominated = false;
 }
 
@@ -37,6 +53,31 @@ bool has_dominated(const FigurePanel& panel) {
   return std::ranges::any_of(panel.lines, [](const FigureLine& line) {
     return std::ranges::any_of(line.points, &FigurePoint::dominated);
   });
+}
+
+/// The score of the largest class given to every row, as a horizontal line; nothing where no row
+/// tells it or every run scores above it.
+std::optional<FigureLine> majority_line(const FigurePanel& panel, const Rows& rows, double factor) {
+  double majority = -INFINITY;
+  for (const ResultRow* row : rows) {
+    if (row->majority_score && std::isfinite(*row->majority_score))
+      majority = std::max(majority, *row->majority_score * factor);
+  }
+  const auto touches = [&](const FigureLine& line) {
+    return std::ranges::any_of(line.points, [&](const FigurePoint& point) {
+      return point.constant > 0 ||
+             std::ranges::any_of(point.runs, [&](double run) { return run <= majority; });
+    });
+  };
+  if (std::isinf(majority) || (std::ranges::none_of(panel.lines, touches) &&
+                               std::ranges::none_of(panel.references, touches)))
+    return std::nullopt;
+  FigureLine line;
+  line.look.method = line.csv_name = "largest class";
+  line.name = "largest class alone";
+  line.points = {FigurePoint{}};
+  line.points[0].value.value = majority;
+  return line;
 }
 
 /// One figure of scores while it is put together.
@@ -66,12 +107,30 @@ class ScorePlan {
     }
     if (has_parameter_panels()) add_parameter_panels();
     for (const auto& [name, of_task] : by_task(scored_)) add_task(name.first, name.second, of_task);
+    require_lines();
     if (!options_.overlay.empty() && !overlaid_) throw no_task_to_overlay();
+    plan_.spread = spread_of(options_.look, plan_.panels);
     plan_.note = note();
     return std::move(plan_);
   }
 
  private:
+  /// Along layers and rates single points show nothing.
+  void require_lines() const {
+    const FigureKind kind = planner_.kind();
+    if (kind != FigureKind::depth && kind != FigureKind::learning_rate) return;
+    for (const FigurePanel& panel : plan_.panels) {
+      for (const FigureLine& line : panel.lines) {
+        if (line.points.size() > 1) return;
+      }
+    }
+    throw Error("{}: {}", all_[0]->origin,
+                kind == FigureKind::depth
+                    ? "no method was run at two numbers of adapted layers: nothing to draw against "
+                      "depth"
+                    : "no method was run at two learning rates: nothing to draw against them");
+  }
+
   bool one_model() const { return models_.size() == 1; }
   bool has_parameter_panels() const {
     const bool counted =
@@ -116,7 +175,7 @@ class ScorePlan {
   }
 
   FigurePanel panel(const std::string& title, const std::string& y_label, AxisScale y_scale) const {
-    FigurePanel panel{title, "", AxisScale::linear, y_label, y_scale, {}, {}};
+    FigurePanel panel{title, "", AxisScale::linear, y_label, y_scale};
     switch (planner_.kind()) {
       case FigureKind::rank:
         panel.x_label = "rank";
@@ -144,7 +203,7 @@ class ScorePlan {
       Rows of_model;
       std::ranges::copy_if(all_, std::back_inserter(of_model),
                            [&](const ResultRow* row) { return row->model == model; });
-      FigurePanel shown = panel(one_model() ? "parameters" : "parameters, " + model,
+      FigurePanel shown = panel(one_model() ? "parameters" : "parameters, " + shown_model(model),
                                 parameters_label(), AxisScale::log10);
       planner_.add_lines(shown, of_model, parameters);
       plan_.panels.push_back(std::move(shown));
@@ -154,16 +213,20 @@ class ScorePlan {
   void add_task(const std::string& task, const std::string& model, const Rows& of_task) {
     const auto [label, factor] = label_of_metric(of_task[0]->metric);
     const PanelValues scores{
-        [factor = factor](const ResultRow& row) { return *row.score * factor; }};
+        [factor = factor](const ResultRow& row) { return *row.score * factor; }, false, true};
     FigurePanel shown =
         panel(panel_title(task, model, one_model(), of_task, scored_), label, AxisScale::linear);
-    if (factor != 1) shown.possible = {-factor, factor};
+    shown.possible = range_of_metric(of_task[0]->metric);
     planner_.add_lines(shown, of_task, scores);
+    if (auto majority = majority_line(shown, of_task, factor)) {
+      shown.references.push_back(*std::move(majority));
+      has_majority_ = true;
+    }
     if (planner_.kind() == FigureKind::parameter_efficiency) {
       mark_dominated(shown);
       dominated_ = dominated_ || has_dominated(shown);
     }
-    add_overlay(shown, task, of_task[0]->metric, scores);
+    add_overlay(shown, task, *of_task[0], scores);
     if (options_.linear_parameters) {
       for (FigureLine& line : shown.lines) {
         for (FigurePoint& point : line.points) point.x /= 1e6;
@@ -173,12 +236,12 @@ class ScorePlan {
   }
 
   /// The published points of the task, before the panel's own lines.
-  void add_overlay(FigurePanel& shown, const std::string& task, const std::string& metric,
+  void add_overlay(FigurePanel& shown, const std::string& task, const ResultRow& own,
                    const PanelValues& scores) {
     std::map<std::string, Rows> by_model;
     for (const ResultRow& row : options_.overlay) {
       if (lower_case(row.task) != lower_case(task)) continue;
-      if (row.metric != metric) {
+      if (row.metric != own.metric) {
         other_metrics_.insert(fmt::format("{} ({})", row.task, row.metric));
         continue;
       }
@@ -191,8 +254,11 @@ class ScorePlan {
       published_.add_lines(published, rows, scores);
       for (FigureLine& line : published.lines) {
         line.look.published = true;
-        const std::string origin =
-            by_model.size() > 1 ? fmt::format(" (published, {})", model) : " (published)";
+        const bool is_own = lower_case(model_name(model)) == lower_case(model_name(own.model));
+        const std::string origin = by_model.size() > 1 || !is_own
+                                       ? fmt::format(" (published, {})", model)
+                                       : " (published)";
+        if (!is_own && !model.empty()) other_models_.insert(model);
         for (std::string* name : {&line.name, &line.csv_name}) *name += origin;
         lines.push_back(std::move(line));
       }
@@ -216,18 +282,19 @@ class ScorePlan {
                  listed(published));
   }
 
+  /// Panels of parameters have no intervals.
+  std::vector<FigurePanel> measured_panels() const {
+    std::vector<FigurePanel> measured;
+    std::ranges::copy_if(plan_.panels, std::back_inserter(measured), [](const FigurePanel& panel) {
+      return panel.y_scale == AxisScale::linear;
+    });
+    return measured;
+  }
+
   std::string note() const {
-    std::vector<std::string> sentences;
-    if (one_model() && !all_[0]->model.empty()) {
-      sentences.push_back("Model: " + all_[0]->model + ".");
-    }
+    std::vector<std::string> sentences = {model_note(models_)};
     if (options_.sources.empty()) {
-      // Panels of parameters have no intervals.
-      std::vector<FigurePanel> measured;
-      std::ranges::copy_if(
-          plan_.panels, std::back_inserter(measured),
-          [](const FigurePanel& panel) { return panel.y_scale == AxisScale::linear; });
-      sentences.push_back(interval_note(measured));
+      sentences.push_back(interval_note(measured_panels(), plan_.spread));
     } else {
       sentences.push_back("Numbers as published: " + options_.sources + ".");
     }
@@ -248,11 +315,23 @@ class ScorePlan {
     if (const auto trained = common_train_rows(scored_.empty() ? all_ : scored_)) {
       sentences.push_back(fmt::format("Trained on the first {} rows.", *trained));
     }
-    if (overlaid_) sentences.push_back("Grey: published, " + options_.overlay_sources + ".");
+    if (std::ranges::any_of(scored_, [](const auto* row) { return scored_rows(*row) != "dev"; }))
+      sentences.emplace_back("Scored on held-out rows of the training set, not on dev.");
+    if (has_majority_)
+      sentences.emplace_back("Largest class alone: its score where every row is given it.");
+    if (overlaid_)
+      sentences.push_back(
+          fmt::format("Grey: published{}, {}.", other_models(), options_.overlay_sources));
     for (const std::string& metric : other_metrics_) {
       sentences.push_back(fmt::format("Published {} has another metric.", metric));
     }
     return join_sentences(sentences);
+  }
+
+  std::string other_models() const {
+    if (other_models_.empty()) return "";
+    return fmt::format(", of another model ({})",
+                       join(std::vector(other_models_.begin(), other_models_.end()), ", "));
   }
 
   const FigureOptions& options_;
@@ -260,15 +339,24 @@ class ScorePlan {
   Rows all_, scored_;
   std::set<std::string> models_;
   FigurePlan plan_;
-  bool dominated_ = false, overlaid_ = false;
-  std::set<std::string> other_metrics_;
+  bool dominated_ = false, overlaid_ = false, has_majority_ = false;
+  std::set<std::string> other_metrics_, other_models_;
 };
 
 }  // namespace
 
 FigurePlan plan_scores(FigureKind kind, const std::vector<ResultRow>& rows,
                        const FigureOptions& options) {
-  return ScorePlan(kind, rows, options).make();
+  if (!options.sources.empty()) return ScorePlan(kind, rows, options).make();
+  const ThinnedRows thinned = thin_rows(kind, rows);
+  FigurePlan plan = ScorePlan(kind, thinned.rows, options).make();
+  if (thinned.is_one_rank) {
+    plan.rank_labels = RankLabels::at_line_ends;
+    plan.note = join_sentences({plan.note, thinned.note, "Numbers at the lines: rank."});
+  } else {
+    plan.note = join_sentences({plan.note, thinned.note});
+  }
+  return plan;
 }
 
 }  // namespace rankfold

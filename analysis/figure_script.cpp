@@ -7,16 +7,19 @@
 
 #include <fmt/format.h>
 
+#include "analysis/colour_contrast.h"
 #include "analysis/gnuplot.h"
 #include "analysis/method_style.h"
 #include "analysis/panel_axes.h"
 #include "analysis/panel_labels.h"
+#include "core/text.h"
 
 namespace rankfold {
 namespace {
 
 constexpr const char* ink = "#333333";
 constexpr double rank_size = 6.5, marker_radius = 2.6;
+constexpr std::size_t many_points = 60;  // of a panel: their markers are smaller
 
 /// The font size, at most that of text, at which the words fit into the room; not so small that
 /// nobody can read them.
@@ -25,11 +28,26 @@ double fitting_size(const std::string& words, double room) {
   return std::clamp(std::floor(10 * fitting) / 10, 5.5, text_size);
 }
 
+/// The words at that size as far as there is room for them.
+std::string cut_to(const std::string& words, double room, double size) {
+  if (dejavu_width(words, size) <= room) return words;
+  std::string shown;
+  for (std::size_t at = 0; at < words.size();) {
+    const std::size_t length =
+        std::max<std::size_t>(utf8_length(std::string_view(words).substr(at)), 1);
+    const std::string longer = shown + words.substr(at, length);
+    if (dejavu_width(longer + "\u2026", size) > room) break;
+    shown = longer;
+    at += length;
+  }
+  return shown + "\u2026";
+}
+
 /// Draws in points; gnuplot gets fractions of the page.
 class Script {
  public:
-  Script(const FigurePlan& plan, FigureSize size, FigureFormat format)
-      : plan_(plan), layout_(layout_figure(plan, size)), terminal_(format) {
+  Script(const FigurePlan& plan, double width, FigureFormat format)
+      : plan_(plan), layout_(layout_figure(plan, width)), terminal_(format) {
     for (const FigurePanel& panel : plan.panels) x_axes_.push_back(horizontal_axis(plan, panel));
   }
 
@@ -58,6 +76,7 @@ class Script {
     add("set encoding utf8\nset output {}\n", gnuplot_text(name));
     add("set multiplot\nunset key\nset border 3 lw 0.8 lc rgb '{}'\n", ink);
     add("set style line 100 lw 0.5 lc rgb '#dddddd' dt 1\nset grid xtics ytics back ls 100\n");
+    text_ += "set clip two\n";  // lines to points outside a range end at the frame
   }
 
   void label(double x, double y, const std::string& shown, const std::string& style) {
@@ -66,14 +85,14 @@ class Script {
 
   std::string stroke(const LineLook& look) const {
     const MethodStyle style = line_style(look);
-    return fmt::format("lw {} dt {} lc rgb '{}'", look.published ? "0.8" : "1.3", style.dash,
-                       style.colour);
+    return fmt::format("lw {} dt {} lc rgb '{}'", look.published || look.muted ? "0.8" : "1.3",
+                       style.dash, style.colour);
   }
 
-  std::string marker(const LineLook& look, bool is_pale = false) const {
+  std::string marker(const LineLook& look, double scale, bool is_pale = false) const {
     const MethodStyle style = line_style(look);
-    return fmt::format("pt {} ps {} lw 1 lc rgb '{}'", style.marker,
-                       terminal_.marker_size(style.marker),
+    return fmt::format("pt {} ps {:.3g} lw 1 lc rgb '{}'", style.marker,
+                       scale * terminal_.marker_size(style.marker),
                        is_pale ? pale(style.colour) : style.colour);
   }
 
@@ -85,9 +104,11 @@ class Script {
       // The svg terminal gives lines of one colour that follow each other one dash pattern.
       add("set arrow from {} to {} nohead lw 0.1 lc rgb '#ffffff'\n", at(end, entry.y),
           at(end, entry.y));
-      add("set label '' at {} point {}\n", at((entry.x + end) / 2, entry.y), marker(entry.look));
-      label(end + 5, entry.y, entry.name,
-            fmt::format("left {} tc rgb '{}'", terminal_.font(text_size), ink));
+      add("set label '' at {} point {}\n", at((entry.x + end) / 2, entry.y), marker(entry.look, 1));
+      const double room = layout_.width - end - 10;
+      const double size = fitting_size(entry.name, room);
+      label(end + 5, entry.y, cut_to(entry.name, room, size),
+            fmt::format("left {} tc rgb '{}'", terminal_.font(size), ink));
     }
     double y = layout_.note_top - small_size / 2;
     for (const std::string& line : layout_.note) {
@@ -97,7 +118,7 @@ class Script {
     }
   }
 
-  void ticks(const char* axis, FigureAxis shown, double length) {
+  void ticks(const char* axis, FigureAxis shown, double length, bool has_labels) {
     constexpr double tick_size = 8;
     thin_labels(shown, length, [&](const std::string& label) {
       return *axis == 'x' ? dejavu_width(label, tick_size) + 3 : tick_size + 3;
@@ -112,8 +133,8 @@ class Script {
         ink);
     for (std::size_t i = 0; i < shown.ticks.size(); ++i) {
       const Tick& tick = shown.ticks[i];
-      add("{}{} {:.10g} {}", i == 0 ? "" : ", ", terminal_.text(tick.text), tick.value,
-          tick.text.empty() ? 1 : 0);
+      add("{}{} {:.10g} {}", i == 0 ? "" : ", ", terminal_.text(has_labels ? tick.text : ""),
+          tick.value, tick.text.empty() ? 1 : 0);
     }
     add(")\n");
   }
@@ -136,27 +157,44 @@ class Script {
     add("EOD\n");
   }
 
+  /// A data block of the runs of the points that `chosen` takes.
+  void dots(const std::string& name, const FigureLine& line,
+            const std::function<bool(std::size_t)>& chosen) {
+    add("{} << EOD\n", name);
+    for (std::size_t i = 0; i < line.points.size(); ++i) {
+      if (!chosen(i)) continue;
+      for (const double run : line.points[i].runs) add("{:.10g} {:.10g}\n", line.points[i].x, run);
+    }
+    add("EOD\n");
+  }
+
   void panel(std::size_t index) {
     const FigurePanel& shown = plan_.panels[index];
     const Box& area = layout_.panels[index];
-    const FigureAxis y_axis = vertical_axis(shown);
+    const FigureAxis y_axis = vertical_axis(plan_, shown);
     add("set lmargin at screen {:.6f}\nset rmargin at screen {:.6f}\n", area.left / layout_.width,
         area.right / layout_.width);
     add("set bmargin at screen {:.6f}\nset tmargin at screen {:.6f}\n",
         area.bottom / layout_.height, area.top / layout_.height);
-    ticks("x", x_axes_[index], area.right - area.left);
-    ticks("y", y_axis, area.top - area.bottom);
+    ticks("x", x_axes_[index], area.right - area.left, layout_.has_x_labels[index]);
+    ticks("y", y_axis, area.top - area.bottom, layout_.has_y_labels[index]);
     const double middle = (area.left + area.right) / 2;
     const double width = area.right - area.left + 20, height = area.top - area.bottom + 24;
-    const auto style = [&](const std::string& words, double room, bool bold, const char* turn) {
+    const auto write = [&](double x, double y, const std::string& words, double room, bool bold,
+                           const char* turn) {
       // Bold letters are a tenth wider.
-      const double size = fitting_size(words, bold ? room / 1.1 : room);
-      return fmt::format("center {}{} tc rgb '{}'", turn, terminal_.font(size, bold), ink);
+      const double space = bold ? room / 1.1 : room;
+      const double size = fitting_size(words, space);
+      label(x, y, cut_to(words, space, size),
+            fmt::format("center {}{} tc rgb '{}'", turn, terminal_.font(size, bold), ink));
     };
-    label(middle, area.top + 10, shown.title, style(shown.title, width, true, ""));
-    label(middle, area.bottom - 26, shown.x_label, style(shown.x_label, width, false, ""));
-    label(area.left - 42, (area.bottom + area.top) / 2, shown.y_label,
-          style(shown.y_label, height, false, "rotate by 90 "));
+    const double title_up = plan_.is_small_multiple ? 8 : 10;
+    write(middle, area.top + title_up, shown.title, width, true, "");
+    if (layout_.has_x_labels[index])
+      write(middle, area.bottom - 26, shown.x_label, width, false, "");
+    if (layout_.has_y_labels[index])
+      write(area.left - 42, (area.bottom + area.top) / 2, shown.y_label, height, false,
+            "rotate by 90 ");
     text_labels(index, y_axis);
     plot(index, y_axis);
     add("unset label\nunset arrow\n");
@@ -168,7 +206,7 @@ class Script {
     const FigurePanel& shown = plan_.panels[index];
     for (std::size_t i = 0; i < shown.references.size(); ++i) {
       const FigureLine& line = shown.references[i];
-      if (!line.points[0].value.value) continue;
+      if (!line.points[0].value.value || is_off_axis(line, y_axis)) continue;
       const double mean = *line.points[0].value.value;
       const std::string source = fmt::format("$panel{}_reference{} using ", index, i);
       add("{} << EOD\n", source.substr(0, source.find(' ')));
@@ -183,7 +221,7 @@ class Script {
                         "lc rgb '#000000'");
       }
       lines.push_back(source + fmt::format("1:2 with lines lw 1 dt {} lc rgb '#555555'",
-                                           line.look.method == "none" ? "(2,10)" : "(16,12)"));
+                                           reference_dash(line.look.method)));
     }
   }
 
@@ -192,7 +230,7 @@ class Script {
     const PanelFrame frame{x_axes_[index],         y_axis,     area.right - area.left,
                            area.top - area.bottom, small_size, rank_size,
                            marker_radius};
-    for (const PanelLabel& shown : panel_labels(plan_.panels[index], plan_.rank_labels, frame)) {
+    for (const PanelLabel& shown : panel_labels(plan_, plan_.panels[index], frame)) {
       const double y = area.bottom + (shown.box.bottom + shown.box.top) / 2;
       if (!shown.line) {
         label(area.left + shown.box.left, y, shown.text,
@@ -202,15 +240,19 @@ class Script {
       const std::string colour = line_style(shown.line->look).colour;
       label(area.left + (shown.box.left + shown.box.right) / 2, y, shown.text,
             fmt::format("center {} tc rgb '{}'", terminal_.font(rank_size),
-                        shown.dominated ? pale(colour) : colour));
+                        label_colour(colour, light_page, shown.dominated)));
     }
   }
 
   void plot(std::size_t index, const FigureAxis& y_axis) {
     const FigurePanel& shown = plan_.panels[index];
-    // Bottom to top: bands, lines, pale markers, the others.
-    std::array<std::vector<std::string>, 4> layers;
+    // Bottom to top: bands, lines, bars and dots, pale markers, the others.
+    std::array<std::vector<std::string>, 5> layers;
     references(index, y_axis, layers[0], layers[1]);
+    std::size_t all_points = 0;
+    for (const FigureLine& line : shown.lines)
+      all_points += line.look.muted ? 0 : line.points.size();
+    const double scale = shown.is_dense || all_points <= many_points ? 1 : 0.75;
     for (std::size_t i = 0; i < shown.lines.size(); ++i) {
       const FigureLine& line = shown.lines[i];
       const std::vector<FigurePoint>& points = line.points;
@@ -224,31 +266,58 @@ class Script {
           return;
         }
       };
-      const auto has_band = [&](std::size_t at) {
-        return at < points.size() && points[at].value.interval.has_value();
-      };
-      // size_t: one before the first is none.
-      const auto has_neighbour = [&](std::size_t at) {
-        return has_band(at - 1) || has_band(at + 1);
-      };
-      const std::string colour = line_style(line.look).colour;
-      draw("_band", 0,
-           fmt::format("1:3:4 with filledcurves fs transparent solid 0.16 noborder lc rgb '{}'",
-                       colour),
-           [&](std::size_t at) { return has_band(at) && has_neighbour(at); });
-      draw("_bar", 0, fmt::format("1:2:3:4 with yerrorbars pt 7 ps 0 lw 1 lc rgb '{}'", colour),
-           [&](std::size_t at) { return has_band(at) && !has_neighbour(at); });
       const auto is_known = [&](std::size_t at) { return points[at].value.value.has_value(); };
       if (points.size() > 1) draw("", 1, "1:2 with lines " + stroke(line.look), is_known);
+      if (line.look.muted) continue;
       const std::size_t stride = shown.is_dense ? points.size() / 6 + 1 : 1;
       const auto has_marker = [&](std::size_t at) {
         return is_known(at) && at % stride == stride / 2;
       };
-      draw("_front", 3, "1:2 with points " + marker(line.look),
-           [&](std::size_t at) { return has_marker(at) && !points[at].dominated; });
-      draw("_dominated", 2, "1:2 with points " + marker(line.look, true),
-           [&](std::size_t at) { return has_marker(at) && points[at].dominated; });
-      draw("_diverged", 3,
+      const auto has_interval = [&](std::size_t at) {
+        return at < points.size() && points[at].value.interval.has_value() &&
+               is_inside(points[at], x_axes_[index], y_axis);
+      };
+      // size_t: one before the first is none.
+      const auto is_band = [&](std::size_t at) {
+        return plan_.spread == Spread::band && (has_interval(at - 1) || has_interval(at + 1));
+      };
+      const std::string colour = line_style(line.look).colour;
+      if (plan_.spread == Spread::dots) {
+        dots(name + "_runs", line, has_marker);
+        layers[2].push_back(fmt::format("{}_runs using 1:2 with points pt 7 ps {:.3g} lc rgb '{}'",
+                                        name, 0.4 * terminal_.marker_size(7),
+                                        mix_colours(colour, light_page, 0.35)));
+      } else {
+        draw("_band", 0,
+             fmt::format("1:3:4 with filledcurves fs transparent solid 0.16 noborder lc rgb '{}'",
+                         colour),
+             [&](std::size_t at) { return has_interval(at) && is_band(at); });
+        // Many bars are thin and stand back.
+        const bool many = all_points > many_points && !shown.is_dense;
+        draw("_bar", 2,
+             // yerrorbars would blot out the line around their points.
+             fmt::format("1:3:(0):($4-$3) with vectors nohead lw {} lc rgb '{}'", many ? 0.5 : 1.0,
+                         many ? mix_colours(colour, light_page, 0.45) : colour),
+             [&](std::size_t at) { return has_interval(at) && !is_band(at) && has_marker(at); });
+      }
+      const auto is_constant = [&](std::size_t at) { return points[at].constant > 0; };
+      draw("_front", 4, "1:2 with points " + marker(line.look, scale), [&](std::size_t at) {
+        return has_marker(at) && !points[at].dominated && !is_constant(at);
+      });
+      draw("_dominated", 3, "1:2 with points " + marker(line.look, scale, true),
+           [&](std::size_t at) {
+             return has_marker(at) && points[at].dominated && !is_constant(at);
+           });
+      for (const char* part : {"_constant", "_cross"}) {
+        const bool is_cross = *(part + 2) == 'r';
+        draw(part, 4,
+             fmt::format("1:2 with points pt {} ps {:.3g} lw 1 lc rgb '{}'",
+                         is_cross ? 1 : line_style(line.look).marker & ~1,
+                         scale * terminal_.marker_size(is_cross ? 2 : line_style(line.look).marker),
+                         colour),
+             [&](std::size_t at) { return has_marker(at) && is_constant(at); });
+      }
+      draw("_diverged", 4,
            fmt::format("1:({:.10g}) with points pt 2 ps {} lw 1.2 lc rgb '{}'", y_axis.low,
                        terminal_.marker_size(2), colour),
            [&](std::size_t at) { return points[at].value.diverged > 0; });
@@ -271,9 +340,9 @@ class Script {
 
 }  // namespace
 
-std::string figure_script(const FigurePlan& plan, FigureSize size, FigureFormat format,
+std::string figure_script(const FigurePlan& plan, double width, FigureFormat format,
                           const std::string& name) {
-  return Script(plan, size, format).write(name);
+  return Script(plan, width, format).write(name);
 }
 
 }  // namespace rankfold

@@ -4,12 +4,13 @@
 
 #include <fmt/core.h>
 
+#include "analysis/figure_look.h"
 #include "analysis/figure_plan.h"
 #include "core/error.h"
 
 namespace rankfold {
 
-FigurePlan plan_spectrum(const std::vector<SingularValue>& values) {
+FigurePlan plan_spectrum(const std::vector<SingularValue>& values, const FigureLook& look) {
   // Values that float32 cannot tell from 0 would stretch the axis over what is only rounding.
   constexpr double smallest = 1e-5;
   std::map<std::string, std::map<std::pair<std::size_t, std::string>, std::vector<FigurePoint>>>
@@ -50,6 +51,7 @@ FigurePlan plan_spectrum(const std::vector<SingularValue>& values) {
     plan.panels.push_back(std::move(panel));
   }
   plan.note = "Singular values of the update dW of each layer, above 1e-5 of the largest.";
+  apply_look(plan, look);
   return plan;
 }
 

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "analysis/colour_contrast.h"
 #include "analysis/figure_layout.h"
 #include "analysis/panel_axes.h"
 #include "analysis/panel_labels.h"
@@ -85,10 +86,10 @@ std::string hover_text(const FigurePanel& panel, const FigureLine& line, const F
     const auto& interval = estimate.interval;
     lines.push_back(estimate.value ? fmt::format("{}: {}", panel.y_label, number(*estimate.value))
                                    : panel.y_label + ": none, all runs diverged");
-    if (interval)
-      lines.push_back(
-          fmt::format("95% interval {} to {}", number(interval->low), number(interval->high)));
-    else if (estimate.value)
+    if (interval) {
+      const auto [low, high] = possible_interval(panel, *interval);
+      lines.push_back(fmt::format("95% interval {} to {}", number(low), number(high)));
+    } else if (estimate.value)
       lines.emplace_back("95% interval unknown");
   }
   if (!line.look.shade) {
@@ -96,33 +97,35 @@ std::string hover_text(const FigurePanel& panel, const FigureLine& line, const F
                                 estimate.count + estimate.diverged == 1 ? "" : "s",
                                 estimate.diverged));
   }
+  if (point.constant > 0)
+    lines.push_back(fmt::format("{} of them gave every row one answer", point.constant));
   if (point.dominated) lines.emplace_back("dominated: fewer parameters score as well");
   for (std::string& text : lines) text = escape_xml(text);
   return join(lines, "&#10;");
 }
 
 std::vector<FigureLayout::LegendEntry> legend_of(const FigurePlan& plan) {
-  return layout_figure(plan, FigureSize::single_column).legend;
+  return layout_figure(plan, column_width).legend;
 }
 
 /// One panel's picture, put together from back to front.
 class PanelPicture {
  public:
   PanelPicture(const FigurePlan& plan, const FigurePanel& panel)
-      : panel_(panel), ranks_(plan.rank_labels), frame_{horizontal_axis(plan, panel),
-                                                        vertical_axis(panel),
-                                                        plot_width,
-                                                        plot_height,
-                                                        11,
-                                                        9.5,
-                                                        5} {}
+      : plan_(plan), panel_(panel), frame_{horizontal_axis(plan, panel),
+                                           vertical_axis(plan, panel),
+                                           plot_width,
+                                           plot_height,
+                                           11,
+                                           9.5,
+                                           5} {}
 
   /// `group_of` opens the group of a line.
   std::string draw(
       const std::function<std::string(const LineLook&, const std::string&)>& group_of) {
     axes();
     for (const FigureLine& line : panel_.references) {
-      if (line.points[0].value.value) reference(line);
+      if (line.points[0].value.value && !is_off_axis(line, frame_.y)) reference(line);
     }
     const auto each_line = [&](const auto& draw_part) {
       for (const FigureLine& line : panel_.lines) {
@@ -132,11 +135,12 @@ class PanelPicture {
         if (!part.empty()) add("{}{}</g>\n", group_of(line.look, line.name), part);
       }
     };
-    each_line([this](const FigureLine& line) { bands(line); });
+    if (plan_.spread == Spread::band) each_line([this](const FigureLine& line) { bands(line); });
     each_line([this](const FigureLine& line) { strokes(line); });
+    if (plan_.spread != Spread::band) each_line([this](const FigureLine& line) { spread(line); });
     each_line([this](const FigureLine& line) { points(line, true); });
     each_line([this](const FigureLine& line) { points(line, false); });
-    for (const PanelLabel& label : panel_labels(panel_, ranks_, frame_)) {
+    for (const PanelLabel& label : panel_labels(plan_, panel_, frame_)) {
       const double y = top + plot_height - (label.box.bottom + label.box.top) / 2 + 3.5;
       if (label.line) {
         add("{}<text class=\"r{}\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text></g>\n",
@@ -198,7 +202,7 @@ class PanelPicture {
           y_of(interval->low), plot_width, y_of(interval->high), plot_width);
     }
     add("<path class=\"s\" d=\"M{:.1f} {:.1f}h{:.1f}\" stroke-dasharray=\"{}\"/>", left, y,
-        plot_width, line.look.method == "none" ? "1 5" : "8 6");
+        plot_width, dash_array(reference_dash(line.look.method)));
     for (const double x : {left, left + plot_width / 2, left + plot_width}) {
       add("<path class=\"p\" d=\"M{:.1f} {:.1f}\"><title>{}</title></path>", x, y,
           hover_text(panel_, line, point, true));
@@ -217,16 +221,37 @@ class PanelPicture {
     }
   }
 
+  void bar(const FigurePoint& point) {
+    const Bounds& bounds = *point.value.interval;
+    add("<path class=\"e\" d=\"M{0:.1f} {1:.1f}V{2:.1f}m-3 0h6M{0:.1f} {1:.1f}m-3 0h6\"/>",
+        x_of(point), y_of(bounds.low), y_of(bounds.high));
+  }
+
+  /// A bar at each marker, or a dot for each of its runs.
+  void spread(const FigureLine& line) {
+    for (std::size_t i = 0; i < line.points.size(); ++i) {
+      const FigurePoint& point = line.points[i];
+      if (line.look.muted || !has_marker(line, i)) continue;
+      if (plan_.spread == Spread::bars && point.value.interval) bar(point);
+      if (plan_.spread != Spread::dots) continue;
+      for (const double run : point.runs)
+        add("<path class=\"q\" d=\"M{:.1f} {:.1f}m-1.8 0a1.8 1.8 0 1 0 3.6 0a1.8 1.8 0 1 0-3.6 "
+            "0\"/>",
+            x_of(point), y_of(run));
+    }
+  }
+
+  bool has_marker(const FigureLine& line, std::size_t i) const {
+    const std::size_t stride = panel_.is_dense ? line.points.size() / 6 + 1 : 1;
+    return line.points[i].value.value.has_value() && i % stride == stride / 2;
+  }
+
   void bands(const FigureLine& line) {
+    if (line.look.muted) return;
     const auto has_band = [](const FigurePoint& point) { return point.value.interval.has_value(); };
     for_rows(line, has_band, [&](std::size_t first, std::size_t end) {
       const auto& points = line.points;
-      if (end - first == 1) {
-        const Bounds& bounds = *points[first].value.interval;
-        add("<path class=\"e\" d=\"M{0:.1f} {1:.1f}V{2:.1f}m-3 0h6M{0:.1f} {1:.1f}m-3 0h6\"/>",
-            x_of(points[first]), y_of(bounds.low), y_of(bounds.high));
-        return;
-      }
+      if (end - first == 1) return bar(points[first]);
       std::string path;
       for (std::size_t i = first; i < end; ++i)
         path += fmt::format("{}{:.1f} {:.1f}", i == first ? "M" : "L", x_of(points[i]),
@@ -252,52 +277,30 @@ class PanelPicture {
   /// The pale ones, or the others. Those without a marker tell their values too.
   void points(const FigureLine& line, bool pale) {
     const int marker = line_style(line.look).marker;
-    const std::size_t stride = panel_.is_dense ? line.points.size() / 6 + 1 : 1;
-    for (std::size_t i = 0; i < line.points.size(); ++i) {
+    for (std::size_t i = 0; i < line.points.size() && !line.look.muted; ++i) {
       const FigurePoint& point = line.points[i];
       if (point.dominated != pale) continue;
       const double x = x_of(point), y = y_of(point);
       const bool is_known = point.value.value.has_value();
-      const bool has_marker = is_known && i % stride == stride / 2;
+      const bool is_constant = point.constant > 0;
       if (is_known || point.value.diverged > 0) {
         add("<path class=\"p{}{}\" d=\"M{:.1f} {:.1f}{}\"><title>{}</title></path>",
-            is_open(marker) ? " o" : "", pale ? " d" : "", x, y,
-            has_marker ? marker_path(marker) : "", hover_text(panel_, line, point, false));
+            is_open(marker) || is_constant ? " o" : "", pale && !is_constant ? " d" : "", x, y,
+            has_marker(line, i) ? marker_path(marker) : "", hover_text(panel_, line, point, false));
       }
+      if (is_constant && has_marker(line, i))
+        add("<path class=\"c\" d=\"M{:.1f} {:.1f}m-5 0h10m-5-5v10\"/>", x, y);
       if (point.value.diverged > 0) {
         add("<path class=\"c\" d=\"M{:.1f} {:.1f}m-3.5-3.5l7 7m0-7l-7 7\"/>", x, top + plot_height);
       }
     }
   }
 
+  const FigurePlan& plan_;
   const FigurePanel& panel_;
-  RankLabels ranks_;
   PanelFrame frame_;
   std::string svg_;
 };
-
-/// WCAG's relative luminance.
-double luminance(const std::array<double, 3>& colour) {
-  const auto linear = [](double c) {
-    return c <= 0.04045 ? c / 12.92 : std::pow((c + 0.055) / 1.055, 2.4);
-  };
-  return 0.2126 * linear(colour[0]) + 0.7152 * linear(colour[1]) + 0.0722 * linear(colour[2]);
-}
-
-/// The colour with as much white as it needs to be seen on a dark page (contrast above 5 to
-/// #15181c).
-std::string on_dark(const std::string& colour) {
-  if (colour == "#000000") return "#e4e8ec";  // as ink is
-  std::array<double, 3> channels{};
-  for (std::size_t i = 0; i < 3; ++i)
-    channels[i] = std::stoi(colour.substr(1 + 2 * i, 2), nullptr, 16) / 255.0;
-  while (luminance(channels) < 0.25)
-    for (double& channel : channels) channel += 0.05 * (1 - channel);
-  std::string text = "#";
-  for (const double channel : channels)
-    text += fmt::format("{:02x}", static_cast<int>(std::lround(255 * channel)));
-  return text;
-}
 
 }  // namespace
 
@@ -347,18 +350,33 @@ std::string SvgFigures::panel(const FigurePlan& plan, const FigurePanel& panel) 
 std::string SvgFigures::draw(const FigurePlan& plan, const std::string& title,
                              const std::string& id) {
   std::string panels;
-  for (const FigurePanel& one : plan.panels) panels += panel(plan, one);
+  for (std::size_t first = 0, end = 0; first < plan.panels.size(); first = end) {
+    const std::string& group = plan.panels[first].group;
+    std::string together;
+    for (end = first; end == first || (end < plan.panels.size() && !group.empty() &&
+                                       plan.panels[end].group == group);
+         ++end)
+      together += panel(plan, plan.panels[end]);
+    panels += end - first == 1
+                  ? together
+                  : fmt::format("<div class=\"together\">\n{}</div>\n", std::move(together));
+  }
   return fmt::format(
-      "<figure class=\"figure\" id=\"{}\"><h3>{}</h3>\n{}<div class=\"panels\">\n{}</div>\n"
-      "<figcaption>{}</figcaption></figure>\n",
-      escape_xml(id), escape_xml(title), legend(plan), panels, escape_xml(plan.note));
+      "<figure class=\"figure\" id=\"{0}\"><h3>{1}</h3>\n{2}<div class=\"panels\">\n{3}</div>\n"
+      "<figcaption>{4}</figcaption>\n<script type=\"application/json\" class=\"values\">{5}"
+      "</script></figure>\n",
+      escape_xml(id), escape_xml(title), legend(plan), panels, escape_xml(plan.note),
+      script_string(figure_csv(plan)));
 }
 
 std::string SvgFigures::colour_rules() const {
   std::string light, dark;
   for (std::size_t i = 0; i < colours_.size(); ++i) {
-    light += fmt::format(".k{}{{--k:{}}}", i, colours_[i]);
-    dark += fmt::format(".k{}{{--k:{}}}", i, on_dark(colours_[i]));
+    for (const auto& [rules, page] : {std::pair(&light, light_page), std::pair(&dark, dark_page)}) {
+      *rules += fmt::format(".k{}{{--k:{};--t:{};--d:{}}}", i, stroke_colour(colours_[i], page),
+                            label_colour(colours_[i], page, false),
+                            label_colour(colours_[i], page, true));
+    }
   }
   return light + "\n@media screen and (prefers-color-scheme:dark){" + dark + "}\n";
 }

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "analysis/figure_fonts.h"
+
 namespace rankfold {
 namespace {
 
@@ -42,7 +44,7 @@ double LabelPlacer::crowding(const Box& box) const {
   return sum;
 }
 
-std::optional<Box> LabelPlacer::place(const std::vector<Box>& candidates) {
+std::optional<Box> LabelPlacer::place(const std::vector<Box>& candidates, double most_crowding) {
   std::optional<Box> best;
   double least = 0, preference = 0;
   for (const Box& box : candidates) {
@@ -51,7 +53,9 @@ std::optional<Box> LabelPlacer::place(const std::vector<Box>& candidates) {
     const Box wider{box.left - label_gap, box.bottom, box.right + label_gap, box.top};
     const auto taken = [&](const Box& label) { return overlap(wider, label) > 0; };
     if (outside || std::any_of(labels_.begin(), labels_.end(), taken)) continue;
-    const double cost = crowding(box) + preference;
+    const double crowded = crowding(box);
+    if (crowded > most_crowding) continue;
+    const double cost = crowded + preference;
     if (!best || cost < least) {
       best = box;
       least = cost;
@@ -61,7 +65,8 @@ std::optional<Box> LabelPlacer::place(const std::vector<Box>& candidates) {
   return best;
 }
 
-std::optional<Box> LabelPlacer::place_beside(double x, double y, double width, double height) {
+std::optional<Box> LabelPlacer::place_beside(double x, double y, double width, double height,
+                                             double most_crowding) {
   std::vector<Box> candidates;
   for (const double distance : {4.0, 7.0, 11.0}) {
     const double side = distance + width / 2, rise = distance + height / 2;
@@ -74,7 +79,7 @@ std::optional<Box> LabelPlacer::place_beside(double x, double y, double width, d
           {x + dx - width / 2, y + dy - height / 2, x + dx + width / 2, y + dy + height / 2});
     }
   }
-  return place(candidates);
+  return place(candidates, most_crowding);
 }
 
 std::optional<Box> LabelPlacer::place_along(double y, double width, double height) {
@@ -88,17 +93,31 @@ std::optional<Box> LabelPlacer::place_along(double y, double width, double heigh
   return place(candidates);
 }
 
+std::optional<Box> LabelPlacer::place_at_edge(bool lower, double width, double height) {
+  std::vector<Box> candidates;
+  for (int row = 0; row < 6; ++row) {
+    const double up = 2 + row * (height + 2);
+    const double bottom = lower ? up : height_ - up - height;
+    for (const double left : {width_ - width - 2, 2.0, (width_ - width) / 2})
+      candidates.push_back({left, bottom, left + width, bottom + height});
+  }
+  return place(candidates);
+}
+
 double dejavu_width(const std::string& text, double font_size) {
   double ems = 0;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte & 0xc0u) == 0x80u) continue;  // continuation of a UTF-8 character
-    if (std::strchr("iIjl.,:;'|!", c) != nullptr) {
+  for (const char32_t c : code_points(text)) {
+    if (c < 0x80 && std::strchr("iIjl.,:;'|!", static_cast<char>(c)) != nullptr) {
       ems += 0.34;
-    } else if (std::strchr("mwMW%@\u2212", c) != nullptr) {
+    } else if (c == 0x2212 ||
+               (c < 0x80 && std::strchr("mwMW%@", static_cast<char>(c)) != nullptr)) {
       ems += 0.95;
+    } else if (c >= 0x300 && c <= 0x36f) {
+      continue;  // over the character before
+    } else if (c >= 0x1100 && !(c >= 0x1e00 && c <= 0x2e7f)) {
+      ems += c >= 0x1f000 && c <= 0x1ffff ? 1.35 : 1.0;
     } else {
-      ems += (byte >= 'A' && byte <= 'Z') ? 0.7 : 0.61;
+      ems += (c >= 'A' && c <= 'Z') ? 0.7 : 0.61;
     }
   }
   return ems * font_size;

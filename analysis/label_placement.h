@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,16 +23,20 @@ class LabelPlacer {
   void add_marker(double x, double y, double radius);
 
   /// The box of a label of this size beside the point, or nothing where every place is taken by
-  /// other labels or outside the panel. Later labels keep off it.
-  std::optional<Box> place_beside(double x, double y, double width, double height);
+  /// other labels, outside the panel, or lies over more than `most_crowding` of lines and markers
+  /// (a line across a label counts about 20). Later labels keep off it.
+  std::optional<Box> place_beside(double x, double y, double width, double height,
+                                  double most_crowding = INFINITY);
   /// The same for a label on a horizontal line at `y`: above or below it, preferably at an end.
   std::optional<Box> place_along(double y, double width, double height);
+  /// The same for a label at the lower or upper edge, the first of them next to it.
+  std::optional<Box> place_at_edge(bool lower, double width, double height);
 
  private:
   struct Dot {
     double x, y;
   };
-  std::optional<Box> place(const std::vector<Box>& candidates);
+  std::optional<Box> place(const std::vector<Box>& candidates, double most_crowding = INFINITY);
   double crowding(const Box& box) const;
 
   double width_, height_;
@@ -39,7 +44,8 @@ class LabelPlacer {
   std::vector<Box> markers_, labels_;
 };
 
-/// The width of a text in DejaVu Sans of this size, estimated; svg.h's text_width is a bound for
+/// The width of a text in DejaVu Sans of this size, estimated, or of the wide characters of another
+/// font; svg.h's text_width is a bound for
 /// any face.
 double dejavu_width(const std::string& text, double font_size);
 

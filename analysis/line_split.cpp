@@ -76,6 +76,15 @@ LineSplit::LineSplit(FigureKind kind, const std::vector<ResultRow>& rows) : kind
     const auto& [group, key] = group_and_key;
     if (found.size() > 1) varying_[group.front()].insert(key);
   }
+  // What a score means: never of one name where it differs, between tasks and methods too.
+  for (const char* key : {"score-on", "split", "precision"}) {
+    std::set<std::string> found;
+    for (const ResultRow& row : rows)
+      if (const auto value = row.settings.find(key); value != row.settings.end())
+        found.insert(value->second);
+    if (found.size() < 2) continue;
+    for (const ResultRow& row : rows) varying_[row.method].insert(key);
+  }
   for (const ResultRow& row : rows) {
     std::vector<std::string>& names = names_[row.method];
     for (const std::string& family : families_of(row)) {

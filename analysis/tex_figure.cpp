@@ -1,7 +1,12 @@
 #include "analysis/tex_figure.h"
 
+#include <algorithm>
 #include <map>
 
+#include <fmt/core.h>
+
+#include "analysis/figure_fonts.h"
+#include "core/error.h"
 #include "core/text.h"
 
 namespace rankfold {
@@ -22,7 +27,18 @@ const std::map<std::string_view, std::string_view>& signs() {
                                                                      {">", "$>$"},
                                                                      {"|", "$|$"},
                                                                      {"\"", "''"},
-                                                                     {"`", "\u2019"},
+                                                                     {"`", "'"},
+                                                                     {"\u2193", "$\\downarrow$"},
+                                                                     {"\u2191", "$\\uparrow$"},
+                                                                     {"\u2265", "$\\geq$"},
+                                                                     {"\u00b5", "$\\mu$"},
+                                                                     {"\u00b7", "$\\cdot$"},
+                                                                     {"\u2013", "--"},
+                                                                     {"\u2014", "---"},
+                                                                     {"\u2018", "`"},
+                                                                     {"\u2019", "'"},
+                                                                     {"\u201c", "``"},
+                                                                     {"\u201d", "''"},
                                                                      {"\u00d7", "$\\times$"},
                                                                      {"\u00b1", "$\\pm$"},
                                                                      {"\u2264", "$\\leq$"},
@@ -40,6 +56,23 @@ const std::map<std::string_view, std::string_view>& signs() {
                                                                      {"\u2078", "$^{8}$"},
                                                                      {"\u2079", "$^{9}$"}};
   return table;
+}
+
+/// The Greek letters that TeX's mathematics has a name for, from alpha on; those that look like
+/// Latin ones are those.
+std::string greek(char32_t c) {
+  static const std::vector<std::string_view> lower = {
+      "alpha", "beta",   "gamma",   "delta", "varepsilon", "zeta",    "eta",  "theta", "iota",
+      "kappa", "lambda", "mu",      "nu",    "xi",         "omicron", "pi",   "rho",   "varsigma",
+      "sigma", "tau",    "upsilon", "phi",   "chi",        "psi",     "omega"};
+  static const std::map<char32_t, std::string_view> upper = {
+      {0x393, "Gamma"}, {0x394, "Delta"}, {0x398, "Theta"}, {0x39b, "Lambda"},
+      {0x39e, "Xi"},    {0x3a0, "Pi"},    {0x3a3, "Sigma"}, {0x3a5, "Upsilon"},
+      {0x3a6, "Phi"},   {0x3a8, "Psi"},   {0x3a9, "Omega"}};
+  if (c == 0x3bf) return "$o$";
+  if (c >= 0x3b1 && c < 0x3b1 + lower.size()) return fmt::format("$\\{}$", lower[c - 0x3b1]);
+  const auto found = upper.find(c);
+  return found == upper.end() ? "" : fmt::format("$\\{}$", found->second);
 }
 
 /// What the commands of the terminal mean (those that its pictures use), local to a group.
@@ -84,10 +117,29 @@ std::string tex_text(std::string_view text) {
       ++size;
     const std::string_view character = text.substr(at, size);
     const auto found = signs().find(character);
-    result += found == signs().end() ? character : found->second;
+    const std::string letter = greek(code_points(character)[0]);
+    if (found != signs().end())
+      result += found->second;
+    else
+      result += letter.empty() ? character : letter;
     at += size;
   }
   return result;
+}
+
+void expect_tex_letters(const std::vector<std::string>& texts) {
+  for (const std::string& text : texts) {
+    for (const char32_t c : code_points(text)) {
+      if (c < 0x180) continue;
+      const bool is_sign = std::ranges::any_of(
+          signs(), [&](const auto& sign) { return code_points(sign.first)[0] == c; });
+      if (is_sign || !greek(c).empty()) continue;
+      throw Error(
+          "'{}': the fonts of a TeX figure lack U+{:04X}: draw .pdf or .svg, or give it a name of "
+          "Latin letters",
+          printable(text, 120), static_cast<std::uint32_t>(c));
+    }
+  }
 }
 
 std::string finish_tex_figure(const std::string& picture) {

@@ -35,7 +35,7 @@ double worst_of(const std::map<std::string, double>& errors) {
 /// JSON has null for an error that is not a number. Where nothing was compared nothing has passed.
 int report(Finding finding, Context& context) {
   if (finding.errors.empty() && finding.failures.empty())
-    finding.failures.emplace_back("found nothing to compare");
+    finding.failures.emplace_back("nothing was compared");
   const double worst = worst_of(finding.errors);
   if (context.json) {
     const json document = {{"case", finding.name}, {"errors", finding.errors}, {"worst", worst}};

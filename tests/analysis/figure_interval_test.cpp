@@ -21,7 +21,7 @@ FigurePlan plan(const std::vector<ResultRow>& rows) {
 }
 
 std::string script(const FigurePlan& shown) {
-  return figure_script(shown, FigureSize::single_column, FigureFormat::svg, "figure.svg");
+  return figure_script(shown, column_width, FigureFormat::svg, "figure.svg");
 }
 
 TEST(FigureIntervals, AreUnknownForOneSeed) {

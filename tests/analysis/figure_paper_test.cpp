@@ -57,9 +57,12 @@ TEST_F(Paper, HoldsEveryKindThatTheRowsAllow) {
   EXPECT_THAT(reason(figures, "spectrum"), HasSubstr("diagnose --spectrum"));
   const std::string document = read_text(folder_.path / "paper/figures.tex");
   EXPECT_THAT(document,
-              AllOf(HasSubstr("\\input{\\figurefolder parameter-efficiency.tex}"), HasSubstr("\\begin{figure*}"),
+              AllOf(HasSubstr("\\input{\\figurefolder parameter-efficiency.tex}"),
+                    HasSubstr("\\begin{figure*}"),
                     HasSubstr("\\caption{Score against parameters. Model: tiny. Mean of 3 seeds"),
-                    HasSubstr("95\\% interval"), HasSubstr("% depth left out: ")));
+                    HasSubstr("95\\% interval"),
+                    HasSubstr("% Left out: depth, error, cost, learning-rate,"),
+                    Not(HasSubstr("test:")), Not(HasSubstr(folder_.path.string()))));
   EXPECT_THAT(read_text(folder_.path / "paper/rank.pdf"), testing::StartsWith("%PDF-"));
   // The note is in the caption, and not twice.
   EXPECT_THAT(read_text(folder_.path / "paper/rank.tex"), Not(HasSubstr("Mean of 3 seeds")));
@@ -75,7 +78,7 @@ TEST_F(Paper, LeavesOutWhatHasNoLine) {
       draw_paper({.kind = "", .rows = rows, .out = ""}, folder_.path);
   EXPECT_EQ(reason(figures, "parameter-efficiency"), "");
   EXPECT_THAT(reason(figures, "rank"), HasSubstr("no line has two points along 'rank'"));
-  EXPECT_THAT(reason(figures, "depth"), HasSubstr("no line has two points"));
+  EXPECT_THAT(reason(figures, "depth"), HasSubstr("two numbers of adapted layers"));
 }
 
 TEST_F(Paper, IsRefusedWhereNothingCanBeDrawn) {

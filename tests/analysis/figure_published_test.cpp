@@ -102,6 +102,7 @@ TEST(Overlay, PutsPublishedPointsBehindOnesOwn) {
   std::vector<ResultRow> rows = two_tasks();
   for (ResultRow& row : rows) {
     if (row.task == "sst2") row.task = "SST2";
+    row.model = "FacebookAI/roberta-base";
   }
   const FigurePlan shown = plan_figure(FigureKind::parameter_efficiency, rows, options);
   std::vector<std::string> names;
@@ -113,6 +114,20 @@ TEST(Overlay, PutsPublishedPointsBehindOnesOwn) {
   EXPECT_EQ(grey.marker, 4);  // hollow
   for (const FigurePoint& point : shown.panels[0].lines[0].points) EXPECT_FALSE(point.dominated);
   EXPECT_THAT(shown.note, AllOf(HasSubstr("Mean of 3 seeds"), HasSubstr("Grey: published")));
+}
+
+TEST(Overlay, NamesTheModelOfPublishedScoresWhereItIsAnother) {
+  const PublishedRows lotr = published_rows("lotr");
+  FigureOptions options;
+  options.overlay = lotr.rows;
+  options.overlay_sources = lotr.sources;
+  const FigurePlan shown = plan_figure(FigureKind::parameter_efficiency, two_tasks(), options);
+  EXPECT_EQ(shown.panels[1].lines[0].name, "lora (published, roberta-base)");
+  EXPECT_THAT(shown.note, HasSubstr("Grey: published, of another model (roberta-base), "));
+  std::vector<ResultRow> rows = two_tasks();
+  for (ResultRow& row : rows) row.model = "/models/RoBERTa-base/";
+  EXPECT_THAT(plan_figure(FigureKind::parameter_efficiency, rows, options).note,
+              AllOf(Not(HasSubstr("another model")), Not(HasSubstr("/models"))));
 }
 
 TEST(Overlay, NeverAveragesModels) {

@@ -75,12 +75,41 @@ TEST(SvgFigures, StayInsideTheirPictures) {
   }
 }
 
+TEST(SvgFigures, TellNoIntervalBeyondWhatAScoreCanBe) {
+  const std::string html =
+      draw({result("sst2", "lora", "1", 0, 1000, 0.90), result("sst2", "lora", "1", 1, 1000, 0.98)},
+           FigureKind::parameter_efficiency);
+  EXPECT_THAT(html, HasSubstr("95% interval 43.175 to 100&#10;"));
+}
+
+TEST(SvgFigures, MarkRunsThatGaveOneAnswer) {
+  std::vector<ResultRow> rows = {result("sst2", "lora", "1", 0, 1000, 0.5)};
+  EXPECT_THAT(draw(rows, FigureKind::parameter_efficiency), Not(HasSubstr("class=\"c\"")));
+  rows[0].constant_predictions = true;
+  EXPECT_THAT(draw(rows, FigureKind::parameter_efficiency),
+              AllOf(HasSubstr("class=\"p o\""), HasSubstr("class=\"c\""),
+                    HasSubstr("1 of them gave every row one answer")));
+}
+
+TEST(SvgFigures, ShowManyIntervalsAsBarsAndRunsAsDots) {
+  FigurePlan shown = plan_figure(FigureKind::parameter_efficiency, two_tasks());
+  const auto count = [&](Spread spread, const char* part) {
+    shown.spread = spread;
+    SvgFigures figures;
+    return occurrences(figures.draw(shown, "Title", "id"), part);
+  };
+  // Two panels of two lines of two points of three runs; references have bands of their own.
+  EXPECT_EQ(count(Spread::bars, "class=\"e\""), 8u);
+  EXPECT_EQ(count(Spread::band, "class=\"e\""), 0u);
+  EXPECT_EQ(count(Spread::dots, "class=\"q\""), 24u);
+}
+
 TEST(SvgFigures, HaveTheColoursOfMethodsInLightAndLegibleOnesInDark) {
   SvgFigures figures;
   figures.draw(plan_figure(FigureKind::rank, two_tasks()), "Title", "id");
   const std::string rules = figures.colour_rules();
   for (const char* method : {"lora", "lotr"})
-    EXPECT_THAT(rules, HasSubstr("{--k:" + method_style(method, 0).colour + "}"));
+    EXPECT_THAT(rules, HasSubstr("{--k:" + method_style(method, 0).colour + ";"));
   const std::string dark = rules.substr(rules.find("dark"));
   EXPECT_THAT(dark, Not(HasSubstr(method_style("lora", 0).colour)));
 }

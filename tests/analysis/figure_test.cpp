@@ -293,19 +293,19 @@ TEST(FigureLayout, NamesMethodsInOneOrderWhateverPanelHasThem) {
   const FigurePlan shown =
       plan(FigureKind::parameter_efficiency,
            {result("a", "lorta", "1", 0, 1000, 0.5), result("b", "lora", "1", 0, 1000, 0.5)});
-  const FigureLayout layout = layout_figure(shown, FigureSize::double_column);
+  const FigureLayout layout = layout_figure(shown, page_width);
   ASSERT_EQ(layout.legend.size(), 2U);
   EXPECT_EQ(layout.legend[0].name, "lora");
   EXPECT_DOUBLE_EQ(layout.width, 6.75 * 72);
-  EXPECT_DOUBLE_EQ(layout_figure(shown, FigureSize::single_column).width, 3.25 * 72);
+  EXPECT_DOUBLE_EQ(layout_figure(shown, column_width).width, 3.25 * 72);
 }
 
 TEST(FigureScript, IsAFunctionOfThePlan) {
   const FigurePlan figure = plan(FigureKind::parameter_efficiency, two_tasks());
   std::vector<ResultRow> turned = two_tasks();
   std::reverse(turned.begin(), turned.end());
-  EXPECT_EQ(figure_script(figure, FigureSize::double_column, FigureFormat::svg, "figure.svg"),
-            figure_script(plan(FigureKind::parameter_efficiency, turned), FigureSize::double_column,
+  EXPECT_EQ(figure_script(figure, page_width, FigureFormat::svg, "figure.svg"),
+            figure_script(plan(FigureKind::parameter_efficiency, turned), page_width,
                           FigureFormat::svg, "figure.svg"));
 }
 
@@ -315,14 +315,6 @@ TEST_F(Figure, RefusesUnknownKindsAxesAndEndings) {
   EXPECT_THAT(failure({"rank", rows, "a.pdf", "trainabel"}), HasSubstr("'trainable'"));
   EXPECT_THAT(failure({"rank", rows, "a.jpg"}), AllOf(HasSubstr(".jpg"), HasSubstr(".svg")));
   EXPECT_THROW(draw_figure({"rnk", rows, "a.pdf"}), UsageError);
-}
-
-TEST_F(Figure, DoesNotOverwriteItsInput) {
-  write_atomically(folder_.path / "input.csv", "kept");
-  std::vector<ResultRow> rows = two_tasks();
-  for (ResultRow& row : rows) row.origin = (folder_.path / "input.csv").string() + ":2";
-  EXPECT_THAT(failure({"rank", rows, folder_.path / "input.pdf"}), HasSubstr("overwrite"));
-  EXPECT_EQ(read_text(folder_.path / "input.csv"), "kept");
 }
 
 class DrawnFigure : public Figure {
