@@ -123,7 +123,7 @@ class FileSource final : public UpdateSource<T> {
     for (std::size_t site = 0; site < order_.size(); ++site) {
       std::vector<T> scratch;
       const T* values = read(site, scratch);
-      largest_.push_back(largest_size(values, size_of(order_[site])));
+      largest_.push_back(largest_magnitude(values, size_of(order_[site])));
       if (std::isnan(largest_.back())) refuse(site, values);
       if (keeps_ && values == scratch.data()) {
         kept_[site] = std::move(scratch);

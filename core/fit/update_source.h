@@ -10,7 +10,7 @@ namespace rankfold {
 
 /// The largest |x|; not a number where one is not finite.
 template <class T>
-double largest_size(const T* values, std::size_t count) {
+double largest_magnitude(const T* values, std::size_t count) {
   T largest = 0, none = 0;  // infinity and what is no number times 0 are none
 #pragma omp simd reduction(max : largest) reduction(+ : none)
   for (std::size_t i = 0; i < count; ++i) {
@@ -31,10 +31,10 @@ class UpdateSource {
   virtual const T* read(std::size_t site, std::vector<T>& scratch) const = 0;
   /// The site is not needed for a while: its memory may be given back.
   virtual void release(std::size_t) const {}
-  /// largest_size of a site's `count` numbers; sources that know it do not read them again.
+  /// largest_magnitude of a site's `count` numbers; sources that know it do not read them again.
   virtual double largest(std::size_t site, std::size_t count) const {
     std::vector<T> scratch;
-    const double size = largest_size(read(site, scratch), count);
+    const double size = largest_magnitude(read(site, scratch), count);
     release(site);
     return size;
   }
