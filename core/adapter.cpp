@@ -19,6 +19,17 @@ bool overlap(MatrixView<const T> first, MatrixView<const T> second) {
   return before(first.data, end(second)) && before(second.data, end(first));
 }
 
+/// The same, but columns of one matrix do not overlap when they are different ones.
+template <class T>
+bool share_columns(MatrixView<const T> first, MatrixView<const T> second) {
+  if (!overlap(first, second)) return false;
+  if (first.stride != second.stride) return true;
+  const bool in_order = !std::less<const T*>()(second.data, first.data);
+  if (!in_order) std::swap(first, second);
+  const std::size_t offset = static_cast<std::size_t>(second.data - first.data) % first.stride;
+  return offset < first.columns || offset + second.columns > first.stride;
+}
+
 /// Throws unless the matrix is rows x columns with a row stride that holds a row. `where` makes the
 /// text in front of the error, when there is one.
 template <class T, class Where>
@@ -144,17 +155,36 @@ void Adapter<T>::set_frozen(std::vector<FrozenLinear<T>> frozen) {
 }
 
 template <class T>
+Place Adapter<T>::place(std::size_t site) const {
+  check_site(site);
+  return places_[site];
+}
+
+template <class T>
+const FrozenLinear<T>& Adapter<T>::frozen(std::size_t site) const {
+  check_site(site);
+  return frozen_[site];
+}
+
+template <class T>
 bool Adapter<T>::is_weight_update() const {
-  return std::ranges::all_of(places_, [](Place place) { return place == Place::beside; });
+  for (std::size_t site = 0; site < stack_.sites.size(); ++site)
+    if (!is_weight_update(site)) return false;
+  return true;
 }
 
 template <class T>
 void Adapter<T>::reconstruct(std::size_t site, MatrixView<T> delta) const {
   const auto where = [&] { return describe(method_, stack_, site); };
   check_site(site);
-  if (places_[site] != Place::beside)
-    throw Error("{}: the method acts {} the frozen weight and is no update of it", where(),
-                places_[site] == Place::after ? "after" : "before");
+  if (!is_weight_update(site))
+    throw Error(
+        "{}: the method acts {} the frozen weight by a map that is not linear, so it is no "
+        "update of it",
+        where(),
+        places_[site] == Place::after    ? "after"
+        : places_[site] == Place::before ? "before"
+                                         : "beside");
   expect_shape(where, "dW", delta, stack_.sites[site].out, stack_.sites[site].in);
   do_reconstruct(site, delta);
 }
@@ -179,6 +209,12 @@ void Adapter<T>::check_call(std::span<const SiteMatrix<Matrix>> sites, const cha
     expect_apart<T>(where, "X", x, name, entry.matrix);
     if (places_[entry.site] == Place::before && !frozen_[entry.site].weight)
       throw Error("{}: acts before the frozen weight, which was not given", where());
+    for (const SiteMatrix<Matrix>* other = sites.data(); other != &entry; ++other) {
+      if (other->site == entry.site) throw Error("{}: stands twice in one call", where());
+      if (std::string_view(name) == "Y" && share_columns<T>(entry.matrix, other->matrix))
+        throw Error("{}: Y shares memory with that of site {}", where(),
+                    stack_.sites[other->site].name);
+    }
   }
 }
 
@@ -191,6 +227,11 @@ void Adapter<T>::forward(std::span<const SiteMatrix<T>> outputs, MatrixView<cons
       if (places_[output.site] != Place::beside)
         throw Error("{}: the method does not act beside the weight, so it needs the bias",
                     describe(method_, stack_, output.site));
+  if (trace) {
+    trace->tokens = x.rows;
+    trace->sites.clear();
+    for (const SiteMatrix<T>& output : outputs) trace->sites.push_back(output.site);
+  }
   if (x.rows != 0) do_forward(outputs, x, trace, bias);
 }
 
@@ -212,6 +253,13 @@ void Adapter<T>::backward(std::span<const SiteMatrix<const T>> d_outputs, Matrix
       expect_apart<T>(where, "X", x, "dX", dx);
       expect_apart<T>(where, "dY", entry.matrix, "dX", dx);
     }
+  if (trace.tokens != x.rows ||
+      !std::ranges::equal(trace.sites, d_outputs, {}, {}, &SiteMatrix<const T>::site))
+    throw Error(
+        "{}: backward got the trace of a forward call on {} rows of {} sites, expected that "
+        "of these {} rows of {}",
+        describe(method_, stack_, d_outputs.front().site), trace.tokens, trace.sites.size(), x.rows,
+        d_outputs.size());
   if (x.rows != 0) do_backward(d_outputs, x, trace, dx, into);
 }
 
@@ -224,7 +272,16 @@ void Adapter<T>::backward(std::size_t site, MatrixView<const T> x, MatrixView<co
 
 template <class T>
 Plan Adapter<T>::plan(std::span<const std::size_t> sites, std::size_t tokens, bool training) const {
-  for (const std::size_t site : sites) check_site(site);
+  if (sites.empty() || sites.size() > most_sites_a_call)
+    throw Error("[{}] a plan for {} sites, expected 1 to {}", method_, sites.size(),
+                most_sites_a_call);
+  for (const std::size_t site : sites) {
+    check_site(site);
+    if (stack_.sites[site].in != stack_.sites[sites.front()].in)
+      throw Error("{}: has inputs of {} numbers, expected {} as the other sites of the plan",
+                  describe(method_, stack_, site), stack_.sites[site].in,
+                  stack_.sites[sites.front()].in);
+  }
   return do_plan(sites, tokens, training);
 }
 

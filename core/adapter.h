@@ -52,6 +52,8 @@ struct Trace {
   bool merged = false;             ///< the first
   std::vector<Buffer<T>> outputs;  ///< X W'^T of sites with norms
   bool keeps_outputs = false;
+  std::vector<std::size_t> sites;  ///< of the call,
+  std::size_t tokens = 0;          ///< and its rows
 };
 
 /// A site of a call, and the matrix of its output (or of that output's gradient).
@@ -95,7 +97,7 @@ class Adapter {
 
   const std::string& method() const { return method_; }
   const Stack& stack() const { return stack_; }
-  Place place(std::size_t site) const { return places_.at(site); }
+  Place place(std::size_t site) const;
   std::vector<Parameter<T>>& parameters() { return parameters_; }
   const std::vector<Parameter<T>>& parameters() const { return parameters_; }
   /// The parameter of that name; throws Error with the nearest name.
@@ -117,21 +119,29 @@ class Adapter {
   /// frozen path, adapters before or after the weight).
   void set_frozen(std::vector<FrozenLinear<T>> frozen);
 
-  /// Whether every site's adapter acts beside its weight: then reconstruct and merge apply.
+  /// What set_frozen was given for the site.
+  const FrozenLinear<T>& frozen(std::size_t site) const;
+
+  /// Whether every site's adapter changes its weight alone: then reconstruct and merge apply.
   bool is_weight_update() const;
-  /// Whether the update itself depends on the frozen weights: by norms, or by factors of
-  /// Storage::weight.
+  /// Whether that of one site does: it is linear in X, beside the weight (W' = W + F), after it
+  /// (W' = W + F W) or before it (W' = W + W F).
+  virtual bool is_weight_update(std::size_t site) const = 0;
+  /// Whether the update itself depends on the frozen weights: by norms, by factors of
+  /// Storage::weight, or because it acts after or before them.
   virtual bool needs_frozen() const = 0;
-  /// Whether a site's output also gets a trained bias, which reconstruct leaves out.
+  /// Whether a site's output also gets a trained bias, which reconstruct leaves out. What acts
+  /// after the weight changes its bias b by F b.
   virtual bool adds_bias(std::size_t site) const = 0;
-  /// W' - W of a site, [out, in], overwritten. Throws Error where the method is no weight update.
+  /// W' - W of a site, [out, in], overwritten. Throws Error where the method is no weight update,
+  /// or depends on a frozen weight that was not given.
   void reconstruct(std::size_t site, MatrixView<T> delta) const;
 
   /// Y[tokens, out] = the adapted output for X[tokens, in], frozen weight and bias included where
   /// they were given (without a weight the update alone); overwritten. The sites of one call read
-  /// one X (q, k and v) and share the work on it; at most most_sites_a_call. The bias may be
-  /// omitted where every site's adapter acts beside its weight. `trace`, where given, keeps what
-  /// backward needs.
+  /// one X (q, k and v) and share the work on it; at most most_sites_a_call, each once, and no two
+  /// outputs share memory (columns of one matrix may alternate). The bias may be omitted where
+  /// every site's adapter acts beside its weight. `trace`, where given, keeps what backward needs.
   void forward(std::span<const SiteMatrix<T>> outputs, MatrixView<const T> x, Trace<T>* trace,
                Bias bias = Bias::add) const;
   void forward(std::size_t site, MatrixView<const T> x, MatrixView<T> y, Trace<T>* trace) const;
@@ -139,14 +149,14 @@ class Adapter {
   /// Given dY = dLoss/dY[tokens, out] of every site: dLoss/dX including the frozen paths, summed
   /// over the sites, into dX (skipped where dX.data is null), and dLoss/dfactor added to the
   /// gradient of every trainable factor (a shared factor collects the sum over its sites). Sites, X
-  /// and trace are those of the forward call.
+  /// and trace are those of the forward call; throws Error for a trace of other sites or rows.
   void backward(std::span<const SiteMatrix<const T>> d_outputs, MatrixView<const T> x,
                 const Trace<T>& trace, MatrixView<T> dx, Into into = Into::add);
   void backward(std::size_t site, MatrixView<const T> x, MatrixView<const T> dy,
                 const Trace<T>& trace, MatrixView<T> dx);
 
-  /// The plan for a call on these sites with `tokens` rows; of a step with backward, or a forward
-  /// alone.
+  /// The plan for a call on these sites, of one width, with `tokens` rows; of a step with backward,
+  /// or a forward alone.
   Plan plan(std::span<const std::size_t> sites, std::size_t tokens, bool training) const;
   void set_policy(const PlanPolicy& policy) { policy_ = policy; }
 

@@ -70,14 +70,15 @@ void check_plans(Bench<double>& bench, CheckReport& report) {
   constexpr std::size_t rows = 301;  // several blocks, the last one partly filled
   bench.adapter->set_policy({false, false});
   const Step expected = take_step(bench, rows, 5, false);
+  constexpr double floor = 1;  // numbers of size 1 make them up, so what vanishes is rounding
   const auto compare = [&](const std::string& what, bool merged, bool dense, bool together) {
     bench.adapter->set_policy({merged, dense});
     const Step step = take_step(bench, rows, rows, together);
     report.compare(what + ": outputs", step.outputs, expected.outputs, exact);
     report.compare(what + ": gradient of the input", step.input_gradients, expected.input_gradients,
-                   exact);
+                   exact, floor);
     report.compare(what + ": gradients of factors", step.factor_gradients,
-                   expected.factor_gradients, exact);
+                   expected.factor_gradients, exact, floor);
   };
   compare("blocks of tokens", false, false, false);
   compare("sites together", false, false, true);

@@ -20,7 +20,7 @@ void expect_update(const std::string& method, const DeclaredSite& declared) {
   if (!is_sum_of_products(declared.declaration))
     throw UsageError(
         "[{}] degrees of freedom are those of weight updates; this method is none (it is nonlinear "
-        "in X, adds a bias, or acts before or after the weight)",
+        "in X, adds a bias, or has several stages)",
         method);
 }
 
@@ -139,7 +139,8 @@ DegreesOfFreedom find_degrees_of_freedom(const Method& method, const Stack& stac
   const OneThread one_thread;
   std::vector<DeclaredSite> sites;
   for (const Site& site : stack.sites) {
-    DeclaredSite declared{site, method.declare(site, stack, settings)};
+    DeclaredSite declared{site,
+                          beside_weight(method.declare(site, stack, settings), site.out, site.in)};
     if (declared.declaration.stages.empty()) continue;
     expect_update(method.name, declared);
     sites.push_back(std::move(declared));

@@ -54,7 +54,7 @@ UsageError unknown_name(std::string_view kind, std::string_view given,
   const std::string known = candidates.empty()
                                 ? std::string()
                                 : fmt::format(" (known: {})", printable(join(candidates, ", ")));
-  return UsageError("unknown {} '{}'{}{}", kind, printable(given), meant, known);
+  return UsageError("unknown {} '{}'{}{}", kind, printable(given, 200), meant, known);
 }
 
 }  // namespace rankfold

@@ -236,4 +236,24 @@ void solve_positive(std::vector<double>& a, std::size_t n, double ridge, const d
   expect_success("dpotrs", info);
 }
 
+template <class T>
+double norm(std::span<const T> values) {
+  double largest = 0, sum = 0;
+  for (const T value : values) {
+    const double size = std::abs(static_cast<double>(value));
+    if (!std::isfinite(size)) return std::numeric_limits<double>::quiet_NaN();
+    largest = std::max(largest, size);
+  }
+  if (largest == 0) return 0;
+  const int exponent = std::ilogb(largest);
+  for (const T value : values) {
+    const double scaled = std::scalbn(static_cast<double>(value), -exponent);
+    sum += scaled * scaled;
+  }
+  return std::scalbn(std::sqrt(sum), exponent);
+}
+
+template double norm(std::span<const float>);
+template double norm(std::span<const double>);
+
 }  // namespace rankfold

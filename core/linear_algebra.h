@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <vector>
 
 #include "core/backend.h"
@@ -9,6 +10,10 @@
 // what LAPACK can index throw Error.
 
 namespace rankfold {
+
+/// The 2-norm, of numbers whose squares may be out of range; not a number where one is not finite.
+template <class T>
+double norm(std::span<const T> values);
 
 /// A[m,n] = U[m,k] diag(s) V[k,n] with k = min(m, n), singular values falling.
 struct Svd {

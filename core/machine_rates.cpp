@@ -14,6 +14,8 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/hash.h"
+#include "core/json_field.h"
+#include "core/json_reader.h"
 #include "core/one_thread.h"
 #include "core/version.h"
 
@@ -21,7 +23,6 @@ namespace rankfold {
 namespace {
 
 namespace fs = std::filesystem;
-using json = nlohmann::ordered_json;
 
 struct RateKey {
   const char* name;
@@ -91,23 +92,19 @@ MachineRates measure_rates(const Backend& backend) {
 }
 
 MachineRates read_rates(const fs::path& file) {
-  const json document = json::parse(read_text(file), nullptr, false);
-  if (!document.is_object())
-    throw Error("{}: no JSON object, expected large_flops, thin_flops and moved", file.string());
+  const nlohmann::json document = read_json(file);
+  const JsonField fields(document, file);
   MachineRates rates;
   for (const auto& [name, rate] : keys) {
-    const auto found = document.find(name);
-    if (found == document.end() || !found->is_number() || !(found->get<double>() > 0) ||
-        !std::isfinite(found->get<double>()))
-      throw Error("{}: {} is {}, expected a positive number", file.string(), name,
-                  found == document.end() ? "missing" : found->dump());
-    rates.*rate = found->get<double>();
+    const JsonField field = fields.member(name);
+    rates.*rate = field.number();
+    if (!(rates.*rate > 0)) field.refuse(fmt::format("{}", rates.*rate), "a positive number");
   }
   return rates;
 }
 
 void write_rates(const MachineRates& rates, const fs::path& file) {
-  json document;
+  nlohmann::ordered_json document;
   for (const auto& [name, rate] : keys) document[name] = rates.*rate;
   write_atomically(file, document.dump(2) + "\n");
 }

@@ -15,10 +15,15 @@ namespace {
 
 /// No factor of a real model comes near it; keeps products of sizes within 64 bits.
 constexpr std::size_t largest_rank = 1'000'000;
+/// No published tensor train has more than a dozen modes.
+constexpr std::size_t most_modes = 64;
+/// Bytes of what was given that an error repeats.
+constexpr std::size_t shown = 80;
 
 [[noreturn]] void refuse(const Method& method, const std::string& key, const std::string& found,
                          const std::string& expected) {
-  throw UsageError("[{}] {} is '{}', expected {}", method.name, key, printable(found), expected);
+  throw UsageError("[{}] {} is '{}', expected {}", method.name, key, printable(found, shown),
+                   expected);
 }
 
 void check_option(const Method& method, const std::string& name, const std::string& value) {
@@ -27,7 +32,7 @@ void check_option(const Method& method, const std::string& name, const std::stri
   const auto option = std::ranges::find(method.options, name, &MethodOption::name);
   if (option == method.options.end()) {
     if (known.empty())
-      throw UsageError("[{}] has no options, got '{}'", method.name, printable(name));
+      throw UsageError("[{}] has no options, got '{}'", method.name, printable(name, shown));
     throw unknown_name(fmt::format("option of {}", method.name), name, known);
   }
   if (!option->choices.empty() &&
@@ -38,7 +43,8 @@ void check_option(const Method& method, const std::string& name, const std::stri
 void parse_rank(const Method& method, const std::string& text, const Stack& stack,
                 MethodSettings& settings) {
   if (!method.has_rank) {
-    if (!text.empty()) throw UsageError("[{}] has no rank, got '{}'", method.name, printable(text));
+    if (!text.empty())
+      throw UsageError("[{}] has no rank, got '{}'", method.name, printable(text, shown));
     return;
   }
   if (text.empty()) throw UsageError("[{}] needs a rank: --rank R", method.name);
@@ -49,7 +55,8 @@ void parse_rank(const Method& method, const std::string& text, const Stack& stac
   const std::vector<std::string> parts =
       modes.empty() ? std::vector<std::string>{text} : split(text, 'x');
   for (const std::string& part : parts) {
-    const auto rank = parse_number<std::size_t>(part);
+    const bool digits = std::ranges::all_of(part, [](char c) { return c >= '0' && c <= '9'; });
+    const auto rank = digits ? parse_number<std::size_t>(part) : std::nullopt;
     if (!rank || *rank == 0 || *rank > most || (parts.size() > 1 && parts.size() != modes.size()))
       refuse(method, "rank", text,
              fmt::format("a whole number from 1 to {}{}{}", most,
@@ -74,7 +81,8 @@ const std::string& MethodSettings::text(const std::string& option) const {
 double MethodSettings::number(const std::string& option) const {
   const auto value = parse_number<double>(text(option));
   if (!value || !std::isfinite(*value))
-    throw UsageError("option {} is '{}', expected a number", option, printable(text(option)));
+    throw UsageError("option {} is '{}', expected a number", option,
+                     printable(text(option), shown));
   return *value;
 }
 
@@ -82,14 +90,14 @@ std::size_t MethodSettings::count(const std::string& option) const {
   const auto value = parse_number<std::size_t>(text(option));
   if (!value || *value == 0 || *value > largest_rank)
     throw UsageError("option {} is '{}', expected a whole number from 1 to {}", option,
-                     printable(text(option)), largest_rank);
+                     printable(text(option), shown), largest_rank);
   return *value;
 }
 
 bool MethodSettings::flag(const std::string& option) const {
   const std::string& value = text(option);
   if (value != "true" && value != "false")
-    throw UsageError("option {} is '{}', expected true or false", option, printable(value));
+    throw UsageError("option {} is '{}', expected true or false", option, printable(value, shown));
   return value == "true";
 }
 
@@ -100,9 +108,12 @@ std::vector<std::size_t> MethodSettings::shape(const std::string& option) const 
     const auto size = parse_number<std::size_t>(trim(part));
     if (!size || *size == 0 || *size > largest_rank)
       throw UsageError("option {} is '{}', expected positive whole numbers such as 8,12,8,8",
-                       option, printable(text(option)));
+                       option, printable(text(option), shown));
     sizes.push_back(*size);
   }
+  if (sizes.size() > most_modes)
+    throw UsageError("option {} has {} numbers, expected at most {}", option, sizes.size(),
+                     most_modes);
   return sizes;
 }
 
@@ -389,6 +400,10 @@ const Method& Registry::at(std::string_view name) const& {
   if (open == std::string_view::npos || !name.ends_with(')'))
     throw unknown_name("method", name, names());
   if (const auto known = composed_.find(name); known != composed_.end()) return known->second;
+  if (const auto depth = static_cast<std::size_t>(std::ranges::count(name, '('));
+      depth > most_wrappers)
+    throw UsageError("method '{}' has {} wrappers over each other, expected at most {}",
+                     printable(name, 80), depth, most_wrappers);
   const auto wrapper = std::ranges::find(wrappers_, name.substr(0, open), &Wrapper::name);
   if (wrapper == wrappers_.end()) {
     std::vector<std::string> known;

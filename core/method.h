@@ -44,6 +44,14 @@ struct MethodSettings {
   std::vector<std::size_t> shape(const std::string& option) const;  ///< "8,12,8,8"; empty text: {}
 };
 
+/// What a user asks for, as given.
+struct MethodRequest {
+  std::string rank;  ///< empty where the method has none
+  std::optional<double> alpha;
+  std::string preset;
+  std::map<std::string, std::string> options;
+};
+
 /// What the registry knows of a method; all else is derived from `declare`.
 struct Method {
   std::string name;
@@ -64,6 +72,10 @@ struct Method {
   std::function<Declaration(const Site&, const Stack&, const MethodSettings&)> declare;
   /// Lines on what was chosen where the settings leave it open; may be empty.
   std::function<std::vector<std::string>(const Stack&, const MethodSettings&)> notes = {};
+  /// What checks try on a small stack where ranks 1 and 3 with every choice of every option will
+  /// not do (a rank that must be a multiple, a number that an option must divide); the method
+  /// accepts each, and a stack without any is one that it refuses.
+  std::function<std::vector<MethodRequest>(const Stack&)> small_cases = {};
   /// Where it is set, the update is U[out,r] S[r,r] V[in,r]^T of the site's own factors of these
   /// names, and trains by the steps of core/low_rank_dynamics.h with this tolerance; the rank is
   /// the largest allowed. Elsewhere every factor trains by its gradient.
@@ -72,12 +84,6 @@ struct Method {
 
 /// Completes and checks what the user gave: preset, alpha, options; unknown option or choice, rank
 /// 0 or missing, rank beyond the limit: UsageError naming the method, the found and the expected.
-struct MethodRequest {
-  std::string rank;  ///< empty where the method has none
-  std::optional<double> alpha;
-  std::string preset;
-  std::map<std::string, std::string> options;
-};
 MethodSettings resolve_settings(const Method& method, const MethodRequest& request,
                                 const Stack& stack);
 
@@ -120,6 +126,9 @@ Method compose(const Wrapper& wrapper, const Method& inner);
 /// The method with settings of each site's own, by its name; `settings` where it has none.
 Method with_site_settings(const Method& method, std::map<std::string, MethodSettings> settings);
 
+/// The most wrappers over one method.
+inline constexpr std::size_t most_wrappers = 8;
+
 /// An explicit table of methods by name; a value that tests copy and extend.
 class Registry {
  public:
@@ -130,7 +139,8 @@ class Registry {
   void add(Method method);
   /// The same for a wrapper and the method that it is over lora.
   void add(Wrapper wrapper);
-  /// A method, or `wrapper(method)`. Throws UsageError naming the nearest one.
+  /// A method, or `wrapper(method)`, nested up to most_wrappers deep. Throws UsageError naming the
+  /// nearest one.
   const Method& at(std::string_view name) const&;
   Method at(std::string_view name) && { return std::as_const(*this).at(name); }
   /// Sorted by name. A temporary registry gives values, so that no reference outlives it.

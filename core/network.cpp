@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/start.h"
 
 namespace rankfold {
 
@@ -78,6 +79,34 @@ bool is_sum_of_products(const Declaration& declaration) {
   return declaration.place == Place::beside && declaration.stages.size() == 1 &&
          declaration.stages.front().activation == Activation::none &&
          std::ranges::none_of(declaration.stages.front().network.terms, &Term::constant);
+}
+
+bool is_linear(const Declaration& declaration) {
+  return std::ranges::all_of(
+      declaration.stages, [](const Stage& stage) { return stage.activation == Activation::none; });
+}
+
+Declaration beside_weight(Declaration declaration, std::size_t out, std::size_t in) {
+  if (declaration.place == Place::beside || declaration.stages.size() != 1 ||
+      !is_linear(declaration) || declaration.normalisation)
+    return declaration;
+  Network& network = declaration.stages.front().network;
+  if (std::ranges::any_of(network.terms, &Term::constant)) return declaration;
+  // The factor's modes are those that the map and the weight have in common, and its other side.
+  const bool after = declaration.place == Place::after;
+  const Mode other{"frozen_side", after ? in : out};
+  std::vector<Mode> modes = after ? network.in : network.out;
+  modes.insert(after ? modes.end() : modes.begin(), other);
+  const Factor weight{frozen_factor, std::move(modes), zeros(), Owner::site,
+                      false,         Storage::weight};
+  for (Term& term : network.terms) term.product.emplace_back(weight);
+  (after ? network.in : network.out) = {other};
+  declaration.place = Place::beside;
+  declaration.start = [own = std::move(declaration.start)](Start& start) {
+    if (own) own(start);
+    start.set_factor(frozen_factor, start.weight());
+  };
+  return declaration;
 }
 
 Block tensor_train(const std::string& prefix, const std::vector<std::size_t>& shape,

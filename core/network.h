@@ -142,6 +142,16 @@ Declaration weight_update(Network network);
 void check_factors(const Declaration& declaration, const std::string& what);
 /// Whether the declaration is one such network beside its weight: no activation, no constant term.
 bool is_sum_of_products(const Declaration& declaration);
+/// Whether the map is linear in X up to a bias: no stage has an activation. Then it is an update of
+/// the weight wherever it acts: with F the product of the stages, W' - W is F beside the weight,
+/// F W after it and W F before it.
+bool is_linear(const Declaration& declaration);
+/// The name that beside_weight gives the frozen weight.
+inline constexpr const char* frozen_factor = "frozen_weight";
+/// A linear map of one stage after or before the weight [out, in], without constant terms, as one
+/// network beside it that has the weight as a frozen factor of Storage::weight; what is no such map
+/// is given back as it is.
+Declaration beside_weight(Declaration declaration, std::size_t out, std::size_t in);
 
 /// The modes of a tensor train over `shape` with inner ranks `rank`, as factors <prefix>1 ...
 /// <prefix>d of shape (r, k_i, r) with boundary ranks 1, read as `as`. Throws UsageError naming

@@ -89,11 +89,12 @@ NetworkAdapter<T>::NetworkAdapter(std::string method, const Stack& stack,
     if (place == Place::beside && compiled.stages.size() > 1)
       throw Error("{}: an update beside the weight has one stage, got {}", what,
                   compiled.stages.size());
-    if (place == Place::beside && !compiled.stages.empty()) {
-      const CompiledNetwork& network = compiled.stages.front().network;
-      compiled.reconstruction.emplace(network, this->parameters_);
-      compiled.purely_linear = compiled.stages.front().activation == Activation::none &&
-                               std::ranges::none_of(network.terms, &CompiledTerm::constant);
+    if (is_linear(declarations[index])) {
+      for (const CompiledStage& stage : compiled.stages)
+        compiled.reconstructions.emplace_back(stage.network, this->parameters_);
+      compiled.purely_linear =
+          place == Place::beside && !compiled.stages.empty() &&
+          std::ranges::none_of(compiled.stages.front().network.terms, &CompiledTerm::constant);
     }
     if (const auto& normalisation = declarations[index].normalisation) {
       if (!compiled.purely_linear)
@@ -154,21 +155,33 @@ std::size_t NetworkAdapter<T>::add_parameter(const Factor& factor, const Site& s
   return parameters.size() - 1;
 }
 
+/// Sites without a stage stay as they are.
+template <class T>
+bool NetworkAdapter<T>::is_weight_update(std::size_t site) const {
+  const CompiledSite& compiled = sites_.at(site);
+  return compiled.reconstructions.size() == compiled.stages.size();
+}
+
 template <class T>
 bool NetworkAdapter<T>::needs_frozen() const {
-  return std::ranges::any_of(
-             sites_, [](const CompiledSite& site) { return site.normalised.has_value(); }) ||
-         std::ranges::any_of(this->parameters_, [](const Parameter<T>& parameter) {
-           return parameter.storage == Storage::weight;
-         });
+  for (std::size_t site = 0; site < sites_.size(); ++site)
+    if (sites_[site].normalised || (this->places_[site] != Place::beside &&
+                                    !sites_[site].stages.empty() && is_weight_update(site)))
+      return true;
+  return std::ranges::any_of(this->parameters_, [](const Parameter<T>& parameter) {
+    return parameter.storage == Storage::weight;
+  });
 }
 
 template <class T>
 bool NetworkAdapter<T>::adds_bias(std::size_t site) const {
+  const std::vector<CompiledStage>& stages = sites_.at(site).stages;
+  if (stages.empty() || !is_weight_update(site)) return false;
   const auto adds = [](const CompiledStage& stage) {
     return std::ranges::any_of(stage.network.terms, &CompiledTerm::constant);
   };
-  return this->place(site) == Place::beside && std::ranges::any_of(sites_.at(site).stages, adds);
+  return std::ranges::any_of(stages, adds) ||
+         (this->places_[site] == Place::after && this->frozen_[site].bias);
 }
 
 template <class T>

@@ -33,6 +33,8 @@ class NetworkAdapter final : public Adapter<T> {
                  const std::vector<Declaration>& declarations,
                  std::shared_ptr<const Backend> backend);
 
+  using Adapter<T>::is_weight_update;
+  bool is_weight_update(std::size_t site) const override;
   bool needs_frozen() const override;
   bool adds_bias(std::size_t site) const override;
   StartSamples start_samples() const override { return start_samples_; }
@@ -40,8 +42,8 @@ class NetworkAdapter final : public Adapter<T> {
  private:
   struct CompiledSite {
     std::vector<CompiledStage> stages;
-    std::optional<Reconstruction<T>> reconstruction;  ///< of a weight update
-    bool purely_linear = false;                       ///< it is all of the map
+    std::vector<Reconstruction<T>> reconstructions;  ///< of the stages, where they are linear
+    bool purely_linear = false;  ///< beside the weight, and W' - W is all of the map
     /// Where W' is no sum: its norms, which a forward call refreshes, and the magnitudes.
     mutable std::optional<NormalisedWeight<T>> normalised;
     std::vector<std::size_t> magnitudes;
@@ -70,6 +72,7 @@ class NetworkAdapter final : public Adapter<T> {
                               std::size_t dx_stride) const;
   Plan choose(const SitesProgram& entry, std::size_t tokens, bool training) const;
   void form_update(std::size_t site, T* weight) const;
+  void form_update_around(std::size_t site, T* update) const;
   const T* merge(std::size_t site, Buffer<T>& merged) const;
   using Magnitudes = std::array<T*, 2>;
   Magnitudes magnitudes(const CompiledSite& site, bool gradients) const;

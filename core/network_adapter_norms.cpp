@@ -90,7 +90,7 @@ void NetworkAdapter<T>::reserve_normalised(const Output& output, MatrixView<cons
   const SitesProgram& entry = program<T>({&apart, 1}, columns ? in : x.stride, in);
   reserve(memory_,
           std::max(entry.program.memory_size(static_cast<std::size_t>(omp_get_max_threads())),
-                   sites_[output.site].reconstruction->memory_size()));
+                   sites_[output.site].reconstructions.front().memory_size()));
 }
 
 /// The gradients of a site's factors and magnitudes by sums over tokens, without dY^T X; adds dY W'
@@ -144,8 +144,9 @@ void NetworkAdapter<T>::add_normalised_gradients(const Gradient& d_output, Matri
   normalised.reverse_sums(frozen_weight(d_output.site), magnitudes(compiled, false),
                           magnitudes(compiled, true), products, rest);
   if (rest)
-    compiled.reconstruction->reverse(*this->backend_, this->parameters_, rest,
-                                     reserve(memory_, compiled.reconstruction->memory_size()));
+    compiled.reconstructions.front().reverse(
+        *this->backend_, this->parameters_, rest,
+        reserve(memory_, compiled.reconstructions.front().memory_size()));
 }
 
 template class NetworkAdapter<float>;

@@ -102,7 +102,7 @@ Plan NetworkAdapter<T>::choose(const SitesProgram& entry, std::size_t tokens, bo
         plan.can_merge && site.purely_linear && (site.normalised || !this->frozen_[index].bfloat16);
     if (!site.purely_linear) continue;
     const double size = static_cast<double>(shape.out) * static_cast<double>(shape.in);
-    const double formed = seconds(site.reconstruction->flops(), 3 * size);
+    const double formed = seconds(site.reconstructions.front().flops(), 3 * size);
     plan.merged_seconds += formed;
     if (training) plan.dense_seconds += 2 * rows * size / rates.large_flops + 2 * formed;
     if (training && site.normalised) {  // Y kept, read, and dY scaled; X and dX with columns' norms
@@ -132,9 +132,40 @@ Plan NetworkAdapter<T>::do_plan(std::span<const std::size_t> sites, std::size_t 
 /// weight += dW of a site.
 template <class T>
 void NetworkAdapter<T>::form_update(std::size_t index, T* weight) const {
-  const Reconstruction<T>& reconstruction = *sites_[index].reconstruction;
+  if (sites_[index].reconstructions.empty()) return;
+  const Reconstruction<T>& reconstruction = sites_[index].reconstructions.front();
   reconstruction.add_to(*this->backend_, this->parameters_, weight,
                         reserve(memory_, reconstruction.memory_size()));
+}
+
+/// update = F W after the weight, W F before it, with F = F_n ... F_1 of the site's stages. W is
+/// multiplied by one stage after the other, from its own side.
+template <class T>
+void NetworkAdapter<T>::form_update_around(std::size_t index, T* update) const {
+  const Site& shape = this->stack_.sites[index];
+  const CompiledSite& site = sites_[index];
+  const bool after = this->places_[index] == Place::after;
+  const T* weight = frozen_weight(index);
+  std::vector<T> product(weight, weight + shape.out * shape.in), next, factor;
+  for (std::size_t step = 0; step < site.stages.size(); ++step) {
+    const std::size_t stage = after ? step : site.stages.size() - 1 - step;
+    const CompiledNetwork& network = site.stages[stage].network;
+    const Reconstruction<T>& reconstruction = site.reconstructions[stage];
+    factor.assign(network.out * network.in, T{0});
+    reconstruction.add_to(*this->backend_, this->parameters_, factor.data(),
+                          reserve(memory_, reconstruction.memory_size()));
+    if (after) {
+      next.assign(network.out * shape.in, T{0});
+      this->backend_->gemm(false, false, network.out, shape.in, network.in, T{1}, factor.data(),
+                           network.in, product.data(), shape.in, T{0}, next.data(), shape.in);
+    } else {
+      next.assign(shape.out * network.in, T{0});
+      this->backend_->gemm(false, false, shape.out, network.in, network.out, T{1}, product.data(),
+                           network.out, factor.data(), network.in, T{0}, next.data(), network.in);
+    }
+    std::swap(product, next);
+  }
+  std::ranges::copy(product, update);
 }
 
 /// The weight W' of a site: W + dW, or what its norms make of them.
@@ -274,7 +305,10 @@ void NetworkAdapter<T>::do_reconstruct(std::size_t index, MatrixView<T> delta) c
   const CompiledSite& site = sites_[index];
   T* dense = reserve(matrix_, delta.rows * delta.columns);
   std::fill_n(dense, delta.rows * delta.columns, T{0});
-  if (site.reconstruction) form_update(index, dense);
+  if (this->places_[index] == Place::beside)
+    form_update(index, dense);
+  else if (!site.stages.empty())
+    form_update_around(index, dense);
   if (site.normalised) {
     const T* frozen = frozen_weight(index);
     site.normalised->form(frozen, magnitudes(site, false), this->policy_.hold_norms, dense);
@@ -287,9 +321,6 @@ void NetworkAdapter<T>::do_reconstruct(std::size_t index, MatrixView<T> delta) c
 template <class T>
 void NetworkAdapter<T>::do_backward(std::span<const Gradient> d_outputs, MatrixView<const T> x,
                                     const Trace<T>& trace, MatrixView<T> dx, Into into) {
-  if (trace.buffers.size() < d_outputs.size())
-    throw Error("[{}] site {}: backward was called without the trace of a forward call",
-                this->method_, this->stack_.sites[d_outputs.front().site].name);
   if (all_beside(d_outputs)) return backward_beside(d_outputs, x, trace, dx, into);
   for (std::size_t i = 0; i < d_outputs.size(); ++i) {
     const Gradient& d_output = d_outputs[i];
@@ -349,7 +380,7 @@ void NetworkAdapter<T>::add_dense_gradients(const Gradient& d_output, MatrixView
   this->backend_->gemm(true, false, dy.columns, x.columns, x.rows, T{1}, dy.data, dy.stride, x.data,
                        x.stride, T{0}, dense, x.columns);
   if (sites_[d_output.site].normalised) reverse_norms(d_output.site, dense);
-  const Reconstruction<T>& reconstruction = *sites_[d_output.site].reconstruction;
+  const Reconstruction<T>& reconstruction = sites_[d_output.site].reconstructions.front();
   reconstruction.reverse(*this->backend_, this->parameters_, dense,
                          reserve(memory_, reconstruction.memory_size()));
 }

@@ -15,7 +15,7 @@
 namespace rankfold {
 
 /// Raised by every change of an installed header that a library compiled before does not survive.
-inline constexpr int plugin_interface = 3;
+inline constexpr int plugin_interface = 4;
 
 /// Tells libraries compiled with other headers or another layout apart: the interface in millions,
 /// and a checksum over the sizes of the shared structs below. Computed where it is compiled, so
@@ -26,7 +26,8 @@ consteval int plugin_version() {
        {sizeof(std::string), sizeof(Site), sizeof(Stack), sizeof(Mode), sizeof(Factor),
         sizeof(Block), sizeof(Term), sizeof(Network), sizeof(Stage), sizeof(Normalisation),
         sizeof(Declaration), sizeof(Start), sizeof(MethodOption), sizeof(Preset),
-        sizeof(MethodSettings), sizeof(Method), sizeof(Wrapper), sizeof(Registry)})
+        sizeof(MethodSettings), sizeof(MethodRequest), sizeof(Method), sizeof(Wrapper),
+        sizeof(Registry)})
     layout = (layout * 31 + static_cast<int>(size)) % 1'000'000;
   return plugin_interface * 1'000'000 + layout;
 }

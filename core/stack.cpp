@@ -7,6 +7,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/text.h"
 
 namespace rankfold {
 namespace {
@@ -85,7 +86,7 @@ std::vector<MatrixType> parse_targets(const std::string& targets, const SiteCata
     if (found == matrix_names.end() || !present.contains(type))
       throw unknown_name(fmt::format("target of {}", catalogue.model), part, known);
     if (!chosen.insert(type).second)
-      throw UsageError("--targets {}: '{}' stands twice", targets, part);
+      throw UsageError("--targets {}: '{}' stands twice", printable(targets, 80), part);
   }
   return {chosen.begin(), chosen.end()};
 }
@@ -93,7 +94,7 @@ std::vector<MatrixType> parse_targets(const std::string& targets, const SiteCata
 std::vector<std::size_t> parse_layers(const std::string& layers, std::size_t layer_count) {
   const auto wrong = [&](const std::string& why) {
     return UsageError("--layers {}: {}; expected all, first:N, last:N or a list such as 0,2,5-7",
-                      layers, why);
+                      printable(layers, 80), why);
   };
   std::size_t begin = 0, end = layer_count;
   if (layers == "all") {
@@ -111,7 +112,7 @@ std::vector<std::size_t> parse_layers(const std::string& layers, std::size_t lay
       const auto high =
           dash == std::string::npos ? low : parse_index(std::string_view(part).substr(dash + 1));
       if (!low || !high || *low > *high)
-        throw wrong(fmt::format("'{}' is no layer or range", part));
+        throw wrong(fmt::format("'{}' is no layer or range", printable(part, 80)));
       if (*high >= layer_count)
         throw wrong(fmt::format("layer {} of a model with layers 0 to {}", *high, layer_count - 1));
       for (std::size_t layer = *low; layer <= *high; ++layer) chosen.insert(layer);

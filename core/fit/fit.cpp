@@ -10,6 +10,7 @@
 #include "core/fit/in_factor.h"
 #include "core/fit/joint_fit.h"
 #include "core/fit/measure.h"
+#include "core/fit/scaled_source.h"
 #include "core/fit/site_network.h"
 #include "core/fit/sweeps.h"
 
@@ -19,14 +20,18 @@ namespace {
 /// Products of updates and roots are kept up to this size, else formed whenever they are read.
 constexpr std::size_t kept_products = std::size_t{2} << 30;
 
-/// The sum of all sites' histories: one that is done keeps its last residual.
-std::vector<double> sum_histories(const std::vector<FitHistory>& histories) {
+/// The sum of all sites' histories, each times its factor: one that is done keeps its last
+/// residual.
+std::vector<double> sum_histories(const std::vector<FitHistory>& histories,
+                                  const std::vector<double>& factors) {
   std::size_t length = 0;
   for (const FitHistory& history : histories) length = std::max(length, history.residuals.size());
   std::vector<double> sum(length, 0.0);
-  for (const FitHistory& history : histories)
-    for (std::size_t i = 0; i < length && !history.residuals.empty(); ++i)
-      sum[i] += history.residuals[std::min(i, history.residuals.size() - 1)];
+  for (std::size_t h = 0; h < histories.size(); ++h) {
+    const std::vector<double>& residuals = histories[h].residuals;
+    for (std::size_t i = 0; i < length && !residuals.empty(); ++i)
+      sum[i] += factors[h] * residuals[std::min(i, residuals.size() - 1)];
+  }
   return sum;
 }
 
@@ -48,7 +53,6 @@ class Fit {
       const std::function<void(std::size_t)>& progress)
       : method_(method),
         adapter_(adapter),
-        source_(source),
         fit_(fit),
         backend_(std::move(backend)),
         progress_(progress),
@@ -56,35 +60,40 @@ class Fit {
     for (const Parameter<T>& parameter : adapter.parameters())
       parameters_.push_back({parameter.value.size(), parameter.trainable});
     sets_ = connected_sites(networks_, parameters_);
+    find_scales(source);
   }
 
   FitReport run() {
-    const std::vector<FitHistory> histories = run_jobs(plan_sets(source_, nullptr));
-    const SiteResiduals left = measure(networks_, adapter_, source_, backend_);
+    const std::vector<FitHistory> histories = run_jobs(plan_sets(*source_, nullptr));
+    const SiteResiduals left = in_units(measure(networks_, adapter_, *source_, backend_));
     FitReport report = summarise(histories, left);
     if (report.convergence.empty()) report.convergence.push_back(report.relative_error);
+    take_units_out();
     return report;
   }
 
   /// The plain fit, then the weighted one from it.
   FitReport run(const InputMetrics& metrics) requires std::same_as<T, double> {
     passes_ = 2;
-    const WeightedSource weighted(source_, metrics, adapter_.stack(), *backend_, kept_products);
+    const WeightedSource weighted(*source_, metrics, adapter_.stack(), *backend_, kept_products);
     // Planned first: what is refused is refused before anything runs.
     const std::vector<Job> jobs = plan_sets(weighted, &metrics);
-    run_jobs(plan_sets(source_, nullptr));
-    const SiteResiduals before = measure_weighted(networks_, adapter_, weighted, metrics, backend_);
+    run_jobs(plan_sets(*source_, nullptr));
+    const SiteResiduals before =
+        in_units(measure_weighted(networks_, adapter_, weighted, metrics, backend_));
     std::vector<std::vector<double>> plain;
     for (const Parameter<T>& parameter : adapter_.parameters())
       plain.emplace_back(parameter.value.span().begin(), parameter.value.span().end());
     const std::vector<FitHistory> histories = run_jobs(jobs);
-    SiteResiduals after = measure_weighted(networks_, adapter_, weighted, metrics, backend_);
+    SiteResiduals after =
+        in_units(measure_weighted(networks_, adapter_, weighted, metrics, backend_));
     for (const std::vector<std::size_t>& sites : sets_) {
       double gain = 0;
-      for (const std::size_t site : sites) gain += before.residuals[site] - after.residuals[site];
+      for (const std::size_t site : sites)
+        gain += before.left[site] * before.left[site] - after.left[site] * after.left[site];
       if (gain >= 0) continue;
       for (const std::size_t site : sites) {
-        after.residuals[site] = before.residuals[site];
+        after.left[site] = before.left[site];
         for (const FitTerm& term : networks_[site].terms)
           for (const FitOperand& operand : term.operands)
             std::ranges::copy(plain[operand.parameter],
@@ -94,20 +103,61 @@ class Fit {
     FitReport report = summarise(histories, after);
     if (report.convergence.empty()) report.convergence.push_back(report.relative_error);
     report.weighted = {report.relative_error, report.site_errors, before.relative_error()};
-    const SiteResiduals left = measure(networks_, adapter_, source_, backend_);
+    const SiteResiduals left = in_units(measure(networks_, adapter_, *source_, backend_));
     report.relative_error = left.relative_error();
     report.site_errors = left.site_errors();
+    take_units_out();
     return report;
   }
 
  private:
   using Job = std::function<void(FitHistory&)>;
 
+  /// The units that sets of sites are fitted in, and the source in these.
+  void find_scales(const UpdateSource<T>& source) {
+    const std::vector<Site>& sites = adapter_.stack().sites;
+    std::vector<double> largest(sites.size());
+    for_each(sites.size(), [&](std::size_t site) {
+      largest[site] = source.largest(site, sites[site].out * sites[site].in);
+      if (std::isnan(largest[site]))
+        throw Error("{}: holds numbers that are not finite", describe(site));
+    });
+    exponents_.assign(sites.size(), 0);
+    for (const std::vector<std::size_t>& set : sets_) {
+      double most = 0;
+      for (const std::size_t site : set) most = std::max(most, largest[site]);
+      scales_.push_back(find_scale<T>(networks_, set, parameters_, most, describe(set.front())));
+      for (const std::size_t site : set) exponents_[site] = scales_.back().exponent;
+    }
+    source_ = std::make_unique<ScaledSource<T>>(source, sites, exponents_);
+  }
+
+  SiteResiduals in_units(SiteResiduals measured) const {
+    measured.exponents = exponents_;
+    return measured;
+  }
+
+  /// The factors of the updates themselves from those of the updates in their units.
+  void take_units_out() {
+    for (const FitScale& scale : scales_)
+      for (const std::size_t carrier : scale.carriers)
+        for (T& value : adapter_.parameters()[carrier].value.span())
+          value = std::scalbn(value, scale.exponent);
+  }
+
   /// A fit of every set of sites to the source's matrices; with metrics these are weighted ones.
   std::vector<Job> plan_sets(const UpdateSource<T>& source, const InputMetrics* metrics) {
     std::vector<Job> jobs;
-    for (const std::vector<std::size_t>& sites : sets_) {
+    job_exponents_.clear();
+    for (std::size_t set = 0; set < sets_.size(); ++set) {
+      const std::vector<std::size_t>& sites = sets_[set];
       if (networks_[sites.front()].terms.empty()) continue;
+      if (scales_[set].zero && !scales_[set].carriers.empty()) {
+        take_zero(scales_[set]);
+        count_done(sites.size());
+        continue;
+      }
+      job_exponents_.push_back(scales_[set].exponent);
       std::optional<JointNetwork> joint = join_sites(networks_, sites, parameters_);
       if (joint && metrics && !find_in_factor(*joint, *metrics)) joint.reset();
       jobs.push_back(joint ? plan_joint(std::move(*joint), source, metrics)
@@ -116,18 +166,26 @@ class Fit {
     return jobs;
   }
 
+  void take_zero(const FitScale& scale) {
+    for (const std::size_t carrier : scale.carriers)
+      std::ranges::fill(adapter_.parameters()[carrier].value.span(), T{0});
+  }
+
   static std::vector<FitHistory> run_jobs(const std::vector<Job>& jobs) {
     std::vector<FitHistory> histories(jobs.size());
     for_each(jobs.size(), [&](std::size_t i) { jobs[i](histories[i]); });
     return histories;
   }
 
-  static FitReport summarise(const std::vector<FitHistory>& histories, const SiteResiduals& left) {
+  FitReport summarise(const std::vector<FitHistory>& histories, const SiteResiduals& left) const {
     FitReport report;
     report.relative_error = left.relative_error();
     report.site_errors = left.site_errors();
-    const double whole = std::max(left.total(), 1e-300);
-    for (const double residual : sum_histories(histories))
+    const double whole = std::max(left.size() * left.size(), 1e-300);
+    std::vector<double> factors;  // residuals are squares
+    for (const int exponent : job_exponents_)
+      factors.push_back(std::scalbn(1.0, 2 * (exponent - left.unit())));
+    for (const double residual : sum_histories(histories, factors))
       report.convergence.push_back(std::sqrt(std::max(0.0, residual) / whole));
     report.iterations = report.convergence.size();
     for (const FitHistory& history : histories)
@@ -292,36 +350,77 @@ class Fit {
 
   const Method& method_;
   Adapter<T>& adapter_;
-  const UpdateSource<T>& source_;
+  std::unique_ptr<ScaledSource<T>> source_;
   const FitSettings& fit_;
   std::shared_ptr<const Backend> backend_;
   const std::function<void(std::size_t)>& progress_;
   std::vector<SiteNetwork> networks_;
   std::vector<FitParameter> parameters_;
   std::vector<std::vector<std::size_t>> sets_;  ///< of sites that are fitted together
+  std::vector<FitScale> scales_;                ///< of each
+  std::vector<int> exponents_;                  ///< of each site
+  std::vector<int> job_exponents_;              ///< of each set that is fitted at all
   std::shared_ptr<JointPlan<T>> joint_plan_;
   std::mutex mutex_;
   std::size_t done_ = 0;
   std::size_t passes_ = 1;
 };
 
+/// The method with maps around the weight written as updates beside it.
+Method as_updates(const Method& method) {
+  Method plain = method;
+  plain.declare = [declare = method.declare](const Site& site, const Stack& stack,
+                                             const MethodSettings& settings) {
+    return beside_weight(declare(site, stack, settings), site.out, site.in);
+  };
+  return plain;
+}
+
+[[noreturn]] void refuse_unknown_weights(const Method& method) {
+  throw UsageError(
+      "[{}] the update depends on the frozen weights, which are not known; expected them as "
+      "--minus "
+      "and the tuned weights as --input",
+      method.name);
+}
+
+template <class T>
+bool has_frozen_factors(const Adapter<T>& adapter) {
+  return std::ranges::any_of(adapter.parameters(),
+                             [](const Parameter<T>& parameter) { return !parameter.trainable; });
+}
+
 /// The adapter to be fitted, its frozen factors drawn.
 template <class T>
 std::unique_ptr<Adapter<T>> make_adapter_to_fit(const Method& method, const Stack& stack,
-                                                const MethodSettings& settings, std::uint64_t seed,
+                                                const MethodSettings& settings,
+                                                const UpdateSource<T>& source, std::uint64_t seed,
                                                 std::shared_ptr<const Backend> backend) {
   std::unique_ptr<Adapter<T>> adapter = make_adapter<T>(method, stack, settings, backend);
-  const auto is_frozen = [](const Parameter<T>& parameter) { return !parameter.trainable; };
-  if (std::ranges::any_of(adapter->parameters(), is_frozen)) adapter->initialise(seed);
+  if (!has_frozen_factors(*adapter)) return adapter;
+  std::vector<std::vector<T>> weights(stack.sites.size());
+  std::vector<FrozenLinear<T>> frozen;
+  for (std::size_t site = 0; site < stack.sites.size(); ++site)
+    frozen.push_back({source.frozen_weight(site, weights[site]), nullptr});
+  if (adapter->needs_frozen() && !frozen.empty() && !frozen.front().weight)
+    refuse_unknown_weights(method);
+  adapter->set_frozen(std::move(frozen));
+  adapter->initialise(seed);
+  adapter->set_frozen(std::vector<FrozenLinear<T>>(stack.sites.size()));
   return adapter;
 }
 
 }  // namespace
 
-void expect_fittable(const Method& method, const Stack& stack, const MethodSettings& settings) {
-  const auto adapter =
-      make_adapter_to_fit<float>(method, stack, settings, 0, make_openblas_backend());
-  compile_sites(method, *adapter, settings);
+void expect_fittable(const Method& method, const Stack& stack, const MethodSettings& settings,
+                     bool knows_weights) {
+  const Method plain = as_updates(method);
+  const auto adapter = make_adapter<float>(plain, stack, settings, make_openblas_backend());
+  if (has_frozen_factors(*adapter) && !knows_weights) {
+    if (adapter->needs_frozen()) refuse_unknown_weights(method);
+    adapter->initialise(0);
+  }
+  compile_sites(plain, *adapter, settings);
 }
 
 template <class T>
@@ -329,9 +428,10 @@ FittedUpdates<T> fit_updates(const Method& method, const Stack& stack,
                              const MethodSettings& settings, const UpdateSource<T>& source,
                              const FitSettings& fit, std::shared_ptr<const Backend> backend,
                              const std::function<void(std::size_t)>& progress) {
+  const Method plain = as_updates(method);
   FittedUpdates<T> result;
-  result.adapter = make_adapter_to_fit<T>(method, stack, settings, fit.seed, backend);
-  Fit<T> work(method, *result.adapter, settings, source, fit, backend, progress);
+  result.adapter = make_adapter_to_fit<T>(plain, stack, settings, source, fit.seed, backend);
+  Fit<T> work(plain, *result.adapter, settings, source, fit, backend, progress);
   result.report = work.run();
   return result;
 }
@@ -343,9 +443,10 @@ FittedUpdates<double> fit_weighted_updates(const Method& method, const Stack& st
                                            std::shared_ptr<const Backend> backend,
                                            const std::function<void(std::size_t)>& progress) {
   expect_metrics(metrics, stack);
+  const Method plain = as_updates(method);
   FittedUpdates<double> result;
-  result.adapter = make_adapter_to_fit<double>(method, stack, settings, fit.seed, backend);
-  Fit<double> work(method, *result.adapter, settings, source, fit, backend, progress);
+  result.adapter = make_adapter_to_fit<double>(plain, stack, settings, source, fit.seed, backend);
+  Fit<double> work(plain, *result.adapter, settings, source, fit, backend, progress);
   result.report = work.run(metrics);
   return result;
 }

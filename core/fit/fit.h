@@ -32,7 +32,8 @@ struct WeightedErrors {
 };
 
 struct FitReport {
-  double relative_error = 0;        ///< |D - dW| / |D| over all sites; 0 where both are zero
+  /// |D - dW| / |D| over all sites; 0 where both are zero, infinite where D alone is.
+  double relative_error = 0;
   std::vector<double> site_errors;  ///< the same of each
   /// What the fit minimises, relative, after each sweep, or the final value alone.
   std::vector<double> convergence;
@@ -53,9 +54,12 @@ struct FittedUpdates {
 /// values, then improved by alternating least squares; any other sum of products by alternating
 /// least squares from random starts. A side of the weight that one factor alone holds is compressed
 /// first, the factor expanded and fitted to the data behind it. Frozen factors stay at their start.
-/// Throws UsageError where the method is more than a sum of products of its factors, and Error
-/// where frozen factors follow from weights, which a fit does not have. `progress` hears sites
-/// done.
+/// A linear map after or before the weight is fitted with the weight as one more known factor; that
+/// weight, and those that frozen factors start from, are the source's frozen_weight. Updates whose
+/// squares would leave the range of T are fitted in units of their own, and a zero update by zero.
+/// Throws UsageError where the method is more than a sum of products of its factors, or depends on
+/// frozen weights that the source does not know, and Error naming a site that holds numbers that
+/// are not finite. `progress` hears sites done.
 template <class T>
 FittedUpdates<T> fit_updates(const Method& method, const Stack& stack,
                              const MethodSettings& settings, const UpdateSource<T>& source,
@@ -89,7 +93,8 @@ FittedUpdates<double> fit_weighted_updates(const Method& method, const Stack& st
                                            const std::function<void(std::size_t)>& progress = {});
 
 /// Throws what fit_updates would of the method, its settings and the stack's shapes, and reads no
-/// update.
-void expect_fittable(const Method& method, const Stack& stack, const MethodSettings& settings);
+/// update; of a source that knows frozen weights or does not.
+void expect_fittable(const Method& method, const Stack& stack, const MethodSettings& settings,
+                     bool knows_weights = false);
 
 }  // namespace rankfold

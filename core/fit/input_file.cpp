@@ -49,10 +49,10 @@ InputMetrics read_array(const fs::path& path, const Stack& stack, double ridge) 
                   site.name, site.in);
   InputMetrics result;
   Collector collector(ridge);
-  const std::size_t pieces = common ? 1 : sites, bytes = file.bytes().size() / pieces;
+  const std::size_t pieces = common ? 1 : sites, count = file.size() / pieces;
   for (std::size_t i = 0; i < pieces; ++i)
     result.of_site.push_back(collector.add(
-        gram_of_inputs(file.read<double>(i * bytes, bytes), shape.back(),
+        gram_of_inputs(file.read<double>(i * count, count), shape.back(),
                        common ? path.string()
                               : fmt::format("{}: site {}", path.string(), stack.sites[i].name)),
         shape.back()));

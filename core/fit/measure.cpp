@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <numeric>
+#include <optional>
+#include <span>
 
 #include "core/fit/compression.h"
 #include "core/fit/planned_product.h"
+#include "core/linear_algebra.h"
 
 namespace rankfold {
 namespace {
@@ -22,6 +24,14 @@ bool same_products(const SiteNetwork& a, const SiteNetwork& b) {
            return std::ranges::equal(x.operands, y.operands, equal, &FitOperand::axes,
                                      &FitOperand::axes);
          });
+}
+
+/// The norm by the fast sum of squares where that is in range.
+template <class T>
+double norm_of(const T* values, std::size_t count) {
+  constexpr double least = sizeof(T) == 4 ? 1e-20 : 1e-280, most = sizeof(T) == 4 ? 1e30 : 1e300;
+  const double square = sum_of_squares(values, count);
+  return square > least && square < most ? std::sqrt(square) : norm(std::span(values, count));
 }
 
 /// `change` maps dW_s to what is compared with the source's matrix, in place.
@@ -45,7 +55,8 @@ SiteResiduals measure_changed(const std::vector<SiteNetwork>& networks, const Ad
       products[i]->emplace_back(axes, networks[i].data);
     }
   }
-  SiteResiduals result{std::vector<double>(sites.size()), std::vector<double>(sites.size())};
+  SiteResiduals result{std::vector<double>(sites.size()), std::vector<double>(sites.size()),
+                       std::vector<int>(sites.size())};
   for_each(sites.size(), [&](std::size_t i) {
     const std::size_t size = sites[i].out * sites[i].in;
     std::vector<T> scratch;
@@ -61,10 +72,10 @@ SiteResiduals measure_changed(const std::vector<SiteNetwork>& networks, const Ad
     }
     change(i, dense);
     const T* matrix = source.read(i, scratch);
-    result.squares[i] = sum_of_squares(matrix, size);
+    result.sizes[i] = norm_of(matrix, size);
     T* difference = dense.data();
     for (std::size_t j = 0; j < size; ++j) difference[j] = matrix[j] - difference[j];
-    result.residuals[i] = sum_of_squares(difference, size);
+    result.left[i] = norm_of(difference, size);
     source.release(i);
   });
   return result;
@@ -72,19 +83,35 @@ SiteResiduals measure_changed(const std::vector<SiteNetwork>& networks, const Ad
 
 }  // namespace
 
-double SiteResiduals::total() const {
-  return std::accumulate(squares.begin(), squares.end(), 0.0);
+int SiteResiduals::unit() const {
+  std::optional<int> largest;
+  for (std::size_t i = 0; i < sizes.size(); ++i)
+    if (sizes[i] > 0 || left[i] > 0)
+      largest = std::max(largest.value_or(exponents[i]), exponents[i]);
+  return largest.value_or(0);
+}
+
+double SiteResiduals::size() const {
+  return total(sizes);
+}
+
+double SiteResiduals::total(const std::vector<double>& norms) const {
+  std::vector<double> all;
+  const int common = unit();
+  for (std::size_t i = 0; i < norms.size(); ++i)
+    all.push_back(std::scalbn(norms[i], exponents[i] - common));
+  return norm<double>(all);
 }
 
 double SiteResiduals::relative_error() const {
-  const double residual = std::accumulate(residuals.begin(), residuals.end(), 0.0);
-  return residual > 0 ? std::sqrt(residual / total()) : 0;
+  const double rest = total(left);
+  return rest > 0 ? rest / size() : 0;
 }
 
 std::vector<double> SiteResiduals::site_errors() const {
   std::vector<double> errors;
-  for (std::size_t i = 0; i < squares.size(); ++i)
-    errors.push_back(std::sqrt(residuals[i] > 0 ? residuals[i] / squares[i] : 0));
+  for (std::size_t i = 0; i < sizes.size(); ++i)
+    errors.push_back(left[i] > 0 ? left[i] / sizes[i] : 0);
   return errors;
 }
 

@@ -12,13 +12,20 @@ namespace rankfold {
 
 /// What a fit leaves of every site's update.
 struct SiteResiduals {
-  std::vector<double> squares;    ///< |D_s|^2
-  std::vector<double> residuals;  ///< |D_s - dW_s|^2
+  std::vector<double> sizes;   ///< |D_s|
+  std::vector<double> left;    ///< |D_s - dW_s|
+  std::vector<int> exponents;  ///< both are in units of two to this power
 
-  double total() const;
-  /// |D - dW| / |D| over all sites, and of each; 0 where nothing is left.
+  /// The largest exponent of a site that is not zero, and |D| of all sites in its unit.
+  int unit() const;
+  double size() const;
+  /// |D - dW| / |D| over all sites, and of each; 0 where nothing is left, infinite where D is zero
+  /// and something is.
   double relative_error() const;
   std::vector<double> site_errors() const;
+
+ private:
+  double total(const std::vector<double>& norms) const;
 };
 
 /// Of the adapter's parameters as they are stored.

@@ -1,12 +1,16 @@
 #include "core/fit/numpy_file.h"
 
+#include <bit>
 #include <cctype>
+#include <cstdint>
 #include <cstring>
 #include <set>
+#include <tuple>
 
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/half_precision.h"
 #include "core/text.h"
 
 namespace rankfold {
@@ -71,7 +75,7 @@ class HeaderReader {
   std::string quoted() {
     skip();
     const char quote = at_ < text_.size() ? text_[at_] : '\0';
-    if (quote == '[') fail("records of several fields; expected float32 or float64");
+    if (quote == '[') fail("records of several fields; expected float16, float32 or float64");
     if (quote != '\'' && quote != '"') fail(fmt::format("expected a name at place {}", at_));
     const std::size_t end = text_.find(quote, at_ + 1);
     if (end == std::string_view::npos) fail("a name without an end");
@@ -112,6 +116,37 @@ class HeaderReader {
   std::size_t at_ = 0;
 };
 
+/// The type of a descr such as '<f4', and whether its bytes are in the other order.
+std::pair<DataType, bool> parse_type(const std::string& text, const fs::path& file) {
+  const char order = text.empty() ? ' ' : text.front();
+  const std::string kind = text.substr(order == '<' || order == '>' || order == '=' ? 1 : 0);
+  for (const auto& [name, type] : {std::pair("f2", DataType::f16), std::pair("f4", DataType::f32),
+                                   std::pair("f8", DataType::f64)})
+    if (kind == name) return {type, order == '>'};
+  throw Error(
+      "{}: has numbers of type '{}', expected float16, float32 or float64 ('<f2', '<f4', "
+      "'<f8')",
+      file.string(), printable(text, 40));
+}
+
+template <class Bits>
+Bits read_bits(const std::byte* data, bool swapped) {
+  Bits bits = 0;
+  for (std::size_t i = 0; i < sizeof(Bits); ++i)
+    bits |= static_cast<Bits>(std::to_integer<Bits>(data[swapped ? sizeof(Bits) - 1 - i : i])
+                              << (8 * i));
+  return bits;
+}
+
+template <class T>
+T read_number(const std::byte* data, DataType type, bool swapped) {
+  if (type == DataType::f16)
+    return static_cast<T>(from_f16(read_bits<std::uint16_t>(data, swapped)));
+  if (type == DataType::f32)
+    return static_cast<T>(std::bit_cast<float>(read_bits<std::uint32_t>(data, swapped)));
+  return static_cast<T>(std::bit_cast<double>(read_bits<std::uint64_t>(data, swapped)));
+}
+
 }  // namespace
 
 NumpyFile::NumpyFile(const fs::path& file) : file_(file) {
@@ -132,39 +167,72 @@ NumpyFile::NumpyFile(const fs::path& file) : file_(file) {
   begin_ = lead + length;
   const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + lead, length);
   std::string type;
-  bool fortran = false;
-  HeaderReader(header, file).read(type, fortran, shape_);
-  if (type != "<f4" && type != "<f8")
-    throw Error("{}: has numbers of type '{}', expected '<f4' (float32) or '<f8' (float64)",
-                file.string(), printable(type, 40));
-  if (fortran)
-    throw Error("{}: is in Fortran order, expected C order (numpy.ascontiguousarray)",
-                file.string());
-  type_ = type == "<f4" ? DataType::f32 : DataType::f64;
-  std::size_t expected = elements(shape_, file);
-  if (__builtin_mul_overflow(expected, data_type_size(type_), &expected) ||
+  HeaderReader(header, file).read(type, fortran_, shape_);
+  std::tie(type_, swapped_) = parse_type(type, file);
+  if (shape_.size() < 2) fortran_ = false;
+  size_ = elements(shape_, file);
+  std::size_t expected = 0;
+  if (__builtin_mul_overflow(size_, data_type_size(type_), &expected) ||
       expected != bytes.size() - begin_)
     throw Error("{}: an array of {} has {} bytes, the file has {}", file.string(),
                 fmt::join(shape_, " x "), expected, bytes.size() - begin_);
 }
 
 template <class T>
-std::vector<T> NumpyFile::read(std::size_t begin, std::size_t size) const {
-  const std::span<const std::byte> part = bytes().subspan(begin, size);
-  const auto convert = [&](auto example) {
-    using Stored = decltype(example);
-    std::vector<T> values(part.size() / sizeof(Stored));
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      Stored value;
-      std::memcpy(&value, part.data() + i * sizeof(Stored), sizeof(Stored));
-      values[i] = static_cast<T>(value);
+std::vector<T> NumpyFile::read(std::size_t first, std::size_t count) const {
+  const std::size_t width = data_type_size(type_);
+  const std::byte* data = file_.bytes().data() + begin_;
+  std::vector<T> values(count);
+  if (count == 0) return values;
+  // Of the number at `first`: its indices, the last one running fastest, and its place in the file.
+  std::vector<std::size_t> index(shape_.size()), strides(shape_.size());
+  std::size_t place = first;
+  if (fortran_) {
+    place = 0;
+    std::size_t stride = 1, rest = first;
+    for (std::size_t mode = 0; mode < shape_.size(); ++mode) {
+      strides[mode] = stride;
+      stride *= shape_[mode];
     }
-    return values;
-  };
-  return type_ == DataType::f32 ? convert(float{}) : convert(double{});
+    for (std::size_t mode = shape_.size(); mode-- > 0; rest /= shape_[mode]) {
+      index[mode] = rest % shape_[mode];
+      place += index[mode] * strides[mode];
+    }
+  }
+  for (T& value : values) {
+    value = read_number<T>(data + place * width, type_, swapped_);
+    if (!fortran_) {
+      ++place;
+      continue;
+    }
+    for (std::size_t mode = shape_.size(); mode-- > 0;) {
+      place += strides[mode];
+      if (++index[mode] < shape_[mode]) break;
+      place -= strides[mode] * shape_[mode];
+      index[mode] = 0;
+    }
+  }
+  return values;
+}
+
+template <class T>
+const T* NumpyFile::in_place(std::size_t first) const {
+  constexpr DataType wanted = sizeof(T) == 4 ? DataType::f32 : DataType::f64;
+  const std::byte* data = file_.bytes().data() + begin_ + first * sizeof(T);
+  if (type_ != wanted || swapped_ || fortran_ ||
+      reinterpret_cast<std::uintptr_t>(data) % alignof(T) != 0)
+    return nullptr;
+  return reinterpret_cast<const T*>(data);
+}
+
+void NumpyFile::release(std::size_t first, std::size_t count) const {
+  const std::size_t width = data_type_size(type_);
+  if (!fortran_) file_.release(begin_ + first * width, count * width);
 }
 
 template std::vector<float> NumpyFile::read(std::size_t, std::size_t) const;
 template std::vector<double> NumpyFile::read(std::size_t, std::size_t) const;
+template const float* NumpyFile::in_place(std::size_t) const;
+template const double* NumpyFile::in_place(std::size_t) const;
 
 }  // namespace rankfold

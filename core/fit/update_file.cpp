@@ -1,7 +1,7 @@
 #include "core/fit/update_file.h"
 
 #include <algorithm>
-#include <cstring>
+#include <cmath>
 #include <set>
 
 #include <fmt/format.h>
@@ -71,7 +71,7 @@ std::optional<NamedProjection> read_module_name(const std::string& name) {
 /// One matrix of a file: where its numbers lie and how to read them.
 struct MatrixInFile {
   std::string tensor;               ///< of a .safetensors file
-  std::size_t begin = 0, size = 0;  ///< of an array: bytes
+  std::size_t begin = 0, size = 0;  ///< of an array: its numbers
 };
 
 struct UpdateFile::Files {
@@ -84,17 +84,11 @@ struct UpdateFile::Files {
   template <class T>
   const T* in_place(bool minus, std::size_t index) const {
     constexpr DataType wanted = sizeof(T) == 4 ? DataType::f32 : DataType::f64;
-    const std::byte* data = nullptr;
-    if (array) {
-      const NumpyFile& file = minus ? *minus_array : *array;
-      if (file.type() != wanted) return nullptr;
-      data = file.bytes().data() + matrices[index].begin;
-    } else {
-      const SafetensorsFile& file = minus ? *minus_tensors : *tensors;
-      const TensorEntry& entry = file.at(matrices[index].tensor);
-      if (entry.type != wanted) return nullptr;
-      data = file.bytes(entry).data();
-    }
+    if (array) return (minus ? *minus_array : *array).in_place<T>(matrices[index].begin);
+    const SafetensorsFile& file = minus ? *minus_tensors : *tensors;
+    const TensorEntry& entry = file.at(matrices[index].tensor);
+    if (entry.type != wanted) return nullptr;
+    const std::byte* data = file.bytes(entry).data();
     return reinterpret_cast<std::uintptr_t>(data) % alignof(T) == 0
                ? reinterpret_cast<const T*>(data)
                : nullptr;
@@ -126,16 +120,16 @@ class FileSource final : public UpdateSource<T> {
   FileSource(const Files& files, std::vector<std::size_t> order, std::size_t bytes,
              std::size_t limit)
       : files_(files), order_(std::move(order)), keeps_(bytes <= limit), kept_(order_.size()) {
-    if (!keeps_) return;
     for (std::size_t site = 0; site < order_.size(); ++site) {
       std::vector<T> scratch;
       const T* values = read(site, scratch);
-      if (values == scratch.data()) {
+      largest_.push_back(largest_magnitude(values, size_of(order_[site])));
+      if (std::isnan(largest_.back())) refuse(site, values);
+      if (keeps_ && values == scratch.data()) {
         kept_[site] = std::move(scratch);
         files_.release(order_[site]);
-      } else {
-        touch(values, site);
       }
+      release(site);
     }
   }
 
@@ -158,6 +152,15 @@ class FileSource final : public UpdateSource<T> {
     return scratch.data();
   }
 
+  double largest(std::size_t site, std::size_t) const override { return largest_[site]; }
+
+  const T* frozen_weight(std::size_t site, std::vector<T>& scratch) const override {
+    if (!has_minus()) return nullptr;
+    if (const T* values = files_.template in_place<T>(true, order_[site])) return values;
+    scratch = files_.template copy<T>(true, order_[site]);
+    return scratch.data();
+  }
+
   void release(std::size_t site) const override {
     if (!keeps_ && kept_[site].empty()) files_.release(order_[site]);
   }
@@ -165,20 +168,26 @@ class FileSource final : public UpdateSource<T> {
  private:
   bool has_minus() const { return files_.minus_array || files_.minus_tensors; }
   std::size_t size_of(std::size_t index) const {
-    return files_.array ? files_.matrices[index].size / sizeof(T)
+    return files_.array ? files_.matrices[index].size
                         : files_.tensors->at(files_.matrices[index].tensor).elements();
   }
-  void touch(const T* values, std::size_t site) {
-    T sum = 0;
-    for (std::size_t i = 0; i < size_of(order_[site]); i += 1024 / sizeof(T)) sum += values[i];
-    touched_ = sum;
+  [[noreturn]] void refuse(std::size_t site, const T* values) const {
+    const std::size_t index = order_[site], count = size_of(index);
+    const auto found = std::find_if(values, values + count, [](T x) { return !std::isfinite(x); });
+    const MatrixInFile& matrix = files_.matrices[index];
+    throw Error("{}{}: {} holds {} at number {}, expected finite numbers",
+                printable(files_.path.string()),
+                has_minus() ? " minus " + printable(files_.minus_path.string()) : "",
+                files_.array ? fmt::format("matrix {}", index)
+                             : fmt::format("tensor {}", printable(matrix.tensor, 80)),
+                *found, found - values);
   }
 
   const Files& files_;
   std::vector<std::size_t> order_;
   bool keeps_;
   std::vector<std::vector<T>> kept_;
-  volatile T touched_ = 0;
+  std::vector<double> largest_;
 };
 
 std::string module_of(const std::string& tensor) {
@@ -204,25 +213,28 @@ UpdateFile::UpdateFile(const fs::path& file, const fs::path& minus, std::size_t 
     throw UsageError("--minus {}: expected a {} file as --input is", minus.string(), extension);
   files_->path = file;
   files_->minus_path = minus;
+  has_minus_ = !minus.empty();
   std::vector<Site> sites;
   if (extension == ".npy") {
     const NumpyFile& array = files_->array.emplace(file);
     const std::vector<std::size_t>& shape = array.shape();
-    if (shape.size() != 3 || array.bytes().empty())
+    if (shape.size() != 3 || array.size() == 0)
       throw Error(
           "{}: an array of {}, expected (layers, out, in)", file.string(),
           shape.empty() ? std::string("no mode") : fmt::format("{}", fmt::join(shape, " x ")));
     is_double_ = array.type() == DataType::f64;
     if (!minus.empty()) {
       const NumpyFile& other = files_->minus_array.emplace(minus);
-      if (other.shape() != shape || other.type() != array.type())
-        throw Error("{}: an array of {} {}, expected {} {} as in {}", minus.string(),
-                    data_type_name(other.type()), fmt::join(other.shape(), " x "),
-                    data_type_name(array.type()), fmt::join(shape, " x "), file.string());
+      if (other.shape() != shape)
+        throw Error("{}: an array of {}, expected {} as in {}", minus.string(),
+                    other.shape().empty() ? std::string("no mode")
+                                          : fmt::format("{}", fmt::join(other.shape(), " x ")),
+                    fmt::join(shape, " x "), file.string());
+      is_double_ = is_double_ || other.type() == DataType::f64;
     }
-    const std::size_t bytes = shape[1] * shape[2] * data_type_size(array.type());
+    const std::size_t count = shape[1] * shape[2];
     for (std::size_t layer = 0; layer < shape[0]; ++layer) {
-      files_->matrices.push_back({"", layer * bytes, bytes});
+      files_->matrices.push_back({"", layer * count, count});
       sites.push_back(
           {fmt::format("layer.{}", layer), MatrixType::q, layer, shape[1], shape[2], heads});
     }

@@ -27,14 +27,17 @@ class UpdateFile {
   ~UpdateFile();
 
   const Stack& stack() const { return stack_; }
+  /// Whether there are frozen weights, the matrices that are subtracted.
+  bool has_minus() const { return has_minus_; }
   /// Whether a file has numbers in double precision.
   bool is_double() const { return is_double_; }
   /// Numbers of all sites.
   std::size_t size() const;
-  /// Reads all into memory where it takes at most `limit` bytes beyond the mapped files
-  /// (differences and conversions are then kept), or touches what is used as it is mapped. Larger
-  /// inputs are read site by site, as often as a fit asks for them. The file must outlive the
-  /// source.
+  /// Reads all once, into memory where it takes at most `limit` bytes beyond the mapped files
+  /// (differences and conversions are then kept). Larger inputs are read again site by site, as
+  /// often as a fit asks for them. The matrices subtracted are the source's frozen weights. The
+  /// file must outlive the source. Throws Error naming file and matrix where a number is not
+  /// finite.
   template <class T>
   std::unique_ptr<UpdateSource<T>> open(std::size_t limit) const;
 
@@ -43,7 +46,7 @@ class UpdateFile {
   std::unique_ptr<Files> files_;
   Stack stack_;
   std::vector<std::size_t> order_;  ///< by site of the stack: which matrix of the files
-  bool is_double_ = false;
+  bool is_double_ = false, has_minus_ = false;
 };
 
 /// The limit of programs: inputs up to this size are read into memory once, larger ones as often as

@@ -97,6 +97,7 @@ RandomUpdates::RandomUpdates(std::size_t layers, std::size_t width) {
         own[i * directions + k] /= static_cast<float>(k + 1);
     backend->gemm(false, false, width, width, directions, 1.0F, own.data(), directions,
                   shared.data(), width, 1.0F, matrix, width);
+    largest_.push_back(largest_magnitude(matrix, size_));
   }
 }
 

@@ -53,11 +53,13 @@ class RandomUpdates final : public UpdateSource<float> {
   const float* read(std::size_t site, std::vector<float>&) const override {
     return values_.data() + site * size_;
   }
+  double largest(std::size_t site, std::size_t) const override { return largest_[site]; }
 
  private:
   Stack stack_;
   std::size_t size_ = 0;
   std::vector<float> values_;
+  std::vector<double> largest_;  ///< of each site, known before a fit is timed
 };
 
 }  // namespace rankfold

@@ -26,16 +26,13 @@ struct Finding {
   std::vector<std::string> failures;
 };
 
-/// Not a number where a comparison met one; JSON has null for it.
 double worst_of(const std::map<std::string, double>& errors) {
   double worst = 0;
-  for (const auto& [what, error] : errors) {
-    if (std::isnan(error)) return error;
-    worst = std::max(worst, error);
-  }
+  for (const auto& [what, error] : errors) worst = larger_error(worst, error);
   return worst;
 }
 
+/// JSON has null for an error that is not a number. Where nothing was compared nothing has passed.
 int report(Finding finding, Context& context) {
   if (finding.errors.empty() && finding.failures.empty())
     finding.failures.emplace_back("nothing was compared");

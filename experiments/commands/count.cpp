@@ -39,6 +39,9 @@ struct Printed {
   std::string rank;  ///< as given or chosen
   std::optional<std::size_t> budget;
   std::optional<Effective> effective;
+
+  /// Of a method that has no rank for a budget to choose.
+  bool is_over_budget() const { return budget && count.adapter > *budget; }
 };
 
 void print_json(const Printed& printed, std::ostream& out) {
@@ -51,6 +54,7 @@ void print_json(const Printed& printed, std::ostream& out) {
   if (printed.budget) {
     if (printed.rank.find('x') != std::string::npos) document["rank"] = printed.rank;
     document["budget"] = *printed.budget;
+    document["over_budget"] = printed.is_over_budget();
   }
   document["targets"] = count.targets;
   document["matrices"] = count.matrices;
@@ -108,11 +112,16 @@ int run(const Arguments& arguments, Context& context) {
   const ModelShape shape = find_shape(arguments.text("model"));
   const std::size_t labels = arguments.count("labels", 2);
   if (labels > 1'000'000) throw UsageError("--labels is {}; expected at most 1000000", labels);
-  const RunSettings settings = settings_within_budget(arguments, method, shape);
+  const RunSettings settings = settings_within_budget(arguments, method, shape, OverBudget::taken);
   const ModelCount count = count_model(shape, method, settings, labels);
   for (const std::string& note : count.notes) context.err << note << '\n';
   Printed printed{shape.name, method, count, settings.text("rank"), {}, {}};
   if (arguments.has("budget")) printed.budget = arguments.count("budget", 1);
+  if (printed.is_over_budget())
+    context.err << fmt::format(
+        "{} has {} parameters, more than the budget of {}, and no rank to "
+        "choose\n",
+        method.name, count.adapter, *printed.budget);
   if (arguments.has("effective")) printed.effective = measure(shape, method, settings, context.err);
   (context.json ? print_json : print_text)(printed, context.out);
   return 0;

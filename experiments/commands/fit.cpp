@@ -1,5 +1,6 @@
 #include "core/fit/fit.h"
 
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -45,12 +46,15 @@ std::size_t count_or_zero(const Arguments& arguments, const std::string& name) {
 void print_text(const json& document, std::ostream& out) {
   const bool has_rank = !document["rank"].is_null();
   const bool is_weighted = document.contains("weighted_error");
-  std::string errors =
-      fmt::format("relative error {:.6g}", document["relative_error"].get<double>());
+  const auto text = [](const json& error) {
+    return std::isfinite(error.get<double>()) ? fmt::format("{:.6g}", error.get<double>())
+                                              : std::string("none (the updates are zero)");
+  };
+  std::string errors = "relative error " + text(document["relative_error"]);
   if (is_weighted)
-    errors = fmt::format("weighted error {:.6g} (of the plain fit {:.6g}), {}",
-                         document["weighted_error"].get<double>(),
-                         document["unweighted_fit"].get<double>(), errors);
+    errors =
+        fmt::format("weighted error {} (of the plain fit {}), {}", text(document["weighted_error"]),
+                    text(document["unweighted_fit"]), errors);
   out << fmt::format("{}{}: {}, {}; {}; {:.3f} s\n\n", document["method"].get<std::string>(),
                      has_rank ? " rank " + document["rank"].get<std::string>() : "",
                      counted(document["sites"].size(), "matrix", "matrices"),
@@ -59,10 +63,8 @@ void print_text(const json& document, std::ostream& out) {
   std::vector<std::vector<std::string>> rows = {{"site", "relative error"}};
   if (is_weighted) rows[0].emplace_back("weighted error");
   for (const json& site : document["sites"]) {
-    rows.push_back({printable(site["name"].get<std::string>()),
-                    fmt::format("{:.6g}", site["relative_error"].get<double>())});
-    if (is_weighted)
-      rows.back().push_back(fmt::format("{:.6g}", site["weighted_error"].get<double>()));
+    rows.push_back({printable(site["name"].get<std::string>()), text(site["relative_error"])});
+    if (is_weighted) rows.back().push_back(text(site["weighted_error"]));
   }
   write_table(out, rows, {1, 2});
 }
@@ -198,7 +200,10 @@ int run(const Arguments& arguments, Context& context) {
 Command fit_command() {
   std::vector<Option> options = {
       {"input", "FILE", "", "updates: .npy (layers, out, in) or .safetensors", true},
-      {"minus", "FILE", "", "subtracted first: a file of the same names and shapes"},
+      {"minus", "FILE", "",
+       "subtracted first: a file of the same names and shapes; the frozen weights, for methods "
+       "whose "
+       "update depends on them"},
       {"data", "FILE", "",
        "inputs X: fits what the updates do to them, |X (D - dW)^T|; .npy (samples, in) for all "
        "matrices or (layers, samples, in), or .safetensors with a matrix named as each, or x"},

@@ -36,7 +36,7 @@ Option budget_option() {
 }
 
 RunSettings settings_within_budget(const Arguments& arguments, const Method& method,
-                                   const ModelShape& shape) {
+                                   const ModelShape& shape, OverBudget without_rank) {
   RunSettings settings = given_settings(arguments);
   if (!arguments.has("budget")) return settings;
   if (arguments.has("rank"))
@@ -45,7 +45,7 @@ RunSettings settings_within_budget(const Arguments& arguments, const Method& met
   const Stack stack =
       select_stack(catalogue(shape), chosen_targets(settings, method), settings.text("layers"));
   const BudgetedRank chosen = choose_rank(method, method_request(settings), stack, budget);
-  if (!chosen.fits)
+  if (!chosen.fits && (method.has_rank || without_rank == OverBudget::refused))
     throw UsageError("--budget is {}; {} on {} has {} parameters{}", budget, method.name,
                      shape.name, chosen.parameters,
                      method.has_rank ? " at rank " + chosen.rank + ", its smallest" : "");

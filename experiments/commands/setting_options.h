@@ -19,10 +19,14 @@ Option set_option();
 /// --budget: parameters that choose the rank.
 Option budget_option();
 
+/// What becomes of a method without a rank that has more parameters than the budget.
+enum class OverBudget { refused, taken };
+
 /// The settings with the rank that --budget, where it is given, chooses on the sites of `shape`.
 /// Throws UsageError where --rank is given as well, or the smallest setting has more parameters.
 RunSettings settings_within_budget(const Arguments& arguments, const Method& method,
-                                   const ModelShape& shape);
+                                   const ModelShape& shape,
+                                   OverBudget without_rank = OverBudget::refused);
 
 /// What was given of the settings and of --set.
 RunSettings given_settings(const Arguments& arguments);

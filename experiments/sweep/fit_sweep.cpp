@@ -1,5 +1,6 @@
 #include "experiments/sweep/fit_sweep.h"
 
+#include <cmath>
 #include <filesystem>
 #include <set>
 
@@ -33,6 +34,9 @@ void run_one(const Method& method, const UpdateFile& file, const UpdateSource<T>
   row.seconds = seconds_since(start);
   row.parameters = fitted.adapter->parameter_count();
   row.relative_error = fitted.report.relative_error;
+  if (!std::isfinite(row.relative_error))
+    throw Error("[{}] the updates are zero and the fit is not, so it has no relative error",
+                method.name);
   row.starts = fitted.report.starts;
   row.sweeps = fitted.report.iterations;
 }
@@ -109,7 +113,8 @@ void check_fits(const std::vector<PlannedRun>& runs, const Registry& registry,
     const Method& method = registry.at(run.settings.text("method"));
     const Stack& stack = files.at(run.input).stack();
     try {
-      expect_fittable(method, stack, settings_of(method, run, stack));
+      expect_fittable(method, stack, settings_of(method, run, stack),
+                      files.at(run.input).has_minus());
     } catch (const UsageError& error) {
       throw UsageError("{} (in {})", error.what(), describe(run));
     } catch (const Error& error) {

@@ -27,6 +27,8 @@ class InputProbe final : public Adapter<float> {
     return mean;
   }
 
+  using Adapter::is_weight_update;
+  bool is_weight_update(std::size_t) const override { return true; }
   bool needs_frozen() const override { return false; }
   bool adds_bias(std::size_t) const override { return false; }
   StartSamples start_samples() const override { return StartSamples::none; }

@@ -286,7 +286,6 @@ INSTANTIATE_TEST_SUITE_P(
         WrongCall{"--model roberta-base --method lora --budget 0", "--budget is '0'"},
         WrongCall{"--model roberta-base --method lora --budget 36863",
                   "36864 parameters at rank 1"},
-        WrongCall{"--model roberta-base --method full --budget 9", "14155776"},
         WrongCall{"--method lora --rank 8", "--model is missing"},
         WrongCall{"--model --method lora", "--model"}));
 
@@ -362,6 +361,11 @@ TEST(Count, ChoosesTheRankByABudget) {
   ASSERT_EQ(lotr.status, 0) << lotr.err;
   EXPECT_EQ(lotr.json()["rank"], 23);
   EXPECT_EQ(lotr.json()["budget"], 50000);
+  EXPECT_EQ(lotr.json()["over_budget"], false);
+  const Outcome full = call("count --model roberta-base --method full --budget 9 --json");
+  EXPECT_EQ(full.json()["over_budget"], true);
+  EXPECT_EQ(full.json()["adapter"], 14155776);
+  EXPECT_THAT(full.err, HasSubstr("14155776 parameters, more than the budget of 9"));
   EXPECT_EQ(lotr.json()["adapter"], 1536 * 23 + 24 * 23 * 23);
   EXPECT_THAT(call("count --model roberta-base --method lotr --budget 50000").out,
               HasSubstr("rank 23 (budget 50000)"));

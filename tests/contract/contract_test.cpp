@@ -106,6 +106,59 @@ TEST(Registry, ComposesMethodsAndRefusesWhatIsNone) {
     EXPECT_THROW(registry.at(name), UsageError) << name;
 }
 
+TEST(Registry, RefusesWrappersNestedTooDeepAndNamesOfAnyLengthInOneLine) {
+  const Registry registry = builtin_registry();
+  const auto refusal = [&](const std::string& name) -> std::string {
+    try {
+      registry.at(name);
+    } catch (const UsageError& error) {
+      return error.what();
+    }
+    return "accepted";
+  };
+  std::string deep = "lora";
+  for (int i = 0; i < 200'000; ++i) deep.insert(0, "dora(");
+  EXPECT_THAT(refusal(deep + std::string(200'000, ')')),
+              testing::HasSubstr("200000 wrappers over each other, expected at most 8"));
+  EXPECT_THAT(refusal(deep + ")"), testing::HasSubstr("expected at most 8"));
+  for (const std::string& name : {deep, std::string(1 << 20, 'a'), std::string(1 << 20, '(') + ')',
+                                  "dora(" + std::string(1 << 20, 'a') + ")"})
+    EXPECT_LT(refusal(name).size(), 1500U);
+  EXPECT_NE(refusal("dora(dora(lotr))"), "accepted");
+}
+
+TEST(Settings, OfAnyLengthAreRefusedInOneLine) {
+  const Registry registry = builtin_registry();
+  const Stack stack({{"s", MatrixType::q, 0, 16, 16, 2}});
+  const std::string huge(1 << 20, '9');
+  const auto refusal = [&](const char* method, const MethodRequest& request) -> std::string {
+    try {
+      const MethodSettings settings = resolve_settings(registry.at(method), request, stack);
+      count_parameters(registry.at(method), stack, settings);
+    } catch (const UsageError& error) {
+      return error.what();
+    }
+    return "accepted";
+  };
+  std::string ones = "16";
+  for (int i = 0; i < 100'000; ++i) ones += ",1";
+  for (const auto& [method, request] : std::vector<std::pair<const char*, MethodRequest>>{
+           {"lora", {huge, {}, "", {}}},
+           {"tucker3", {huge + "x2x2", {}, "", {}}},
+           {"lora", {"2", {}, huge, {}}},
+           {"lora", {"2", {}, "", {{huge, "1"}}}},
+           {"lora", {"2", {}, "", {{"init", huge}}}},
+           {"tenslora", {"2", {}, "", {{"scale", huge}}}},
+           {"loretta_rep", {"2", {}, "", {{"bottleneck", huge}}}},
+           {"loretta_rep", {"2", {}, "", {{"shape-a", huge}}}},
+           {"loretta_rep", {"2", {}, "", {{"shape-a", ones}}}}}) {
+    EXPECT_NE(refusal(method, request), "accepted") << method;
+    EXPECT_LT(refusal(method, request).size(), 1500U) << method;
+  }
+  for (const char* rank : {"+2", "0x2", " 2", "2 ", "2.", "2e0", "-0", ""})
+    EXPECT_NE(refusal("lora", {rank, {}, "", {}}), "accepted") << rank;
+}
+
 TEST(Registry, RefusesATakenNameAndNamesTheNearestMethod) {
   Registry registry = builtin_registry();
   EXPECT_THROW(registry.add(lora()), Error);

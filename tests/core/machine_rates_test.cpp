@@ -45,6 +45,20 @@ TEST(MachineRates, OfAFileThatLacksOneAreRefusedByItsName) {
     write_atomically(file, text);
     EXPECT_THROW(read_rates(file), Error) << text;
   }
+  const auto refusal = [&](const std::string& rate) {
+    write_atomically(file, R"({"large_flops": 1, "thin_flops": )" + rate + R"(, "moved": 1})");
+    try {
+      read_rates(file);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  for (const char* rate : {"0", "-0.0", "-1", "null", "true", "\"1\"", "[1]", "1e-999"})
+    EXPECT_THAT(refusal(rate), testing::HasSubstr("key 'thin_flops'")) << rate;
+  EXPECT_THAT(refusal("1e999"), testing::HasSubstr("range of double"));
+  EXPECT_THAT(refusal("NaN"), testing::HasSubstr("not valid JSON"));
+  EXPECT_THAT(refusal(std::string(200'000, '[')), testing::HasSubstr("nested deeper"));
   EXPECT_THROW(read_rates(folder.path / "none.json"), Error);
 }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "around_weight.h"
 #include "decompositions/registry.h"
 
 namespace rankfold {
@@ -72,6 +73,17 @@ TEST(RankBudget, UnderstandsCountsThatFallOrStandStill) {
   EXPECT_GT(count("randlora", stack, std::to_string(std::stoul(bases.rank) - 1)), 1'000'000U);
   // From rank 16 on lokr's w2[32, 32] is full.
   EXPECT_EQ(choose("lokr", stack, 1'000'000).rank, "16");
+}
+
+TEST(RankBudget, IsAMultipleWhereTheMethodTakesNoOther) {
+  const Stack stack = square_stack(12, 768);
+  const Method method = even_rank();
+  const BudgetedRank chosen =
+      choose_rank(method, {"", {}, "", {{"groups", "3"}}}, stack, 8 * 2 * 768 * 24);
+  EXPECT_EQ(chosen.rank, "6");
+  EXPECT_EQ(chosen.parameters, std::size_t{6 * 2 * 768 * 24});
+  EXPECT_EQ(choose_rank(method, {"", {}, "", {{"groups", "3"}}}, stack, 1).rank, "3");
+  EXPECT_THROW(choose_rank(method, {"", {}, "", {{"groups", "none"}}}, stack, 1), UsageError);
 }
 
 }  // namespace

@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstring>
+#include <algorithm>
+#include <bit>
+#include <limits>
 
 #include "core/error.h"
 #include "core/fit/fit.h"
@@ -56,12 +58,19 @@ TEST_F(UpdateFiles, ArraysAreLayersOfOneMatrixType) {
 
 TEST_F(UpdateFiles, WrongArraysAreRefusedByName) {
   const std::string data(4 * 60, '\0');
-  EXPECT_THAT(refusal(write("a.npy", array_bytes("<f4", "True", "(3, 4, 5)", data))),
-              HasSubstr("Fortran order"));
   EXPECT_THAT(refusal(write("a.npy", array_bytes("<i4", "False", "(3, 4, 5)", data))),
               HasSubstr("'<i4'"));
-  EXPECT_THAT(refusal(write("a.npy", array_bytes(">f4", "False", "(3, 4, 5)", data))),
-              HasSubstr("'>f4'"));
+  for (const char* type : {">i8", "|u1", "|b1", "<c8", "|O", "<f16", "<U4", "|V8", "", "f", "<"})
+    EXPECT_THAT(refusal(write("a.npy", array_bytes(type, "False", "(3, 4, 5)", data))),
+                HasSubstr("expected float16, float32 or float64"))
+        << type;
+  for (const char* shape : {"()", "(60,)", "(1, 3, 4, 5)", "(0, 4, 5)"})
+    EXPECT_NE(refusal(write("a.npy", array_bytes("<f4", "False", shape, data))), "accepted")
+        << shape;
+  EXPECT_THAT(refusal(write("a.npy", array_bytes("<f4", "False", "()", data.substr(0, 4)))),
+              HasSubstr("no mode, expected (layers, out, in)"));
+  EXPECT_THAT(refusal(write("a.npy", array_bytes("<f4", "False", "(0, 4, 5)", ""))),
+              HasSubstr("0 x 4 x 5, expected (layers, out, in)"));
   EXPECT_THAT(refusal(write("a.npy", array_bytes("<f4", "False", "(12, 5)", data))),
               HasSubstr("12 x 5, expected (layers, out, in)"));
   EXPECT_THAT(refusal(write("a.npy", array_bytes("<f4", "False", "(3, 4, 6)", data))),
@@ -77,6 +86,124 @@ TEST_F(UpdateFiles, WrongArraysAreRefusedByName) {
   EXPECT_THAT(refusal(write("a.npy", std::string("\x93NUMPY\x01\0\xff\xff{}", 12))),
               HasSubstr("the header has 65535 bytes"));
   EXPECT_THAT(refusal(write("a.txt", "x")), HasSubstr(".npy or a .safetensors"));
+}
+
+TEST_F(UpdateFiles, ArraysOfEveryFloatingTypeByteOrderAndLayoutAreTheSameNumbers) {
+  const std::vector<std::size_t> shape = {3, 4, 5};
+  std::vector<float> values(60);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i) / 4 - 5;
+  std::vector<float> fortran(60);
+  for (std::size_t l = 0; l < 3; ++l)
+    for (std::size_t i = 0; i < 4; ++i)
+      for (std::size_t j = 0; j < 5; ++j)
+        fortran[l + 3 * (i + 4 * j)] = values[(l * 4 + i) * 5 + j];
+  // Half precision of these: sign, exponent, fraction of the float.
+  const auto half = [](float value) {
+    const auto bits = std::bit_cast<std::uint32_t>(value);
+    if (value == 0) return std::string(2, '\0');
+    const auto exponent = (bits >> 23 & 255) - 127 + 15;
+    const auto word =
+        static_cast<std::uint16_t>((bits >> 31) << 15 | exponent << 10 | (bits >> 13 & 1023));
+    return bytes_of(std::vector<std::uint16_t>{word});
+  };
+  const auto encode = [&](const std::string& type, const std::vector<float>& numbers) {
+    std::string data;
+    for (const float number : numbers) {
+      std::string one = type.ends_with("f2")   ? half(number)
+                        : type.ends_with("f4") ? bytes_of(std::vector<float>{number})
+                                               : bytes_of(std::vector<double>{number});
+      if (type.front() == '>') std::ranges::reverse(one);
+      data += one;
+    }
+    return data;
+  };
+  for (const std::string type : {"<f2", "<f4", "<f8", ">f2", ">f4", ">f8", "=f4", "f8"})
+    for (const bool in_fortran_order : {false, true}) {
+      const UpdateFile file(
+          write("a.npy", array_bytes(type, in_fortran_order ? "True" : "False", "(3, 4, 5)",
+                                     encode(type, in_fortran_order ? fortran : values))),
+          {}, 1);
+      EXPECT_EQ(file.is_double(), type.ends_with("f8")) << type;
+      for (const std::size_t limit : {std::size_t{0}, std::size_t{10'000}}) {
+        const auto source = file.open<float>(limit);
+        for (std::size_t site = 0; site < 3; ++site) {
+          std::vector<float> scratch;
+          const float* read = source->read(site, scratch);
+          EXPECT_TRUE(std::equal(read, read + 20, values.data() + site * 20))
+              << type << in_fortran_order;
+        }
+      }
+    }
+}
+
+TEST_F(UpdateFiles, HeadersThatLieAreRefused) {
+  const std::string data(4 * 60, '\0');
+  const std::string good = array_bytes("<f4", "False", "(3, 4, 5)", data);
+  for (std::size_t size = 0; size < good.size(); size += size < 140 ? 1 : 17)
+    EXPECT_NE(refusal(write("a.npy", good.substr(0, size))), "accepted") << size;
+  const auto with = [&](const std::string& header) {
+    std::string bytes = "\x93NUMPY";
+    bytes += '\x01';
+    bytes += '\0';
+    bytes += static_cast<char>(header.size() & 255);
+    bytes += static_cast<char>(header.size() >> 8);
+    return refusal(write("a.npy", bytes + header + data));
+  };
+  for (const char* header :
+       {"{}", "", "{'descr': '<f4'}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4, -5)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4, 5), 'more': 1}",
+        "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (3, 4, 5)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4, 5)} x",
+        "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (3, 4, 5)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999, 4, 5)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': [3, 4, 5]}"})
+    EXPECT_THAT(with(header), HasSubstr("the header of the array cannot be read")) << header;
+  EXPECT_EQ(with("{\"shape\": (3, 4, 5), \"fortran_order\": False, \"descr\": \"<f4\"}"),
+            "accepted");
+}
+
+TEST_F(UpdateFiles, ArraysOfOtherPrecisionMayBeSubtractedAndThoseOfOtherShapeNot) {
+  const std::vector<float> values = drawn(60, "a");
+  std::vector<double> other(60, 0.125);
+  const auto file = write("a.npy", array_bytes("<f4", "False", "(3, 4, 5)", bytes_of(values))),
+             minus = write("b.npy", array_bytes("<f8", "False", "(3, 4, 5)", bytes_of(other)));
+  const UpdateFile both(file, minus, 1);
+  EXPECT_TRUE(both.is_double());
+  EXPECT_TRUE(both.has_minus());
+  std::vector<double> scratch, weight;
+  const auto source = both.open<double>(0);
+  EXPECT_EQ(source->read(1, scratch)[3], static_cast<double>(values[23]) - 0.125);
+  EXPECT_EQ(source->frozen_weight(1, weight)[3], 0.125);
+  EXPECT_THAT(
+      refusal(file, write("c.npy", array_bytes("<f4", "False", "(3, 5, 4)", bytes_of(values)))),
+      HasSubstr("an array of 3 x 5 x 4, expected 3 x 4 x 5 as in"));
+  EXPECT_THAT(refusal(file, write("c.npy", array_bytes("<f4", "False", "()", "1234"))),
+              HasSubstr("no mode"));
+}
+
+TEST_F(UpdateFiles, NumbersThatAreNotFiniteAreRefusedByFileAndMatrix) {
+  std::vector<float> values = drawn(60, "a");
+  values[27] = std::numeric_limits<float>::quiet_NaN();
+  const UpdateFile file(write("a.npy", array_bytes("<f4", "False", "(3, 4, 5)", bytes_of(values))),
+                        {}, 1);
+  for (const std::size_t limit : {std::size_t{0}, std::size_t{10'000}}) try {
+      file.open<float>(limit);
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr("a.npy: matrix 1 holds nan at number 7"));
+    }
+  values[27] = std::numeric_limits<float>::infinity();
+  const auto tensors = folder_.path / "x.safetensors";
+  const std::vector<TensorToWrite> one = {
+      make_tensor("layers.0.q_proj.weight", {6, 10}, std::span<const float>(values))};
+  write_safetensors(tensors, one);
+  try {
+    UpdateFile(tensors, {}, 1).open<float>(0);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("tensor layers.0.q_proj.weight holds inf at number 27"));
+  }
 }
 
 TEST_F(UpdateFiles, SafetensorsSitesFollowTheirNamesAndDifferencesAreOfOneName) {
