@@ -57,7 +57,8 @@ TEST_F(TableCommand, TakesSeveralInputsByPositionOrOptionAndPicksFromThem) {
     const Outcome outcome = call("table --json " + words);
     EXPECT_EQ(outcome.status, 0) << outcome.err;
     std::set<std::string> found;
-    for (const auto& row : outcome.json()["rows"]) found.insert(row["method"]);
+    const nlohmann::json document = outcome.json();
+    for (const auto& row : document["rows"]) found.insert(row["method"]);
     return found;
   };
   const std::string a = input.string(), b = more.string();
