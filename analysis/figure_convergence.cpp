@@ -150,6 +150,7 @@ FigurePlan plan_convergence(const std::vector<ResultRow>& rows, const FigureOpti
         panel_title(name.first, name.second, models.size() == 1, of_task, scored);
     FigurePanel by_step{title + ": by step", "step", AxisScale::linear, "training loss"};
     by_step.is_dense = true;
+    by_step.group = title;
     by_step.possible.low = 0;
     by_step.x_group = plan.panels.size();
     FigurePanel by_time = by_step;

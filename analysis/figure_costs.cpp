@@ -40,6 +40,7 @@ FigurePlan plan_costs(const std::vector<ResultRow>& rows, const FigureOptions& o
                         {},
                         {}};
       panel.possible.low = 0;
+      panel.group = title;
       planner.add_lines(panel, of_task, {[value](const ResultRow& row) { return *(row.*value); }});
       plan.panels.push_back(std::move(panel));
     };

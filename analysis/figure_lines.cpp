@@ -258,18 +258,41 @@ std::string model_note(const std::set<std::string>& models) {
   return is_told ? "Model: " + shown_model(*models.begin()) + "." : "";
 }
 
+namespace {
+
+constexpr std::ptrdiff_t most_bands = 5;
+
+bool hides_lines(const FigurePanel& panel) {
+  return std::ranges::count_if(panel.lines, [](const FigureLine& line) {
+           return std::ranges::count_if(line.points, [](const FigurePoint& point) {
+                    return point.value.interval.has_value();
+                  }) > 1;
+         }) > most_bands;
+}
+
+/// Whether half of the intervals are longer than half of what the means differ by.
+bool has_long_intervals(const FigurePanel& panel) {
+  std::vector<double> means, lengths;
+  for (const FigureLine& line : panel.lines) {
+    for (const FigurePoint& point : line.points) {
+      if (!point.value.interval) continue;
+      means.push_back(*point.value.value);
+      lengths.push_back(point.value.interval->high - point.value.interval->low);
+    }
+  }
+  if (lengths.empty()) return false;
+  const auto middle = lengths.begin() + static_cast<std::ptrdiff_t>(lengths.size() / 2);
+  std::nth_element(lengths.begin(), middle, lengths.end());
+  const auto [least, most] = std::ranges::minmax(means);
+  return *middle > 0.5 * (most - least);
+}
+
+}  // namespace
+
 Spread spread_of(const FigureLook& look, const std::vector<FigurePanel>& panels) {
-  constexpr std::ptrdiff_t most_bands = 5;
-  if (look.methods_apart) return look.spread.value_or(Spread::band);
-  const auto has_band = [](const FigureLine& line) {
-    return std::ranges::count_if(line.points, [](const FigurePoint& point) {
-             return point.value.interval.has_value();
-           }) > 1;
-  };
-  const bool is_full = std::ranges::any_of(panels, [&](const FigurePanel& panel) {
-    return std::ranges::count_if(panel.lines, has_band) > most_bands;
-  });
-  return look.spread.value_or(is_full ? Spread::bars : Spread::band);
+  if (look.spread) return *look.spread;
+  if (look.methods_apart || std::ranges::none_of(panels, hides_lines)) return Spread::band;
+  return std::ranges::any_of(panels, has_long_intervals) ? Spread::dots : Spread::bars;
 }
 
 std::string interval_note(const std::vector<FigurePanel>& panels, Spread spread, const char* runs) {

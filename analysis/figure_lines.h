@@ -83,7 +83,7 @@ std::string interval_note(const std::vector<FigurePanel>& panels, Spread spread,
                           const char* runs = "seeds");
 
 /// The spread that was asked for, or that which can be read in every panel: bands where there are
-/// few.
+/// few, else bars, or dots where bars would be as long as the panel is high.
 Spread spread_of(const FigureLook& look, const std::vector<FigurePanel>& panels);
 
 /// The sentences that are not empty.

@@ -61,6 +61,7 @@ struct FigurePanel {
   std::size_t y_group = 0;  ///< the same for the vertical one; of group 0 each has its own
   bool is_dense = false;    ///< markers at some of a line's points only
   std::optional<Bounds> x_range = {}, y_range = {};  ///< what is shown, where it was asked for
+  std::string group = "";  ///< neighbours of one group stand side by side: the panels of a task
 };
 
 struct FigurePlan {

@@ -350,11 +350,13 @@ FigurePlan plan_scores(FigureKind kind, const std::vector<ResultRow>& rows,
   if (!options.sources.empty()) return ScorePlan(kind, rows, options).make();
   const ThinnedRows thinned = thin_rows(kind, rows);
   FigurePlan plan = ScorePlan(kind, thinned.rows, options).make();
-  if (thinned.is_one_rank) {
-    plan.rank_labels = RankLabels::at_line_ends;
-    plan.note = join_sentences({plan.note, thinned.note, "Numbers at the lines: rank."});
-  } else {
-    plan.note = join_sentences({plan.note, thinned.note});
+  plan.note = join_sentences({plan.note, thinned.note});
+  if (!thinned.is_one_rank) return plan;
+  for (FigurePanel& panel : plan.panels) {
+    for (FigureLine& line : panel.lines) {
+      const std::string& rank = line.points[0].rank;
+      if (!line.look.published && !rank.empty()) line.name += ", rank " + rank;
+    }
   }
   return plan;
 }

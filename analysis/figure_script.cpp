@@ -112,7 +112,7 @@ class Script {
     }
     double y = layout_.note_top - small_size / 2;
     for (const std::string& line : layout_.note) {
-      label(layout_.panels[0].left, y, line,
+      label(layout_.note_left, y, line,
             fmt::format("left {} tc rgb '#555555'", terminal_.font(small_size)));
       y -= 11;
     }

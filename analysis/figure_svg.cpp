@@ -350,11 +350,23 @@ std::string SvgFigures::panel(const FigurePlan& plan, const FigurePanel& panel) 
 std::string SvgFigures::draw(const FigurePlan& plan, const std::string& title,
                              const std::string& id) {
   std::string panels;
-  for (const FigurePanel& one : plan.panels) panels += panel(plan, one);
+  for (std::size_t first = 0, end = 0; first < plan.panels.size(); first = end) {
+    const std::string& group = plan.panels[first].group;
+    std::string together;
+    for (end = first; end == first || (end < plan.panels.size() && !group.empty() &&
+                                       plan.panels[end].group == group);
+         ++end)
+      together += panel(plan, plan.panels[end]);
+    panels += end - first == 1
+                  ? together
+                  : fmt::format("<div class=\"together\">\n{}</div>\n", std::move(together));
+  }
   return fmt::format(
-      "<figure class=\"figure\" id=\"{}\"><h3>{}</h3>\n{}<div class=\"panels\">\n{}</div>\n"
-      "<figcaption>{}</figcaption></figure>\n",
-      escape_xml(id), escape_xml(title), legend(plan), panels, escape_xml(plan.note));
+      "<figure class=\"figure\" id=\"{0}\"><h3>{1}</h3>\n{2}<div class=\"panels\">\n{3}</div>\n"
+      "<figcaption>{4}</figcaption>\n<script type=\"application/json\" class=\"values\">{5}"
+      "</script></figure>\n",
+      escape_xml(id), escape_xml(title), legend(plan), panels, escape_xml(plan.note),
+      script_string(figure_csv(plan)));
 }
 
 std::string SvgFigures::colour_rules() const {

@@ -11,7 +11,8 @@ namespace rankfold {
 std::string grouped_count(std::int64_t count);
 
 /// Draws plans as HTML with inline SVG: a legend whose entries are buttons, a picture for each
-/// panel, and the note. Lines have the colours, dashes and markers of method_style.h as classes of
+/// panel (those of one group side by side), the note, and the drawn values as CSV for the page's
+/// script. Lines have the colours, dashes and markers of method_style.h as classes of
 /// the page's style sheet, so that they follow light and dark. Every point holds a <title> that
 /// tells its line, rank, parameters, mean, interval, runs and how many of them diverged.
 class SvgFigures {

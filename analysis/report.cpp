@@ -125,7 +125,8 @@ ReportPage make_report(const ReportRequest& request) {
       "<meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" href=\"data:,\">\n"
       "<title>{}</title>\n<style>{}</style>\n</head>\n<body>\n<header><h1>{}</h1>\n",
       policy_hash(style), policy_hash(report_script()), title, style, title);
-  page.html += summary_section(records) + "</header>\n" + navigation(parts) + "<main>\n";
+  page.html +=
+      summary_section(records, request.date) + "</header>\n" + navigation(parts) + "<main>\n";
   for (const Part& part : parts) page.html += part.html;
   page.html += "</main>\n<script>";
   page.html += report_script();

@@ -14,6 +14,7 @@ namespace rankfold {
 struct ReportRequest {
   RunRecords records;
   std::string title = "";                    ///< "" for one with the name of the results
+  std::string date = "";                     ///< "2026-11-30": when the page was made
   std::vector<SingularValue> spectrum = {};  ///< of an update, where the results have them
 };
 
@@ -25,7 +26,8 @@ struct ReportPage {
 
 /// One HTML page about all runs, which needs nothing else: figures as SVG (figure_svg.h), scores by
 /// method and task, a table of runs that can be sorted and filtered, parameters by method and rank,
-/// settings, machines and versions, and what failed. The same records give the same bytes.
+/// settings, machines and versions, and what failed. The same records, title and date give the same
+/// bytes.
 ///
 /// All that comes from files is shown as text. A Content-Security-Policy allows the page's own
 /// style sheet and script by their SHA-256, and nothing else: no other script, no network.

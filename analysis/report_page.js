@@ -228,4 +228,90 @@
   previous.addEventListener("click", () => turn(-1));
   next.addEventListener("click", () => turn(1));
   update();
+
+  // ---- Files of what is shown ----
+  const save = (name, type, text) => {
+    const link = make("a", { download: name, href: URL.createObjectURL(new Blob([text], { type })) });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  };
+  const saver = (label, what, action) => {
+    const button = make("button", { type: "button", textContent: label, title: "save " + what });
+    button.addEventListener("click", action);
+    return button;
+  };
+  const pageName = document.title.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-+|-+$/g, "").toLowerCase() || "report";
+  const field = (text) => (/[",\n\r]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text);
+  const sheet = (rows) => rows.map((row) => row.map(field).join(",") + "\n").join("");
+
+  /// The figure as one picture: its panels, headings and legend where and as they stand.
+  const picture = (figure) => {
+    const space = figure.querySelector("svg").namespaceURI;
+    const frame = figure.getBoundingClientRect();
+    const looks = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "opacity",
+                   "font-size", "font-family", "font-weight", "text-anchor"];
+    const node = (name, attributes) => {
+      const element = document.createElementNS(space, name);
+      for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+      return element;
+    };
+    const placed = (svg) => {
+      const copy = svg.cloneNode(true), own = svg.getBoundingClientRect();
+      const from = [...svg.querySelectorAll("*")], to = [...copy.querySelectorAll("*")];
+      from.forEach((element, i) => {
+        const style = getComputedStyle(element);
+        if (style.display === "none") to[i].setAttribute("display", "none");
+        if (element.localName !== "g")
+          for (const look of looks) to[i].setAttribute(look, style.getPropertyValue(look));
+        else if (style.opacity !== "1") to[i].setAttribute("opacity", style.opacity);
+        to[i].removeAttribute("class");
+      });
+      for (const ring of copy.querySelectorAll("circle")) ring.remove();
+      for (const [key, value] of Object.entries({ x: own.left - frame.left, y: own.top - frame.top,
+                                                  width: own.width, height: own.height }))
+        copy.setAttribute(key, value);
+      copy.removeAttribute("tabindex");
+      return copy;
+    };
+    const words = (element, anchor) => {
+      const range = document.createRange();
+      range.selectNodeContents(element.lastChild);
+      const own = range.getBoundingClientRect(), style = getComputedStyle(element);
+      const text = node("text", { x: (anchor === "middle" ? own.left + own.width / 2 : own.left) - frame.left,
+                                  y: own.bottom - frame.top - own.height * 0.25, "text-anchor": anchor,
+                                  fill: style.color, "font-size": style.fontSize,
+                                  "font-family": style.fontFamily, "font-weight": style.fontWeight });
+      text.textContent = element.lastChild.textContent;
+      return text;
+    };
+    const height = figure.querySelector("figcaption").getBoundingClientRect().top - frame.top;
+    const whole = node("svg", { xmlns: space, viewBox: `0 0 ${frame.width} ${height}`,
+                                width: frame.width, height });
+    const title = node("title", {}), note = node("desc", {});
+    title.textContent = figure.querySelector("h3").textContent;
+    note.textContent = figure.querySelector("figcaption").textContent;
+    const paper = getComputedStyle(document.body).backgroundColor;
+    whole.append(title, note, node("rect", { width: frame.width, height, fill: paper }));
+    whole.append(words(figure.querySelector("h3"), "start"));
+    for (const button of figure.querySelectorAll(".legend button[aria-pressed=true]"))
+      whole.append(placed(button.querySelector("svg")), words(button, "start"));
+    for (const panel of figure.querySelectorAll(".panel"))
+      whole.append(words(panel.querySelector("h4"), "middle"), placed(panel.querySelector("svg")));
+    return new XMLSerializer().serializeToString(whole);
+  };
+
+  for (const values of document.querySelectorAll("script.values")) {
+    const figure = values.closest("figure");
+    const name = pageName + "-" + (figure ? figure.id.replace(/^figure-/, "") : "scores");
+    const buttons = make("div", { className: "controls saves" });
+    buttons.append(saver("CSV", "these values", () => save(name + ".csv", "text/csv", JSON.parse(values.textContent))));
+    if (figure)
+      buttons.append(saver("SVG", "this picture", () => save(name + ".svg", "image/svg+xml", picture(figure))));
+    values.before(buttons);
+  }
+  document.querySelector(".pages").append(saver("CSV", "these runs", () =>
+    save(pageName + "-runs.csv", "text/csv",
+         sheet([columns.map((column) => column.name),
+                ...found.map((run) => columns.map((column) => (column.words || column.cells[run] === null
+                  ? column.text(run) : String(column.cells[run]))))]))));
 })();

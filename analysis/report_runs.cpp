@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <map>
 #include <unordered_map>
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
+#include "analysis/figure_lines.h"
+#include "analysis/svg.h"
 #include "core/text.h"
 
 namespace rankfold {
@@ -51,25 +53,6 @@ bool any(const std::vector<RunRecord>& runs, const Numbers& number) {
 
 }  // namespace
 
-std::string script_string(std::string_view text) {
-  const std::string plain =
-      nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  std::string safe;
-  for (std::size_t at = 0; at < plain.size(); ++at) {
-    const std::string_view rest = std::string_view(plain).substr(at);
-    const bool separator = rest.starts_with("\u2028") || rest.starts_with("\u2029");
-    if (plain[at] == '<') {
-      safe += "\\u003c";
-    } else if (separator) {
-      safe += rest.starts_with("\u2028") ? "\\u2028" : "\\u2029";
-      at += 2;
-    } else {
-      safe += plain[at];
-    }
-  }
-  return safe;
-}
-
 std::string runs_document(const std::vector<RunRecord>& runs,
                           const std::vector<std::string>& settings) {
   static const std::string nothing;
@@ -102,9 +85,21 @@ std::string runs_document(const std::vector<RunRecord>& runs,
   });
   const auto has_metric = [](const RunRecord& run) { return !run.row.metric.empty(); };
   if (std::ranges::any_of(runs, has_metric)) {
-    add_text("metric", &ResultRow::metric);
-    columns.push_back(
-        number_column("score", 4, runs, [](const RunRecord& run) { return run.row.score; }));
+    std::map<std::string, std::string> labels;
+    for (const RunRecord& run : runs)
+      labels.emplace(run.row.metric, label_of_metric(run.row.metric).first);
+    const auto is_share = [](const RunRecord& run) {
+      return run.row.metric.empty() || label_of_metric(run.row.metric).second != 1;
+    };
+    columns.push_back(text_column("metric", runs, [&](const RunRecord& run) -> const std::string& {
+      return labels.at(run.row.metric);
+    }));
+    columns.push_back(number_column("score", std::ranges::all_of(runs, is_share) ? 2 : 4, runs,
+                                    [](const RunRecord& run) -> std::optional<double> {
+                                      if (!run.row.score) return std::nullopt;
+                                      return *run.row.score *
+                                             label_of_metric(run.row.metric).second;
+                                    }));
   }
   add_number("seconds", 1, [](const RunRecord& run) { return run.row.train_seconds; });
   add_number("tokens/s", 0, [](const RunRecord& run) { return run.row.tokens_per_second; });

@@ -7,10 +7,6 @@
 
 namespace rankfold {
 
-/// Text as a string of JavaScript or JSON that may stand in a <script> of a page: no "</script",
-/// "<!--", line or paragraph separator; bytes that are no UTF-8 become U+FFFD.
-std::string script_string(std::string_view text);
-
 /// The table of runs as JSON for report_page.js, column by column: {runs, columns: [{name, words,
 /// cells}]} where a cell is the position of its text among the words, or {name, digits, cells} with
 /// numbers and null; digits is -1 for counts. `look` is the class of a column's cells.

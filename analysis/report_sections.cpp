@@ -8,12 +8,14 @@
 
 #include <fmt/core.h>
 
+#include "analysis/csv.h"
 #include "analysis/estimate.h"
 #include "analysis/figure_lines.h"
 #include "analysis/figure_svg.h"
 #include "analysis/method_style.h"
 #include "analysis/svg.h"
 #include "core/text.h"
+#include "core/version.h"
 
 namespace rankfold {
 namespace {
@@ -88,6 +90,20 @@ std::map<std::string, std::string> score_settings(const ResultRow& row) {
   return settings;
 }
 
+/// The scores once more as CSV, in the units of the page.
+struct ScoreSheet {
+  std::string text;
+
+  void add(const std::vector<std::string>& fields) {
+    std::vector<std::string> safe;
+    for (const std::string& field : fields) safe.push_back(csv_field(field));
+    text += join(safe, ",") + "\n";
+  }
+  static std::string number(std::optional<double> value, double factor) {
+    return value ? fmt::format("{:.10g}", *value * factor) : "";
+  }
+};
+
 std::string score_text(const std::vector<double>& scores, double factor) {
   const Estimate estimate = estimate_mean(scores);
   std::string text;
@@ -122,7 +138,7 @@ std::string names_of(std::map<std::string, std::size_t> counts, bool are_methods
 
 }  // namespace
 
-std::string summary_section(const RunRecords& records) {
+std::string summary_section(const RunRecords& records, const std::string& date) {
   const std::vector<RunRecord>& runs = records.runs;
   std::vector<std::string> states;
   auto by_status = tally(runs, [](const RunRecord& run) { return run.status; });
@@ -145,6 +161,7 @@ std::string summary_section(const RunRecords& records) {
   add("tasks", &ResultRow::task, false);
   add("models", &ResultRow::model, false);
   add("methods", &ResultRow::method, true);
+  facts += fact("made", (date.empty() ? "" : "on " + date + " ") + "by rankfold " + version());
   return "<dl class=\"facts\">\n" + facts + "</dl>\n";
 }
 
@@ -184,10 +201,32 @@ std::string score_section(const RunRecords& records) {
     grid.columns.push_back(
         {task.empty() ? label_of_metric(metric).first : task + ": " + label_of_metric(metric).first,
          "num"});
+  ScoreSheet sheet;
+  std::vector<std::string> heads = {"model", "method", "rank"};
+  heads.insert(heads.end(), varying.begin(), varying.end());
+  const std::size_t told = heads.size();
+  for (const char* name : {"task", "metric", "mean", "low", "high", "runs", "diverged"})
+    heads.emplace_back(name);
+  sheet.add(heads);
   for (const auto& [key, scores] : lines) {
     const auto& [model, method, rank, telling] = key;
     std::vector<std::string> row = {model, method.second, rank.second};
     row.insert(row.end(), telling.begin(), telling.end());
+    for (const auto& [column, values_there] : scores) {
+      const Estimate estimate = estimate_mean(values_there);
+      const auto& [label, factor] = label_of_metric(column.second);
+      const auto bound = [&](double Bounds::*end) {
+        return estimate.interval ? std::optional((*estimate.interval).*end) : std::nullopt;
+      };
+      std::vector<std::string> fields(row.begin(), row.begin() + static_cast<std::ptrdiff_t>(told));
+      for (const std::string& field :
+           {column.first, label, ScoreSheet::number(estimate.value, factor),
+            ScoreSheet::number(bound(&Bounds::low), factor),
+            ScoreSheet::number(bound(&Bounds::high), factor), std::to_string(estimate.count),
+            std::to_string(estimate.diverged)})
+        fields.push_back(field);
+      sheet.add(fields);
+    }
     for (const Column& column : columns) {
       const auto found = scores.find(column);
       row.push_back(found == scores.end()
@@ -196,12 +235,12 @@ std::string score_section(const RunRecords& records) {
     }
     grid.rows.push_back(std::move(row));
   }
-  return section(
-      "scores", "Scores",
-      paragraph("Mean \u00b1 half of Student's 95% interval over seeds; in brackets the "
-                "number of runs. One run alone has no interval. Runs that diverged "
-                "are in no mean.") +
-          grid.html("Scores"));
+  return section("scores", "Scores",
+                 paragraph("Mean \u00b1 half of Student's 95% interval over seeds; in brackets the "
+                           "number of runs. One run alone has no interval. Runs that diverged "
+                           "are in no mean.") +
+                     grid.html("Scores") + "<script type=\"application/json\" class=\"values\">" +
+                     script_string(sheet.text) + "</script>\n");
 }
 
 std::string parameter_section(const RunRecords& records) {

@@ -9,8 +9,8 @@ namespace rankfold {
 
 // Parts of the report's page as HTML; "" where the records tell nothing of them.
 
-/// How many runs ended how, and what was run.
-std::string summary_section(const RunRecords& records);
+/// How many runs ended how, what was run, and when and by which version the page was made.
+std::string summary_section(const RunRecords& records, const std::string& date);
 /// The mean with Student's 95 % interval of runs that differ in the task and the seed alone.
 std::string score_section(const RunRecords& records);
 /// Counts of parameters by method and rank.

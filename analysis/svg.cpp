@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include <fmt/core.h>
+#include <nlohmann/json.hpp>
 
 #include "core/text.h"
 
@@ -130,6 +131,25 @@ std::string Svg::document(double width, double height, std::string_view title) c
             ? "<g fill=\"none\" stroke=\"#444444\" stroke-width=\"1.5\">\n" + layers_[i] + "</g>\n"
             : layers_[i];
   return text + "</svg>\n";
+}
+
+std::string script_string(std::string_view text) {
+  const std::string plain =
+      nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  std::string safe;
+  for (std::size_t at = 0; at < plain.size(); ++at) {
+    const std::string_view rest = std::string_view(plain).substr(at);
+    const bool separator = rest.starts_with("\u2028") || rest.starts_with("\u2029");
+    if (plain[at] == '<') {
+      safe += "\\u003c";
+    } else if (separator) {
+      safe += rest.starts_with("\u2028") ? "\\u2028" : "\\u2029";
+      at += 2;
+    } else {
+      safe += plain[at];
+    }
+  }
+  return safe;
 }
 
 }  // namespace rankfold

@@ -58,4 +58,8 @@ class Svg {
   std::string& layer(Layer layer) { return layers_[static_cast<std::size_t>(layer)]; }
 };
 
+/// Text as a string of JavaScript or JSON that may stand in a <script> of a page: no "</script",
+/// "<!--", line or paragraph separator; bytes that are no UTF-8 become U+FFFD.
+std::string script_string(std::string_view text);
+
 }  // namespace rankfold

@@ -1,5 +1,8 @@
 #include "analysis/report.h"
 
+#include <cstdlib>
+#include <ctime>
+
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
@@ -26,6 +29,16 @@ void check_out(const fs::path& out) {
                    printable(out.string(), 300), printable(ending, 40));
 }
 
+/// In UTC; the day of SOURCE_DATE_EPOCH where that is set, so that a page can be made again.
+std::string today() {
+  std::time_t now = std::time(nullptr);
+  if (const char* given = std::getenv("SOURCE_DATE_EPOCH"))
+    if (const auto seconds = parse_number<long long>(given)) now = *seconds;
+  std::tm day{};
+  if (::gmtime_r(&now, &day) == nullptr) return "";
+  return fmt::format("{:04}-{:02}-{:02}", day.tm_year + 1900, day.tm_mon + 1, day.tm_mday);
+}
+
 /// Those of status unreadable, by name.
 std::size_t tell_unreadable(const RunRecords& records, std::ostream& err) {
   constexpr std::size_t most = 10;
@@ -45,6 +58,7 @@ int run(const Arguments& arguments, Context& context) {
   check_out(out);
   ReportRequest request;
   request.title = arguments.text("title");
+  request.date = today();
   request.records = read_run_records(results);
   std::error_code failure;
   if (fs::exists(results / "spectrum.csv", failure))

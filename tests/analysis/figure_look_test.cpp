@@ -38,7 +38,7 @@ std::vector<ResultRow> many() {
     ++place;
     for (int rank = 1; rank <= 512; rank *= 2) {
       for (int seed = 0; seed < 2; ++seed) {
-        const double score = 0.8 - 0.001 * std::log2(rank) + 0.004 * place + 0.004 * seed;
+        const double score = 0.8 - 0.001 * std::log2(rank) + 0.004 * place + 0.001 * seed;
         rows.push_back(
             result("sst2", method, std::to_string(rank), seed, (200 + 40 * place) * rank, score));
       }
@@ -139,6 +139,12 @@ TEST(FigureSpread, IsABandWhereThereAreFewLinesAndABarWhereThereAreMany) {
   EXPECT_THAT(shown.note, HasSubstr("Mean of 2 seeds, bar: 95% interval"));
   EXPECT_THAT(script(shown), AllOf(HasSubstr("_bar"), Not(HasSubstr("_band"))));
   EXPECT_THAT(script(plan(many(), {.spread = Spread::band})), HasSubstr("_band"));
+}
+
+TEST(FigureSpread, IsOfDotsWhereBarsWouldFillThePanel) {
+  std::vector<ResultRow> rows = many();
+  for (ResultRow& row : rows) row.score = *row.score + (row.seed == "1" ? 0.1 : 0);
+  EXPECT_EQ(plan(rows).spread, Spread::dots);
 }
 
 TEST(FigureSpread, AsDotsShowsEachRun) {

@@ -5,6 +5,7 @@
 
 #include "analysis/report_runs.h"
 #include "analysis/report_settings.h"
+#include "analysis/svg.h"
 #include "core/sha256.h"
 #include "run_files.h"
 #include "temporary_folder.h"
@@ -69,6 +70,35 @@ TEST_F(Report, IsTheSameForTheSameRuns) {
   std::filesystem::create_directories(folder_.path / "elsewhere");
   std::filesystem::rename(folder_.path / "moved", folder_.path / "elsewhere/results");
   EXPECT_EQ(make_report({read_run_records(folder_.path / "elsewhere/results/")}).html, first);
+}
+
+TEST_F(Report, TellsTheDayItWasMade) {
+  const std::string html =
+      make_report({.records = read_run_records(folder_.path / "results"), .date = "2026-11-30"})
+          .html;
+  EXPECT_THAT(missing(html, {"<dt>made</dt><dd>on 2026-11-30 by rankfold "}), ElementsAre());
+}
+
+TEST_F(Report, ShowsScoresInOneUnitEverywhere) {
+  const std::string html = make().html;
+  const json runs = runs_of(html);
+  EXPECT_EQ(column(runs, "score")["cells"][0], 52.1);
+  EXPECT_EQ(column(runs, "metric")["words"], json({"accuracy, %"}));
+  // The sheet that the page saves: mean, low and high.
+  EXPECT_THAT(missing(html, {"tiny,lora,2,sst2,\\\"accuracy, %\\\",52.2,51.95"}), ElementsAre());
+}
+
+TEST_F(Report, KeepsThePanelsOfATaskTogether) {
+  json run = run_document("rte", "lora", 2, 4, 0.5);
+  write_run(folder_.path / "results/other", run);
+  const std::string html = make().html;
+  const std::size_t figure = html.find("id=\"figure-cost\"");
+  const std::size_t first = html.find("<div class=\"together\">", figure);
+  const std::size_t second = html.find("<div class=\"together\">", first + 1);
+  ASSERT_NE(second, std::string::npos);
+  const std::string of_first = html.substr(first, second - first);
+  EXPECT_THAT(missing(of_first, {"rte: speed", "rte: memory"}), ElementsAre());
+  EXPECT_THAT(present(of_first, {"sst2: speed"}), ElementsAre());
 }
 
 TEST_F(Report, TellsWhatVariesForEachRunAndWhatIsCommonOnce) {

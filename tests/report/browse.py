@@ -2,11 +2,14 @@
 """browse.py check BROWSER RANKFOLD: makes results whose names hold markup, their report, and uses the
 page as a reader does. browse.py time BROWSER PAGE: how long it takes to open. browse.py pictures
 BROWSER PAGE DIR: screenshots of it, to be looked at."""
+import csv
+import io
 import json
 import pathlib
 import subprocess
 import sys
 import tempfile
+import xml.etree.ElementTree
 
 from browser import Browser
 
@@ -154,6 +157,42 @@ def check_appearance(browser):
     browser.device(1280, 900)
 
 
+def saved(browser, selector):
+    """The file that a click on a button makes: its name and text."""
+    return browser.run(f"""(async () => {{
+      const make = URL.createObjectURL, click = HTMLAnchorElement.prototype.click;
+      let content, name;
+      URL.createObjectURL = (blob) => {{ content = blob; return make.call(URL, blob); }};
+      HTMLAnchorElement.prototype.click = function () {{ name = this.download; }};
+      document.querySelector({json.dumps(selector)}).click();
+      URL.createObjectURL = make;
+      HTMLAnchorElement.prototype.click = click;
+      return [name, await content.text()];
+    }})()""")
+
+
+def check_files(browser):
+    name, text = saved(browser, "#figure-parameter-efficiency .saves button")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert name.endswith("parameter-efficiency.csv"), name
+    assert {row["method"] for row in rows} == {"lora", MARKUP}, rows
+    assert [row["mean"] for row in rows if row["method"] == "lora"][0] == "52.2", rows
+    name, text = saved(browser, "#figure-parameter-efficiency .saves button + button")
+    picture = xml.etree.ElementTree.fromstring(text)
+    space = "{http://www.w3.org/2000/svg}"
+    assert name.endswith("parameter-efficiency.svg") and picture.tag == space + "svg", name
+    panels = browser.run("document.querySelectorAll('#figure-parameter-efficiency .panel').length")
+    legend = browser.run("document.querySelectorAll('#figure-parameter-efficiency .legend li').length")
+    assert len(picture.findall(space + "svg")) == panels + legend
+    assert all(shape.get("stroke") for shape in picture.iter(space + "path"))
+    assert "lora" in [text.text for text in picture.iter(space + "text")]
+    name, text = saved(browser, "#scores ~ .saves button")
+    assert [row["runs"] for row in csv.DictReader(io.StringIO(text))][0] == "3", text
+    name, text = saved(browser, ".pages button:last-child")
+    shown = int(browser.run("document.getElementById('run-count').textContent.split(' of ')[1].split(' ')[0]"))
+    assert len(list(csv.DictReader(io.StringIO(text)))) == shown, text
+
+
 def check_page(browser, page):
     browser.device(1280, 900)
     browser.open(page.as_uri())
@@ -168,6 +207,7 @@ def check_page(browser, page):
                        "new Set([...document.querySelectorAll('[id]')].map(e => e.id)).size")
     check_table(browser)
     check_points(browser)
+    check_files(browser)
     check_appearance(browser)
     assert browser.complaints() == [], browser.complaints()
     # The policy keeps out what is not the page's own.
