@@ -297,6 +297,7 @@ Spread spread_of(const FigureLook& look, const std::vector<FigurePanel>& panels)
 
 std::string interval_note(const std::vector<FigurePanel>& panels, Spread spread, const char* runs) {
   std::size_t fewest = SIZE_MAX, most = 0, all = 0, diverged = 0, constant = 0;
+  bool has_band = false;  // of a horizontal reference
   for (const FigurePanel& panel : panels) {
     // Lines of one method may share a point: first:N and last:N meet where N is all layers.
     std::set<std::tuple<std::string, std::string, std::string, std::int64_t, double>> seen;
@@ -311,6 +312,7 @@ std::string interval_note(const std::vector<FigurePanel>& panels, Spread spread,
           all += point.value.count + point.value.diverged;
           diverged += point.value.diverged;
           constant += point.constant;
+          has_band = has_band || (lines == &panel.references && point.value.interval.has_value());
           if (point.value.count == 0) continue;
           fewest = std::min(fewest, point.value.count);
           most = std::max(most, point.value.count);
@@ -325,7 +327,8 @@ std::string interval_note(const std::vector<FigurePanel>& panels, Spread spread,
         fewest == most ? std::to_string(most) : fmt::format("{} to {}", fewest, most);
     const std::string mean = fmt::format("Mean of {} {}", number, runs);
     if (spread == Spread::dots)
-      sentences.push_back(mean + ", small dots: each of them.");
+      sentences.push_back(mean + ", small dots: each of them" +
+                          (has_band ? "; grey bands: 95% intervals (Student's t)." : "."));
     else
       sentences.push_back(fmt::format("{}, {}: 95% interval (Student's t){}", mean,
                                       spread == Spread::band ? "band" : "bar",

@@ -255,11 +255,10 @@ class ScorePlan {
       for (FigureLine& line : published.lines) {
         line.look.published = true;
         const bool is_own = lower_case(model_name(model)) == lower_case(model_name(own.model));
-        const std::string origin = by_model.size() > 1 || !is_own
-                                       ? fmt::format(" (published, {})", model)
-                                       : " (published)";
+        const std::string named = fmt::format(" (published, {})", model);
+        line.name += by_model.size() > 1 || !is_own ? named : " (published)";
+        line.csv_name += by_model.size() > 1 ? named : " (published)";
         if (!is_own && !model.empty()) other_models_.insert(model);
-        for (std::string* name : {&line.name, &line.csv_name}) *name += origin;
         lines.push_back(std::move(line));
       }
     }

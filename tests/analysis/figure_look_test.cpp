@@ -149,7 +149,7 @@ TEST(FigureSpread, IsOfDotsWhereBarsWouldFillThePanel) {
 
 TEST(FigureSpread, AsDotsShowsEachRun) {
   const FigurePlan shown = plan(two_tasks(), {.spread = Spread::dots});
-  EXPECT_THAT(shown.note, HasSubstr("Mean of 3 seeds, small dots: each of them."));
+  EXPECT_THAT(shown.note, HasSubstr("Mean of 3 seeds, small dots: each of them; grey bands: 95% interval"));
   EXPECT_THAT(script(shown),
               AllOf(HasSubstr("$panel1_line0_runs << EOD\n1000 50\n1000 51\n1000 52\n"),
                     Not(HasSubstr("line0_band"))));
