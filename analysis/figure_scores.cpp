@@ -150,7 +150,8 @@ class ScorePlan {
     if (options_.sources.empty()) return;
     for (Rows* rows : {&all_, &scored_}) {
       std::erase_if(*rows, [this](const ResultRow* row) {
-        return !planner_.is_reference(*row) && !has_place(*row);
+        const bool is_baseline = row->method == "none" || row->method == "full";
+        return !(is_baseline && planner_.is_reference(*row)) && !has_place(*row);
       });
     }
     const auto has_line = [this](const ResultRow* row) { return !planner_.is_reference(*row); };

@@ -24,7 +24,8 @@ struct LineName {
 };
 
 /// Decides from all rows of a figure which settings have to tell the lines of a method apart:
-/// layers, targets and the number of rows trained on where they vary within a task; any other
+/// layers and targets where they vary within a task, the number of rows trained on where it varies
+/// between any methods of it; any other
 /// setting where runs of one task, rank and layers differ in it; along the axes of depth and
 /// learning rate also the rank, along depth whether the first, the last or chosen layers are
 /// adapted

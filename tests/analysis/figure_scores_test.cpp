@@ -86,6 +86,15 @@ TEST(FigurePlan, NamesScoresOfHeldOutRowsAndMixesThemWithNoOthers) {
               AllOf(HasSubstr("held-out"), HasSubstr("dev"), HasSubstr("score-on")));
 }
 
+TEST(FigurePlan, NamesTheRowsThatMethodsOfOnePanelWereTrainedOn) {
+  std::vector<ResultRow> rows = two_tasks();
+  for (ResultRow& row : rows)
+    if (row.method == "lotr" && row.task == "sst2") row.train_rows = 600;
+  const FigurePlan shown = plan(rows);
+  EXPECT_EQ(shown.panels[1].lines[0].name, "lora, all rows");
+  EXPECT_EQ(shown.panels[1].lines[1].name, "lotr, 600 rows");
+}
+
 TEST(FigurePlan, NamesModelsWithoutTheirFolders) {
   std::vector<ResultRow> rows = two_tasks();
   for (ResultRow& row : rows) row.model = "/home/me/models/roberta-base/";
