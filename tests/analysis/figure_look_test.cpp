@@ -149,7 +149,8 @@ TEST(FigureSpread, IsOfDotsWhereBarsWouldFillThePanel) {
 
 TEST(FigureSpread, AsDotsShowsEachRun) {
   const FigurePlan shown = plan(two_tasks(), {.spread = Spread::dots});
-  EXPECT_THAT(shown.note, HasSubstr("Mean of 3 seeds, small dots: each of them; grey bands: 95% interval"));
+  EXPECT_THAT(shown.note,
+              HasSubstr("Mean of 3 seeds, small dots: each of them; grey bands: 95% interval"));
   EXPECT_THAT(script(shown),
               AllOf(HasSubstr("$panel1_line0_runs << EOD\n1000 50\n1000 51\n1000 52\n"),
                     Not(HasSubstr("line0_band"))));
@@ -211,6 +212,16 @@ TEST(SmallMultiples, ShowOneMethodAPanelAndTheOthersInGrey) {
   // Each value stands once in the CSV.
   const std::string csv = figure_csv(shown);
   EXPECT_THAT(csv, AllOf(HasSubstr("cola: lora,lora,1,"), Not(HasSubstr("cola: lora,lotr"))));
+}
+
+TEST(SmallMultiples, AreRefusedWhereNobodyCouldReadThem) {
+  std::vector<ResultRow> rows;
+  for (int task = 0; task < 15; ++task)
+    for (int method = 0; method < 14; ++method)
+      rows.push_back(result("t" + std::to_string(task), "m" + std::to_string(method), "1", 0,
+                            100 + method, 0.5));
+  EXPECT_THAT(message_of<Error>([&] { plan(rows, {.methods_apart = true}); }),
+              HasSubstr("210 panels"));
 }
 
 TEST(FigureLayout, HasAsManyPanelsInARowAsAreLegible) {
