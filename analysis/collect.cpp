@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <future>
+#include <map>
 #include <numeric>
 #include <set>
 
 #include <nlohmann/json.hpp>
 
+#include "analysis/log_restarts.h"
 #include "analysis/log_tree.h"
 #include "analysis/parquet.h"
 #include "analysis/scalar_files.h"
@@ -72,13 +74,24 @@ std::vector<std::uint32_t> combined_places(const LogTree& tree,
   return combined;
 }
 
+/// What the index says of tags and steps; it is known before the folders' columns are.
+struct ScalarOrder {
+  bool tag_first = true, by_tag = true, by_step = true;
+};
+
+ScalarOrder scalar_order(const std::vector<std::string>& asked) {
+  if (asked.empty()) return {};
+  const auto tag = std::ranges::find(asked, "tag"), step = std::ranges::find(asked, "step");
+  const bool by_tag = tag != asked.end(), by_step = step != asked.end();
+  return {tag < step || (!by_tag && !by_step), by_tag, by_step};
+}
+
 /// What the index says of the order, but for the tags.
-RowOrder order_of(const LogTree& tree, const std::vector<std::string>& index, bool& by_tag) {
+RowOrder order_of(const LogTree& tree, const std::vector<std::string>& index,
+                  const ScalarOrder& scalars) {
   RowOrder order;
-  const auto tag = std::ranges::find(index, "tag"), step = std::ranges::find(index, "step");
-  by_tag = tag != index.end();
-  order.by_step = step != index.end();
-  order.tag_first = tag < step || (!by_tag && !order.by_step);
+  order.by_step = scalars.by_step;
+  order.tag_first = scalars.tag_first;
   std::vector<std::size_t> parts[3];
   std::size_t part = 0;
   for (const std::string& name : index) {
@@ -283,43 +296,98 @@ fs::path folder_for_sorting(const fs::path& out) {
   return out.has_parent_path() ? out.parent_path() : fs::path(".");
 }
 
+/// Folders of several trees, or names that mean the same (lr=1e-3, lr=0.001), make one run of two.
+void note_folders_alike(const LogTree& tree, const std::vector<bool>& kept, CollectReport& report) {
+  std::map<std::vector<std::uint32_t>, fs::path> folders;
+  std::set<fs::path> told;
+  for (std::size_t i = 0; i < tree.files.size(); ++i) {
+    if (!kept[i]) continue;
+    const fs::path folder = tree.files[i].path.parent_path();
+    const fs::path& known = folders.emplace(tree.files[i].places, folder).first->second;
+    if (known != folder && told.insert(folder).second)
+      report.notes.push_back(fmt::format("{}: gives the same columns as {}: both count as one run",
+                                         printable(folder.string(), 300),
+                                         printable(known.string(), 300)));
+  }
+}
+
+Pattern pattern_of_tags(const std::string& expression) {
+  try {
+    return Pattern(expression, "--tags:");
+  } catch (const Error& failure) {
+    throw UsageError("{}", failure.what());
+  }
+}
+
+/// Files that make rows, and of the others why they do not.
+std::vector<bool> files_with_rows(const FoundLogs& logs, const CollectRequest& request,
+                                  std::vector<SortedRun>& runs, CollectReport& report) {
+  std::vector<bool> kept(logs.files.size());
+  for (const SortedRun& run : runs) kept[run.order >> 32] = true;
+  for (std::size_t i = 0; i < logs.files.size(); ++i) {
+    const fs::path& file = logs.files[i].path;
+    const bool is_damaged =
+        std::ranges::find(report.problems, file, &CollectReport::Problem::file) !=
+        report.problems.end();
+    if (!kept[i] && !is_damaged) report.passed_over.push_back({file, "no scalar with such a tag"});
+    const std::size_t depth = folder_depth(logs.files[i]);
+    if (!kept[i] || !request.depth || depth == *request.depth) continue;
+    kept[i] = false;
+    report.passed_over.push_back(
+        {file, fmt::format("below {} folder{} without a name", depth, depth == 1 ? "" : "s")});
+  }
+  std::erase_if(runs, [&](const SortedRun& run) { return !kept[run.order >> 32]; });
+  return kept;
+}
+
 }  // namespace
 
 CollectReport collect(const CollectRequest& request) {
   if (request.level < 1 || request.level > 22)
     throw UsageError("--level is {}; expected a level of zstd, 1 to 22", request.level);
-  const TagPattern pattern(request.tags);
+  const Pattern pattern = pattern_of_tags(request.tags);
+  expect_column_names(request.names);
+  constexpr std::string_view parquet_beginning[] = {"PAR1"};
+  expect_replaceable(request.out, "Parquet file", parquet_beginning);
   parquet_library();
-  const LogTree tree = read_log_tree(request.logs, request.names);
+  const FoundLogs logs = find_logs(request.logs);
+  std::vector<fs::path> paths;
+  for (const FoundLogs::File& log : logs.files) paths.push_back(log.path);
+  expect_not_an_input(request.out, paths);
   CollectReport report;
-  report.files = tree.files.size();
-  report.index = index_of(tree.columns, request.index);
-  bool by_tag = false;
-  RowOrder order = order_of(tree, report.index, by_tag);
+  report.files = paths.size();
+  for (const std::string& place : logs.passed_over) report.notes.push_back(place + "; passed over");
   AtomicFile file(request.out);
 
   const auto check_stop = [&] {
     if (request.stop_requested && request.stop_requested())
       throw Error("stopped; {} was not written", printable(request.out.string(), 300));
   };
-  std::vector<fs::path> paths;
-  for (const LogFile& log : tree.files) paths.push_back(log.path);
+  const ScalarOrder scalars = scalar_order(request.index);
   RunStore store(folder_for_sorting(request.out), request.rows_in_memory);
   const std::size_t threads =
       request.threads > 0 ? request.threads : std::min<std::size_t>(cpu_count(), 8);
-  ScalarFiles read = read_scalar_files(paths, pattern, order.tag_first, by_tag, order.by_step,
-                                       threads, store, [&](std::size_t done) {
+  ScalarFiles read = read_scalar_files(paths, pattern, scalars.tag_first, scalars.by_tag,
+                                       scalars.by_step, threads, store, [&](std::size_t done) {
                                          check_stop();
                                          if (request.progress) request.progress(done, paths.size());
                                        });
   report.problems = std::move(read.problems);
+  std::ranges::sort(read.runs, {}, &SortedRun::order);
+  const std::vector<bool> kept = files_with_rows(logs, request, read.runs, report);
+  if (!request.keep_restarted)
+    report.restarts = leave_out_restarted(read.runs, read.restarts, paths, store);
   if (read.runs.empty())
     throw Error("{}: found no scalar whose tag begins with {}; files that were read: {}",
                 printable(request.logs.front().string(), 300), printable(request.tags, 300),
                 paths.size());
 
+  const LogTree tree = read_log_tree(logs, kept, request.names, request.any_depth);
+  note_folders_alike(tree, kept, report);
+  report.index = index_of(tree.columns, request.index);
+  RowOrder order = order_of(tree, report.index, scalars);
   const std::vector<std::uint32_t> tag_places = alphabetical(read.tags);
-  order.tag_places = by_tag ? tag_places : std::vector<std::uint32_t>(tag_places.size());
+  order.tag_places = scalars.by_tag ? tag_places : std::vector<std::uint32_t>(tag_places.size());
   Output output(tree, report.index, read.tags, tag_places, request.level, file);
   // Files that differ before tag and step follow each other.
   const auto group = [&](const SortedRun& run) { return order.before[run.order >> 32]; };

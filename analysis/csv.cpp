@@ -72,9 +72,14 @@ class Reader {
 };
 
 void check_header(const CsvTable& table) {
+  const std::string& first = table.columns.front();
+  for (const auto& [separator, name] : {std::pair(';', "semicolons"), {'\t', "tabs"}})
+    if (table.columns.size() == 1 && first.find(separator) != std::string::npos)
+      throw Error("{}:1: the header has {} between its fields, expected commas",
+                  table.file.string(), name);
   for (std::size_t i = 0; i < table.columns.size(); ++i) {
     const std::string& name = table.columns[i];
-    if (name.empty()) {
+    if (name.empty() && i > 0) {
       throw Error("{}: column {} of the header has no name", table.file.string(), i + 1);
     }
     if (std::count(table.columns.begin(), table.columns.end(), name) > 1) {
@@ -105,6 +110,8 @@ CsvTable read_csv(const std::filesystem::path& file) {
 CsvTable parse_csv(const std::filesystem::path& file, std::string_view text) {
   CsvTable table;
   table.file = file;
+  if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff"))
+    throw Error("{}: is UTF-16, expected UTF-8", file.string());
   Reader reader(file, text);
   while (!reader.at_end()) {
     CsvTable::Row row = reader.record();

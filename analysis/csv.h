@@ -27,7 +27,8 @@ struct CsvTable {
 
 /// Reads a CSV file; a byte order mark, CR LF and empty lines are accepted. Throws Error naming the
 /// file and line for a quote that is not closed or stands inside an unquoted field, a row whose
-/// number of fields differs from the header's, an empty or repeated column name, an empty file.
+/// number of fields differs from the header's, an empty or repeated column name (the first may be
+/// empty, as pandas writes its index), other separators, UTF-16, an empty file.
 CsvTable read_csv(const std::filesystem::path& file);
 /// The same of text that is at hand; `file` is its name in messages.
 CsvTable parse_csv(const std::filesystem::path& file, std::string_view text);

@@ -33,25 +33,27 @@ std::vector<SizedScore> curve(std::span<const SizedScore> points) {
   return sorted;
 }
 
-bool dominates(const SizedScore& a, const SizedScore& b) {
-  return a.size <= b.size && a.score >= b.score && (a.size < b.size || a.score > b.score);
-}
-
 }  // namespace
 
-std::vector<std::size_t> pareto_front(std::span<const SizedScore> points) {
+std::vector<std::size_t> pareto_front(std::span<const SizedScore> points,
+                                      std::optional<double> untouched) {
   verify_sizes(points);
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < points.size(); ++i)
+    if (std::isfinite(points[i].score)) order.push_back(i);
+  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) {
+    if (points[a].size != points[b].size) return points[a].size < points[b].size;
+    return points[a].score > points[b].score;
+  });
   std::vector<std::size_t> front;
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    if (std::isfinite(points[i].score) &&
-        std::none_of(points.begin(), points.end(), [&](const SizedScore& other) {
-          return std::isfinite(other.score) && dominates(other, points[i]);
-        })) {
-      front.push_back(i);
-    }
+  double best = untouched && std::isfinite(*untouched) ? *untouched : -INFINITY;
+  for (const std::size_t i : order) {
+    const bool is_twin = !front.empty() && points[front.back()].size == points[i].size &&
+                         points[front.back()].score == points[i].score;
+    if (!is_twin && points[i].score <= best) continue;
+    front.push_back(i);
+    best = points[i].score;
   }
-  std::stable_sort(front.begin(), front.end(),
-                   [&](std::size_t a, std::size_t b) { return points[a].size < points[b].size; });
   return front;
 }
 

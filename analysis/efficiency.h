@@ -23,18 +23,21 @@ struct CurveValue {
   std::size_t diverged = 0;
 };
 
-/// All functions below throw Error for no points and for a size that is not positive and finite;
-/// points with a score that is not finite are left out. The curve functions also throw for two
-/// points of one size (average them first), and interpolate linearly on the axis log10(size):
+/// Positions, by growing size, of the points that nothing dominates. A point dominates another if
+/// it is no larger and scores no less, and is better in at least one of the two; equal points stay
+/// together. The `untouched` model's score (method none: no parameters) dominates every point that
+/// does not score more. Points with a score that is not finite are left out. Throws Error for no
+/// points and for a size that is not positive and finite. Time n log n.
+std::vector<std::size_t> pareto_front(std::span<const SizedScore> points,
+                                      std::optional<double> untouched = {});
+
+/// The functions below throw Error for no points, for a size that is not positive and finite, and
+/// for two points of one size (average them first); points with a score that is not finite are left
+/// out. They interpolate linearly on the axis log10(size):
 ///
 ///   score(x) = (1 - w) s_i + w s_(i+1),  w = log(x / x_i) / log(x_(i+1) / x_i),
 ///
 /// for neighbours x_i <= x <= x_(i+1). Nothing is extrapolated.
-
-/// Positions, by growing size, of the points that no other one dominates. One dominates another if
-/// it is no larger and scores no less, and is better in at least one of the two; equal points stay
-/// together.
-std::vector<std::size_t> pareto_front(std::span<const SizedScore> points);
 
 /// The area under score against log10(size) by trapezoids, over the log range: a mean score on the
 /// axis of orders of magnitude. It holds for the curve's own range alone: compare methods measured

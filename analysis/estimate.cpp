@@ -1,19 +1,23 @@
 #include "analysis/estimate.h"
 
 #include <algorithm>
-#include <cmath>
 #include <iterator>
-#include <utility>
+#include <map>
+#include <string_view>
 
 #include "analysis/distributions.h"
 #include "analysis/statistics.h"
 #include "core/error.h"
-#include "core/random.h"
 
 namespace rankfold {
 namespace {
 
-using Strata = std::vector<std::vector<double>>;
+void expect_confidence(double confidence) {
+  if (!(confidence > 0 && confidence < 1)) {
+    throw Error("a confidence of {} has no interval: expected a number between 0 and 1",
+                confidence);
+  }
+}
 
 std::vector<double> finite_of(std::span<const double> scores) {
   std::vector<double> finite;
@@ -22,56 +26,116 @@ std::vector<double> finite_of(std::span<const double> scores) {
   return finite;
 }
 
-double mean_of_means(const Strata& strata) {
-  std::vector<double> means;
-  for (const std::vector<double>& stratum : strata) means.push_back(mean(stratum));
-  return mean(means);
+struct Spread {
+  double standard_error = 0, degrees_of_freedom = 1;
+};
+
+void add_spread(Estimate& estimate, const Spread& spread, const Bounds& possible,
+                double confidence) {
+  const double value = *estimate.value;
+  const double reach =
+      spread.standard_error == 0
+          ? 0
+          : spread.standard_error * student_t_quantile(confidence, spread.degrees_of_freedom);
+  estimate.standard_error = spread.standard_error;
+  estimate.interval = Bounds{std::min(value, std::max(value - reach, possible.low)),
+                             std::max(value, std::min(value + reach, possible.high))};
 }
 
-double pooled_interquartile_mean(const Strata& strata) {
-  std::vector<double> all;
-  for (const std::vector<double>& stratum : strata)
-    all.insert(all.end(), stratum.begin(), stratum.end());
-  return interquartile_mean(all);
+/// A task's finite scores by seed.
+struct Stratum {
+  std::vector<SeedScore> scores;
+
+  double size() const { return static_cast<double>(scores.size()); }
+  std::vector<double> values() const {
+    std::vector<double> values;
+    for (const SeedScore& score : scores) values.push_back(score.score);
+    return values;
+  }
+};
+
+/// With the counts filled in.
+std::vector<Stratum> strata_of(std::span<const std::vector<SeedScore>> tasks, Estimate& estimate) {
+  if (tasks.empty()) throw Error("a mean over no tasks is not defined: expected one or more");
+  std::vector<Stratum> strata;
+  for (const std::vector<SeedScore>& task : tasks) {
+    if (task.empty()) throw Error("task {} of a mean has no scores", strata.size());
+    Stratum& stratum = strata.emplace_back();
+    std::copy_if(task.begin(), task.end(), std::back_inserter(stratum.scores),
+                 [](const SeedScore& score) { return std::isfinite(score.score); });
+    std::ranges::sort(stratum.scores, {}, &SeedScore::seed);
+    const auto twice = std::ranges::adjacent_find(stratum.scores, {}, &SeedScore::seed);
+    if (twice != stratum.scores.end())
+      throw Error("task {} of a mean has the seed '{}' twice", strata.size() - 1, twice->seed);
+    estimate.count += stratum.scores.size();
+    estimate.diverged += task.size() - stratum.scores.size();
+  }
+  return strata;
 }
 
-Strata resample(const Strata& strata, const RandomStream& random) {
-  Strata drawn(strata.size());
-  std::uint64_t position = 0;
-  for (std::size_t s = 0; s < strata.size(); ++s) {
-    const std::size_t n = strata[s].size();
-    for (std::size_t i = 0; i < n; ++i) {
-      const double at = random.uniform(position++) * static_cast<double>(n);
-      drawn[s].push_back(strata[s][static_cast<std::size_t>(at)]);
+std::size_t fewest_scores(const std::vector<Stratum>& strata) {
+  std::size_t fewest = strata.front().scores.size();
+  for (const Stratum& stratum : strata) fewest = std::min(fewest, stratum.scores.size());
+  return fewest;
+}
+
+double shared_seeds(const Stratum& a, const Stratum& b) {
+  double shared = 0;
+  for (auto i = a.scores.begin(), j = b.scores.begin();
+       i != a.scores.end() && j != b.scores.end();) {
+    const int order = i->seed.compare(j->seed);
+    shared += order == 0 ? 1 : 0;
+    if (order <= 0) ++i;
+    if (order >= 0) ++j;
+  }
+  return shared;
+}
+
+/// Of sum_i weight_i m_i; every stratum has two scores or more.
+Spread weighted_spread(const std::vector<Stratum>& strata, const std::vector<double>& weights) {
+  std::vector<std::vector<double>> deviations;
+  double largest = 0;
+  for (const Stratum& stratum : strata) {
+    deviations.push_back(stratum.values());
+    const double center = mean(deviations.back());
+    for (double& value : deviations.back()) {
+      value -= center;
+      largest = std::max(largest, std::abs(value));
     }
   }
-  return drawn;
-}
-
-double percentile(const std::vector<double>& sorted, double share) {
-  const double at = share * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<std::size_t>(at);
-  const std::size_t above = std::min(below + 1, sorted.size() - 1);
-  return std::lerp(sorted[below], sorted[above], at - static_cast<double>(below));
-}
-
-/// Adds the resamples' deviation, and the interval between their percentiles.
-void add_spread(Estimate& estimate, std::vector<double> resampled, double confidence) {
-  std::sort(resampled.begin(), resampled.end());
-  estimate.standard_error =
-      standard_error(resampled) * std::sqrt(static_cast<double>(resampled.size()));
-  const double outside = (1 - confidence) / 2;
-  estimate.interval = Bounds{percentile(resampled, outside), percentile(resampled, 1 - outside)};
+  if (largest == 0) return {};
+  // Squares of deviations over the largest one neither underflow nor overflow.
+  std::map<std::string_view, double> by_seed;
+  std::vector<double> variances;
+  for (std::size_t i = 0; i < strata.size(); ++i) {
+    const double n = strata[i].size(), scale = weights[i] / std::sqrt(n * (n - 1));
+    double squares = 0;
+    for (std::size_t s = 0; s < strata[i].scores.size(); ++s) {
+      const double part = scale * (deviations[i][s] / largest);
+      by_seed[strata[i].scores[s].seed] += part;
+      squares += part * part;
+    }
+    variances.push_back(squares);
+  }
+  double square = 0, total = 0, products = 0;
+  for (const auto& [seed, sum] : by_seed) square += sum * sum;
+  for (std::size_t i = 0; i < strata.size(); ++i) {
+    total += variances[i];
+    for (std::size_t j = 0; j < strata.size(); ++j) {
+      const double a = strata[i].size(), b = strata[j].size();
+      const double both = shared_seeds(strata[i], strata[j]);
+      products += variances[i] * variances[j] * both * (1 - 1 / a - 1 / b + both / (a * b)) /
+                  ((a - 1) * (b - 1));
+    }
+  }
+  return {largest * std::sqrt(square), total * total / products};
 }
 
 }  // namespace
 
-Estimate estimate_mean(std::span<const double> scores, double confidence) {
+Estimate estimate_mean(std::span<const double> scores, const Bounds& possible, double confidence) {
   if (scores.empty()) throw Error("the mean of no scores is not defined");
-  if (!(confidence > 0 && confidence < 1)) {
-    throw Error("a confidence of {} has no interval: expected a number between 0 and 1",
-                confidence);
-  }
+  expect_confidence(confidence);
   const std::vector<double> finite = finite_of(scores);
   Estimate estimate;
   estimate.count = finite.size();
@@ -79,10 +143,24 @@ Estimate estimate_mean(std::span<const double> scores, double confidence) {
   if (finite.empty()) return estimate;
   estimate.value = mean(finite);
   if (finite.size() < 2) return estimate;
-  estimate.standard_error = standard_error(finite);
-  const double reach = student_t_quantile(confidence, static_cast<double>(finite.size() - 1)) *
-                       *estimate.standard_error;
-  estimate.interval = Bounds{*estimate.value - reach, *estimate.value + reach};
+  add_spread(estimate, {standard_error(finite), static_cast<double>(finite.size() - 1)}, possible,
+             confidence);
+  return estimate;
+}
+
+Estimate estimate_over_tasks(std::span<const std::vector<SeedScore>> tasks, const Bounds& possible,
+                             double confidence) {
+  expect_confidence(confidence);
+  Estimate estimate;
+  const std::vector<Stratum> strata = strata_of(tasks, estimate);
+  const std::size_t fewest = fewest_scores(strata);
+  if (fewest < 1) return estimate;
+  std::vector<double> means;
+  for (const Stratum& stratum : strata) means.push_back(mean(stratum.values()));
+  estimate.value = mean(means);
+  if (fewest < 2) return estimate;
+  const std::vector<double> weights(strata.size(), 1 / static_cast<double>(strata.size()));
+  add_spread(estimate, weighted_spread(strata, weights), possible, confidence);
   return estimate;
 }
 
@@ -97,41 +175,28 @@ double interquartile_mean(std::span<const double> values) {
   return mean(std::span(sorted).subspan(cut, sorted.size() - 2 * cut));
 }
 
-BootstrapMeans bootstrap_means(std::span<const std::vector<double>> given, const Bootstrap& how) {
-  if (given.empty()) throw Error("nothing to bootstrap: expected one stratum or more");
-  if (how.resamples < 2) {
-    throw Error("a bootstrap of {} resamples has no interval: expected 2 or more", how.resamples);
-  }
-  if (!(how.confidence > 0 && how.confidence < 1)) {
-    throw Error("a confidence of {} has no interval: expected a number between 0 and 1",
-                how.confidence);
-  }
+Estimate estimate_interquartile_mean(std::span<const std::vector<SeedScore>> tasks,
+                                     const Bounds& possible, double confidence) {
+  expect_confidence(confidence);
   Estimate estimate;
-  Strata strata;
-  for (const std::vector<double>& scores : given) {
-    if (scores.empty()) throw Error("stratum {} of the bootstrap is empty", strata.size());
-    strata.push_back(finite_of(scores));
-    estimate.count += strata.back().size();
-    estimate.diverged += scores.size() - strata.back().size();
+  std::vector<Stratum> strata = strata_of(tasks, estimate);
+  const std::size_t fewest = fewest_scores(strata);
+  if (fewest < 1) return estimate;
+  std::vector<double> all;
+  for (const Stratum& stratum : strata)
+    for (const SeedScore& score : stratum.scores) all.push_back(score.score);
+  estimate.value = interquartile_mean(all);
+  if (fewest < 2 || strata.size() < fewest_interquartile_tasks) return estimate;
+  std::sort(all.begin(), all.end());
+  const std::size_t cut = all.size() / 4;
+  std::vector<double> weights;
+  for (Stratum& stratum : strata) {
+    for (SeedScore& score : stratum.scores)
+      score.score = std::clamp(score.score, all[cut], all[all.size() - 1 - cut]);
+    weights.push_back(stratum.size() / static_cast<double>(all.size() - 2 * cut));
   }
-  BootstrapMeans found{estimate, estimate};
-  const auto fewest = std::min_element(strata.begin(), strata.end(), [](auto& a, auto& b) {
-                        return a.size() < b.size();
-                      })->size();
-  if (fewest < 1) return found;
-  found.mean.value = mean_of_means(strata);
-  found.interquartile_mean.value = pooled_interquartile_mean(strata);
-  if (fewest < 2) return found;
-
-  std::vector<double> means(how.resamples), interquartile_means(how.resamples);
-  for (std::size_t i = 0; i < how.resamples; ++i) {
-    const Strata drawn = resample(strata, RandomStream(how.seed, "bootstrap", i));
-    means[i] = mean_of_means(drawn);
-    interquartile_means[i] = pooled_interquartile_mean(drawn);
-  }
-  add_spread(found.mean, std::move(means), how.confidence);
-  add_spread(found.interquartile_mean, std::move(interquartile_means), how.confidence);
-  return found;
+  add_spread(estimate, weighted_spread(strata, weights), possible, confidence);
+  return estimate;
 }
 
 }  // namespace rankfold

@@ -86,6 +86,19 @@ std::optional<double> scalar_of(const tensorboard::Tensor& tensor) {
 EventMessage::EventMessage() : event_(std::make_unique<tensorboard::Event>()) {}
 EventMessage::~EventMessage() = default;
 
+std::int64_t EventMessage::step() const {
+  return event_->step();
+}
+
+bool EventMessage::is_start() const {
+  constexpr int start = 1;
+  return event_->session_log().status() == start;
+}
+
+bool EventMessage::has_version() const {
+  return event_->has_file_version();
+}
+
 bool EventMessage::read(std::string_view bytes, std::vector<ScalarView>& scalars) {
   scalars.clear();
   if (bytes.size() > INT_MAX ||

@@ -31,6 +31,13 @@ class EventMessage {
   /// event message.
   bool read(std::string_view bytes, std::vector<ScalarView>& scalars);
 
+  // Of the event read last.
+  std::int64_t step() const;
+  /// It marks a start: what was logged before at its step or later is void.
+  bool is_start() const;
+  /// It tells the format's version: a writer that also marks its starts.
+  bool has_version() const;
+
  private:
   std::unique_ptr<tensorboard::Event> event_;  // kept, with the memory it took
 };

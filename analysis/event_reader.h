@@ -36,6 +36,8 @@ class EventFileReader {
   /// The scalars of the next record, maybe none; false when there are no more records. Throws Error
   /// naming the file when it cannot be read.
   bool next(std::vector<ScalarView>& scalars);
+  /// Of the record that `next` read last.
+  const EventMessage& message() const { return message_; }
   /// Once `next` gave false: the file ends inside a record.
   bool truncated() const { return truncated_; }
   /// Once `next` gave false: the record that ended the reading, if one is damaged.

@@ -232,16 +232,6 @@ std::map<std::pair<std::string, std::string>, Rows> by_task(const Rows& rows) {
           row->origin, row->method, row->task, row->metric, metrics[row->task].front());
     }
   }
-  for (const auto& [name, scored] : tasks) {
-    for (const ResultRow* row : scored) {
-      if (scored_rows(*row) == scored_rows(*scored[0])) continue;
-      throw Error(
-          "{}: {} on task {} was scored on {} rows and {} on {} rows: they are not compared in one "
-          "panel (choose by score-on)",
-          row->origin, row->method, row->task, scored_rows(*row), scored[0]->method,
-          scored_rows(*scored[0]));
-    }
-  }
   return tasks;
 }
 

@@ -64,7 +64,7 @@ std::string scored_rows(const ResultRow& row);
 std::string shown_model(const std::string& model);
 
 /// Rows of each task (or of none) and model that have the task's main metric. Throws Error where a
-/// run was not scored by it, or not on the rows of the others: neither is mixed in one panel.
+/// run was not scored by it: metrics are not mixed in one panel.
 std::map<std::pair<std::string, std::string>, Rows> by_task(const Rows& rows);
 
 /// The one number of rows that all were trained on, or nothing.

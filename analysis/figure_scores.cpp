@@ -315,8 +315,11 @@ class ScorePlan {
     if (const auto trained = common_train_rows(scored_.empty() ? all_ : scored_)) {
       sentences.push_back(fmt::format("Trained on the first {} rows.", *trained));
     }
-    if (std::ranges::any_of(scored_, [](const auto* row) { return scored_rows(*row) != "dev"; }))
+    const auto is_held_out = [](const auto* row) { return scored_rows(*row) != "dev"; };
+    if (std::ranges::all_of(scored_, is_held_out) && !scored_.empty())
       sentences.emplace_back("Scored on held-out rows of the training set, not on dev.");
+    else if (std::ranges::any_of(scored_, is_held_out))
+      sentences.emplace_back("Scored on dev, or on held-out rows where a line says so.");
     if (has_majority_)
       sentences.emplace_back("Largest class alone: its score where every row is given it.");
     if (overlaid_)

@@ -86,6 +86,15 @@ LineSplit::LineSplit(FigureKind kind, const std::vector<ResultRow>& rows) : kind
   for (const ResultRow& row : rows) {
     if (trained[{row.task, row.model}].size() > 1) varying_[row.method].insert("rows trained on");
   }
+  // What a score means: never of one name where it differs, between tasks and methods too.
+  for (const char* key : {"score-on", "split", "precision"}) {
+    std::set<std::string> found;
+    for (const ResultRow& row : rows)
+      if (const auto value = row.settings.find(key); value != row.settings.end())
+        found.insert(value->second);
+    if (found.size() < 2) continue;
+    for (const ResultRow& row : rows) varying_[row.method].insert(key);
+  }
   for (const ResultRow& row : rows) {
     std::vector<std::string>& names = names_[row.method];
     for (const std::string& family : families_of(row)) {

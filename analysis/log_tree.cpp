@@ -9,6 +9,7 @@
 
 #include "analysis/utf8_text.h"
 #include "core/error.h"
+#include "core/files.h"
 #include "core/text.h"
 
 namespace rankfold {
@@ -18,31 +19,6 @@ namespace fs = std::filesystem;
 
 std::string shown(const fs::path& path) {
   return printable(path.string(), 300);
-}
-
-/// What Python's rglob("*.tfevents.*") finds, sorted by bytes.
-std::vector<fs::path> event_files(const fs::path& root) {
-  std::vector<fs::path> files;
-  std::error_code failure;
-  fs::path place = root;
-  fs::recursive_directory_iterator entries(root, failure);
-  while (!failure && entries != fs::recursive_directory_iterator()) {
-    const fs::directory_entry& entry = *entries;
-    const std::string& name = entry.path().native();
-    if (name.find(".tfevents.", name.rfind('/') + 1) != std::string::npos &&
-        entry.is_regular_file(failure))
-      files.push_back(entry.path());
-    if (failure) failure.clear();  // a link to nothing
-    place = entry.path();
-    entries.increment(failure);
-  }
-  if (failure) {
-    // The folder that could not be entered was the last entry, or the root.
-    throw Error("{}: cannot be read: {}", shown(place), failure.message());
-  }
-  std::ranges::sort(files, {},
-                    [](const fs::path& file) -> const std::string& { return file.native(); });
-  return files;
 }
 
 /// The folders between a root and a file.
@@ -82,16 +58,14 @@ std::string unescaped(const std::string& name) {
 /// Columns and the texts that files have for them, before their types are known.
 class Texts {
  public:
-  explicit Texts(const std::vector<std::string>& names) : names_(names) {
-    std::set<std::string> seen;
-    for (const std::string& name : names) {
-      if (name == "tag" || name == "step" || name == "value")
-        throw UsageError("--name: '{}' is the name of a column that event files fill", name);
-      if (utf8_text(name) != name)
-        throw UsageError("--name: '{}' is not UTF-8", printable(utf8_text(name), 80));
-      if (!seen.insert(name).second)
-        throw UsageError("--name: '{}' is given twice", printable(name, 80));
-    }
+  Texts(const std::vector<std::string>& names, bool any_depth)
+      : names_(names), any_depth_(any_depth) {}
+
+  /// A file whose values are missing in all columns.
+  void add_nothing() {
+    bare_.emplace_back();
+    named_rows_.emplace_back();
+    files_.emplace_back();
   }
 
   void add(const fs::path& root, const fs::path& file) {
@@ -116,17 +90,17 @@ class Texts {
       if (!row.emplace(found->second, unescaped(folder.substr(equals + 1))).second)
         throw Error("{}: '{}' is given twice in its path", shown(file), printable(name, 80));
     }
-    if (files_.empty()) {
+    if (first_.empty()) {
       depth_ = bare.size();
       first_ = file;
-      if (names_.size() > depth_)
-        throw UsageError("--name has {} names ({}); {} lies below {}", names_.size(),
-                         printable(join(names_, " "), 200), shown(file), counted_folders(depth_));
-    } else if (bare.size() != depth_) {
+    } else if (bare.size() != depth_ && !any_depth_) {
       throw Error(
           "{}: lies below {}, and {} below {}; expected as many (those written name=value may "
-          "differ)",
-          shown(file), counted_folders(bare.size()), shown(first_), depth_);
+          "differ), or --depth {} or any",
+          shown(file), counted_folders(bare.size()), shown(first_), depth_, depth_);
+    } else if (bare.size() > depth_) {
+      depth_ = bare.size();
+      first_ = file;
     }
     files_.push_back(file);
     bare_.push_back(std::move(bare));
@@ -145,6 +119,7 @@ class Texts {
     std::vector<std::string> unused;
   };
   std::vector<std::string> names_;
+  bool any_depth_;
   std::vector<Named> columns_;
   std::map<std::string, std::size_t> named_;
   std::size_t depth_ = 0;
@@ -186,7 +161,8 @@ void infer(LogColumn& column, const std::vector<const std::string*>& texts,
       const bool given = texts[i] != nullptr && !texts[i]->empty();
       const std::uint32_t place =
           given ? places.at(*texts[i]) : static_cast<std::uint32_t>(sorted.size());
-      column.optional = column.optional || place == sorted.size();
+      const bool is_kept = !files[i].path.empty();
+      column.optional = column.optional || (is_kept && place == sorted.size());
       files[i].places.push_back(place);
     }
   };
@@ -208,6 +184,9 @@ void infer(LogColumn& column, const std::vector<const std::string*>& texts,
 }
 
 LogTree Texts::tree() const {
+  if (names_.size() > depth_)
+    throw UsageError("--name has {} names ({}); {} lies below {}", names_.size(),
+                     printable(join(names_, " "), 200), shown(first_), counted_folders(depth_));
   LogTree tree;
   for (const fs::path& file : files_) tree.files.push_back({file, {}});
   std::set<std::string> taken;
@@ -223,7 +202,7 @@ LogTree Texts::tree() const {
   };
   for (std::size_t position = 0; position < depth_; ++position) {
     std::vector<const std::string*> texts;
-    for (const auto& row : bare_) texts.push_back(&row[position]);
+    for (const auto& row : bare_) texts.push_back(position < row.size() ? &row[position] : nullptr);
     add_column(position < names_.size() ? names_[position] : std::to_string(position), texts);
   }
   for (std::size_t number = 0; number < columns_.size(); ++number) {
@@ -239,27 +218,74 @@ LogTree Texts::tree() const {
 
 }  // namespace
 
-LogTree read_log_tree(const std::vector<fs::path>& roots, const std::vector<std::string>& names) {
-  Texts texts(names);
-  std::map<std::pair<dev_t, ino_t>, fs::path> seen;
-  for (const fs::path& root : roots) {
+FoundLogs find_logs(const std::vector<fs::path>& roots) {
+  FoundLogs logs;
+  std::map<std::pair<dev_t, ino_t>, std::pair<std::size_t, fs::path>> seen;  // root, file
+  for (std::size_t i = 0; i < roots.size(); ++i) {
+    const fs::path& root = roots[i];
     std::error_code failure;
     if (!fs::is_directory(root, failure))
       throw Error("{}: is no folder; expected one with event files below it", shown(root));
-    const std::vector<fs::path> files = event_files(root);
-    if (files.empty())
+    FileSearch found = find_files(
+        root, [](const std::string& name) { return name.find(".tfevents.") != std::string::npos; });
+    logs.passed_over.insert(logs.passed_over.end(), found.passed_over.begin(),
+                            found.passed_over.end());
+    if (found.files.empty())
       throw Error("{}: found no event file (*.tfevents.*) below this folder", shown(root));
-    for (const fs::path& file : files) {
+    // By bytes, and links behind what they name.
+    std::ranges::sort(found.files, {}, [](const fs::path& file) {
+      return std::pair(fs::is_symlink(file), file.native());
+    });
+    const std::size_t before = logs.files.size();
+    for (const fs::path& file : found.files) {
       struct stat status {};
-      if (::stat(file.c_str(), &status) == 0) {
-        const auto [found, is_new] = seen.emplace(std::pair(status.st_dev, status.st_ino), file);
-        if (!is_new)
-          throw Error("{}: is the same file as {}; expected each once", shown(file),
-                      shown(found->second));
-      }
-      texts.add(root, file);
+      if (::stat(file.c_str(), &status) != 0) continue;
+      const auto [known, is_new] =
+          seen.emplace(std::pair(status.st_dev, status.st_ino), std::pair(i, file));
+      if (is_new)
+        logs.files.push_back({root, file});
+      else if (known->second.first == i)
+        logs.passed_over.push_back(
+            fmt::format("{}: is the same file as {}", shown(file), shown(known->second.second)));
+      else
+        throw Error("{}: is the same file as {}; expected each once", shown(file),
+                    shown(known->second.second));
     }
+    std::sort(logs.files.begin() + static_cast<long>(before), logs.files.end(),
+              [](const FoundLogs::File& a, const FoundLogs::File& b) {
+                return a.path.native() < b.path.native();
+              });
   }
+  return logs;
+}
+
+std::size_t folder_depth(const FoundLogs::File& file) {
+  const std::vector<std::string> folders = folders_between(file.root, file.path);
+  return static_cast<std::size_t>(std::ranges::count_if(folders, [](const std::string& folder) {
+    return folder.find('=') == std::string::npos || folder.starts_with('=');
+  }));
+}
+
+void expect_column_names(const std::vector<std::string>& names) {
+  std::set<std::string> seen;
+  for (const std::string& name : names) {
+    if (name == "tag" || name == "step" || name == "value")
+      throw UsageError("--name: '{}' is the name of a column that event files fill", name);
+    if (utf8_text(name) != name)
+      throw UsageError("--name: '{}' is not UTF-8", printable(utf8_text(name), 80));
+    if (!seen.insert(name).second)
+      throw UsageError("--name: '{}' is given twice", printable(name, 80));
+  }
+}
+
+LogTree read_log_tree(const FoundLogs& logs, const std::vector<bool>& kept,
+                      const std::vector<std::string>& names, bool any_depth) {
+  Texts texts(names, any_depth);
+  for (std::size_t i = 0; i < logs.files.size(); ++i)
+    if (kept[i])
+      texts.add(logs.files[i].root, logs.files[i].path);
+    else
+      texts.add_nothing();
   return texts.tree();
 }
 
@@ -267,11 +293,11 @@ std::string log_tree_state(const std::vector<fs::path>& roots) {
   std::string state;
   for (const fs::path& root : roots) {
     try {
-      for (const fs::path& file : event_files(root)) {
+      for (const FoundLogs::File& file : find_logs({root}).files) {
         struct stat status {};
-        if (::stat(file.c_str(), &status) != 0) continue;
-        state += fmt::format("{} {} {}.{}\n", file.native(), status.st_size, status.st_mtim.tv_sec,
-                             status.st_mtim.tv_nsec);
+        if (::stat(file.path.c_str(), &status) != 0) continue;
+        state += fmt::format("{} {} {}.{}\n", file.path.native(), status.st_size,
+                             status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
       }
     } catch (const Error&) {
       // Reported when it is collected.

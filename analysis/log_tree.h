@@ -11,6 +11,22 @@
 
 namespace rankfold {
 
+/// The event files (`*.tfevents.*`) below some folders.
+struct FoundLogs {
+  struct File {
+    std::filesystem::path root, path;
+  };
+  std::vector<File> files;               ///< root by root, each sorted by path
+  std::vector<std::string> passed_over;  ///< what could not be read, with the reason
+};
+
+/// Throws Error naming a root that is missing or has no event file below it, and a file that two
+/// roots hold; a file that a link in its own root names again is passed over.
+FoundLogs find_logs(const std::vector<std::filesystem::path>& roots);
+
+/// The number of folders without a name ("name=value" has one) between a root and a file.
+std::size_t folder_depth(const FoundLogs::File& file);
+
 /// An event file in a tree of logs.
 struct LogFile {
   std::filesystem::path path;
@@ -32,23 +48,26 @@ struct LogColumn {
 };
 
 struct LogTree {
-  std::vector<LogFile> files;  ///< root by root, each sorted by path
+  std::vector<LogFile> files;  ///< those that were found, in that order
   std::vector<LogColumn> columns;
 };
 
-/// The event files (`*.tfevents.*`) below `roots`, and the columns that the folders between a root
-/// and a file give. `name=value` gives the column `name`; other folders count: the first has the
-/// first of `names`, and where those end its position ("3"). Positions come first, then names as
-/// they first appear. A column is int64 where all its values are whole numbers, float64 where all
-/// are numbers, as Python's int and float read them, else text; a value that a file lacks, "name="
-/// and, among numbers, "nan" are missing. Bytes that are no UTF-8 read \xNN.
+/// The columns that the folders between a root and a file give, of the files that are `kept` (by
+/// number; the others get the place of a missing value). `name=value` gives the column `name`;
+/// other folders count: the first has the first of `names`, and where those end its position ("3").
+/// Positions come first, then names as they first appear. A column is int64 where all its values
+/// are whole numbers, float64 where all are numbers, as Python's int and float read them, else
+/// text; a value that a file lacks, "name=" and, among numbers, "nan" are missing. Bytes that are
+/// no UTF-8 read \xNN.
 ///
-/// Throws Error naming the place: a root that is missing or a folder that cannot be read, no event
-/// file, one directly in a root, one that two roots hold, folders without a name that differ in
-/// number, a name given twice or taken; UsageError: more `names` than folders, a name twice in
-/// `names`, or one of tag, step and value.
-LogTree read_log_tree(const std::vector<std::filesystem::path>& roots,
-                      const std::vector<std::string>& names);
+/// Throws Error naming the place: a file directly in a root, folders without a name that differ in
+/// number (unless `any_depth`: the last columns are missing where there are fewer), a name given
+/// twice or taken; UsageError as expect_column_names, and for more `names` than folders.
+LogTree read_log_tree(const FoundLogs& logs, const std::vector<bool>& kept,
+                      const std::vector<std::string>& names, bool any_depth);
+
+/// Throws UsageError for a name that is given twice, is no UTF-8, or is tag, step or value.
+void expect_column_names(const std::vector<std::string>& names);
 
 /// Every event file with its size and the time of its last change, as text: what differs from it
 /// later has changed. Folders that cannot be read are left out.

@@ -1,10 +1,9 @@
 #include "analysis/paired_tests.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <map>
 #include <numeric>
-#include <utility>
 
 #include "analysis/distributions.h"
 #include "analysis/statistics.h"
@@ -13,34 +12,42 @@
 namespace rankfold {
 namespace {
 
-using Key = std::pair<std::string, std::string>;
-
 constexpr std::size_t most_exact = 50, most_exact_with_ties = 13;
 
-std::map<Key, double> by_key(std::span<const KeyedScore> scores) {
-  std::map<Key, double> found;
-  for (const KeyedScore& score : scores) {
-    if (!found.emplace(Key{score.task, score.seed}, score.score).second) {
-      throw Error("task '{}' with seed '{}' has two scores of one method: expected one", score.task,
-                  score.seed);
-    }
+struct Differences {
+  PairedTest test;  ///< counts and mean
+  std::vector<double> values;
+  double rounding = 0;  ///< values that lie closer are equal
+
+  bool all_equal() const {
+    const auto [low, high] = std::ranges::minmax(values);
+    return high - low <= rounding;
   }
-  return found;
+};
+
+bool is_single(double value) {
+  return static_cast<double>(static_cast<float>(value)) == value;
 }
 
-/// The differences of the finite pairs, with the counts and the mean filled in.
-std::pair<PairedTest, std::vector<double>> differences(std::span<const ScorePair> pairs) {
+Differences differences(std::span<const ScorePair> pairs) {
   if (pairs.empty()) throw Error("a paired test of no pairs is not defined");
-  std::pair<PairedTest, std::vector<double>> found;
-  auto& [test, values] = found;
+  Differences found;
+  double largest = 0;
+  bool single = true;
   for (const ScorePair& pair : pairs) {
-    if (std::isfinite(pair.first) && std::isfinite(pair.second)) {
-      values.push_back(pair.first - pair.second);
-    }
+    if (!std::isfinite(pair.first) || !std::isfinite(pair.second)) continue;
+    found.values.push_back(pair.first - pair.second);
+    largest = std::max({largest, std::abs(pair.first), std::abs(pair.second)});
+    single = single && is_single(pair.first) && is_single(pair.second);
   }
-  test.count = values.size();
-  test.diverged = pairs.size() - values.size();
-  if (!values.empty()) test.mean_difference = mean(values);
+  found.rounding = std::ldexp(largest, single ? -22 : -50);
+  for (double& value : found.values)
+    if (std::abs(value) <= found.rounding) value = 0;
+  found.test.count = found.values.size();
+  found.test.diverged = pairs.size() - found.values.size();
+  if (found.values.empty()) return found;
+  found.test.mean_difference = mean(found.values);
+  if (std::abs(*found.test.mean_difference) <= found.rounding) found.test.mean_difference = 0;
   return found;
 }
 
@@ -52,12 +59,14 @@ struct SignedRanks {
   bool ties = false;
 };
 
-SignedRanks signed_ranks(std::vector<double> values) {
+/// Neighbours that lie no further apart than `rounding` tie.
+SignedRanks signed_ranks(std::vector<double> values, double rounding) {
   std::sort(values.begin(), values.end(),
             [](double a, double b) { return std::abs(a) < std::abs(b); });
   SignedRanks ranks;
   for (std::size_t begin = 0, end = 0; begin < values.size(); begin = end) {
-    while (end < values.size() && std::abs(values[end]) == std::abs(values[begin])) ++end;
+    do ++end;
+    while (end < values.size() && std::abs(values[end]) - std::abs(values[end - 1]) <= rounding);
     const auto group = static_cast<double>(end - begin);
     ranks.ties = ranks.ties || end - begin > 1;
     ranks.tie_sum += group * (group * group - 1);
@@ -70,16 +79,39 @@ SignedRanks signed_ranks(std::vector<double> values) {
   return ranks;
 }
 
-/// min(1, 2 P(W <= statistic)): the distribution of a rank sum is symmetric.
-double exact_p(const SignedRanks& ranks, std::size_t statistic) {
-  const std::size_t total = ranks.positive + ranks.negative;
-  std::vector<double> ways(total + 1);  // whole numbers up to 2^50
-  ways[0] = 1;
+/// How many of the 2^n choices of signs give each sum of the positive ranks.
+std::vector<double> ways_to_sum(const std::vector<std::size_t>& ranks) {
+  std::vector<double> ways(std::accumulate(ranks.begin(), ranks.end(), std::size_t{1}));
+  ways[0] = 1;  // whole numbers up to 2^50
   std::size_t reached = 0;
-  for (std::size_t rank : ranks.doubled) {
+  for (const std::size_t rank : ranks) {
     reached += rank;
     for (std::size_t sum = reached; sum >= rank; --sum) ways[sum] += ways[sum - rank];
   }
+  return ways;
+}
+
+/// P(W <= statistic) for the ranks 1 to n, each n counted once.
+const std::vector<double>& shares_of_ranks(std::size_t n) {
+  static const auto all = [] {
+    std::array<std::vector<double>, most_exact + 1> shares;
+    std::vector<std::size_t> ranks;
+    for (std::vector<double>& share : shares) {
+      share = ways_to_sum(ranks);
+      std::partial_sum(share.begin(), share.end(), share.begin());
+      for (double& ways : share) ways = std::ldexp(ways, -static_cast<int>(ranks.size()));
+      ranks.push_back(ranks.size() + 1);
+    }
+    return shares;
+  }();
+  return all[n];
+}
+
+/// min(1, 2 P(W <= statistic)): the distribution of a rank sum is symmetric. The statistic is
+/// doubled as the ranks are.
+double exact_p(const SignedRanks& ranks, std::size_t statistic) {
+  if (!ranks.ties) return std::min(1.0, 2 * shares_of_ranks(ranks.doubled.size())[statistic / 2]);
+  const std::vector<double> ways = ways_to_sum(ranks.doubled);
   const auto end = ways.begin() + static_cast<std::ptrdiff_t>(statistic) + 1;
   const double share =
       std::ldexp(std::accumulate(ways.begin(), end, 0.0), -static_cast<int>(ranks.doubled.size()));
@@ -96,35 +128,45 @@ double normal_p(const SignedRanks& ranks, double statistic) {
 
 }  // namespace
 
-PairedScores pair_scores(std::span<const KeyedScore> first, std::span<const KeyedScore> second) {
-  const std::map<Key, double> firsts = by_key(first), seconds = by_key(second);
-  PairedScores paired;
-  for (const auto& [key, score] : firsts) {
-    const auto partner = seconds.find(key);
-    if (partner != seconds.end()) paired.pairs.push_back({score, partner->second});
+PairedScores pair_scores(std::span<const SeedScore> first, std::span<const SeedScore> second) {
+  for (const auto& scores : {first, second}) {
+    const auto turn = std::ranges::adjacent_find(
+        scores, [](const SeedScore& a, const SeedScore& b) { return a.seed >= b.seed; });
+    if (turn != scores.end())
+      throw Error("seed '{}' stands before '{}': expected ascending seeds, each once", turn->seed,
+                  (turn + 1)->seed);
   }
-  paired.unpaired = firsts.size() + seconds.size() - 2 * paired.pairs.size();
+  PairedScores paired;
+  for (auto i = first.begin(), j = second.begin(); i != first.end() && j != second.end();) {
+    const int order = i->seed.compare(j->seed);
+    if (order == 0) paired.pairs.push_back({i->score, j->score});
+    if (order <= 0) ++i;
+    if (order >= 0) ++j;
+  }
+  paired.unpaired = first.size() + second.size() - 2 * paired.pairs.size();
   return paired;
 }
 
 PairedTest paired_t_test(std::span<const ScorePair> pairs) {
-  auto [test, values] = differences(pairs);
-  const auto [low, high] = std::minmax_element(values.begin(), values.end());
-  if (values.size() < 2 || *low == *high) return test;
-  test.statistic = *test.mean_difference / standard_error(values);
-  test.p_value = student_t_two_sided(*test.statistic, static_cast<double>(values.size() - 1));
+  Differences found = differences(pairs);
+  PairedTest& test = found.test;
+  if (found.values.size() < 2 || found.all_equal()) return test;
+  test.statistic = *test.mean_difference / standard_error(found.values);
+  test.p_value = student_t_two_sided(*test.statistic, static_cast<double>(found.values.size() - 1));
   return test;
 }
 
 PairedTest wilcoxon_signed_rank(std::span<const ScorePair> pairs) {
-  auto [test, values] = differences(pairs);
-  if (values.empty()) return test;
+  Differences found = differences(pairs);
+  PairedTest& test = found.test;
+  std::vector<double>& values = found.values;
+  if (values.empty() || found.all_equal()) return test;
   const std::size_t zeros = std::erase(values, 0.0);
-  const SignedRanks ranks = signed_ranks(values);
+  const SignedRanks ranks = signed_ranks(values, found.rounding);
   const std::size_t smaller = std::min(ranks.positive, ranks.negative);
   test.statistic = static_cast<double>(smaller) / 2;
   const bool clean = !ranks.ties && zeros == 0;
-  test.exact = values.empty() || test.count <= (clean ? most_exact : most_exact_with_ties);
+  test.exact = test.count <= (clean ? most_exact : most_exact_with_ties);
   test.p_value = test.exact ? exact_p(ranks, smaller) : normal_p(ranks, *test.statistic);
   return test;
 }

@@ -3,16 +3,11 @@
 #include <cstddef>
 #include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
-namespace rankfold {
+#include "analysis/estimate.h"
 
-/// A method's score on one task with one seed.
-struct KeyedScore {
-  std::string task, seed;
-  double score = 0;
-};
+namespace rankfold {
 
 /// Two methods' scores under the same conditions.
 struct ScorePair {
@@ -20,16 +15,19 @@ struct ScorePair {
 };
 
 struct PairedScores {
-  std::vector<ScorePair> pairs;  ///< by task, then seed
+  std::vector<ScorePair> pairs;  ///< by seed
   std::size_t unpaired = 0;      ///< scores of either method that the other has no partner for
 };
 
-/// Pairs two methods' scores by task and seed. Throws Error for two scores of one method under one
-/// task and seed.
-PairedScores pair_scores(std::span<const KeyedScore> first, std::span<const KeyedScore> second);
+/// Pairs two methods' scores by seed, in one pass. Throws Error unless the seeds of both ascend (as
+/// text), so that each has every seed once.
+PairedScores pair_scores(std::span<const SeedScore> first, std::span<const SeedScore> second);
 
 /// A two-sided test of the differences d = first - second. Pairs with a score that is not finite
-/// take no part and are counted.
+/// take no part and are counted. Differences that lie closer together (or to 0) than the rounding
+/// of the scores allows are equal (or 0): what is left of 0.90 - 0.85 - (0.85 - 0.80) is no
+/// deviation. That is 2^-50 of the largest score, and 2^-22 where all scores are numbers of single
+/// precision, as event files hold them.
 struct PairedTest {
   std::size_t count = 0;                  ///< pairs with two finite scores
   std::size_t diverged = 0;               ///< the others
@@ -50,8 +48,9 @@ PairedTest paired_t_test(std::span<const ScorePair> pairs);
 /// p is exact (over the 2^n equally likely signs) for 50 pairs or fewer without ties and zeros, and
 /// for 13 or fewer with them, as scipy.stats.wilcoxon chooses; beyond that from the normal
 /// approximation with variance n (n + 1) (2n + 1) / 24 - sum (t^3 - t) / 48 over groups of t ties
-/// and with the correction 1/2 for continuity. Differences tie if they are equal as doubles. Empty
-/// for no finite pair; 1 where all differences are zero. Throws Error for no pairs.
+/// and with the correction 1/2 for continuity. Statistic and p are empty for fewer than two finite
+/// pairs and where all differences are equal: seeds that change nothing are no repetitions. Throws
+/// Error for no pairs.
 PairedTest wilcoxon_signed_rank(std::span<const ScorePair> pairs);
 
 /// Holm's step-down correction of m p-values, in the order given: with p_(1) <= ... <= p_(m),

@@ -45,16 +45,20 @@ struct ParquetOptions {
   std::string fine_numbers;  ///< a column of numbers most of which differ; "": none
 };
 
-/// Reads a Parquet file whose columns are flat.
+/// Reads the flat columns of a Parquet file.
 class ParquetReader {
  public:
   virtual ~ParquetReader() = default;
   struct Column {
     std::string name;
-    std::optional<ColumnType> type;  ///< nothing where it is neither number nor text
+    /// What it is read as; text also for truth values, decimal numbers, dates and times. Nothing
+    /// for what has no such text: lists, structures, bytes.
+    std::optional<ColumnType> type;
     std::string type_name;
   };
   virtual const std::vector<Column>& columns() const = 0;
+  /// The document under the key "pandas", which tells the index among others; "" for none.
+  virtual const std::string& pandas() const = 0;
   virtual std::size_t row_groups() const = 0;
   /// Rows of a group: of every asked column its values. Text is coded by `dictionaries[column]`,
   /// which grows. Throws Error naming the file when it is damaged.
@@ -74,7 +78,7 @@ struct ParquetLibrary {
                                                 const ParquetOptions& options, ByteSink sink);
   std::unique_ptr<ParquetReader> (*make_reader)(const std::filesystem::path& file);
 };
-inline constexpr const char* parquet_interface = "1";
+inline constexpr const char* parquet_interface = "2";
 
 /// Loads the library: beside the program, in ../lib/rankfold from it, or in the folder above (test
 /// and benchmark programs). Throws Error saying what is missing.

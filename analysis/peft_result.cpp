@@ -8,6 +8,7 @@
 #include "analysis/results.h"
 #include "analysis/run_file.h"
 #include "core/error.h"
+#include "core/files.h"
 #include "core/json_text.h"
 #include "core/text.h"
 
@@ -149,7 +150,7 @@ json document_of(const json& run, const fs::path& folder, const std::string& nam
 
 std::vector<std::pair<std::string, std::string>> peft_results(const fs::path& folder) {
   std::vector<std::pair<std::string, std::string>> documents;
-  for (const fs::path& file : files_below(folder, "run.json")) {
+  for (const fs::path& file : find_files(folder, "run.json").files) {
     const json run = read_document(file);
     if (!run.is_object()) throw Error("{}: is no JSON object", file.string());
     if (value_of(run, "status") != "done") continue;

@@ -8,18 +8,14 @@
 #include <set>
 
 #include "analysis/csv.h"
+#include "analysis/run_settings.h"
+#include "analysis/score_metric.h"
 #include "core/error.h"
 #include "core/text.h"
 
 namespace rankfold {
 namespace {
 
-/// Columns of a table of results that tell runs apart, beside those with a member of ResultRow.
-const std::set<std::string> setting_columns = {
-    "alpha",      "batch",        "dropout", "epochs",    "init",    "kind", "layout",
-    "lr",         "max-length",   "preset",  "optimizer", "rslora",  "set",  "schedule",
-    "scale",      "stack",        "targets", "train",     "warmup",  "norm", "head-axis",
-    "bottleneck", "weight-decay", "beta1",   "beta2",     "epsilon", "clip", "score-on"};
 /// Columns of a table of counts that are results, or have a member of ResultRow.
 const std::set<std::string> not_settings_of_a_count = {
     "task",     "model",     "method",    "rank",    "seed",          "layers",
@@ -39,6 +35,7 @@ bool is_parquet(const std::filesystem::path& file) {
 /// A score; NaN and infinities, which diverged runs leave behind, are values too.
 std::optional<double> parse_score(std::string text) {
   if (const auto number = parse_number<double>(text)) return number;
+  if (is_missing_text(text)) return std::nan("");
   std::transform(text.begin(), text.end(), text.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   const bool negative = text.starts_with('-');
@@ -64,9 +61,21 @@ class Fields {
     throw Error("{}: column '{}': found '{}', expected {}", origin(), column,
                 printable(text(column), 80), expected);
   }
+  bool is_missing(const std::string& column) const {
+    return is_missing_text(text_or_empty(column));
+  }
   std::string name(const std::string& column) const {
-    if (text(column).empty()) refuse(column, "a name");
+    if (is_missing(column)) refuse(column, "a name");
     return text(column);
+  }
+  /// What stands in a column that tells runs apart.
+  std::string setting(const std::string& column) const {
+    const std::string name = setting_name(column);
+    const auto known = std::ranges::find(known_settings(), name, &KnownSetting::name);
+    const bool is_number = known != known_settings().end() && known->number;
+    if (is_number && text(column).find(',') != std::string::npos)
+      refuse(column, "a number with a point, without separators");
+    return setting_form(name, text(column));
   }
   std::int64_t count(const std::string& column) const {
     const auto value = parse_count(text(column));
@@ -74,17 +83,17 @@ class Fields {
     return *value;
   }
   std::optional<std::int64_t> count_or_nothing(const std::string& column) const {
-    if (text_or_empty(column).empty()) return std::nullopt;
+    if (is_missing(column)) return std::nullopt;
     return count(column);
   }
   std::optional<double> measure_or_nothing(const std::string& column) const {
-    if (text_or_empty(column).empty()) return std::nullopt;
+    if (is_missing(column)) return std::nullopt;
     const auto value = parse_number<double>(text(column));
     if (!value || !(*value >= 0) || !std::isfinite(*value)) refuse(column, "a number, 0 or more");
     return value;
   }
   std::string rank() const {
-    const auto value = normal_rank(text("rank"));
+    const auto value = normal_rank(setting_form("rank", text("rank")));
     if (!value) refuse("rank", "a number such as 8, or one per mode such as 8x8x4");
     return *value;
   }
@@ -94,56 +103,105 @@ class Fields {
   const CsvTable::Row& row_;
 };
 
-ResultRow common_row(const Fields& fields) {
+bool is_true(const std::string& text) {
+  return text == "true" || text == "1";
+}
+
+/// Positions of the columns that are settings: neither with a member of ResultRow nor bookkeeping.
+std::vector<std::size_t> setting_columns(const CsvTable& table, bool counts) {
+  static const std::set<std::string> members = {"task", "model",  "method",   "rank",
+                                                "seed", "layers", "max-train"};
+  std::vector<std::size_t> found;
+  std::map<std::string, std::string> names;
+  for (std::size_t i = 0; i < table.columns.size(); ++i) {
+    const std::string& column = table.columns[i];
+    const std::string name = setting_name(column);
+    if (members.contains(name) || (counts && not_settings_of_a_count.contains(column))) continue;
+    const bool only_numbers = std::ranges::all_of(table.rows, [&](const CsvTable::Row& row) {
+      return is_missing_text(row.fields[i]) || parse_score(row.fields[i]);
+    });
+    if (is_bookkeeping(column, only_numbers) || is_incidental_setting(name)) continue;
+    const auto [known, is_new] = names.emplace(name, column);
+    if (!is_new)
+      throw Error("{}:1: columns '{}' and '{}' are one setting", table.file.string(),
+                  printable(known->second, 80), printable(column, 80));
+    found.push_back(i);
+  }
+  return found;
+}
+
+ResultRow common_row(const Fields& fields, const std::vector<std::string>& settings) {
   ResultRow row;
   row.origin = fields.origin();
   row.model = fields.text("model");
   row.method = fields.name("method");
   row.rank = fields.rank();
-  row.layers = fields.text_or_empty("layers");
+  row.layers = setting_form("layers", fields.text_or_empty("layers"));
   row.trainable = fields.count_or_nothing("trainable");
   row.adapted_layers = fields.count_or_nothing("adapted_layers");
+  for (const std::string& column : settings)
+    row.settings[setting_name(column)] = fields.setting(column);
   return row;
 }
 
-ResultRow result_row(const Fields& fields, const CsvTable& table) {
-  ResultRow row = common_row(fields);
+ResultRow result_row(const Fields& fields, const std::vector<std::string>& settings,
+                     std::size_t& missing_scores) {
+  ResultRow row = common_row(fields, settings);
   row.task = fields.name("task");
-  row.seed = fields.text("seed");
+  row.seed = setting_form("seed", fields.text("seed"));
   row.parameters = fields.count("parameters");
   row.metric = fields.name("metric");
-  row.score = fields.text_or_empty("status") == "diverged" ? std::nan("")
-                                                           : parse_score(fields.text("score"));
-  if (!row.score) fields.refuse("score", "a number, or nan where the run diverged");
+  const bool diverged = fields.text_or_empty("status") == "diverged";
+  row.score = diverged ? std::nan("") : parse_score(fields.text("score"));
+  if (!row.score) fields.refuse("score", "a fraction such as 0.91, or nan where the run diverged");
+  const std::string& told = fields.text("score");
+  if (!diverged && is_missing_text(told) && told != "nan" && told != "NaN") ++missing_scores;
   if (std::isfinite(*row.score) && !score_is_possible(row.metric, *row.score)) {
-    fields.refuse("score", fmt::format("a fraction between -1 and 1 for {}", row.metric));
+    fields.refuse("score",
+                  fmt::format("a fraction between -1 and 1 for {}, not percent", row.metric));
   }
   row.train_seconds = fields.measure_or_nothing("train_seconds");
   row.tokens_per_second = fields.measure_or_nothing("tokens_per_second");
   row.peak_memory_mib = fields.measure_or_nothing("peak_memory_mib");
+  row.constant_predictions =
+      is_true(setting_form("", fields.text_or_empty("constant_predictions")));
+  if (!fields.is_missing("majority_score")) {
+    row.majority_score = parse_number<double>(fields.text("majority_score"));
+    if (!row.majority_score) fields.refuse("majority_score", "a number");
+  }
   for (const char* column : {"train_rows", "max-train", "max_train"}) {
     if (!row.train_rows) row.train_rows = fields.count_or_nothing(column);
   }
   if (row.train_rows == 0) row.train_rows.reset();
-  for (const std::string& column : table.columns) {
-    std::string name = column;
-    std::replace(name.begin(), name.end(), '_', '-');
-    const bool of_a_method = name.find('.') != std::string::npos;
-    if (setting_columns.contains(name) || of_a_method) row.settings[name] = fields.text(column);
-  }
   return row;
 }
 
-ResultRow count_row(const Fields& fields, const CsvTable& table) {
-  ResultRow row = common_row(fields);
-  row.parameters = fields.count(table.has("adapter") ? "adapter" : "parameters");
-  for (const std::string& column : table.columns) {
-    if (!not_settings_of_a_count.contains(column)) row.settings[column] = fields.text(column);
-  }
+ResultRow count_row(const Fields& fields, const std::vector<std::string>& settings, bool adapter) {
+  ResultRow row = common_row(fields, settings);
+  row.parameters = fields.count(adapter ? "adapter" : "parameters");
   return row;
+}
+
+/// Blanks around names and values mean nothing.
+void trim_fields(CsvTable& table) {
+  for (std::string& column : table.columns) column = trim(column);
+  for (CsvTable::Row& row : table.rows)
+    for (std::string& field : row.fields) field = trim(field);
+  for (const std::string& column : table.columns)
+    if (std::ranges::count(table.columns, column) > 1)
+      throw Error("{}:1: the header names column '{}' twice", table.file.string(),
+                  printable(column));
 }
 
 }  // namespace
+
+void note_left_out(const std::filesystem::path& source,
+                   const std::map<std::string, std::size_t>& by_status,
+                   std::vector<std::string>& notes) {
+  for (const auto& [status, number] : by_status)
+    notes.push_back(fmt::format("{}: left out {} run{} ({})", printable(source.string(), 300),
+                                number, number == 1 ? "" : "s", printable(status, 40)));
+}
 
 std::optional<std::int64_t> parse_count(const std::string& text) {
   const std::optional<double> value = parse_number<double>(text);
@@ -162,29 +220,44 @@ std::optional<std::string> normal_rank(const std::string& text) {
 }
 
 bool score_is_possible(const std::string& metric, double score) {
-  static const std::set<std::string> fractions = {"matthews_correlation", "accuracy", "f1",
-                                                  "pearson", "spearman"};
-  return !fractions.contains(metric) || std::abs(score) <= 1 + 1e-6;
+  const Bounds range = score_metric(metric).range;
+  return score >= range.low - 1e-6 && score <= range.high + 1e-6;
 }
 
-std::vector<ResultRow> read_results_csv(const std::filesystem::path& file) {
-  const CsvTable table = read_csv(file);
+Results read_results_csv(const std::filesystem::path& file) {
+  CsvTable table = read_csv(file);
+  trim_fields(table);
   const bool counts = !table.has("score") && table.has("adapter");
   std::vector<std::string> required = {"model", "method", "rank"};
   if (!counts)
     required = {"task", "model", "method", "rank", "seed", "parameters", "metric", "score"};
   for (const std::string& column : required) table.position(column);
-  std::vector<ResultRow> rows;
+  std::vector<std::string> settings;
+  for (const std::size_t position : setting_columns(table, counts))
+    settings.push_back(table.columns[position]);
+  Results results;
+  std::size_t missing_scores = 0;
+  std::map<std::string, std::size_t> left_out;
   for (const CsvTable::Row& row : table.rows) {
     const Fields fields(table, row);
     const std::string status = fields.text_or_empty("status");
-    if (!status.empty() && status != "done" && (counts || status != "diverged")) continue;
-    rows.push_back(counts ? count_row(fields, table) : result_row(fields, table));
+    if (!is_missing_text(status) && status != "done" && (counts || status != "diverged")) {
+      ++left_out[status];
+      continue;
+    }
+    results.rows.push_back(counts ? count_row(fields, settings, table.has("adapter"))
+                                  : result_row(fields, settings, missing_scores));
   }
-  return rows;
+  note_left_out(file, left_out, results.notes);
+  if (missing_scores > 0)
+    results.notes.push_back(fmt::format(
+        "{}: {} missing; runs without one count as diverged", printable(file.string(), 300),
+        missing_scores == 1 ? std::string("a score is")
+                            : fmt::format("{} scores are", missing_scores)));
+  return results;
 }
 
-std::vector<ResultRow> read_results(const std::filesystem::path& file_or_folder) {
+Results read_results(const std::filesystem::path& file_or_folder) {
   if (std::filesystem::is_directory(file_or_folder)) return read_results_folder(file_or_folder);
   if (is_parquet(file_or_folder)) return read_results_parquet(file_or_folder);
   return read_results_csv(file_or_folder);

@@ -25,34 +25,50 @@ struct ResultRow {
   std::optional<std::int64_t> train_rows;  ///< where only the first rows were trained on
   std::optional<std::int64_t> adapted_layers;
   std::optional<double> train_seconds, tokens_per_second, peak_memory_mib;
-  std::map<std::string, std::string> settings;  ///< others that tell runs apart (targets, lr, ...)
-  std::string origin;                           ///< file:line or file, for messages
+  /// Others that tell runs apart (targets, lr, ...), in the form of setting_form.
+  std::map<std::string, std::string> settings;
+  std::string origin;      ///< file:line or file, for messages
+  std::string model_path;  ///< of a run.json; "" in tables
+};
+
+/// Results, and what there is to tell of their reading: files that were passed over, runs that were
+/// left out or counted once, a line each.
+struct Results {
+  std::vector<ResultRow> rows;
+  std::vector<std::string> notes;
 };
 
 /// Reads results from a CSV file, a Parquet file of scalars (by its first bytes) or, given a
-/// folder, from every `run.json` below it.
+/// folder, from every `run.json` below it (linked folders once each; what cannot be read is passed
+/// over).
 ///
 /// CSV of results: columns task, model, method, rank, seed, parameters, metric, score; read where
 /// present: layers, trainable, train_rows or max-train, adapted_layers, status, train_seconds,
-/// tokens_per_second, peak_memory_mib, and settings that tell runs apart (targets, lr, alpha,
-/// batch, epochs, ..., lotr.stack); other columns are ignored. A score may be nan, inf or -inf. CSV
-/// of counts (no column score): model, method, rank, adapter or parameters; every further column
-/// that is not a result is a setting. Rows and runs with status diverged have the score NaN,
-/// whatever else they tell; those with another status than done are left out, in a folder with
-/// their number on standard error. Of several scores of a task only its main one is kept (see
-/// main_metric).
+/// tokens_per_second, peak_memory_mib, constant_predictions, majority_score. **Every other column
+/// is a setting** that tells runs apart, but for what is_bookkeeping knows (run_settings.h). A
+/// score may be nan, inf or -inf; one that is missing (empty, None, NA, ...) is that of a run that
+/// diverged. CSV of counts (no column score): model, method, rank, adapter or parameters; every
+/// further column that is not a result is a setting. Rows and runs with status diverged have the
+/// score NaN, whatever else they tell; those with another status than done are left out. Of several
+/// scores of a task only its main one is kept (see main_metric).
 ///
 /// Parquet as collect writes it, columns task, model and method among others: a run is what rows
-/// with the same values in all columns but tag, step and value tell; its score is the last value of
-/// its main metric (tag eval/<metric>), its parameters a column or the tag parameters/adapter.
-/// Runs without a score, and those whose last is not finite, are left out and counted on standard
-/// error.
+/// with the same values in all columns but tag, step and value tell, pandas' row numbers and
+/// is_bookkeeping aside; its score is the last value of its main metric (tag eval/<metric>), its
+/// parameters a column or the tag parameters/adapter. A last value that is missing (null) or not
+/// finite is that of a run that diverged. Runs without a score are left out.
 ///
-/// Throws Error naming file and line (or key), what was found and what was expected.
-std::vector<ResultRow> read_results(const std::filesystem::path& file_or_folder);
-std::vector<ResultRow> read_results_csv(const std::filesystem::path& file);
-std::vector<ResultRow> read_results_parquet(const std::filesystem::path& file);
-std::vector<ResultRow> read_results_folder(const std::filesystem::path& folder);
+/// Throws Error naming file and line (or key), what was found and what was expected. The rows are
+/// as they stand there: settle_runs (run_identity.h) makes them comparable.
+Results read_results(const std::filesystem::path& file_or_folder);
+Results read_results_csv(const std::filesystem::path& file);
+Results read_results_parquet(const std::filesystem::path& file);
+Results read_results_folder(const std::filesystem::path& folder);
+
+/// Adds to `notes` how many runs of each status the results of `source` do without.
+void note_left_out(const std::filesystem::path& source,
+                   const std::map<std::string, std::size_t>& by_status,
+                   std::vector<std::string>& notes);
 
 /// The metric that stands for a task, out of those that were measured: matthews_correlation for
 /// cola, accuracy for the other classifications, pearson for stsb; where that is missing the first

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <set>
 
 #include <fmt/core.h>
@@ -8,8 +7,10 @@
 
 #include "analysis/results.h"
 #include "analysis/run_file.h"
+#include "analysis/run_settings.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_reader.h"
 #include "core/text.h"
 
 namespace rankfold {
@@ -18,11 +19,9 @@ namespace {
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-/// Settings that have a member of ResultRow or say where and how, not what, was run.
-const std::set<std::string> not_telling_runs_apart = {
-    "task",  "model",   "method",    "rank",           "seed",      "layers",     "data",
-    "out",   "threads", "jobs",      "json",           "adapter",   "kind",       "plugin",
-    "slurm", "labels",  "max-train", "cache-features", "cache-dir", "cache-limit"};
+/// Settings that have a member of ResultRow.
+const std::set<std::string> members = {"task", "model",  "method",   "rank",
+                                       "seed", "layers", "max-train"};
 
 [[noreturn]] void refuse(const fs::path& file, std::string_view key, const json& found,
                          std::string_view expected) {
@@ -64,6 +63,21 @@ void take_score(const fs::path& file, const json& scores, ResultRow& row) {
   }
 }
 
+/// What is told of the rows that were scored.
+void take_scored(const fs::path& file, const json& run, ResultRow& row) {
+  const json& constant = member(file, run, "constant_predictions");
+  if (!constant.is_null() && !constant.is_boolean())
+    refuse(file, "constant_predictions", constant, "true or false");
+  row.constant_predictions = constant.is_boolean() && constant.get<bool>();
+  const json& majority = member(file, run, "majority_scores");
+  if (majority.is_null()) return;
+  const json& score = member(file, majority, row.metric);
+  if (score.is_null()) return;
+  if (!score.is_number() || !score_is_possible(row.metric, score.get<double>()))
+    refuse(file, "majority_scores." + row.metric, score, "a fraction between -1 and 1");
+  row.majority_score = score.get<double>();
+}
+
 std::optional<double> measure(const fs::path& file, const json& run, const std::string& key) {
   const json& value = member(file, run, key);
   if (value.is_null()) return std::nullopt;
@@ -72,19 +86,6 @@ std::optional<double> measure(const fs::path& file, const json& run, const std::
 }
 
 }  // namespace
-
-std::vector<fs::path> files_below(const fs::path& folder, const std::string& name) {
-  std::vector<fs::path> files;
-  try {
-    for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-      if (entry.path().filename() == name && entry.is_regular_file()) files.push_back(entry.path());
-    }
-  } catch (const fs::filesystem_error& failure) {
-    throw Error("{}: cannot be searched: {}", folder.string(), failure.code().message());
-  }
-  std::sort(files.begin(), files.end());
-  return files;
-}
 
 fs::path table_of(const fs::path& input, const std::vector<const char*>& tables) {
   std::error_code failure;
@@ -95,14 +96,8 @@ fs::path table_of(const fs::path& input, const std::vector<const char*>& tables)
 }
 
 json read_document(const fs::path& file) {
-  constexpr int deepest = 64;
-  const auto limit = [&](int depth, json::parse_event_t, json&) {
-    if (depth > deepest) throw Error("{}: is nested deeper than {} levels", file.string(), deepest);
-    return true;
-  };
-  json document = json::parse(read_text(file), limit, false);
-  if (document.is_discarded()) throw Error("{}: is not valid JSON", file.string());
-  return document;
+  // The longest that training writes: an epoch has some ten values.
+  return read_json<json>(file, {std::size_t{1} << 26, 64, 5'000'000});
 }
 
 const json& member(const fs::path& file, const json& parent, const std::string& key) {
@@ -140,8 +135,9 @@ ResultRow result_of_run(const fs::path& file, const json& run) {
   const auto rank = normal_rank(setting_text(member(file, settings, "rank")));
   if (!rank) refuse(file, "settings.rank", settings.at("rank"), "a number or 8x8x4");
   row.rank = *rank;
-  row.seed = setting_text(member(file, settings, "seed"));
-  row.layers = setting_text(member(file, settings, "layers"));
+  row.seed = setting_form("seed", setting_text(member(file, settings, "seed")));
+  row.model_path = setting_text(member(file, settings, "model"));
+  row.layers = setting_form("layers", setting_text(member(file, settings, "layers")));
   row.train_rows = count(file, settings, "max-train");
   if (row.train_rows == 0) row.train_rows.reset();
   row.adapted_layers = count(file, run, "adapted_layers");
@@ -156,46 +152,39 @@ ResultRow result_of_run(const fs::path& file, const json& run) {
     row.score = std::nan("");
   } else {
     take_score(file, object(file, run, "scores"), row);
+    take_scored(file, run, row);
   }
   for (const auto& [key, value] : settings.items()) {
-    if (!not_telling_runs_apart.contains(key)) row.settings[key] = setting_text(value);
+    if (members.contains(key) || is_incidental_setting(key)) continue;
+    row.settings[key] =
+        key == "data" ? setting_text(value) : setting_form(key, setting_text(value));
   }
   return row;
 }
 
-void name_metrics_of_diverged(std::vector<ResultRow>& rows) {
-  std::map<std::string, std::vector<std::string>> measured;
-  for (const ResultRow& row : rows) {
-    if (!row.metric.empty()) measured[row.task].push_back(row.metric);
-  }
-  for (ResultRow& row : rows) {
-    if (!row.metric.empty()) continue;
-    row.metric = main_metric(row.task, measured[row.task]);
-    if (row.metric.empty()) row.metric = "score";
-  }
-}
-
-std::vector<ResultRow> read_results_folder(const fs::path& folder) {
-  std::vector<ResultRow> rows;
-  std::map<std::string, int> left_out;
-  for (const fs::path& file : files_below(folder, "run.json")) {
+Results read_results_folder(const fs::path& folder) {
+  Results results;
+  std::map<std::string, std::size_t> left_out;
+  const FileSearch found = find_files(folder, "run.json");
+  for (const fs::path& file : found.files) {
     const json run = read_document(file);
     const std::string status = setting_text(member(file, run, "status"));
     if (status == "done" || status == "diverged") {
-      rows.push_back(result_of_run(file, run));
+      results.rows.push_back(result_of_run(file, run));
     } else {
       ++left_out[status.empty() ? "without a status" : status];
     }
   }
-  for (const auto& [status, number] : left_out) {
-    fmt::print(stderr, "{}: left out {} run{} ({})\n", folder.string(), number,
-               number == 1 ? "" : "s", printable(status, 40));
+  for (const std::string& place : found.passed_over)
+    results.notes.push_back(fmt::format("{}; passed over", place));
+  note_left_out(folder, left_out, results.notes);
+  if (results.rows.empty()) {
+    throw Error("{}: found no run.json with status done below this folder{}", folder.string(),
+                found.passed_over.empty()
+                    ? ""
+                    : fmt::format(" ({}; passed over)", found.passed_over.front()));
   }
-  if (rows.empty()) {
-    throw Error("{}: found no run.json with status done below this folder", folder.string());
-  }
-  name_metrics_of_diverged(rows);
-  return rows;
+  return results;
 }
 
 }  // namespace rankfold

@@ -1,29 +1,72 @@
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 #include <limits>
+#include <set>
 #include <unordered_map>
 
-#include <fmt/core.h>
+#include <nlohmann/json.hpp>
 
 #include "analysis/results.h"
+#include "analysis/run_settings.h"
 #include "analysis/run_tags.h"
 #include "analysis/scalar_table.h"
 #include "core/error.h"
+#include "core/json_reader.h"
 #include "core/text.h"
 
 namespace rankfold {
 namespace {
 
-bool is_count(const std::string& tag) {
-  return tag == adapter_count_tag || tag == trainable_count_tag;
+namespace fs = std::filesystem;
+
+/// Of a run, but no score of it.
+bool is_fact(const std::string& tag) {
+  return tag == adapter_count_tag || tag == trainable_count_tag ||
+         tag == constant_predictions_tag || tag == majority_score_tag;
+}
+
+/// Columns that are read: what tells runs apart, and what has a member of ResultRow.
+bool is_read(const ParquetReader::Column& column) {
+  const std::string name = setting_name(column.name);
+  for (const char* member : {"parameters", "trainable", "adapted-layers", "train-rows"})
+    if (name == member) return true;
+  const bool is_number = column.type && *column.type != ColumnType::text;
+  return !is_bookkeeping(column.name, is_number) && !is_incidental_setting(name);
+}
+
+/// The names of the index that pandas would make; none where its document is not as pandas writes
+/// it, or the index holds a column that has a meaning here.
+std::vector<std::string> plain_index(const ScalarTable& table) {
+  std::vector<std::string> names;
+  try {
+    const auto document = parse_json<nlohmann::json>(table.pandas, table.file);
+    for (const auto& name : document.at("index_columns"))
+      if (name.is_string()) names.push_back(name.get<std::string>());
+  } catch (const std::exception&) {
+    return {};
+  }
+  for (const std::string& name : names) {
+    const bool is_known = std::ranges::find(known_settings(), setting_name(name),
+                                            &KnownSetting::name) != known_settings().end();
+    if (is_known || name == "tag" || name == "step") return {};
+  }
+  return names;
+}
+
+/// Whether no two rows have the same value: rows are numbered, or named, by it.
+bool numbers_rows(const ScalarTable& table, std::size_t column) {
+  std::set<std::string> seen;
+  for (std::size_t row = 0; row < table.rows; ++row)
+    if (!seen.insert(table.text(column, row)).second) return false;
+  return true;
 }
 
 /// The last value of a tag in a run.
 struct Last {
   std::int64_t step = INT64_MIN;
   double value = 0;
+  bool is_ambiguous = false;  ///< an earlier row has another value at that step
 };
 
 /// A run: rows that agree in every column but tag, step and value.
@@ -37,28 +80,66 @@ class Runs {
   explicit Runs(const ScalarTable& table) : table_(table) {
     const std::size_t tag = table.position("tag"), step = table.position("step"),
                       value = table.position("value");
-    for (std::size_t column = 0; column < table.columns.size(); ++column)
-      if (column != tag && column != step && column != value) settings_.push_back(column);
+    const std::vector<std::string> index = plain_index(table);
+    for (std::size_t column = 0; column < table.columns.size(); ++column) {
+      if (column == tag || column == step || column == value) continue;
+      const bool is_index = std::ranges::find(index, table.columns[column].name) != index.end();
+      if (!is_index || !numbers_rows(table, column)) settings_.push_back(column);
+    }
+    expect_distinct_names();
+    for (const std::size_t column : settings_) forms_.push_back(forms_of(column));
     for (std::size_t row = 0; row < table.rows; ++row) {
-      if (table.is_missing(value, row)) continue;
       Last& last = run_of(row).last[table.values[tag].codes[row]];
       const std::int64_t at = table.values[step].integers[row];
-      if (at >= last.step) last = {at, table.number(value, row)};
+      if (at < last.step) continue;
+      // pandas writes NaN as null.
+      const double number = table.is_missing(value, row) ? std::nan("") : table.number(value, row);
+      const bool is_same = number == last.value || (std::isnan(number) && std::isnan(last.value));
+      last = {at, number, at == last.step && (last.is_ambiguous || !is_same)};
     }
   }
   const std::vector<Run>& runs() const { return runs_; }
   const std::vector<std::size_t>& settings() const { return settings_; }
 
  private:
+  void expect_distinct_names() const {
+    std::map<std::string, std::string> names;
+    for (const std::size_t column : settings_) {
+      const std::string& name = table_.columns[column].name;
+      const auto [known, is_new] = names.emplace(setting_name(name), name);
+      if (!is_new)
+        throw Error("{}: columns '{}' and '{}' are one setting",
+                    printable(table_.file.string(), 300), printable(known->second, 80),
+                    printable(name, 80));
+    }
+  }
+
+  /// Of a column of text: by code, one number for all texts of one meaning.
+  std::vector<std::int64_t> forms_of(std::size_t column) const {
+    std::vector<std::int64_t> forms;
+    std::unordered_map<std::string, std::int64_t> numbers;
+    const std::string name = setting_name(table_.columns[column].name);
+    for (const std::string& text : table_.columns[column].dictionary) {
+      const std::string form = setting_form(name, text);
+      const auto number = static_cast<std::int64_t>(numbers.size());
+      forms.push_back(form.empty() ? missing : numbers.emplace(form, number).first->second);
+    }
+    return forms;
+  }
+
   Run& run_of(std::size_t row) {
     key_.clear();
-    for (const std::size_t column : settings_) {
-      std::int64_t bits = INT64_MIN + 1;
+    for (std::size_t i = 0; i < settings_.size(); ++i) {
+      const std::size_t column = settings_[i];
+      std::int64_t bits = missing;
       const ColumnValues& of = table_.values[column];
       if (!table_.is_missing(column, row)) {
         if (!of.integers.empty()) bits = of.integers[row];
-        if (!of.codes.empty()) bits = of.codes[row];
-        if (!of.numbers.empty()) std::memcpy(&bits, &of.numbers[row], sizeof bits);
+        if (!of.codes.empty()) bits = forms_[i][static_cast<std::size_t>(of.codes[row])];
+        if (!of.numbers.empty() && !std::isnan(of.numbers[row])) {
+          const double number = of.numbers[row] + 0.0;  // -0 is 0
+          std::memcpy(&bits, &number, sizeof bits);
+        }
       }
       key_.append(reinterpret_cast<const char*>(&bits), sizeof bits);
     }
@@ -67,8 +148,10 @@ class Runs {
     return runs_[found->second];
   }
 
+  static constexpr std::int64_t missing = INT64_MIN + 1;
   const ScalarTable& table_;
   std::vector<std::size_t> settings_;
+  std::vector<std::vector<std::int64_t>> forms_;  // by setting, by code of its text
   std::string key_;
   std::unordered_map<std::string, std::size_t> by_key_;
   std::vector<Run> runs_;
@@ -80,10 +163,9 @@ ResultRow settings_of(const ScalarTable& table, const Runs& runs, const Run& run
   row.origin = printable(table.file.string(), 300);
   std::string shown;
   for (const std::size_t column : runs.settings()) {
-    std::string name = table.columns[column].name;
-    const std::string text = table.text(column, run.row);
-    shown += (shown.empty() ? "" : ", ") + name + " " + text;
-    std::replace(name.begin(), name.end(), '_', '-');
+    const std::string name = setting_name(table.columns[column].name);
+    const std::string text = setting_form(name, table.text(column, run.row));
+    shown += (shown.empty() ? "" : ", ") + table.columns[column].name + " " + text;
     const auto count = [&]() -> std::optional<std::int64_t> {
       if (text.empty()) return std::nullopt;
       const auto value = parse_count(text);
@@ -93,11 +175,11 @@ ResultRow settings_of(const ScalarTable& table, const Runs& runs, const Run& run
       return value;
     };
     if (name == "task")
-      row.task = text;
+      row.task = trim(table.text(column, run.row));
     else if (name == "model")
-      row.model = text;
+      row.model = trim(table.text(column, run.row));
     else if (name == "method")
-      row.method = text;
+      row.method = trim(table.text(column, run.row));
     else if (name == "seed")
       row.seed = text;
     else if (name == "layers")
@@ -125,9 +207,10 @@ ResultRow settings_of(const ScalarTable& table, const Runs& runs, const Run& run
 
 }  // namespace
 
-std::vector<ResultRow> read_results_parquet(const std::filesystem::path& file) {
+Results read_results_parquet(const fs::path& file) {
   const ScalarTable table = read_scalar_table(
-      file, [](const std::string& tag) { return is_count(tag) || !metric_of_tag(tag).empty(); });
+      file, [](const std::string& tag) { return is_fact(tag) || !metric_of_tag(tag).empty(); },
+      is_read);
   for (const char* column : {"task", "model", "method"}) table.position(column);
   const std::vector<std::string>& tags = table.columns[table.position("tag")].dictionary;
   const bool counted_by_column = table.has("parameters");
@@ -137,24 +220,27 @@ std::vector<ResultRow> read_results_parquet(const std::filesystem::path& file) {
         "of them",
         printable(file.string(), 300));
 
-  std::size_t without_score = 0;
-  std::vector<ResultRow> rows;
+  std::size_t without_score = 0, ambiguous = 0;
+  Results results;
   const Runs runs(table);
   for (const Run& run : runs.runs()) {
     ResultRow row = settings_of(table, runs, run);
-    std::map<std::string, double> scores;
+    std::map<std::string, Last> scores;
     bool counted = counted_by_column;
     for (const auto& [code, last] : run.last) {
       const std::string& tag = tags[static_cast<std::size_t>(code)];
-      if (!is_count(tag)) {
-        scores[metric_of_tag(tag)] = last.value;
+      if (!is_fact(tag)) {
+        scores[metric_of_tag(tag)] = last;
+      } else if (!std::isfinite(last.value)) {
         continue;
-      }
-      const auto count = static_cast<std::int64_t>(std::llround(last.value));
-      if (tag == trainable_count_tag) {
-        if (!row.trainable) row.trainable = count;
+      } else if (tag == constant_predictions_tag) {
+        row.constant_predictions = last.value != 0;
+      } else if (tag == majority_score_tag) {
+        row.majority_score = last.value;
+      } else if (tag == trainable_count_tag) {
+        if (!row.trainable) row.trainable = std::llround(last.value);
       } else if (!counted) {
-        row.parameters = count;
+        row.parameters = std::llround(last.value);
         counted = true;
       }
     }
@@ -165,7 +251,8 @@ std::vector<ResultRow> read_results_parquet(const std::filesystem::path& file) {
       ++without_score;
       continue;
     }
-    row.score = scores.at(row.metric);
+    row.score = scores.at(row.metric).value;
+    ambiguous += scores.at(row.metric).is_ambiguous ? 1 : 0;
     if (!std::isfinite(*row.score)) row.score = std::numeric_limits<double>::quiet_NaN();
     if (!counted)
       throw Error("{}: found no tag parameters/adapter, expected it as other runs have it",
@@ -173,15 +260,19 @@ std::vector<ResultRow> read_results_parquet(const std::filesystem::path& file) {
     if (std::isfinite(*row.score) && !score_is_possible(row.metric, *row.score))
       throw Error("{}: {} is {}, expected a fraction between -1 and 1", row.origin, row.metric,
                   *row.score);
-    rows.push_back(std::move(row));
+    results.rows.push_back(std::move(row));
   }
-  if (without_score > 0)
-    fmt::print(stderr, "{}: left out {} run{} without a score\n", printable(file.string(), 300),
-               without_score, without_score == 1 ? "" : "s");
-  if (rows.empty())
+  const auto note = [&](std::size_t number, const char* what) {
+    if (number > 0)
+      results.notes.push_back(fmt::format("{}: {} run{} {}", printable(file.string(), 300), number,
+                                          number == 1 ? "" : "s", what));
+  };
+  note(without_score, "without a score left out");
+  note(ambiguous, "with several scores at the last step; the one that stands last counts");
+  if (results.rows.empty())
     throw Error("{}: found no run with a score (a tag such as eval/accuracy)",
                 printable(file.string(), 300));
-  return rows;
+  return results;
 }
 
 }  // namespace rankfold

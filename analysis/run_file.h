@@ -10,18 +10,12 @@
 
 namespace rankfold {
 
-/// Every file of that name below the folder, sorted. Throws Error naming the folder where it cannot
-/// be searched.
-std::vector<std::filesystem::path> files_below(const std::filesystem::path& folder,
-                                               const std::string& name);
-
 /// What a sweep of kind fit or count leaves stands for its folder: the first of `tables` that lies
 /// in a folder without sweep.json; else `input` itself.
 std::filesystem::path table_of(const std::filesystem::path& input,
                                const std::vector<const char*>& tables);
 
-/// The document of a run.json or sweep.json. Throws Error naming the file where it cannot be read,
-/// is no JSON, or is nested deeper than anything that rankfold writes.
+/// The document of a run.json or sweep.json: read_json with the limits of the longest runs.
 nlohmann::json read_document(const std::filesystem::path& file);
 
 /// A member of an object; null where it is missing. Throws Error where `parent` is no object.
@@ -37,8 +31,5 @@ std::string model_name(const std::string& model);
 /// The result of a run.json whose status is done or diverged (then its score is NaN and its metric
 /// ""). Throws Error naming the file and key, what was found and what was expected.
 ResultRow result_of_run(const std::filesystem::path& file, const nlohmann::json& run);
-
-/// A diverged run has no scores; its metric is that of the other runs of its task.
-void name_metrics_of_diverged(std::vector<ResultRow>& rows);
 
 }  // namespace rankfold

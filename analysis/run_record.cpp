@@ -7,6 +7,7 @@
 
 #include "analysis/method_style.h"
 #include "analysis/run_file.h"
+#include "analysis/run_settings.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/text.h"
@@ -39,17 +40,25 @@ std::map<std::string, std::string> texts_of(const json& object) {
   return texts;
 }
 
+/// All settings that are told, numbers and lists in one form.
+std::map<std::string, std::string> settings_of(const json& object) {
+  std::map<std::string, std::string> settings = texts_of(object);
+  for (auto& [name, text] : settings)
+    if (name != "model" && name != "data" && name != "out") text = setting_form(name, text);
+  return settings;
+}
+
 /// What settings tell of a run that is no result.
 void take_settings(RunRecord& record, const json& settings) {
-  record.settings = texts_of(settings);
+  record.settings = settings_of(settings);
   if (!settings.is_object()) return;
   ResultRow& row = record.row;
   row.task = loose_text(settings, "task");
   row.model = model_name(loose_text(settings, "model"));
   row.method = loose_text(settings, "method");
   row.rank = loose_text(settings, "rank");
-  row.seed = loose_text(settings, "seed");
-  row.layers = loose_text(settings, "layers");
+  row.seed = setting_form("seed", loose_text(settings, "seed"));
+  row.layers = setting_form("layers", loose_text(settings, "layers"));
 }
 
 /// A run.json that is not done: what it tells beside its settings.
@@ -109,36 +118,54 @@ RunRecord read_run_record(const fs::path& file) {
   return record;
 }
 
-/// The last line of the log of a process that left no run.json.
+/// The last line of the log of a process that left no run.json; why it cannot be read.
 std::string last_line(const fs::path& log) {
   try {
     const std::string text = read_text(log);
     const std::size_t end = text.find_last_not_of(" \t\r\n");
-    if (end == std::string::npos) return "";
+    if (end == std::string::npos) return "its log is empty";
     const std::size_t begin = text.find_last_of("\r\n", end);
-    return printable(trim(std::string_view(text).substr(begin + 1, end - begin)), longest_reason);
-  } catch (const Error&) {
-    return "";
+    return "last line of its log: " +
+           printable(trim(std::string_view(text).substr(begin + 1, end - begin)), longest_reason);
+  } catch (const Error& error) {
+    return without_folder(error.what(), log);
   }
 }
 
+/// Whether a file lies below a folder, links followed.
+bool lies_below(const fs::path& file, const fs::path& folder) {
+  std::error_code failure, other;
+  const fs::path whole = fs::canonical(file, failure), root = fs::canonical(folder, other);
+  if (failure || other) return false;
+  return std::mismatch(root.begin(), root.end(), whole.begin(), whole.end()).first == root.end();
+}
+
 /// A run that a sweep lists and that has left no run.json.
-RunRecord missing_run(const fs::path& folder, const json& settings) {
+RunRecord missing_run(const fs::path& root, const fs::path& folder, const json& settings) {
   RunRecord record;
   record.row.origin = folder.string();
   take_settings(record, settings);
+  const fs::path log = folder / "log.txt";
   std::error_code failure;
-  const std::string line = last_line(folder / "log.txt");
+  const bool has_log = fs::exists(log, failure);
+  record.reason = !has_log                 ? "not started"
+                  : !lies_below(log, root) ? "its log lies elsewhere"
+                                           : last_line(log);
   // What the program prints when it gives up.
-  record.status = line.starts_with("rankfold: ") ? "failed" : "unfinished";
-  record.reason = !line.empty()                             ? "last line of its log: " + line
-                  : fs::exists(folder / "log.txt", failure) ? "its log is empty"
-                                                            : "not started";
+  const bool failed = record.reason.starts_with("last line of its log: rankfold: ");
+  record.status = failed ? "failed" : "unfinished";
   return record;
 }
 
-void add_missing_runs(const fs::path& sweep, const std::set<fs::path>& known,
-                      std::vector<RunRecord>& runs) {
+/// No path of a file that may have come from elsewhere leads out of the folder it lies in.
+bool leads_out(const fs::path& folder) {
+  const fs::path normal = folder.lexically_normal();
+  return normal.is_absolute() || (!normal.empty() && *normal.begin() == "..");
+}
+
+void add_missing_runs(const fs::path& root, const fs::path& sweep, const std::set<fs::path>& known,
+                      RunRecords& records) {
+  std::vector<RunRecord>& runs = records.runs;
   json document;
   try {
     document = read_document(sweep);
@@ -154,21 +181,32 @@ void add_missing_runs(const fs::path& sweep, const std::set<fs::path>& known,
   for (const json& run : document["runs"]) {
     if (!run.is_object()) continue;
     const std::string folder = loose_text(run, "folder");
+    if (folder.empty()) continue;
+    if (leads_out(folder)) {
+      records.notes.push_back(fmt::format("{}: the folder '{}' lies elsewhere; passed over",
+                                          printable(sweep.string(), 300), printable(folder, 200)));
+      continue;
+    }
     const fs::path path = (sweep.parent_path() / folder).lexically_normal();
-    if (folder.empty() || known.contains(path)) continue;
-    runs.push_back(missing_run(path, run.value("settings", json())));
+    if (!known.contains(path))
+      runs.push_back(missing_run(root, path, run.value("settings", json())));
   }
 }
 
 RunRecords read_folder(const fs::path& folder) {
-  RunRecords records{folder, false, {}};
+  RunRecords records{folder, false, {}, {}};
   std::set<fs::path> known;
-  for (const fs::path& file : files_below(folder, "run.json")) {
+  const FileSearch found = find_files(
+      folder, [](const std::string& name) { return name == "run.json" || name == "sweep.json"; });
+  for (const std::string& place : found.passed_over)
+    records.notes.push_back(fmt::format("{}; passed over", place));
+  for (const fs::path& file : found.files) {
+    if (file.filename() != "run.json") continue;
     records.runs.push_back(read_run_record(file));
     known.insert(file.parent_path().lexically_normal());
   }
-  for (const fs::path& sweep : files_below(folder, "sweep.json"))
-    add_missing_runs(sweep, known, records.runs);
+  for (const fs::path& file : found.files)
+    if (file.filename() == "sweep.json") add_missing_runs(folder, file, known, records);
   if (records.runs.empty()) {
     throw Error(
         "{}: found no run.json below this folder, and no sweep.json, counts.csv or fits.csv",
@@ -185,8 +223,9 @@ RunRecords read_folder(const fs::path& folder) {
 }
 
 RunRecords read_table(const fs::path& table) {
-  RunRecords records{table, true, {}};
-  for (ResultRow& row : read_results(table)) {
+  Results results = read_results(table);
+  RunRecords records{table, true, {}, std::move(results.notes)};
+  for (ResultRow& row : results.rows) {
     RunRecord record;
     const bool diverged = row.score && !std::isfinite(*row.score);
     record.status = diverged ? "diverged" : "done";
@@ -209,6 +248,17 @@ RunRecords read_table(const fs::path& table) {
   return records;
 }
 
+RunRecords read_input(const fs::path& results) {
+  std::error_code failure;
+  const fs::file_status status = fs::status(results, failure);
+  if (!fs::exists(status)) {
+    throw Error("{}: not found: expected a folder of runs or a table of results", results.string());
+  }
+  if (!fs::is_directory(status)) return read_table(results);
+  const fs::path table = table_of(results, {"fits.csv", "counts.csv"});
+  return table != results ? read_table(table) : read_folder(results);
+}
+
 }  // namespace
 
 std::vector<ResultRow> RunRecords::results() const {
@@ -219,27 +269,37 @@ std::vector<ResultRow> RunRecords::results() const {
   return rows;
 }
 
-RunRecords read_run_records(const fs::path& results) {
-  std::error_code failure;
-  const fs::file_status status = fs::status(results, failure);
-  if (!fs::exists(status)) {
-    throw Error("{}: not found: expected a folder of runs or a CSV of results", results.string());
+RunRecords read_run_records(const std::vector<fs::path>& results, const RunSelection& selection) {
+  RunRecords all;
+  all.source = results.at(0);
+  all.is_table = true;
+  for (const fs::path& input : results) {
+    RunRecords records = read_input(input);
+    all.is_table = all.is_table && records.is_table;
+    std::ranges::move(records.notes, std::back_inserter(all.notes));
+    for (RunRecord& record : records.runs) {
+      if (results.size() > 1 && !records.is_table)
+        record.folder = (fs::path(model_name(input.string())) / record.folder).generic_string();
+      all.runs.push_back(std::move(record));
+    }
   }
-  if (!fs::is_directory(status)) return read_table(results);
-  if (const fs::path table = table_of(results, {"fits.csv", "counts.csv"}); table != results)
-    return read_table(table);
-  RunRecords records = read_folder(results);
-  std::vector<ResultRow> rows = records.results();
-  name_metrics_of_diverged(rows);
-  auto named = rows.begin();
-  for (RunRecord& record : records.runs) {
-    if (record.is_result()) record.row = std::move(*named++);
-  }
-  std::ranges::sort(records.runs, {}, [](const RunRecord& run) {
+  std::vector<RunView> views;
+  for (RunRecord& record : all.runs)
+    views.push_back({&record.row, &record.settings, record.is_result()});
+  std::vector<RunRecord> kept;
+  for (const std::size_t position : settle_runs(views, selection, all.notes))
+    kept.push_back(std::move(all.runs[position]));
+  all.runs = std::move(kept);
+  if (all.is_table && results.size() == 1) return all;
+  std::ranges::stable_sort(all.runs, {}, [](const RunRecord& run) {
     return std::tuple(run.row.task, run.row.model, method_order(run.row.method),
                       rank_position(run.row.rank).value_or(0), run.folder);
   });
-  return records;
+  return all;
+}
+
+RunRecords read_run_records(const fs::path& results) {
+  return read_run_records(std::vector{results});
 }
 
 }  // namespace rankfold

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "analysis/results.h"
+#include "analysis/run_identity.h"
 
 namespace rankfold {
 
@@ -27,20 +28,25 @@ struct RunRecord {
 };
 
 struct RunRecords {
-  std::filesystem::path source;  ///< the folder or the table
+  std::filesystem::path source;  ///< the folder or the table; the first of several
   bool is_table = false;         ///< without machines, versions and runs that are not done
   std::vector<RunRecord> runs;   ///< by task, model, method, rank, folder; a table's in its order
+  std::vector<std::string> notes = {};  ///< as those of Results
 
   std::vector<ResultRow> results() const;
 };
 
-/// Reads every run.json below a folder, and the runs that its sweep.json files list without one; or
-/// a CSV of results, counts or fits (see read_results), also given as the folder of a sweep that
-/// left one (counts.csv, fits.csv). A run.json that is not as it should be is a record of status
-/// unreadable, which names what is wrong.
+/// Reads every run.json below a folder, and the runs that its sweep.json files list without one
+/// (below the sweep.json's own folder: others are no runs of it); or a table of results, counts or
+/// fits (see read_results), also given as the folder of a sweep that left one (counts.csv,
+/// fits.csv). A run.json that is not as it should be is a record of status unreadable, which names
+/// what is wrong. Of several inputs all runs are put together, their folders by the input's name.
+/// What counts is settled by settle_runs.
 ///
 /// Throws Error naming the file or folder: for one that is missing or cannot be read, without runs,
-/// and as read_results for a table.
+/// and as read_results for a table; and as settle_runs.
+RunRecords read_run_records(const std::vector<std::filesystem::path>& results,
+                            const RunSelection& selection = {});
 RunRecords read_run_records(const std::filesystem::path& results);
 
 }  // namespace rankfold

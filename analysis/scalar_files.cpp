@@ -1,9 +1,6 @@
 #include "analysis/scalar_files.h"
 
-#include <regex.h>
-
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <exception>
 #include <mutex>
@@ -35,11 +32,11 @@ struct TextHash {
 /// Numbers of tags, given as they come, for all threads.
 class TagNumbers {
  public:
-  explicit TagNumbers(const TagPattern& pattern) : pattern_(pattern) {}
+  explicit TagNumbers(const Pattern& pattern) : pattern_(pattern) {}
   std::uint32_t number(std::string_view raw) {
     const std::string tag = utf8_text(raw);
     const std::lock_guard lock(mutex_);
-    if (!pattern_.matches(tag)) return left_out;
+    if (!pattern_.begins(tag)) return left_out;
     const auto [found, is_new] = numbers_.emplace(tag, static_cast<std::uint32_t>(tags_.size()));
     if (is_new) tags_.push_back(tag);
     return found->second;
@@ -51,7 +48,7 @@ class TagNumbers {
   std::vector<std::string> take() { return std::move(tags_); }
 
  private:
-  const TagPattern& pattern_;
+  const Pattern& pattern_;
   mutable std::mutex mutex_;
   std::unordered_map<std::string, std::uint32_t> numbers_;
   std::vector<std::string> tags_;
@@ -70,10 +67,26 @@ class Worker {
   void read(const std::filesystem::path& path, std::uint32_t file, ScalarFiles& result) {
     EventFileReader reader(path);
     std::uint64_t order = std::uint64_t{file} << 32;
+    newest_.clear();
+    bool has_version = false;
     while (reader.next(scalars_)) {
+      const EventMessage& event = reader.message();
+      has_version = has_version || event.has_version();
+      if (event.is_start()) {
+        keep(order++, result);
+        result.restarts.push_back({file, order, event.step(), every_tag});
+      }
       for (const ScalarView& scalar : scalars_) {
         const std::uint32_t tag = number_of(scalar.tag);
-        if (tag != left_out) rows_.push_back({scalar.step, scalar.value, tag, file});
+        if (tag == left_out) continue;
+        // Older writers mark nothing: what goes back is a restart.
+        const auto newest = newest_.find(tag);
+        if (!has_version && (newest == newest_.end() || scalar.step < newest->second)) {
+          keep(order++, result);
+          result.restarts.push_back({file, order, scalar.step, tag});
+        }
+        newest_[tag] = scalar.step;
+        rows_.push_back({scalar.step, scalar.value, tag, file});
       }
       if (rows_.size() >= run_rows) keep(order++, result);
     }
@@ -135,6 +148,7 @@ class Worker {
   const SortRule rule_;
   RunStore& store_;
   std::unordered_map<std::string, std::uint32_t, TextHash, std::equal_to<>> known_;
+  std::unordered_map<std::uint32_t, std::int64_t> newest_;  // by tag: its last step in the file
   std::vector<std::uint32_t> places_;  // by tag, while sorting: its place among those that occur
   std::vector<ScalarView> scalars_;
   std::vector<ScalarRow> rows_, dealt_;
@@ -142,30 +156,8 @@ class Worker {
 
 }  // namespace
 
-struct TagPattern::Compiled {
-  regex_t expression;
-};
-
-TagPattern::TagPattern(const std::string& pattern) : compiled_(std::make_unique<Compiled>()) {
-  const std::string anchored = "^(" + pattern + ")";
-  const int status = ::regcomp(&compiled_->expression, anchored.c_str(), REG_EXTENDED | REG_NOSUB);
-  if (status == 0) return;
-  std::array<char, 200> reason{};
-  ::regerror(status, &compiled_->expression, reason.data(), reason.size());
-  throw UsageError("--tags: '{}' is no extended regular expression: {}", printable(pattern, 200),
-                   reason.data());
-}
-
-TagPattern::~TagPattern() {
-  ::regfree(&compiled_->expression);
-}
-
-bool TagPattern::matches(const std::string& tag) const {
-  return ::regexec(&compiled_->expression, tag.c_str(), 0, nullptr, 0) == 0;
-}
-
 ScalarFiles read_scalar_files(const std::vector<std::filesystem::path>& files,
-                              const TagPattern& pattern, bool tag_first, bool by_tag, bool by_step,
+                              const Pattern& pattern, bool tag_first, bool by_tag, bool by_step,
                               std::size_t threads, RunStore& store,
                               const std::function<void(std::size_t)>& check) {
   TagNumbers numbers(pattern);
@@ -200,8 +192,10 @@ ScalarFiles read_scalar_files(const std::vector<std::filesystem::path>& files,
   for (ScalarFiles& result : results) {
     std::ranges::move(result.runs, std::back_inserter(all.runs));
     std::ranges::move(result.problems, std::back_inserter(all.problems));
+    std::ranges::move(result.restarts, std::back_inserter(all.restarts));
   }
   std::ranges::sort(all.problems, {}, &CollectReport::Problem::file);
+  std::ranges::sort(all.restarts, {}, &RestartMark::order);
   all.tags = numbers.take();
   return all;
 }

@@ -69,7 +69,8 @@ std::string ScalarTable::text(std::size_t column, std::size_t row) const {
   if (columns[column].type == ColumnType::text)
     return columns[column].dictionary[static_cast<std::size_t>(of.codes[row])];
   if (columns[column].type == ColumnType::int64) return std::to_string(of.integers[row]);
-  return fmt::format("{}", of.numbers[row]);
+  return is_short[column] ? fmt::format("{}", static_cast<float>(of.numbers[row]))
+                          : fmt::format("{}", of.numbers[row]);
 }
 
 double ScalarTable::number(std::size_t column, std::size_t row) const {
@@ -79,7 +80,8 @@ double ScalarTable::number(std::size_t column, std::size_t row) const {
 }
 
 ScalarTable read_scalar_table(const std::filesystem::path& file,
-                              const std::function<bool(const std::string&)>& keep) {
+                              const std::function<bool(const std::string&)>& keep,
+                              const std::function<bool(const ParquetReader::Column&)>& wanted) {
   const std::unique_ptr<ParquetReader> reader = parquet_library().make_reader(file);
   ScalarTable table;
   table.file = file;
@@ -93,10 +95,20 @@ ScalarTable read_scalar_table(const std::filesystem::path& file,
   std::vector<std::size_t> positions;  // in the file
   for (std::size_t i = 0; i < reader->columns().size(); ++i) {
     const ParquetReader::Column& column = reader->columns()[i];
-    if (!column.type) continue;
+    if (column.name != "tag" && column.name != "step" && column.name != "value" && !wanted(column))
+      continue;
+    if (!column.type)
+      throw Error("{}: column '{}' is of type {}, expected numbers or text",
+                  printable(file.string(), 300), printable(column.name, 80),
+                  printable(column.type_name, 80));
+    if (table.has(column.name))
+      throw Error("{}: has two columns '{}'", printable(file.string(), 300),
+                  printable(column.name, 80));
     positions.push_back(i);
     table.columns.push_back({column.name, *column.type, true, {}});
+    table.is_short.push_back(column.type_name == "float");
   }
+  table.pandas = reader->pandas();
   table.values.resize(positions.size());
   const std::size_t tag = positions[table.position("tag")];
   std::vector<std::vector<std::string>> dictionaries(reader->columns().size());

@@ -1,63 +1,69 @@
 #include "analysis/score_sheets.h"
 
 #include <cmath>
-#include <set>
+#include <functional>
+#include <utility>
 
 #include <fmt/core.h>
 
 #include "analysis/csv.h"
-#include "analysis/figure_lines.h"
 #include "analysis/figure_plan.h"
+#include "analysis/score_metric.h"
+#include "analysis/sheet_columns.h"
+#include "analysis/sheet_numbers.h"
 
 namespace rankfold {
 namespace {
 
 using json = nlohmann::ordered_json;
 
-constexpr const char* unknown = "-";
-
-json json_of(const std::optional<double>& value) {
-  return value && std::isfinite(*value) ? json(*value) : json();
-}
-
 std::string number(const std::optional<double>& value, int decimals, double factor = 1) {
-  return value ? fmt::format("{:.{}f}", *value * factor, decimals) : unknown;
+  return value ? fixed_text(*value * factor, decimals) : no_value;
 }
 
-std::string probability(const std::optional<double>& p) {
-  if (!p) return unknown;
-  return *p < 1e-4 ? "<0.0001" : fmt::format("{:.4f}", *p);
+/// The signs that the cells of a sheet have.
+struct UsedMarks {
+  bool constant = false, partly_constant = false, equal = false, cut = false, best = false;
+};
+
+SheetCell cell_of(const std::optional<Estimate>& estimate, int decimals, double factor,
+                  UsedMarks& used) {
+  if (!estimate) return {no_value};
+  SheetCell cell;
+  cell.remark = diverged_text(estimate->diverged);
+  if (!estimate->value) {
+    cell.value = std::exchange(cell.remark, "");
+    return cell;
+  }
+  cell.value = fixed_text(*estimate->value * factor, decimals);
+  const SpreadText spread = spread_text(*estimate, decimals, factor);
+  cell.spread = spread.above.empty() ? not_told : spread.above;
+  cell.below = spread.below;
+  used.cut = used.cut || !cell.below.empty();
+  return cell;
 }
 
-std::string runs(std::size_t count) {
-  return count == 1 ? "1 diverged" : fmt::format("{} diverged", count);
-}
-
-SheetCell cell_of(const std::optional<Estimate>& estimate, bool best, int decimals, double factor) {
-  if (!estimate) return {unknown};
-  const std::string remark = estimate->diverged > 0 ? runs(estimate->diverged) : "";
-  if (!estimate->value) return {remark.empty() ? unknown : remark};
-  const auto& interval = estimate->interval;
-  const std::string spread =
-      interval ? fmt::format("{:.{}f}", (interval->high - interval->low) / 2 * factor, decimals)
-               : "?";
-  return {number(estimate->value, decimals, factor), spread, remark, best};
+SheetCell cell_of(const ScoreCell& scores, int decimals, double factor, UsedMarks& used) {
+  SheetCell cell = cell_of(scores.estimate, decimals, factor, used);
+  if (scores.runs == 0 || !scores.estimate) return cell;
+  if (cell.value.empty()) cell.value = not_told;  // none is defined
+  cell.bold = scores.best;
+  cell.mark = mark_of_constants(scores);
+  if (cell.mark.empty() && scores.estimate->standard_error == 0) cell.mark = equal_mark;
+  used.constant = used.constant || cell.mark == constant_mark;
+  used.partly_constant = used.partly_constant || cell.mark == partly_constant_mark;
+  used.equal = used.equal || cell.mark == equal_mark;
+  used.best = used.best || cell.bold;
+  return cell;
 }
 
 void add_estimate(json& row, const Estimate& estimate) {
   row["mean"] = json_of(estimate.value);
   row["standard_error"] = json_of(estimate.standard_error);
-  row["low"] = estimate.interval ? json(estimate.interval->low) : json();
-  row["high"] = estimate.interval ? json(estimate.interval->high) : json();
+  row["low"] = estimate.interval ? json_of(estimate.interval->low) : json();
+  row["high"] = estimate.interval ? json_of(estimate.interval->high) : json();
   row["runs"] = estimate.count;
   row["diverged"] = estimate.diverged;
-}
-
-template <class Rows, class Member>
-bool varies(const Rows& rows, Member member) {
-  std::set<std::string> values;
-  for (const auto& row : rows) values.insert(row.*member);
-  return values.size() > 1;
 }
 
 /// Columns that are there where lines of a table need them.
@@ -73,7 +79,7 @@ struct LineColumns {
   void add_cells(const ScoreLine& line, std::vector<SheetCell>& row) const {
     if (model) row.push_back({line.model});
     row.push_back({line.method});
-    row.push_back({line.rank.empty() ? unknown : line.rank});
+    row.push_back({line.rank.empty() ? no_value : line.rank});
     if (setting) row.push_back({line.setting});
   }
 };
@@ -87,7 +93,7 @@ json line_names(const ScoreLine& line) {
 }
 
 std::string reach_text(const std::optional<Reach>& reach, bool counts) {
-  if (!reach) return unknown;
+  if (!reach) return no_value;
   if (!reach->size) return "not reached";
   const std::string size = counts
                                ? short_count(static_cast<std::int64_t>(std::llround(*reach->size)))
@@ -99,81 +105,105 @@ json reach_json(const std::optional<Reach>& reach) {
   return reach ? json_of(reach->size) : json();
 }
 
-}  // namespace
-
-ScoreSheet score_sheet(const ScoreTable& table, int decimals) {
-  ScoreSheet result{{}, json::array()};
-  const LineColumns lines{varies(table.lines, &ScoreLine::model),
-                          varies(table.lines, &ScoreLine::setting)};
-  const bool has_mean = table.columns.size() > 1;
-  lines.add_names(result.sheet);
-  result.sheet.columns.push_back({"parameters", true});
-  for (const ScoreColumn& column : table.columns)
-    result.sheet.columns.push_back({column.task, true});
-  if (has_mean) {
-    result.sheet.columns.push_back({"mean", true});
-    result.sheet.columns.push_back({"IQM", true});
-  }
-  bool any_best = false;
-  for (const ScoreLine& line : table.lines) {
-    std::vector<SheetCell> row;
-    lines.add_cells(line, row);
-    row.push_back({std::to_string(line.parameters)});
-    double common = 0;
-    for (std::size_t i = 0; i < table.columns.size(); ++i) {
-      const ScoreColumn& column = table.columns[i];
-      const ScoreCell& cell = line.cells[i];
-      const double factor = label_of_metric(column.metric).second;
-      common = i == 0 || common == factor ? factor : 1;
-      row.push_back(cell_of(cell.estimate, cell.best, decimals, factor));
-      any_best = any_best || cell.best;
-      if (!cell.estimate) continue;
-      json flat = line_names(line);
-      flat["task"] = column.task;
-      flat["metric"] = column.metric;
-      add_estimate(flat, *cell.estimate);
-      flat["best"] = cell.best;
-      result.rows.push_back(std::move(flat));
-    }
-    if (has_mean) {
-      row.push_back(cell_of(line.mean, line.best_mean, decimals, common));
-      row.push_back(cell_of(line.interquartile_mean, false, decimals, common));
-      any_best = any_best || line.best_mean;
-      for (const auto& [name, estimate] :
-           {std::pair("mean over tasks", &line.mean), std::pair("IQM", &line.interquartile_mean)}) {
-        if (!*estimate) continue;
-        json flat = line_names(line);
-        flat["task"] = "";
-        flat["metric"] = name;
-        add_estimate(flat, **estimate);
-        flat["best"] = line.best_mean && estimate == &line.mean;
-        result.rows.push_back(std::move(flat));
-      }
-    }
-    result.sheet.rows.push_back(std::move(row));
-  }
-  std::vector<std::string>& notes = result.sheet.notes;
+void add_score_notes(Sheet& sheet, const ScoreTable& table, const UsedMarks& used) {
+  std::vector<std::string>& notes = sheet.notes;
   std::string metrics;
   for (const ScoreColumn& column : table.columns)
     metrics += fmt::format("{}{}: {}", metrics.empty() ? "" : "; ", column.task,
-                           label_of_metric(column.metric).first);
+                           score_metric(column.metric).label);
   notes.push_back(metrics);
   notes.push_back(
-      "mean \u00b1 half of Student's 95 % interval over seeds; ? where one run cannot tell");
-  if (has_mean)
+      "\u00b1 half of the 95 % interval of the mean over seeds (Student's t), in every column; ? "
+      "where one run cannot tell");
+  if (used.cut)
+    notes.push_back("-a/+b where the interval ends with the metric's range on one of its sides");
+  if (table.has_mean)
     notes.push_back(
-        "mean and interquartile mean (IQM) over tasks with stratified bootstrap 95 % intervals");
-  if (any_best)
+        "mean: over tasks; its interval is over seeds, each with its scores on all tasks");
+  if (table.has_interquartile_mean)
+    notes.push_back("IQM: interquartile mean of all scores; its interval is over seeds likewise");
+  else if (table.has_mean)
+    notes.push_back(fmt::format("no interquartile mean: it takes {} tasks or more of one metric",
+                                fewest_interquartile_tasks));
+  else if (table.columns.size() > 1)
+    notes.push_back("no mean over tasks: their metrics have different scales");
+  note_constants(sheet, used.constant, used.partly_constant, table.columns);
+  if (used.equal)
+    notes.push_back(fmt::format(
+        "{}: every run has the same score; that is no proof that further runs would", equal_mark));
+  if (used.best)
     notes.push_back(
         "marked: the best of its column, told from every other line but none and full by a paired "
         "t-test (p < 0.05 after Holm's correction)");
+}
+
+}  // namespace
+
+void ScoreSheet::set_records(std::vector<json> records) {
+  record_count = records.size();
+  record = [kept = std::move(records)](std::size_t at) { return kept[at]; };
+}
+
+ScoreSheet score_sheet(const ScoreTable& table, int decimals) {
+  ScoreSheet result;
+  std::vector<SheetRow> rows;
+  std::vector<json> records;
+  const LineColumns lines{varies(table.lines, std::mem_fn(&ScoreLine::model)),
+                          varies(table.lines, std::mem_fn(&ScoreLine::setting))};
+  lines.add_names(result.sheet);
+  result.sheet.columns.push_back({"parameters", true});
+  std::vector<double> factors;
+  for (const ScoreColumn& column : table.columns) {
+    factors.push_back(score_metric(column.metric).factor);
+    result.sheet.columns.push_back({column.task, true});
+  }
+  if (table.has_mean) result.sheet.columns.push_back({"mean", true});
+  if (table.has_interquartile_mean) result.sheet.columns.push_back({"IQM", true});
+  UsedMarks used;
+  for (const ScoreLine& line : table.lines) {
+    const auto add_record = [&](const std::string& task, const std::string& metric,
+                                const std::optional<Estimate>& estimate, const ScoreCell& cell,
+                                std::optional<double> majority, bool best) {
+      if (!estimate) return;
+      json& record = records.emplace_back(line_names(line));
+      record["task"] = task;
+      record["metric"] = metric;
+      add_estimate(record, *estimate);
+      record["best"] = best;
+      record["constant"] = cell.constant;
+      record["undefined"] = cell.undefined;
+      record["majority_score"] = json_of(majority);
+    };
+    SheetRow& row = rows.emplace_back();
+    lines.add_cells(line, row);
+    row.push_back({std::to_string(line.parameters)});
+    for (std::size_t i = 0; i < table.columns.size(); ++i) {
+      const ScoreColumn& column = table.columns[i];
+      const ScoreCell& cell = line.cells[i];
+      row.push_back(cell_of(cell, decimals, factors[i], used));
+      add_record(column.task, column.metric, cell.estimate, cell, column.majority, cell.best);
+    }
+    if (table.has_mean) {
+      row.push_back(cell_of(line.mean, decimals, factors[0], used));
+      add_record("", "mean over tasks", line.mean.estimate, line.mean, {}, line.mean.best);
+    }
+    if (table.has_interquartile_mean) {
+      row.push_back(cell_of(line.interquartile_mean, decimals, factors[0], used));
+      add_record("", "IQM", line.interquartile_mean, line.mean, {}, false);
+    }
+  }
+  result.sheet.set_rows(std::move(rows));
+  result.set_records(std::move(records));
+  add_score_notes(result.sheet, table, used);
   return result;
 }
 
 ScoreSheet method_sheet(const std::vector<MethodCurve>& curves, int decimals) {
-  ScoreSheet result{{}, json::array()};
-  const bool models = varies(curves, &MethodCurve::model),
-             settings = varies(curves, &MethodCurve::setting);
+  ScoreSheet result;
+  std::vector<SheetRow> rows;
+  std::vector<json> records;
+  const bool models = varies(curves, std::mem_fn(&MethodCurve::model)),
+             settings = varies(curves, std::mem_fn(&MethodCurve::setting));
   bool budgets = false;
   for (const MethodCurve& curve : curves) budgets = budgets || curve.at_budget;
   Sheet& sheet = result.sheet;
@@ -185,10 +215,10 @@ ScoreSheet method_sheet(const std::vector<MethodCurve>& curves, int decimals) {
     sheet.columns.push_back({name, true});
   if (budgets) sheet.columns.push_back({"at budget", true});
   for (const MethodCurve& curve : curves) {
-    const double factor = label_of_metric(curve.metric).second;
-    std::vector<SheetCell> row{{curve.task}};
+    const double factor = score_metric(curve.metric).factor;
+    SheetRow row{{curve.task}};
     if (models) row.push_back({curve.model});
-    row.push_back({curve.method, "", curve.diverged > 0 ? runs(curve.diverged) : ""});
+    row.push_back({curve.method, "", diverged_text(curve.diverged)});
     if (settings) row.push_back({curve.setting});
     const std::string smallest = short_count(static_cast<std::int64_t>(curve.smallest)),
                       largest = short_count(static_cast<std::int64_t>(curve.largest));
@@ -207,6 +237,7 @@ ScoreSheet method_sheet(const std::vector<MethodCurve>& curves, int decimals) {
                  {"points", curve.points},
                  {"on_front", curve.on_front},
                  {"diverged", curve.diverged},
+                 {"constant", curve.constant},
                  {"area", json_of(curve.area.value)},
                  {"area_standard_error", json_of(curve.area.standard_error)},
                  {"parameters_to_reach", reach_json(curve.parameters_to_reach)},
@@ -216,87 +247,42 @@ ScoreSheet method_sheet(const std::vector<MethodCurve>& curves, int decimals) {
       const std::string spread = !value.value ? ""
                                  : value.standard_error
                                      ? number(value.standard_error, decimals, factor)
-                                     : "?";
+                                     : not_told;
       row.push_back({number(value.value, decimals, factor), spread});
       flat["at_budget"] = json_of(value.value);
       flat["at_budget_standard_error"] = json_of(value.standard_error);
     }
-    sheet.rows.push_back(std::move(row));
-    result.rows.push_back(std::move(flat));
+    rows.push_back(std::move(row));
+    records.push_back(std::move(flat));
   }
+  sheet.set_rows(std::move(rows));
+  result.set_records(std::move(records));
   return result;
 }
 
-ScoreSheet comparison_sheet(const std::vector<LineComparison>& comparisons, const ScoreTable& table,
-                            int decimals) {
-  ScoreSheet result{{}, json::array()};
-  const bool models = varies(comparisons, &LineComparison::model),
-             tasks = varies(comparisons, &LineComparison::task);
-  Sheet& sheet = result.sheet;
-  if (models) sheet.columns.push_back({"model"});
-  if (tasks) sheet.columns.push_back({"task"});
-  sheet.columns.push_back({"first"});
-  sheet.columns.push_back({"second"});
-  for (const char* name : {"pairs", "difference", "t", "p", "p (Holm)", "Wilcoxon p", "p (Holm)"})
-    sheet.columns.push_back({name, true});
-  for (const LineComparison& comparison : comparisons) {
-    double factor = 1;
-    for (const ScoreColumn& column : table.columns)
-      if (comparison.task.empty() || column.task == comparison.task)
-        factor = label_of_metric(column.metric).second;
-    const PairedTest &t = comparison.t, &wilcoxon = comparison.wilcoxon;
-    std::vector<SheetCell> row;
-    if (models) row.push_back({comparison.model});
-    if (tasks) row.push_back({comparison.task.empty() ? "all" : comparison.task});
-    row.push_back({comparison.first->name()});
-    row.push_back({comparison.second->name()});
-    row.push_back({std::to_string(t.count), "", t.diverged > 0 ? runs(t.diverged) : ""});
-    row.push_back({t.mean_difference
-                       ? fmt::format("{:+.{}f}", *t.mean_difference * factor, decimals)
-                       : unknown});
-    row.push_back({number(t.statistic, 2)});
-    row.push_back({probability(t.p_value)});
-    row.push_back({probability(comparison.t_adjusted)});
-    row.push_back({probability(wilcoxon.p_value)});
-    row.push_back({probability(comparison.wilcoxon_adjusted)});
-    sheet.rows.push_back(std::move(row));
-    result.rows.push_back({{"model", comparison.model},
-                           {"task", comparison.task},
-                           {"first", comparison.first->name()},
-                           {"second", comparison.second->name()},
-                           {"pairs", t.count},
-                           {"diverged", t.diverged},
-                           {"unpaired", comparison.unpaired},
-                           {"mean_difference", json_of(t.mean_difference)},
-                           {"t", json_of(t.statistic)},
-                           {"t_p", json_of(t.p_value)},
-                           {"t_p_holm", json_of(comparison.t_adjusted)},
-                           {"wilcoxon", json_of(wilcoxon.statistic)},
-                           {"wilcoxon_p", json_of(wilcoxon.p_value)},
-                           {"wilcoxon_p_holm", json_of(comparison.wilcoxon_adjusted)}});
-  }
-  sheet.notes.push_back(
-      "difference: first less second, over the seeds that both have; Holm's correction over the "
-      "comparisons of a task; - where the runs cannot tell");
-  return result;
+json records_as_json(const ScoreSheet& sheet) {
+  json records = json::array();
+  for (std::size_t at = 0; at < sheet.record_count; ++at) records.push_back(sheet.record(at));
+  return records;
 }
 
-std::string rows_as_csv(const json& rows) {
+std::string records_as_csv(const ScoreSheet& sheet) {
   std::string text;
-  const auto add = [&](const auto& values, auto&& text_of) {
+  const auto add = [&](const json& record, auto&& text_of) {
     bool first = true;
-    for (const auto& [key, value] : values.items()) {
+    for (const auto& [key, value] : record.items()) {
       text += (first ? "" : ",") + csv_field(text_of(key, value));
       first = false;
     }
     text += '\n';
   };
-  if (rows.empty()) return text;
-  add(rows.front(), [](const std::string& key, const json&) { return key; });
-  for (const json& row : rows)
-    add(row, [](const std::string&, const json& value) {
+  for (std::size_t at = 0; at < sheet.record_count; ++at) {
+    const json record = sheet.record(at);
+    if (at == 0) add(record, [](const std::string& key, const json&) { return key; });
+    add(record, [](const std::string&, const json& value) {
       return value.is_null() ? "" : value.is_string() ? value.get<std::string>() : value.dump();
     });
+  }
   return text;
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+
 #include <nlohmann/json.hpp>
 
 #include "analysis/score_table.h"
@@ -7,15 +9,21 @@
 
 namespace rankfold {
 
-/// A table to read, and the same numbers in full, one flat object a row.
+/// A table to read, and the same numbers in full. What it was made from must outlive it.
 struct ScoreSheet {
   Sheet sheet;
-  nlohmann::ordered_json rows;  ///< unknown: null
+  std::size_t record_count = 0;
+  /// Of 0 to record_count - 1: a flat object, all with the same keys; unknown is null.
+  std::function<nlohmann::ordered_json(std::size_t)> record;
+
+  void set_records(std::vector<nlohmann::ordered_json> records);
 };
 
-/// A line a row, a task a column: mean +- half of Student's 95 % interval ("?" for a single run).
-/// Scores of metrics that lie in [-1, 1] are shown times 100; in `rows` they are as measured, one
-/// row a line and task.
+/// A line a row, a task a column: mean +- half of the 95 % interval, as estimate.h has it, in every
+/// column ("?" for a single run; "-0.80/+0.20" where the metric's range ends it). Scores of metrics
+/// that lie in [-1, 1] are shown times 100; in the records they are as measured, one a line and
+/// task. Signs that notes explain: a dagger where every run predicted one class, a double one where
+/// some did, a section sign where all runs have one score.
 ScoreSheet score_sheet(const ScoreTable& table, int decimals);
 /// A row for every method (and setting) and task.
 ScoreSheet method_sheet(const std::vector<MethodCurve>& curves, int decimals);
@@ -23,7 +31,8 @@ ScoreSheet method_sheet(const std::vector<MethodCurve>& curves, int decimals);
 ScoreSheet comparison_sheet(const std::vector<LineComparison>& comparisons, const ScoreTable& table,
                             int decimals);
 
-/// The rows as CSV, with the columns of the first.
-std::string rows_as_csv(const nlohmann::ordered_json& rows);
+nlohmann::ordered_json records_as_json(const ScoreSheet& sheet);
+/// With the keys of the first record as columns.
+std::string records_as_csv(const ScoreSheet& sheet);
 
 }  // namespace rankfold

@@ -8,17 +8,14 @@
 
 #include "analysis/line_split.h"
 #include "analysis/method_style.h"
+#include "analysis/score_metric.h"
+#include "analysis/statistics.h"
 #include "core/error.h"
 
 namespace rankfold {
 namespace {
 
 constexpr double significance = 0.05;
-
-bool is_better(const std::optional<Estimate>& a, const std::optional<Estimate>& b) {
-  if (!a || !a->value) return false;
-  return !b || !b->value || *a->value > *b->value;
-}
 
 std::vector<ScoreColumn> columns_of(const std::vector<ResultRow>& rows) {
   std::map<std::string, const ResultRow*> first;
@@ -31,7 +28,7 @@ std::vector<ScoreColumn> columns_of(const std::vector<ResultRow>& rows) {
                   row.metric, known.metric, known.origin);
   }
   std::vector<ScoreColumn> columns;
-  for (const auto& [task, row] : first) columns.push_back({task, row->metric});
+  for (const auto& [task, row] : first) columns.push_back({task, row->metric, {}});
   return columns;
 }
 
@@ -41,6 +38,11 @@ class LineReader {
   explicit LineReader(const std::vector<ResultRow>& rows)
       : split_(FigureKind::parameter_efficiency, rows) {
     table_.columns = columns_of(rows);
+    for (const ScoreColumn& column : table_.columns) {
+      metrics_.push_back(score_metric(column.metric));
+      positions_[column.task] = positions_.size();
+    }
+    decide_means();
     for (const ResultRow& row : rows) add(row);
   }
 
@@ -59,6 +61,17 @@ class LineReader {
     std::string origin;
     std::map<std::pair<std::string, std::string>, std::string> runs;  ///< task, seed: origin
   };
+
+  void decide_means() {
+    const std::size_t tasks = table_.columns.size();
+    const bool one_metric = std::ranges::all_of(table_.columns, [&](const ScoreColumn& column) {
+      return column.metric == table_.columns[0].metric;
+    });
+    const bool fractions = std::ranges::all_of(
+        metrics_, [](const ScoreMetric& metric) { return metric.factor == 100; });
+    table_.has_mean = tasks > 1 && (one_metric || fractions);
+    table_.has_interquartile_mean = tasks >= fewest_interquartile_tasks && one_metric;
+  }
 
   void add(const ResultRow& row) {
     const std::string legend = split_.reference_name(row).legend;
@@ -83,171 +96,141 @@ class LineReader {
     if (!is_new)
       throw Error("{}: is the same run as {} (task {}, {}, seed {}), expected each once",
                   row.origin, run->second, row.task, read.line.name(), row.seed);
-    const auto column = std::ranges::find(table_.columns, row.task, &ScoreColumn::task);
-    read.line.cells[static_cast<std::size_t>(column - table_.columns.begin())].scores.push_back(
-        {row.task, row.seed, *row.score});
+    const std::size_t column = positions_.at(row.task);
+    if (row.majority_score) table_.columns[column].majority = row.majority_score;
+    ScoreCell& cell = read.line.cells[column];
+    const bool undefined = row.constant_predictions && metrics_[column].needs_spread;
+    cell.scores.push_back({row.seed, undefined ? std::nan("") : *row.score});
+    ++cell.runs;
+    cell.constant += row.constant_predictions ? 1 : 0;
+    cell.undefined += undefined ? 1 : 0;
   }
 
   LineSplit split_;
   ScoreTable table_;
+  std::vector<ScoreMetric> metrics_;  ///< one a column
+  std::map<std::string, std::size_t> positions_;
   std::map<std::tuple<std::string, std::string, std::string>, Read> lines_;
 };
 
-std::vector<double> values_of(const ScoreCell& cell) {
-  std::vector<double> values;
-  for (const KeyedScore& score : cell.scores) values.push_back(score.score);
-  return values;
-}
-
-void estimate(ScoreLine& line) {
-  std::vector<std::vector<double>> strata;
-  for (ScoreCell& cell : line.cells) {
-    if (cell.scores.empty()) continue;
-    strata.push_back(values_of(cell));
-    cell.estimate = estimate_mean(strata.back());
+/// The means over tasks of the seeds that every cell has.
+std::vector<SeedScore> seed_means(const std::vector<ScoreCell>& cells) {
+  std::map<std::string, std::vector<double>> by_seed;
+  for (const ScoreCell& cell : cells)
+    for (const SeedScore& score : cell.scores) by_seed[score.seed].push_back(score.score);
+  std::vector<SeedScore> means;
+  for (const auto& [seed, scores] : by_seed) {
+    if (scores.size() < cells.size()) continue;
+    const bool finite = std::ranges::all_of(scores, [](double x) { return std::isfinite(x); });
+    means.push_back({seed, finite ? mean(scores) : std::nan("")});
   }
-  if (strata.size() < 2 || strata.size() < line.cells.size()) return;
-  const BootstrapMeans means = bootstrap_means(strata);
-  line.mean = means.mean;
-  line.interquartile_mean = means.interquartile_mean;
+  return means;
 }
 
-/// Of one task, or with no cell given of all.
-std::vector<KeyedScore> scores_of(const ScoreLine& line, std::optional<std::size_t> column) {
-  if (column) return line.cells[*column].scores;
-  std::vector<KeyedScore> all;
-  for (const ScoreCell& cell : line.cells)
-    all.insert(all.end(), cell.scores.begin(), cell.scores.end());
-  return all;
+Bounds mean_range(const std::vector<ScoreMetric>& metrics) {
+  std::vector<double> low, high;
+  for (const ScoreMetric& metric : metrics) {
+    low.push_back(metric.range.low);
+    high.push_back(metric.range.high);
+  }
+  return {mean(low), mean(high)};
 }
 
-std::optional<Estimate> estimate_of(const ScoreLine& line, std::optional<std::size_t> column) {
-  return column ? line.cells[*column].estimate : line.mean;
+void estimate_mean_cell(ScoreLine& line, const ScoreTable& table,
+                        const std::vector<ScoreMetric>& metrics) {
+  std::vector<std::vector<SeedScore>> tasks;
+  for (const ScoreCell& cell : line.cells) {
+    if (cell.scores.empty()) return;
+    tasks.push_back(cell.scores);
+    line.mean.runs += cell.runs;
+    line.mean.constant += cell.constant;
+    line.mean.undefined += cell.undefined;
+  }
+  const auto over_tasks = [&](auto estimate, const Bounds& possible) {
+    Estimate found = estimate(tasks, possible, 0.95);
+    found.diverged -= line.mean.undefined;
+    return found;
+  };
+  line.mean.estimate = over_tasks(estimate_over_tasks, mean_range(metrics));
+  line.mean.scores = seed_means(line.cells);
+  if (table.has_interquartile_mean)
+    line.interquartile_mean = over_tasks(estimate_interquartile_mean, metrics[0].range);
 }
 
-/// Whether the tests tell `best` from every one of `others`.
-bool stands_out(const ScoreLine& best, const std::vector<const ScoreLine*>& others,
-                std::optional<std::size_t> column) {
+void estimate(ScoreLine& line, const ScoreTable& table, const std::vector<ScoreMetric>& metrics) {
+  for (std::size_t column = 0; column < line.cells.size(); ++column) {
+    ScoreCell& cell = line.cells[column];
+    if (cell.scores.empty()) continue;
+    std::ranges::sort(cell.scores, {}, &SeedScore::seed);
+    std::vector<double> values;
+    for (const SeedScore& score : cell.scores) values.push_back(score.score);
+    cell.estimate = estimate_mean(values, metrics[column].range);
+    cell.estimate->diverged -= cell.undefined;
+  }
+  if (table.has_mean) estimate_mean_cell(line, table, metrics);
+}
+
+/// Whether the tests tell `best` from every one of `others`; `sign` is -1 where less is better.
+bool stands_out(const ScoreCell& best, const std::vector<const ScoreCell*>& others, double sign) {
   std::vector<double> p_values;
-  for (const ScoreLine* other : others) {
-    const PairedScores pairs = pair_scores(scores_of(best, column), scores_of(*other, column));
+  for (const ScoreCell* other : others) {
+    const PairedScores pairs = pair_scores(best.scores, other->scores);
     if (pairs.pairs.empty()) return false;
     const PairedTest test = paired_t_test(pairs.pairs);
-    if (!test.p_value || !test.mean_difference || *test.mean_difference <= 0) return false;
+    if (!test.p_value || sign * *test.mean_difference <= 0) return false;
     p_values.push_back(*test.p_value);
   }
   return !p_values.empty() &&
          std::ranges::all_of(holm_correction(p_values), [](double p) { return p < significance; });
 }
 
-/// The line of `lines` that is best in the column, or none.
-ScoreLine* find_best(std::span<ScoreLine> lines, std::optional<std::size_t> column) {
-  ScoreLine* best = nullptr;
-  std::vector<const ScoreLine*> others;
+/// Marks the cell of `lines` that is best in the column, if there is one.
+void mark_best(std::span<ScoreLine> lines, std::optional<std::size_t> column, double sign) {
+  ScoreCell* best = nullptr;
+  std::vector<const ScoreCell*> others;
   for (ScoreLine& line : lines) {
-    const auto estimate = estimate_of(line, column);
-    if (line.is_reference() || !estimate || !estimate->value) continue;
-    if (!best || is_better(estimate, estimate_of(*best, column))) {
-      if (best) others.push_back(best);
-      best = &line;
-    } else {
-      others.push_back(&line);
-    }
+    ScoreCell& cell = column ? line.cells[*column] : line.mean;
+    if (line.is_reference() || !cell.estimate || !cell.estimate->value) continue;
+    const bool is_better = !best || sign * *cell.estimate->value > sign * *best->estimate->value;
+    if (best) others.push_back(is_better ? best : &cell);
+    if (is_better) best = &cell;
   }
-  const bool stands =
-      best && estimate_of(*best, column)->diverged == 0 && stands_out(*best, others, column);
-  return stands ? best : nullptr;
+  if (!best || best->all_constant() || best->estimate->diverged + best->undefined > 0) return;
+  best->best = stands_out(*best, others, sign);
 }
 
 void mark_best(ScoreTable& table) {
+  std::vector<double> signs;
+  for (const ScoreColumn& column : table.columns)
+    signs.push_back(score_metric(column.metric).less_is_better ? -1 : 1);
   for (auto begin = table.lines.begin(); begin != table.lines.end();) {
     const auto end = std::find_if(begin, table.lines.end(), [&](const ScoreLine& line) {
       return line.model != begin->model;
     });
     const std::span<ScoreLine> lines(begin, end);
     for (std::size_t column = 0; column < table.columns.size(); ++column)
-      if (ScoreLine* best = find_best(lines, column)) best->cells[column].best = true;
-    if (ScoreLine* best = find_best(lines, {})) best->best_mean = true;
+      mark_best(lines, column, signs[column]);
+    if (table.has_mean) mark_best(lines, {}, signs[0]);
     begin = end;
   }
-}
-
-/// Points of one size are one, over the runs of all.
-std::vector<SizedScore> pool(const std::map<double, std::vector<double>>& scores) {
-  std::vector<SizedScore> points;
-  for (const auto& [size, values] : scores) {
-    const Estimate estimate = estimate_mean(values);
-    if (estimate.value) points.push_back({size, *estimate.value, estimate.standard_error});
-  }
-  return points;
-}
-
-std::optional<double> full_score(const ScoreTable& table, const std::string& model,
-                                 std::size_t column) {
-  std::optional<double> best;
-  for (const ScoreLine& line : table.lines) {
-    const auto& estimate = line.cells[column].estimate;
-    if (line.model != model || line.method != "full" || !estimate || !estimate->value) continue;
-    best = std::max(best.value_or(*estimate->value), *estimate->value);
-  }
-  return best && *best > 0 ? best : std::nullopt;
-}
-
-/// A method's scores on one task by size, the references and lines without parameters left out.
-struct CurveScores {
-  const ScoreLine* first = nullptr;  ///< of its lines
-  std::map<double, std::vector<double>> by_parameters, by_rank;
-  std::size_t diverged = 0;
-};
-
-std::vector<CurveScores> curve_scores(const ScoreTable& table, const std::string& model,
-                                      std::size_t column) {
-  std::vector<CurveScores> curves;
-  for (const ScoreLine& line : table.lines) {
-    const ScoreCell& cell = line.cells[column];
-    if (line.model != model || line.is_reference() || line.parameters == 0 || !cell.estimate)
-      continue;
-    auto curve = std::ranges::find_if(curves, [&](const CurveScores& other) {
-      return other.first->method == line.method && other.first->setting == line.setting;
-    });
-    if (curve == curves.end()) curve = curves.insert(curve, {&line, {}, {}, 0});
-    curve->diverged += cell.estimate->diverged;
-    for (const double value : values_of(cell)) {
-      curve->by_parameters[static_cast<double>(line.parameters)].push_back(value);
-      if (const auto rank = rank_position(line.rank)) curve->by_rank[*rank].push_back(value);
-    }
-  }
-  return curves;
-}
-
-/// Counts for every curve the points that no point of any curve dominates.
-void count_front(std::vector<MethodCurve>& curves,
-                 const std::vector<std::vector<SizedScore>>& points) {
-  std::vector<SizedScore> all;
-  std::vector<std::size_t> owners;
-  for (std::size_t i = 0; i < curves.size(); ++i) {
-    all.insert(all.end(), points[i].begin(), points[i].end());
-    owners.resize(all.size(), i);
-  }
-  if (all.empty()) return;
-  for (const std::size_t position : pareto_front(all)) ++curves[owners[position]].on_front;
 }
 
 std::vector<LineComparison> compare_on(const ScoreTable& table, std::optional<std::size_t> column,
                                        const std::string& against) {
   std::vector<LineComparison> comparisons;
-  for (std::size_t i = 0; i < table.lines.size(); ++i)
-    for (std::size_t j = i + 1; j < table.lines.size(); ++j) {
-      const ScoreLine *first = &table.lines[i], *second = &table.lines[j];
-      if (first->model != second->model) continue;
-      if (!against.empty() && first->method != against && second->method != against) continue;
-      if (!against.empty() && first->method == against) std::swap(first, second);
-      const PairedScores pairs = pair_scores(scores_of(*first, column), scores_of(*second, column));
+  for (auto i = table.lines.begin(); i != table.lines.end(); ++i) {
+    // Lines are sorted by model.
+    for (auto j = i + 1; j != table.lines.end() && j->model == i->model; ++j) {
+      if (!against.empty() && i->method != against && j->method != against) continue;
+      const bool swap = i->method == against;
+      const ScoreLine *first = swap ? &*j : &*i, *second = swap ? &*i : &*j;
+      const PairedScores pairs =
+          pair_scores(table.cell(*first, column).scores, table.cell(*second, column).scores);
       if (pairs.pairs.empty()) continue;
-      comparisons.push_back({first->model, column ? table.columns[*column].task : "", first, second,
-                             pairs.unpaired, paired_t_test(pairs.pairs),
+      comparisons.push_back({column, first, second, pairs.unpaired, paired_t_test(pairs.pairs),
                              wilcoxon_signed_rank(pairs.pairs), std::nullopt, std::nullopt});
     }
+  }
   return comparisons;
 }
 
@@ -275,47 +258,11 @@ std::string ScoreLine::name() const {
 ScoreTable make_score_table(const std::vector<ResultRow>& rows) {
   if (rows.empty()) throw Error("there are no results to make a table of");
   ScoreTable table = LineReader(rows).take();
-  for (ScoreLine& line : table.lines) estimate(line);
+  std::vector<ScoreMetric> metrics;
+  for (const ScoreColumn& column : table.columns) metrics.push_back(score_metric(column.metric));
+  for (ScoreLine& line : table.lines) estimate(line, table, metrics);
   mark_best(table);
   return table;
-}
-
-std::vector<MethodCurve> measure_curves(const ScoreTable& table, std::optional<double> budget,
-                                        double share) {
-  std::set<std::string> models;
-  for (const ScoreLine& line : table.lines) models.insert(line.model);
-  std::vector<MethodCurve> all;
-  for (std::size_t column = 0; column < table.columns.size(); ++column) {
-    for (const std::string& model : models) {
-      const std::optional<double> full = full_score(table, model, column);
-      std::vector<MethodCurve> curves;
-      std::vector<std::vector<SizedScore>> points;
-      for (const CurveScores& scores : curve_scores(table, model, column)) {
-        const std::vector<SizedScore> sizes = pool(scores.by_parameters);
-        const std::vector<SizedScore> ranks = pool(scores.by_rank);
-        if (sizes.empty()) continue;
-        MethodCurve curve;
-        curve.model = model;
-        curve.task = table.columns[column].task;
-        curve.metric = table.columns[column].metric;
-        curve.method = scores.first->method;
-        curve.setting = scores.first->setting;
-        curve.smallest = sizes.front().size;
-        curve.largest = sizes.back().size;
-        curve.points = sizes.size();
-        curve.diverged = scores.diverged;
-        curve.area = area_under_curve(sizes);
-        if (budget) curve.at_budget = score_at_budget(sizes, *budget);
-        if (full) curve.parameters_to_reach = size_to_reach(sizes, *full, share);
-        if (full && !ranks.empty()) curve.rank_to_reach = size_to_reach(ranks, *full, share);
-        curves.push_back(std::move(curve));
-        points.push_back(sizes);
-      }
-      count_front(curves, points);
-      all.insert(all.end(), curves.begin(), curves.end());
-    }
-  }
-  return all;
 }
 
 std::vector<LineComparison> compare_lines(const ScoreTable& table, const std::string& against) {
@@ -328,7 +275,7 @@ std::vector<LineComparison> compare_lines(const ScoreTable& table, const std::st
   std::vector<LineComparison> all;
   std::vector<std::optional<std::size_t>> columns;
   for (std::size_t i = 0; i < table.columns.size(); ++i) columns.emplace_back(i);
-  if (columns.size() > 1) columns.emplace_back();
+  if (table.has_mean) columns.emplace_back();
   for (const auto& column : columns) {
     std::vector<LineComparison> comparisons = compare_on(table, column, against);
     adjust(comparisons, &LineComparison::t, &LineComparison::t_adjusted);

@@ -15,13 +15,18 @@ namespace rankfold {
 /// A task as it was scored.
 struct ScoreColumn {
   std::string task, metric;
+  std::optional<double> majority;  ///< score of the largest class given to every row, where told
 };
 
-/// A line's scores on one task. Scores are fractions, as in the results.
+/// Scores of a line, on one task or over all. Runs that predicted one class (or one number) for
+/// every row are constant; a metric that is not defined for them leaves them out of the estimate.
 struct ScoreCell {
-  std::vector<KeyedScore> scores;    ///< by seed; a run that diverged has NaN
-  std::optional<Estimate> estimate;  ///< Student's interval; empty where there is no run
-  bool best = false;                 ///< see make_score_table
+  std::vector<SeedScore> scores;     ///< by seed (as text); NaN: diverged, or not defined
+  std::optional<Estimate> estimate;  ///< empty where there is no run
+  std::size_t runs = 0, constant = 0, undefined = 0;
+  bool best = false;  ///< see make_score_table
+
+  bool all_constant() const { return constant > 0 && constant == runs; }
 };
 
 /// Runs that differ in the task and the seed alone.
@@ -29,10 +34,11 @@ struct ScoreLine {
   std::string model, method, rank;
   std::string setting;          ///< what else tells it from lines of its method: "last:2, lr=0.001"
   std::int64_t parameters = 0;  ///< of the adapter
-  std::vector<ScoreCell> cells;  ///< one a column
-  /// Over tasks, by the stratified bootstrap; empty where there is one task, or one was not run.
-  std::optional<Estimate> mean, interquartile_mean;
-  bool best_mean = false;
+  std::vector<ScoreCell> cells;  ///< one a column, by estimate_mean
+  /// Over tasks, by estimate_over_tasks; empty unless all tasks were run. Its scores are the means
+  /// over tasks of the seeds that every task has.
+  ScoreCell mean;
+  std::optional<Estimate> interquartile_mean;
 
   bool is_reference() const { return method == "none" || method == "full"; }
   std::string name() const;  ///< "lora 8, last:2"
@@ -41,13 +47,23 @@ struct ScoreLine {
 struct ScoreTable {
   std::vector<ScoreColumn> columns;  ///< by task
   std::vector<ScoreLine> lines;      ///< by model, method (method_style.h), setting, parameters
+  /// Means over tasks: for two tasks or more whose scores are all fractions, or of one metric.
+  bool has_mean = false;
+  /// For five tasks or more of one metric (estimate_interquartile_mean).
+  bool has_interquartile_mean = false;
+
+  /// Of one task, or with no column given over all.
+  const ScoreCell& cell(const ScoreLine& line, std::optional<std::size_t> column) const {
+    return column ? line.cells[*column] : line.mean;
+  }
 };
 
-/// Sorts scored results into lines and columns. The best of a column is the line of highest mean
-/// among those of its model, `none` and `full` aside, where a paired t-test over the seeds (and
-/// tasks, for the mean) tells it from every other one: p < 0.05 after Holm's correction. Throws
-/// Error naming the row: for a row without a score, two metrics of one task, two runs that differ
-/// in nothing, and runs of one line with different numbers of parameters.
+/// Sorts scored results into lines and columns. The best of a column is the line of best mean among
+/// those of its model, `none` and `full` aside, where a paired t-test over the seeds (over the
+/// seeds' means for the mean over tasks) tells it from every other one: p < 0.05 after Holm's
+/// correction. A line whose runs are all constant is never the best. Throws Error naming the row:
+/// for a row without a score, two metrics of one task, two runs that differ in nothing, and runs of
+/// one line with different numbers of parameters.
 ScoreTable make_score_table(const std::vector<ResultRow>& rows);
 
 /// How a method's score grows with its parameters, on one task.
@@ -59,26 +75,30 @@ struct MethodCurve {
   /// Where it reaches the share of the score of `full`; empty where that was not run, or is not
   /// positive.
   std::optional<Reach> parameters_to_reach, rank_to_reach;
-  std::size_t points = 0, on_front = 0;  ///< sizes, and those of them that nothing dominates
-  std::size_t diverged = 0;              ///< runs, which no number here rests on
+  /// Sizes, and those of them that nothing dominates, the model without parameters (`none`)
+  /// included.
+  std::size_t points = 0, on_front = 0;
+  std::size_t diverged = 0, constant = 0;  ///< runs; no number here rests on those that diverged
 };
 
-/// A curve for every method (and setting) but the references. Runs of equal size are pooled.
+/// A curve for every method (and setting) but the references. Runs of equal size are pooled. Throws
+/// Error for a metric of which less is better.
 std::vector<MethodCurve> measure_curves(const ScoreTable& table, std::optional<double> budget,
                                         double share = 0.99);
 
 /// Two lines compared over their common seeds.
 struct LineComparison {
-  std::string model, task;  ///< "" for all tasks
+  std::optional<std::size_t> column;  ///< none for all tasks
   const ScoreLine *first = nullptr, *second = nullptr;
   std::size_t unpaired = 0;
   PairedTest t, wilcoxon;
   std::optional<double> t_adjusted, wilcoxon_adjusted;  ///< by Holm, over the task's comparisons
 };
 
-/// Every pair of a model's lines on every task, and on all tasks together where there are several;
-/// with `against` only pairs that have one line of that method. Pairs without a common seed are
-/// left out. Throws Error where no line is of that method.
+/// Every pair of a model's lines on every task and, for lines that have all tasks, over all tasks
+/// (by the seeds' means, as the lines' mean is estimated); with `against` only pairs that have one
+/// line of that method. Pairs without a common seed are left out. The comparisons point into the
+/// table. Throws Error where no line is of that method.
 std::vector<LineComparison> compare_lines(const ScoreTable& table, const std::string& against = "");
 
 }  // namespace rankfold

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -11,17 +13,25 @@ struct SheetCell {
   std::string spread = {};  ///< half the interval; "?" where it is not known; "" for no such thing
   std::string remark = {};
   bool bold = false;
+  std::string below =
+      {};                 ///< where the interval reaches less far (or further) below: "-0.80/+0.20"
+  std::string mark = {};  ///< a sign behind the value that a note explains
 };
+using SheetRow = std::vector<SheetCell>;
 
-/// A table to read: a header, rows of as many cells, and lines below it.
+/// A table to read: a header, rows of as many cells, and lines below it. Rows are made when they
+/// are asked for, so that a long table is not held in memory.
 struct Sheet {
   struct Column {
     std::string name;
     bool numbers = false;  ///< aligned at the right
   };
   std::vector<Column> columns;
-  std::vector<std::vector<SheetCell>> rows;
+  std::size_t row_count = 0;
+  std::function<SheetRow(std::size_t)> row;  ///< of 0 to row_count - 1
   std::vector<std::string> notes;
+
+  void set_rows(std::vector<SheetRow> rows);
 };
 
 /// Aligned columns; what is bold has a star.

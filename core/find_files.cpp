@@ -34,7 +34,9 @@ class Search {
     // A list instead of recursion: folders may be nested deeper than the stack.
     std::vector<fs::path> folders;
     look_through(folder, opened.get(), folders);
-    while (!folders.empty()) {
+    while (!folders.empty() || !links_.empty()) {
+      // A folder that a link names too keeps its own name: links come last, in order.
+      if (folders.empty()) folders.push_back(links_.extract(links_.begin()).value());
       const fs::path next = std::move(folders.back());
       folders.pop_back();
       opened.reset(::opendir(next.c_str()));
@@ -66,7 +68,10 @@ class Search {
       if (::stat(path.c_str(), &status) != 0) {
         if (is_wanted) pass_over(path, reason(errno));
       } else if (S_ISDIR(status.st_mode)) {
-        folders.push_back(path);
+        if (fs::is_symlink(path))
+          links_.insert(path);
+        else
+          folders.push_back(path);
       } else if (is_wanted && S_ISREG(status.st_mode)) {
         found_.files.push_back(path);
       } else if (is_wanted) {
@@ -77,6 +82,7 @@ class Search {
 
   const std::function<bool(const std::string&)>& wanted_;
   std::set<std::pair<dev_t, ino_t>> seen_;
+  std::set<fs::path> links_;
   FileSearch found_;
 };
 

@@ -284,6 +284,7 @@ void expect_plain_update(const std::string& wrapper, const std::string& inner,
 
 Method compose(const Wrapper& wrapper, const Method& inner) {
   Method method = inner;
+  method.is_reference = false;
   method.name = fmt::format("{}({})", wrapper.name, inner.name);
   method.summary = fmt::format("{}, over {}: {}", wrapper.summary, inner.name, inner.summary);
   method.formula = fmt::format("{}; {}", wrapper.formula, inner.formula);

@@ -53,6 +53,7 @@ struct Method {
   std::vector<MethodOption> options = {};
   std::vector<Preset> presets = {};
   bool has_rank = true;
+  bool is_reference = false;         ///< what others are compared with: no budget leaves it out
   double alpha = 1;                  ///< default of --alpha; 0: the method has no alpha
   std::string default_targets = {};  ///< where it differs from q,v
   /// The modes that have a rank each (`--rank 8x8x4`; one number is that of all of them). Empty:

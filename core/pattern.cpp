@@ -67,30 +67,50 @@ Pattern::~Pattern() = default;
 Pattern::Pattern(Pattern&& other) noexcept = default;
 Pattern& Pattern::operator=(Pattern&& other) noexcept = default;
 
-bool Pattern::run(std::string_view text, unsigned options) const {
-  const Owned<pcre2_match_data, pcre2_match_data_free> found(pcre2_match_data_create(1, nullptr));
+/// The places of a match and of its groups.
+struct Pattern::Found {
+  Owned<pcre2_match_data, pcre2_match_data_free> data;
+};
+
+std::optional<Pattern::Found> Pattern::run(std::string_view text, unsigned options) const {
+  Found found{Owned<pcre2_match_data, pcre2_match_data_free>(
+      pcre2_match_data_create_from_pattern(compiled_->code.get(), nullptr))};
   const Owned<pcre2_match_context, pcre2_match_context_free> context(
       pcre2_match_context_create(nullptr));
   pcre2_set_match_limit(context.get(), most_steps);
   pcre2_set_heap_limit(context.get(), most_memory);
   const int result = pcre2_match(compiled_->code.get(), reinterpret_cast<PCRE2_SPTR>(text.data()),
-                                 text.size(), 0, options, found.get(), context.get());
-  if (result >= 0) return true;
-  if (result == PCRE2_ERROR_NOMATCH) return false;
+                                 text.size(), 0, options, found.data.get(), context.get());
+  if (result >= 0) return found;
+  if (result == PCRE2_ERROR_NOMATCH) return {};
   throw Error("{} '{}' cannot be looked for in '{}': {}", what_, printable(expression_, 200),
               printable(text, 200), reason(result));
 }
 
 bool Pattern::found_in(std::string_view text) const {
-  return run(text, 0);
+  return run(text, 0).has_value();
 }
 
 bool Pattern::begins(std::string_view text) const {
-  return run(text, PCRE2_ANCHORED);
+  return run(text, PCRE2_ANCHORED).has_value();
 }
 
 bool Pattern::matches(std::string_view text) const {
-  return run(text, PCRE2_ANCHORED | PCRE2_ENDANCHORED);
+  return run(text, PCRE2_ANCHORED | PCRE2_ENDANCHORED).has_value();
+}
+
+std::optional<std::string> Pattern::group_of_beginning(std::string_view text,
+                                                       const std::string& group) const {
+  const std::optional<Found> found = run(text, PCRE2_ANCHORED);
+  if (!found) return {};
+  const int number = pcre2_substring_number_from_name(compiled_->code.get(),
+                                                      reinterpret_cast<PCRE2_SPTR>(group.c_str()));
+  if (number < 0)
+    throw Error("{} '{}' has no group '{}'", what_, printable(expression_, 200), group);
+  const std::size_t* places =
+      pcre2_get_ovector_pointer(found->data.get()) + 2 * static_cast<std::size_t>(number);
+  if (places[0] == PCRE2_UNSET) return {};
+  return std::string(text.substr(places[0], places[1] - places[0]));
 }
 
 }  // namespace rankfold

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,12 +25,17 @@ class Pattern {
   bool found_in(std::string_view text) const;
   bool begins(std::string_view text) const;
   bool matches(std::string_view text) const;
+  /// re.match, and what its group of that name took: nothing where the text does not begin so, or
+  /// the group took no part. Throws Error as the others do, and where there is no such group.
+  std::optional<std::string> group_of_beginning(std::string_view text,
+                                                const std::string& group) const;
 
   const std::string& expression() const { return expression_; }
 
  private:
   struct Compiled;
-  bool run(std::string_view text, unsigned options) const;
+  struct Found;
+  std::optional<Found> run(std::string_view text, unsigned options) const;
   std::string expression_, what_;
   std::unique_ptr<const Compiled> compiled_;
 };

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/half_precision.h"
+#include "core/json_reader.h"
 #include "core/safetensors_header.h"
 #include "core/text.h"
 
@@ -108,16 +109,13 @@ std::uint64_t header_length(const fs::path& file, std::span<const std::byte> byt
   return length;
 }
 
+/// Room for a million tensors.
+constexpr JsonLimits index_limits{
+    .bytes = safetensors_header_limit, .depth = 16, .values = 2'000'000};
+
 /// tensor -> shard, from model.safetensors.index.json.
 std::map<std::string, std::string> read_index(const fs::path& file) {
-  const nlohmann::json index = nlohmann::json::parse(
-      read_text(file, safetensors_header_limit),
-      [&](int depth, nlohmann::json::parse_event_t, const nlohmann::json&) {
-        if (depth > 16) throw Error("{}: is nested too deeply for an index", shown(file));
-        return true;
-      },
-      false);
-  if (index.is_discarded()) throw Error("{}: is not valid JSON", shown(file));
+  const nlohmann::json index = read_json(file, index_limits);
   if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object())
     throw Error("{}: has no object 'weight_map'", shown(file));
   std::map<std::string, std::string> shards;

@@ -16,7 +16,7 @@ namespace rankfold {
 
 /// Tensors in files of the safetensors format: 8 bytes with the length of the header (little
 /// endian), the header (a JSON object: name -> dtype, shape, data_offsets; "__metadata__": text ->
-/// text), then the data of all tensors without gaps, row-major, little endian.
+/// text, or null), then the data of all tensors without gaps, row-major, little endian.
 /// Source: https://github.com/huggingface/safetensors (format description).
 enum class DataType { f64, f32, f16, bf16, i64, i32, i16, i8, u8, boolean };
 

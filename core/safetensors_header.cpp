@@ -32,6 +32,9 @@ constexpr std::array<TypeWord, 10> type_words = {{{DataType::f64, "F64", 8},
                                                   {DataType::u8, "U8", 1},
                                                   {DataType::boolean, "BOOL", 1}}};
 
+/// Of one tensor: far more dimensions than any has.
+constexpr std::size_t most_numbers = 64;
+
 /// Builds the header from the JSON's events. Whatever does not belong where it stands is refused at
 /// once, so no document is ever nested deeper than the format.
 class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
@@ -91,6 +94,9 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
 
   bool number_unsigned(number_unsigned_t number) override {
     if (place_ != Place::numbers) refuse("a number");
+    if (entry_.shape.size() + offsets_.size() == most_numbers)
+      throw Error("{}: {} has more than {} numbers in shape and data_offsets", file_, tensor(),
+                  most_numbers);
     (field_ == "shape" ? entry_.shape : offsets_).push_back(number);
     return true;
   }
@@ -111,7 +117,11 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
 
-  bool null() override { return refuse("null"); }
+  /// The reference implementation takes null for no metadata.
+  bool null() override {
+    const bool no_metadata = place_ == Place::header && name_ == "__metadata__";
+    return no_metadata || refuse("null");
+  }
   bool boolean(bool value) override { return refuse(value ? "true" : "false"); }
   bool number_integer(number_integer_t number) override { return refuse(std::to_string(number)); }
   bool number_float(number_float_t, const std::string& text) override {
@@ -119,8 +129,11 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   }
   bool binary(binary_t&) override { return refuse("binary data"); }
 
-  bool parse_error(std::size_t position, const std::string&,
-                   const nlohmann::json::exception&) override {
+  bool parse_error(std::size_t position, const std::string& token,
+                   const nlohmann::json::exception& error) override {
+    if (dynamic_cast<const nlohmann::json::out_of_range*>(&error))
+      throw Error("{}: its header holds the number {}, which is out of range", file_,
+                  printable(token, 40));
     throw Error("{}: its header is not valid JSON (near byte {})", file_, position);
   }
 

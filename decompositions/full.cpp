@@ -15,6 +15,7 @@ Method full() {
           .formula = "dW[out,in] = D[out,in]",
           .reference = "reference point",
           .has_rank = false,
+          .is_reference = true,
           .alpha = 0,
           .declare = declare};
 }

@@ -7,11 +7,16 @@ namespace rankfold {
 namespace {
 
 /// dim = first * second with first <= second: the pair nearest to square whose first is at most
-/// `factor`, or with `factor` as a side where it divides dim (LyCORIS, factorization).
+/// `factor`. Where `factor` divides dim it is a side itself: the smaller one for LyCORIS, the first
+/// however large for PEFT.
 std::pair<std::size_t, std::size_t> factorise(std::size_t dim, const MethodSettings& settings) {
-  const std::size_t factor = settings.text("factor") == "-1" ? dim : settings.count("factor");
-  if (factor != dim && dim % factor == 0)
-    return {std::min(factor, dim / factor), std::max(factor, dim / factor)};
+  const bool chosen = settings.text("factor") != "-1";
+  const std::size_t factor = chosen ? settings.count("factor") : dim;
+  if (chosen && dim % factor == 0) {
+    const std::size_t other = dim / factor;
+    if (settings.text("sides") == "peft") return {factor, other};
+    return {std::min(factor, other), std::max(factor, other)};
+  }
   std::size_t first = 1;
   for (std::size_t side = 2; side <= factor && side * side <= dim; ++side)
     if (dim % side == 0) first = side;
@@ -22,7 +27,7 @@ std::pair<std::size_t, std::size_t> factorise(std::size_t dim, const MethodSetti
 
 // dW = (alpha / r) w1 (x) w2: dW[(o1, o2), (i1, i2)] = w1[o1, i1] w2[o2, i2], w2 (and with
 // decompose-both w1) a low-rank product where the rank is below half its larger side. w1 starts at
-// zero, as PEFT has it.
+// zero and its sides are as PEFT has them.
 static Declaration declare(const Site& site, const Stack&, const MethodSettings& settings) {
   const auto [l, k] = factorise(site.out, settings);
   const auto [m, n] = factorise(site.in, settings);
@@ -55,9 +60,14 @@ Method lokr() {
               "dW[(o1,o2),(i1,i2)] = alpha/r * w1[o1,i1] w2[o2,i2]; w2 = sum_p w2_a[o2,p] "
               "w2_b[p,i2] where 2 r < its larger side",
           .reference = "Yeh et al., LyCORIS, arXiv 2309.14859; huggingface/peft LOKR",
-          .options = {{"factor", "-1", {}, "the smaller side's split; -1: nearest to square"},
-                      {"decompose-both", "false", {"false", "true"}, "w1 of low rank as well"},
-                      rslora_option()},
+          .options =
+              {{"factor", "-1", {}, "w1's side where it divides out and in; -1: nearest to square"},
+               {"sides",
+                "peft",
+                {"peft", "lycoris"},
+                "a factor above the root is w1's side (huggingface/peft), or w2's (LyCORIS)"},
+               {"decompose-both", "false", {"false", "true"}, "w1 of low rank as well"},
+               rslora_option()},
           .alpha = 8,
           .declare = declare};
 }

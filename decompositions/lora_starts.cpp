@@ -19,6 +19,21 @@ LoraPair weight_part(Start& start, std::size_t rank, double scale) {
   return {part.left, part.right};
 }
 
+LoraPair orthonormal_part(const Start& start, std::size_t rank) {
+  const Site& site = start.site();
+  const std::vector<double> weight = start.weight();
+  std::vector<double> first(site.out * rank);
+  for (std::size_t i = 0; i < site.out; ++i)
+    std::copy_n(weight.data() + i * site.in, rank, first.data() + i * rank);
+  LoraPair pair{orthonormal_columns({first.data(), site.out, rank}),
+                std::vector<double>(rank * site.in, 0.0)};
+  for (std::size_t i = 0; i < site.out; ++i)
+    for (std::size_t p = 0; p < rank; ++p)
+      for (std::size_t j = 0; j < site.in; ++j)
+        pair.a[p * site.in + j] += pair.b[i * rank + p] * weight[i * site.in + j];
+  return pair;
+}
+
 LoraPair gradient_part(const Start& start, std::size_t rank) {
   const Site& site = start.site();
   const std::vector<double> gradient = start.weight_gradient();

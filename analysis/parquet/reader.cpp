@@ -17,24 +17,40 @@ namespace {
 using Codes = std::unordered_map<std::string, std::int32_t>;
 
 std::optional<ColumnType> type_of(const arrow::DataType& type) {
+  using arrow::Type;
   switch (type.id()) {
-    case arrow::Type::INT8:
-    case arrow::Type::INT16:
-    case arrow::Type::INT32:
-    case arrow::Type::INT64:
-    case arrow::Type::UINT8:
-    case arrow::Type::UINT16:
-    case arrow::Type::UINT32:
-    case arrow::Type::BOOL:
+    case Type::INT8:
+    case Type::INT16:
+    case Type::INT32:
+    case Type::INT64:
+    case Type::UINT8:
+    case Type::UINT16:
+    case Type::UINT32:
+    case Type::UINT64:
       return ColumnType::int64;
-    case arrow::Type::FLOAT:
-    case arrow::Type::DOUBLE:
+    case Type::FLOAT:
+    case Type::DOUBLE:
       return ColumnType::float64;
-    case arrow::Type::STRING:
-    case arrow::Type::LARGE_STRING:
+    case Type::DICTIONARY: {
+      const auto& values = static_cast<const arrow::DictionaryType&>(type).value_type();
+      return type_of(*values) ? std::optional(ColumnType::text) : std::nullopt;
+    }
+    case Type::NA:
+    case Type::BOOL:
+    case Type::STRING:
+    case Type::LARGE_STRING:
+    case Type::HALF_FLOAT:
+    case Type::DECIMAL32:
+    case Type::DECIMAL64:
+    case Type::DECIMAL128:
+    case Type::DECIMAL256:
+    case Type::DATE32:
+    case Type::DATE64:
+    case Type::TIME32:
+    case Type::TIME64:
+    case Type::TIMESTAMP:
+    case Type::DURATION:
       return ColumnType::text;
-    case arrow::Type::DICTIONARY:
-      return type_of(*static_cast<const arrow::DictionaryType&>(type).value_type());
     default:
       return std::nullopt;
   }
@@ -44,8 +60,13 @@ std::optional<ColumnType> type_of(const arrow::DataType& type) {
 template <class Array, class Number>
 void append_numbers(const arrow::Array& array, std::vector<Number>& numbers) {
   const auto& typed = static_cast<const Array&>(array);
-  for (std::int64_t i = 0; i < typed.length(); ++i)
+  for (std::int64_t i = 0; i < typed.length(); ++i) {
+    if (std::is_same_v<Array, arrow::UInt64Array> && typed.IsValid(i) &&
+        static_cast<std::uint64_t>(typed.Value(i)) > std::uint64_t{INT64_MAX})
+      throw Error("found {} in a column of type uint64, expected at most {}", typed.Value(i),
+                  INT64_MAX);
     numbers.push_back(typed.IsNull(i) ? Number{} : static_cast<Number>(typed.Value(i)));
+  }
 }
 
 void append_array(const arrow::Array& array, ColumnValues& values) {
@@ -64,8 +85,8 @@ void append_array(const arrow::Array& array, ColumnValues& values) {
       return append_numbers<arrow::UInt16Array>(array, values.integers);
     case arrow::Type::UINT32:
       return append_numbers<arrow::UInt32Array>(array, values.integers);
-    case arrow::Type::BOOL:
-      return append_numbers<arrow::BooleanArray>(array, values.integers);
+    case arrow::Type::UINT64:
+      return append_numbers<arrow::UInt64Array>(array, values.integers);
     case arrow::Type::FLOAT:
       return append_numbers<arrow::FloatArray>(array, values.numbers);
     case arrow::Type::DOUBLE:
@@ -75,18 +96,12 @@ void append_array(const arrow::Array& array, ColumnValues& values) {
   }
 }
 
-template <class Array>
-std::vector<std::string> texts_of(const arrow::Array& array) {
-  const auto& typed = static_cast<const Array&>(array);
-  std::vector<std::string> texts;
-  for (std::int64_t i = 0; i < typed.length(); ++i)
-    texts.emplace_back(typed.IsNull(i) ? std::string_view() : typed.GetView(i));
-  return texts;
-}
-
-std::vector<std::string> texts_of_any(const arrow::Array& array) {
-  return array.type_id() == arrow::Type::LARGE_STRING ? texts_of<arrow::LargeStringArray>(array)
-                                                      : texts_of<arrow::StringArray>(array);
+std::string text_at(const arrow::Array& array, std::int64_t i) {
+  if (array.type_id() == arrow::Type::STRING)
+    return static_cast<const arrow::StringArray&>(array).GetString(i);
+  if (array.type_id() == arrow::Type::LARGE_STRING)
+    return static_cast<const arrow::LargeStringArray&>(array).GetString(i);
+  return take(array.GetScalar(i))->ToString();
 }
 
 class ArrowReader final : public ParquetReader {
@@ -96,23 +111,25 @@ class ArrowReader final : public ParquetReader {
       parquet::arrow::FileReaderBuilder builder;
       check(builder.Open(take(arrow::io::ReadableFile::Open(file.string()))));
       parquet::ArrowReaderProperties properties;
-      const parquet::SchemaDescriptor& schema = *builder.raw_reader()->metadata()->schema();
+      const std::shared_ptr<parquet::FileMetaData> metadata = builder.raw_reader()->metadata();
+      const parquet::SchemaDescriptor& schema = *metadata->schema();
       for (int i = 0; i < schema.num_columns(); ++i)
-        if (schema.Column(i)->physical_type() == parquet::Type::BYTE_ARRAY)
-          properties.set_read_dictionary(i, true);
+        if (schema.Column(i)->logical_type()->is_string()) properties.set_read_dictionary(i, true);
       builder.properties(properties);
       reader_ = take(builder.Build());
-      std::shared_ptr<arrow::Schema> fields;
-      check(reader_->GetSchema(&fields));
-      if (fields->num_fields() != schema.num_columns())
-        throw Error("found nested columns, expected flat ones");
-      for (const auto& field : fields->fields())
-        columns_.push_back({field->name(), type_of(*field->type()), field->type()->ToString()});
+      for (const parquet::arrow::SchemaField& field : reader_->manifest().schema_fields) {
+        const auto type = field.is_leaf() ? type_of(*field.field->type()) : std::nullopt;
+        columns_.push_back({field.field->name(), type, field.field->type()->ToString()});
+        leaves_.push_back(field.column_index);
+      }
+      const auto& pairs = metadata->key_value_metadata();
+      if (pairs != nullptr && pairs->Contains("pandas")) pandas_ = take(pairs->Get("pandas"));
       codes_.resize(columns_.size());
     });
   }
 
   const std::vector<Column>& columns() const override { return columns_; }
+  const std::string& pandas() const override { return pandas_; }
   std::size_t row_groups() const override {
     return static_cast<std::size_t>(reader_->num_row_groups());
   }
@@ -121,19 +138,25 @@ class ArrowReader final : public ParquetReader {
                                  std::vector<std::vector<std::string>>& dictionaries) override {
     std::vector<ColumnValues> all;
     guarded([&] {
-      const std::vector<int> indices(columns.begin(), columns.end());
+      for (const std::size_t column : columns)
+        if (!columns_[column].type)
+          throw Error("column '{}' is of type {}, expected numbers or text", columns_[column].name,
+                      columns_[column].type_name);
+      std::vector<int> indices;
+      for (const std::size_t column : columns) indices.push_back(leaves_[column]);
       const auto table = take(reader_->ReadRowGroup(static_cast<int>(group), indices));
       dictionaries.resize(columns_.size());
       const auto group_rows = static_cast<std::size_t>(
           reader_->parquet_reader()->metadata()->RowGroup(static_cast<int>(group))->num_rows());
       for (std::size_t i = 0; i < columns.size(); ++i) {
         const std::size_t column = columns[i];
-        if (!columns_[column].type)
-          throw Error("column '{}' is of type {}, expected numbers or text", columns_[column].name,
-                      columns_[column].type_name);
         ColumnValues values;
-        for (const auto& chunk : table->column(static_cast<int>(i))->chunks())
-          append(*chunk, *columns_[column].type, codes_[column], dictionaries[column], values);
+        try {
+          for (const auto& chunk : table->column(static_cast<int>(i))->chunks())
+            append(*chunk, *columns_[column].type, codes_[column], dictionaries[column], values);
+        } catch (const Error& failure) {
+          throw Error("column '{}': {}", columns_[column].name, failure.what());
+        }
         const std::size_t rows =
             std::max({values.integers.size(), values.numbers.size(), values.codes.size()});
         if (rows != group_rows)
@@ -168,38 +191,32 @@ class ArrowReader final : public ParquetReader {
   /// The file's codes by pieces become those of the whole column.
   static void append_text(const arrow::Array& array, Codes& codes,
                           std::vector<std::string>& dictionary, ColumnValues& values) {
-    std::vector<std::string> texts;
-    const arrow::Array* indices = nullptr;
-    if (array.type_id() == arrow::Type::DICTIONARY) {
-      const auto& coded = static_cast<const arrow::DictionaryArray&>(array);
-      texts = texts_of_any(*coded.dictionary());
-      indices = coded.indices().get();
-      if (indices->type_id() != arrow::Type::INT32)
-        throw Error("found codes of type {}, expected int32", indices->type()->ToString());
-    } else {
-      texts = texts_of_any(array);
-    }
-    std::vector<std::int32_t> renamed;
-    renamed.reserve(texts.size());
-    for (const std::string& text : texts) {
+    const auto code_of = [&](const arrow::Array& texts, std::int64_t i) {
+      if (texts.IsNull(i)) return -1;
       const auto [found, is_new] =
-          codes.emplace(text, static_cast<std::int32_t>(dictionary.size()));
-      if (is_new) dictionary.push_back(text);
-      renamed.push_back(found->second);
+          codes.emplace(text_at(texts, i), static_cast<std::int32_t>(dictionary.size()));
+      if (is_new) dictionary.push_back(found->first);
+      return found->second;
+    };
+    if (array.type_id() != arrow::Type::DICTIONARY) {
+      for (std::int64_t i = 0; i < array.length(); ++i) values.codes.push_back(code_of(array, i));
+      return;
     }
-    const std::int32_t* raw =
-        indices ? static_cast<const arrow::Int32Array*>(indices)->raw_values() : nullptr;
-    for (std::int64_t i = 0; i < array.length(); ++i) {
-      if (array.IsNull(i))
-        values.codes.push_back(-1);
-      else
-        values.codes.push_back(renamed.at(static_cast<std::size_t>(raw ? raw[i] : i)));
-    }
+    const auto& coded = static_cast<const arrow::DictionaryArray&>(array);
+    const arrow::Array& texts = *coded.dictionary();
+    std::vector<std::int32_t> renamed;
+    renamed.reserve(static_cast<std::size_t>(texts.length()));
+    for (std::int64_t i = 0; i < texts.length(); ++i) renamed.push_back(code_of(texts, i));
+    for (std::int64_t i = 0; i < array.length(); ++i)
+      values.codes.push_back(
+          array.IsNull(i) ? -1 : renamed.at(static_cast<std::size_t>(coded.GetValueIndex(i))));
   }
 
   std::filesystem::path file_;
   std::unique_ptr<parquet::arrow::FileReader> reader_;
   std::vector<Column> columns_;
+  std::vector<int> leaves_;  // by column: its place among the file's flat ones
+  std::string pandas_;
   std::vector<Codes> codes_;
 };
 

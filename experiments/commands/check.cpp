@@ -29,12 +29,16 @@ struct Finding {
 /// Not a number where a comparison met one; JSON has null for it.
 double worst_of(const std::map<std::string, double>& errors) {
   double worst = 0;
-  for (const auto& [what, error] : errors)
-    if (!(error <= worst)) worst = error;
+  for (const auto& [what, error] : errors) {
+    if (std::isnan(error)) return error;
+    worst = std::max(worst, error);
+  }
   return worst;
 }
 
-int report(const Finding& finding, Context& context) {
+int report(Finding finding, Context& context) {
+  if (finding.errors.empty() && finding.failures.empty())
+    finding.failures.emplace_back("nothing was compared");
   const double worst = worst_of(finding.errors);
   if (context.json) {
     const json document = {{"case", finding.name}, {"errors", finding.errors}, {"worst", worst}};

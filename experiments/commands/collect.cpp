@@ -37,6 +37,14 @@ CollectRequest request_of(const Arguments& arguments) {
   request.names = arguments.texts("name");
   request.index = arguments.texts("index");
   request.tags = arguments.text("tags", request.tags);
+  if (const std::string depth = arguments.text("depth"); depth == "any")
+    request.any_depth = true;
+  else if (!depth.empty())
+    request.depth = arguments.count("depth", 1);
+  const std::string restarts = arguments.text("restarts", "last");
+  if (restarts != "last" && restarts != "all")
+    throw UsageError("--restarts is '{}', expected last or all", printable(restarts, 80));
+  request.keep_restarted = restarts == "all";
   request.level = static_cast<int>(std::min<std::size_t>(arguments.count("level", 9), 99));
   request.stop_requested = InterruptGuard::requested;
   return request;
@@ -44,12 +52,24 @@ CollectRequest request_of(const Arguments& arguments) {
 
 void tell_problems(const CollectReport& report, Context& context) {
   constexpr std::size_t most = 20;
-  for (std::size_t i = 0; i < std::min(most, report.problems.size()); ++i)
-    context.err << fmt::format("{}: {}; what comes before was kept\n",
-                               printable(report.problems[i].file.string(), 300),
-                               report.problems[i].text);
-  if (report.problems.size() > most)
-    context.err << fmt::format("... and {} more such files\n", report.problems.size() - most);
+  const auto tell_some = [&](std::size_t count, const auto& line) {
+    for (std::size_t i = 0; i < std::min(most, count); ++i) context.err << line(i) << '\n';
+    if (count > most) context.err << fmt::format("... and {} more such lines\n", count - most);
+  };
+  tell_some(report.notes.size(), [&](std::size_t i) { return report.notes[i]; });
+  if (!report.passed_over.empty())
+    context.err << fmt::format(
+        "{} passed over: {}: {}{}\n", counted(report.passed_over.size(), "file", "files"),
+        printable(report.passed_over.front().file.string(), 300), report.passed_over.front().text,
+        report.passed_over.size() == 1 ? "" : ", ...");
+  tell_some(report.restarts.size(), [&](std::size_t i) {
+    return fmt::format("{}: {}; --restarts all keeps them",
+                       printable(report.restarts[i].file.string(), 300), report.restarts[i].text);
+  });
+  tell_some(report.problems.size(), [&](std::size_t i) {
+    return fmt::format("{}: {}; what comes before was kept",
+                       printable(report.problems[i].file.string(), 300), report.problems[i].text);
+  });
 }
 
 void tell(const CollectReport& report, const CollectRequest& request, double seconds,
@@ -63,13 +83,23 @@ void tell(const CollectReport& report, const CollectRequest& request, double sec
         failure ? 0 : bytes, printable(join(report.index, " "), 300));
     return;
   }
-  json problems = json::array();
-  for (const CollectReport::Problem& problem : report.problems)
-    problems.push_back({{"file", problem.file.string()}, {"problem", problem.text}});
-  const json document = {{"out", request.out.string()}, {"files", report.files},
-                         {"rows", report.rows},         {"bytes", failure ? 0 : bytes},
-                         {"columns", report.columns},   {"index", report.index},
-                         {"problems", problems},        {"seconds", seconds}};
+  const auto listed = [](const std::vector<CollectReport::Problem>& told, const char* key) {
+    json list = json::array();
+    for (const CollectReport::Problem& one : told)
+      list.push_back({{"file", one.file.string()}, {key, one.text}});
+    return list;
+  };
+  const json document = {{"out", request.out.string()},
+                         {"files", report.files},
+                         {"rows", report.rows},
+                         {"bytes", failure ? 0 : bytes},
+                         {"columns", report.columns},
+                         {"index", report.index},
+                         {"problems", listed(report.problems, "problem")},
+                         {"restarts", listed(report.restarts, "left_out")},
+                         {"passed_over", listed(report.passed_over, "reason")},
+                         {"notes", report.notes},
+                         {"seconds", seconds}};
   context.out << json_text(document);
 }
 
@@ -139,11 +169,18 @@ Command collect_command() {
             "what pandas reads as the index, and the order of the rows; by default all but value",
             false, true},
            {"tags", "REGEX", "LoTR's and parameters/",
-            "which tags are kept: an extended regular expression for their beginning"},
+            "which tags are kept: a regular expression of Python, for their beginning (re.match)"},
+           {"depth", "N|any", "",
+            "only files below N folders without a name, or below any number of them (shorter paths "
+            "lack the last columns); by default all that are kept have to agree"},
+           {"restarts", "last|all", "last",
+            "last: what a restart writes again counts, what it voids is left out, as TensorBoard "
+            "shows it; all: every scalar that was written"},
            {"level", "N", "9", "of the compression with zstd, 1 to 22"},
            {"watch", "", "", "collect again whenever the logs have changed, until interrupted"}},
           "The default of --tags is\n" + std::string(default_tags) +
               "\nFolders written name=value become the column name; depths may then differ.\n"
+              "Files without a scalar that is kept are passed over.\n"
               "--name and --index take all words up to the next option, so LOG_DIR and OUT stand "
               "before them.",
           run,

@@ -11,19 +11,35 @@
 namespace rankfold {
 namespace {
 
+/// What PEFT finds the base model by: as it was given, else the model's folder.
+std::string base_name(const Arguments& arguments) {
+  const std::string model = arguments.text("model");
+  if (arguments.has("base") || model.empty()) return arguments.text("base");
+  const std::filesystem::path path = std::filesystem::absolute(model).lexically_normal();
+  return (path.has_filename() ? path : path.parent_path()).string();
+}
+
 int run(const Arguments& arguments, Context& context) {
   const std::string form = arguments.text("as"), out = arguments.text("out");
   if (form != "lora" && form != "native")
     throw UsageError("--as is '{}', expected lora or native", form);
+  if (arguments.has("base") && form != "lora")
+    throw UsageError("--base goes with --as lora, not with {}", form);
   const LoneAdapter source = load_lone_adapter(arguments.text("adapter"), arguments.text("model"),
                                                context.registry, make_openblas_backend());
   nlohmann::ordered_json document = {{"out", out},
                                      {"as", form},
                                      {"method", source.description.method},
                                      {"sites", source.adapter->stack().sites.size()}};
+  if (const std::string note = left_out_note(source.untrained); !note.empty())
+    context.err << note << '\n';
   std::string text;
   if (form == "lora") {
-    const PeftExport result = export_as_lora(source, context.registry, out);
+    const std::string base = base_name(arguments);
+    if (base.empty())
+      context.err << "base_model_name_or_path is null: neither --base nor --model was given\n";
+    const PeftExport result = export_as_lora(source, context.registry, out, base);
+    document["base"] = base;
     document["ranks"] = result.ranks;
     document["parameters"] = result.parameters;
     text = fmt::format("{} as lora of rank {}, {} parameters, {}", source.description.method,
@@ -54,7 +70,9 @@ Command export_command() {
            {"out", "DIR", "", "new folder", true},
            {"model", "DIR", "",
             "the base model: for PEFT's and LoTR's folders, and where the update depends on its "
-            "weights"}},
+            "weights"},
+           {"base", "NAME", "",
+            "lora: the base model's Hub id or path, for PEFT; default: the path of --model"}},
           "",
           run,
           {}};

@@ -4,6 +4,7 @@
 #include "core/json_text.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/table.h"
+#include "experiments/training/adapter_folder.h"
 #include "experiments/training/merge.h"
 
 namespace rankfold {
@@ -13,12 +14,15 @@ int run(const Arguments& arguments, Context& context) {
   const std::string out = arguments.text("out");
   const MergeResult result =
       merge(arguments.text("model"), arguments.text("adapter"), out, context.registry);
+  if (const std::string note = left_out_note(result.left_out); !note.empty())
+    context.err << note << '\n';
   if (context.json) {
     const nlohmann::ordered_json document = {{"out", out},
                                              {"method", result.method},
                                              {"sites", result.sites},
                                              {"tensors", result.tensors},
-                                             {"bytes", result.bytes}};
+                                             {"bytes", result.bytes},
+                                             {"left_out", result.left_out}};
     context.out << json_text(document);
   } else {
     context.out << fmt::format("{}: {} into {}, {} written\n", out, result.method,

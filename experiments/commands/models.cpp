@@ -30,8 +30,7 @@ json to_json(const ModelShape& shape) {
                    {"key_value_heads", shape.key_value_heads},
                    {"vocabulary", shape.vocabulary},
                    {"positions", shape.positions}};
-  document["parameters"] = nullptr;
-  if (shape.parameters) document["parameters"] = *shape.parameters;
+  document["parameters"] = shape.parameters;
   document["matrices"] = json::array();
   for (const Site& site : first_layer(places))
     document["matrices"].push_back({{"target", to_string(site.matrix)},
@@ -56,8 +55,7 @@ void print_model(const ModelShape& shape, std::ostream& out) {
       {"  key/value heads", std::to_string(shape.key_value_heads)},
       {"  vocabulary", std::to_string(shape.vocabulary)},
       {"  positions", std::to_string(shape.positions)}};
-  if (shape.parameters)
-    sizes.push_back({"  parameters", fmt::format("{} without a head", *shape.parameters)});
+  sizes.push_back({"  parameters", fmt::format("{} without a head", shape.parameters)});
   write_table(out, sizes);
   out << '\n';
   std::vector<std::vector<std::string>> rows = {{"target", "out", "in", "module of layer 0"}};
@@ -85,7 +83,7 @@ int run(const Arguments& arguments, Context& context) {
     for (const ModelShape& shape : chosen)
       rows.push_back({shape.name, shape.family, std::to_string(shape.layers),
                       std::to_string(shape.hidden), std::to_string(shape.heads),
-                      shape.parameters ? std::to_string(*shape.parameters) : "?"});
+                      std::to_string(shape.parameters)});
     write_table(context.out, rows, {2, 3, 4, 5});
   }
   return 0;

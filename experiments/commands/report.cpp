@@ -11,12 +11,15 @@
 #include "core/json_text.h"
 #include "core/text.h"
 #include "experiments/commands/command.h"
+#include "experiments/commands/result_input.h"
 
 namespace rankfold {
 namespace {
 
 namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
+
+constexpr std::string_view page_beginnings[] = {"<!DOCTYPE html", "<!doctype html", "<html"};
 
 /// Not over what it is made from; a device or pipe may have any name.
 void check_out(const fs::path& out) {
@@ -54,15 +57,22 @@ std::size_t tell_unreadable(const RunRecords& records, std::ostream& err) {
 
 int run(const Arguments& arguments, Context& context) {
   if (!arguments.has("out")) throw UsageError("report: option --out is missing");
-  const fs::path results = arguments.positional(0), out = arguments.text("out");
+  const fs::path out = arguments.text("out");
+  const ResultInput input = result_input(arguments, 0);
+  if (input.empty())
+    throw UsageError("report: INPUT is missing; expected a folder of runs or a table of results");
   check_out(out);
+  expect_not_an_input(out, input.places);
+  expect_replaceable(out, "page in HTML", page_beginnings);
   ReportRequest request;
   request.title = arguments.text("title");
   request.date = today();
-  request.records = read_run_records(results);
+  request.records = read_run_records(input.places, input.selection);
+  tell_notes(request.records.notes, context.err);
   std::error_code failure;
-  if (fs::exists(results / "spectrum.csv", failure))
-    request.spectrum = read_spectrum(results / "spectrum.csv");
+  for (const fs::path& place : input.places)
+    if (request.spectrum.empty() && fs::exists(place / "spectrum.csv", failure))
+      request.spectrum = read_spectrum(place / "spectrum.csv");
   const std::size_t unreadable = tell_unreadable(request.records, context.err);
   const ReportPage page = make_report(request);
   write_atomically(out, page.html);
@@ -86,13 +96,15 @@ int run(const Arguments& arguments, Context& context) {
 }  // namespace
 
 Command report_command() {
+  std::vector<Option> options = result_options("see below");
+  options.push_back({"out", "FILE", "", "the page: .html; it needs no other file and no network"});
+  options.push_back({"title", "TEXT", "", "its heading; default: the name of the first INPUT"});
   return {"report",
           "makes one HTML page of all runs: figures, scores, a table of runs, failures",
-          {{"RESULTS", true}},
-          {{"out", "FILE", "", "the page: .html; it needs no other file and no network"},
-           {"title", "TEXT", "", "its heading; default: the name of RESULTS"}},
-          "RESULTS: a folder of runs (every run.json below it), a CSV of results, counts or fits, "
-          "or the folder\nof a sweep of counts or fits",
+          {result_positional()},
+          std::move(options),
+          "INPUT: a folder of runs (every run.json below it), a table of results, counts or fits "
+          "(CSV, or Parquet\nof collect), or the folder of a sweep of counts or fits",
           run,
           {}};
 }

@@ -7,6 +7,7 @@
 #include "core/json_text.h"
 #include "core/text.h"
 #include "experiments/commands/command.h"
+#include "experiments/commands/result_input.h"
 #include "experiments/training/atomic_folder.h"
 
 namespace rankfold {
@@ -24,12 +25,7 @@ void expect_choice(const std::string& option, const std::string& given,
 const std::vector<std::string> shows = {"scores", "methods", "tests"};
 const std::vector<std::string> formats = {"text", "markdown", "csv", "latex", "peft"};
 
-ScoreSheet make_sheet(const Arguments& arguments, const std::string& show) {
-  const auto decimals = static_cast<int>(std::min<std::size_t>(arguments.count("decimals", 2), 10));
-  const ScoreTable table = make_score_table(read_results(arguments.text("input")));
-  if (show == "tests")
-    return comparison_sheet(compare_lines(table, arguments.text("against")), table, decimals);
-  if (show == "scores") return score_sheet(table, decimals);
+ScoreSheet make_method_sheet(const Arguments& arguments, const ScoreTable& table, int decimals) {
   std::optional<double> budget;
   if (arguments.has("budget")) budget = static_cast<double>(arguments.count("budget", 1));
   const double share = arguments.number("share", 0.99);
@@ -37,7 +33,8 @@ ScoreSheet make_sheet(const Arguments& arguments, const std::string& show) {
     throw UsageError("--share is {}; expected more than 0, at most 1", arguments.text("share"));
   ScoreSheet sheet = method_sheet(measure_curves(table, budget, share), decimals);
   sheet.sheet.notes = {
-      "on front: sizes that no other method's reaches with fewer parameters and as good a score",
+      "on front: sizes that no other method's, nor the untouched model (none), reaches with fewer "
+      "parameters and as good a score",
       "area: under the score against log10 of the parameters, over the sizes measured: a mean "
       "score",
       fmt::format("reaches full: the parameters (and rank) at which the mean score reaches {:g} % "
@@ -54,14 +51,18 @@ ScoreSheet make_sheet(const Arguments& arguments, const std::string& show) {
 std::string written(const ScoreSheet& sheet, const std::string& format) {
   if (format == "markdown") return sheet_markdown(sheet.sheet);
   if (format == "latex") return sheet_latex(sheet.sheet);
-  if (format == "csv") return rows_as_csv(sheet.rows);
+  if (format == "csv") return records_as_csv(sheet);
   return sheet_text(sheet.sheet);
 }
 
 int write_peft(const Arguments& arguments, Context& context) {
   if (!arguments.has("out"))
     throw UsageError("--format peft writes a file for every run; --out DIR is missing");
-  const auto documents = peft_results(arguments.text("input"));
+  const ResultInput input = result_input(arguments, 0);
+  const bool selects = !input.selection.where.empty() || !input.selection.ignored.empty();
+  if (input.places.size() != 1 || selects)
+    throw UsageError("--format peft takes one folder of runs, whole: without --where and --ignore");
+  const auto documents = peft_results(input.places.front());
   AtomicFolder folder(arguments.text("out"));
   for (const auto& [name, text] : documents) write_atomically(folder.path() / name, text);
   folder.commit();
@@ -83,10 +84,20 @@ int run(const Arguments& arguments, Context& context) {
         std::pair("share", "methods")})
     if (arguments.has(option) && show != wanted)
       throw UsageError("--{} goes with --show {}", option, wanted);
+  if (result_input(arguments, 0).empty())
+    throw UsageError("table: INPUT is missing; expected a table of results or a folder of runs");
   if (format == "peft") return write_peft(arguments, context);
-  const ScoreSheet sheet = make_sheet(arguments, show);
-  const std::string text =
-      context.json ? json_text({{"show", show}, {"rows", sheet.rows}}) : written(sheet, format);
+  const auto decimals = static_cast<int>(std::min<std::size_t>(arguments.count("decimals", 2), 10));
+  const ScoreTable table =
+      make_score_table(read_all_results(result_input(arguments, 0), {}, context.err));
+  std::vector<LineComparison> comparisons;
+  if (show == "tests") comparisons = compare_lines(table, arguments.text("against"));
+  const ScoreSheet sheet = show == "tests"    ? comparison_sheet(comparisons, table, decimals)
+                           : show == "scores" ? score_sheet(table, decimals)
+                                              : make_method_sheet(arguments, table, decimals);
+  const std::string text = context.json
+                               ? json_text({{"show", show}, {"rows", records_as_json(sheet)}})
+                               : written(sheet, format);
   if (arguments.has("out"))
     write_atomically(arguments.text("out"), text);
   else
@@ -97,22 +108,26 @@ int run(const Arguments& arguments, Context& context) {
 }  // namespace
 
 Command table_command() {
+  std::vector<Option> options =
+      result_options("a folder of runs, a CSV of results, or a Parquet file of collect");
+  const std::vector<Option> own = {
+      {"show", "WHAT", "scores",
+       "scores: a line for each method, rank and setting, a column for each task; methods: how "
+       "each method's score grows with its parameters; tests: every two lines compared"},
+      {"format", "NAME", "text",
+       "text, markdown, csv (unrounded), latex (booktabs) or peft (the JSON files of PEFT's "
+       "method comparison, one for every run)"},
+      {"out", "FILE|DIR", "", "writes there instead of standard output; with peft a new folder"},
+      {"decimals", "N", "2", "of scores"},
+      {"against", "METHOD", "", "tests: only comparisons with this method's lines"},
+      {"budget", "N", "", "methods: also the score at so many parameters"},
+      {"share", "X", "0.99", "methods: of full fine-tuning's score, to be reached"}};
+  options.insert(options.end(), own.begin(), own.end());
   return {
       "table",
       "prints scores by method and task, with intervals and tests",
-      {},
-      {{"input", "FILE|DIR", "", "a CSV of results, or a folder of runs", true},
-       {"show", "WHAT", "scores",
-        "scores: a line for each method, rank and setting, a column for each task; methods: how "
-        "each method's score grows with its parameters; tests: every two lines compared"},
-       {"format", "NAME", "text",
-        "text, markdown, csv (unrounded), latex (booktabs) or peft (the JSON files of PEFT's "
-        "method comparison, one for every run)"},
-       {"out", "FILE|DIR", "", "writes there instead of standard output; with peft a new folder"},
-       {"decimals", "N", "2", "of scores"},
-       {"against", "METHOD", "", "tests: only comparisons with this method's lines"},
-       {"budget", "N", "", "methods: also the score at so many parameters"},
-       {"share", "X", "0.99", "methods: of full fine-tuning's score, to be reached"}},
+      {result_positional()},
+      std::move(options),
       "An interval needs two runs that differ in the seed alone. Runs that diverged are counted "
       "and "
       "take no\npart in means.",

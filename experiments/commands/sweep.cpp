@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/backend.h"
+#include "core/elapsed.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/json_text.h"
@@ -17,6 +18,7 @@
 #include "experiments/commands/sweep_report.h"
 #include "experiments/commands/table.h"
 #include "experiments/sweep/count_sweep.h"
+#include "experiments/sweep/fit_journal.h"
 #include "experiments/sweep/fit_sweep.h"
 #include "experiments/sweep/sweep.h"
 
@@ -93,38 +95,99 @@ int count_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run, Sh
   return 0;
 }
 
+/// How far a sweep has come: a bar on a terminal, else a line for each that has ended, with the
+/// time that the others will take.
+class SweepProgress {
+ public:
+  SweepProgress(std::size_t total, std::ostream& err) : total_(total), err_(err) {
+    if (standard_error_is_terminal() && total > 0)
+      bar_ = std::make_unique<Progress>("sweep", total, true);
+  }
+
+  void ended(const std::string& text, bool failed, bool stopped = false) {
+    ++ended_;
+    if (bar_) bar_->update(ended_, text);
+    if (bar_ && !failed) return;
+    const double left =
+        seconds_since(start_) * static_cast<double>(total_ - ended_) / static_cast<double>(ended_);
+    message(fmt::format("[{}/{}] {}{}", ended_, total_, text,
+                        left >= 1 && !stopped ? "; " + duration_text(left) + " left" : ""));
+  }
+
+  void message(const std::string& line) const {
+    // The bar stands in the line; it is drawn again.
+    err_ << (bar_ ? "\r\x1b[K" : "") << line << '\n' << std::flush;
+  }
+
+  void finish(bool completed) {
+    if (bar_ && completed) bar_->finish();
+    bar_.reset();
+  }
+
+ private:
+  std::size_t total_, ended_ = 0;
+  std::ostream& err_;
+  Clock::time_point start_ = Clock::now();
+  std::unique_ptr<Progress> bar_;
+};
+
+/// Whether the table is written with so many rows: always at first, less often as it grows.
+bool is_due(std::size_t rows) {
+  return rows % (rows / 256 + 1) == 0;
+}
+
+std::string fit_text(const FitRow& row) {
+  return row.failure.empty() ? fmt::format("{}: relative error {:.6g}, {:.3f} s", describe(row.run),
+                                           row.relative_error, row.seconds)
+                             : fmt::format("{}: failed: {}", describe(row.run), row.failure);
+}
+
+/// "about 0:40", of the fits that are missing.
+std::string fit_time_text(const std::vector<PlannedRun>& runs,
+                          const std::vector<std::optional<FitRow>>& rows, const UpdateFiles& files,
+                          const FitJournal& journal) {
+  double seconds = 0;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    if (rows[i]) continue;
+    const double mean =
+        journal.mean_seconds(runs[i].settings.text("method"), files.content(runs[i].input));
+    if (mean == 0) return "time unknown: a method without a finished fit";
+    seconds += mean;
+  }
+  return "about " + duration_text(seconds);
+}
+
 int fit_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run,
               const UpdateFiles& files, Context& context) {
   check_fits(expansion.runs, context.registry, files);
+  const fs::path out = sweep.out, file = out / "fits.csv";
+  FitJournal journal(out / "fits.jsonl");
+  std::vector<std::optional<FitRow>> rows = kept_fits(sweep, expansion.runs, files, journal);
+  const auto open = static_cast<std::size_t>(
+      std::ranges::count_if(rows, [](const auto& row) { return !row.has_value(); }));
   if (dry_run) {
     print_settings(expansion.runs, context.json, context.out);
+    if (!context.json && open > 0)
+      context.out << fmt::format("{} open: {}\n", open,
+                                 fit_time_text(expansion.runs, rows, files, journal));
     return 0;
   }
   expect_no_runs(sweep.out);
-  const fs::path file = fs::path(sweep.out) / "fits.csv";
   {
     const AtomicFile probe(file);
   }  // a folder that cannot be written is known before hours of fits
-  std::unique_ptr<Progress> bar;
-  if (standard_error_is_terminal())
-    bar = std::make_unique<Progress>("sweep", expansion.runs.size(), true);
-  std::size_t ended = 0, failed = 0;
-  const std::vector<FitRow> rows =
-      fit_runs(sweep, expansion.runs, context.registry, files, [&](const FitRow& row) {
-        ++ended;
-        failed += !row.failure.empty();
-        const std::string text =
-            row.failure.empty()
-                ? fmt::format("{}: relative error {:.6g}, {:.3f} s", describe(row.run),
-                              row.relative_error, row.seconds)
-                : fmt::format("{}: failed: {}", describe(row.run), printable(row.failure));
-        if (bar) bar->update(ended, text);
-        if (!bar || !row.failure.empty())
-          context.err << fmt::format("{}[{}/{}] {}\n", bar ? "\r\x1b[K" : "", ended,
-                                     expansion.runs.size(), text)
-                      << std::flush;
-      });
-  if (bar) bar->finish();
+  if (open < rows.size())
+    context.err << fmt::format("{}, {} finished before\n", counted(rows.size(), "fit", "fits"),
+                               rows.size() - open);
+  SweepProgress progress(open, context.err);
+  std::size_t failed = 0, done = rows.size() - open;
+  fit_missing(sweep, expansion.runs, context.registry, files, journal, rows,
+              [&](const FitRow& row) {
+                failed += !row.failure.empty();
+                progress.ended(printable(fit_text(row)), !row.failure.empty());
+                if (is_due(++done)) write_atomically(file, fits_csv(rows));
+              });
+  progress.finish(true);
   write_atomically(file, fits_csv(rows));
   if (context.json)
     context.out << json_text(
@@ -146,11 +209,11 @@ TrainSweepOptions sweep_options(const Sweep& sweep, const Context& context) {
 
 /// Measures the rates that plans go by while nothing else runs, so that all runs read the same.
 void calibrate(const std::vector<SweepRun>& runs) {
-  std::set<std::size_t> threads;
+  std::set<std::string> threads;
   for (const SweepRun& run : runs)
-    if (run.state == RunState::open) threads.insert(run.settings.count("threads"));
-  for (const std::size_t count : threads) {
-    set_threads(static_cast<int>(count));
+    if (run.state == RunState::open) threads.insert(run.given.text("threads"));
+  for (const std::string& count : threads) {
+    set_threads(static_cast<int>(parse_number<unsigned>(count).value_or(1)));
     make_calibrated_backend();
   }
 }
@@ -165,35 +228,35 @@ std::string ended_text(const SweepRun& run, const fs::path& out) {
   return name + ": " + result_text(run);
 }
 
-int train_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run, Context& context) {
-  std::vector<SweepRun> runs = plan_runs(expansion.runs, sweep.out, context.registry);
+int train_sweep(const Sweep& sweep, Expansion expansion, bool dry_run, Context& context) {
+  SweepPlan plan = plan_runs(std::move(expansion.runs), sweep.out, context.registry);
+  for (const std::string& note : plan.notes) context.err << "passed over: " << note << '\n';
+  const fs::path out = sweep.out;
+  const ReportPlace place{out, context.registry, context.json, context.out};
   if (dry_run) {
-    print_plan(runs, sweep.out, context.json, context.out);
+    print_plan(plan, sweep.jobs, place);
     return 0;
   }
-  const auto open =
-      static_cast<std::size_t>(std::ranges::count(runs, RunState::open, &SweepRun::state));
-  context.err << fmt::format("{}, {} finished before, {} at a time\n",
-                             counted(runs.size(), "run", "runs"), runs.size() - open, sweep.jobs);
+  std::vector<SweepRun>& runs = plan.runs;
+  const TimeEstimate time = estimate(plan, sweep.jobs, context.registry);
+  const std::size_t open = time.known + time.unknown;
+  context.err << fmt::format("{}, {} finished before, {} at a time{}\n",
+                             counted(runs.size(), "run", "runs"), runs.size() - open, sweep.jobs,
+                             time.known > 0 ? ", " + estimate_text(time) : "");
   if (open > 0) calibrate(runs);
-  const bool terminal = standard_error_is_terminal();
-  std::unique_ptr<Progress> bar;
-  if (terminal && open > 0) bar = std::make_unique<Progress>("sweep", open, true);
-  std::size_t ended = 0;
+  SweepProgress progress(open, context.err);
   TrainSweepOptions options = sweep_options(sweep, context);
-  options.ended = [&](const SweepRun& run) {
-    ++ended;
-    const std::string text = ended_text(run, sweep.out);
-    if (bar) bar->update(ended, text);
-    // The bar stands in the line; it is drawn again.
-    if (!bar || run.state == RunState::failed)
-      context.err << fmt::format("{}[{}/{}] {}\n", bar ? "\r\x1b[K" : "", ended, open, text)
-                  << std::flush;
+  options.waits = [&](const SweepRun& run) {
+    progress.message(fmt::format("{}: another process works in this folder; waiting for it",
+                                 run.folder.lexically_relative(out).string()));
   };
-  const bool completed = run_sweep(runs, sweep.out, options);
-  if (bar && completed) bar->finish();
-  bar.reset();
-  print_report(runs, sweep.out, context.json, context.out);
+  options.ended = [&](const SweepRun& run) {
+    progress.ended(printable(ended_text(run, out)), run.state == RunState::failed,
+                   run.state == RunState::stopped);
+  };
+  const bool completed = run_sweep(runs, out, context.registry, options);
+  progress.finish(completed);
+  print_report(runs, place);
   print_totals(runs, context.err);
   if (!completed) {
     context.err << "rankfold: stopped; finished runs are kept, the same command goes on\n";
@@ -227,12 +290,13 @@ int run(const Arguments& arguments, Context& context) {
     return fit_sweep(sweep, expansion, dry_run, files, context);
   }
   ShapeStore store(sweep.kind);
-  const Expansion expansion = expand_or_refuse(
+  Expansion expansion = expand_or_refuse(
       sweep, context, [&](const Method& method, const PlannedRun& planned, std::size_t budget) {
         return rank_within_budget(method, planned, budget, store);
       });
-  return sweep.kind == SweepKind::count ? count_sweep(sweep, expansion, dry_run, store, context)
-                                        : train_sweep(sweep, expansion, dry_run, context);
+  return sweep.kind == SweepKind::count
+             ? count_sweep(sweep, expansion, dry_run, store, context)
+             : train_sweep(sweep, std::move(expansion), dry_run, context);
 }
 
 /// `--lotr.stack VALUE` and the like, for those that the words name.

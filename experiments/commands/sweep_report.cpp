@@ -7,6 +7,8 @@
 
 #include "analysis/results.h"
 #include "core/json_text.h"
+#include "core/progress.h"
+#include "core/text.h"
 #include "experiments/commands/table.h"
 
 namespace rankfold {
@@ -36,38 +38,51 @@ std::string main_metric_of(const SweepRun& run) {
   if (run.state != RunState::finished || !run.result || run.result->scores.empty()) return "";
   std::vector<std::string> measured;
   for (const auto& [metric, value] : run.result->scores) measured.push_back(metric);
-  return main_metric(run.settings.text("task"), measured);
-}
-
-std::string model_name(const SweepRun& run) {
-  return fs::path(run.settings.text("model")).filename().string();
+  return main_metric(run.given.text("task"), measured);
 }
 
 /// "-" where there is nothing that was trained.
 std::string parameters_text(const SweepRun& run) {
   const bool trained = run.state == RunState::finished || run.state == RunState::diverged;
-  return trained && run.result ? std::to_string(run.result->parameters.adapter) : "-";
+  return trained && run.result ? std::to_string(run.result->parameters) : "-";
 }
 
-json run_json(const SweepRun& run, const fs::path& out) {
+json run_json(const SweepRun& run, const RunSettings& whole, const fs::path& out) {
   json document = {{"folder", run.folder.lexically_relative(out).generic_string()},
                    {"status", state_name(run.state)}};
-  const json settings = settings_document(run.settings);
+  const json settings = settings_document(whole);
   for (const char* name : {"task", "model", "method", "rank", "seed"})
     document[name] = settings.contains(name) ? settings.at(name) : json();
   document["settings"] = settings;
   if (run.result && run.state == RunState::finished) {
-    document["parameters"] = run.result->parameters.adapter;
+    document["parameters"] = run.result->parameters;
     document["scores"] = run.result->scores;
   }
   if (!run.reason.empty()) document["reason"] = run.reason;
   return document;
 }
 
-void print_runs(const std::vector<SweepRun>& runs, const fs::path& out, std::ostream& stream) {
-  json document = {{"count", runs.size()}, {"out", out.string()}, {"runs", json::array()}};
-  for (const SweepRun& run : runs) document["runs"].push_back(run_json(run, out));
-  stream << json_text(document);
+/// The document that json_text would make of `head` with the runs in it, a run at a time: there may
+/// be very many.
+void print_runs(const std::vector<SweepRun>& runs, const json& head, const ReportPlace& place) {
+  std::string text = json_text(head);
+  text.erase(text.rfind("\n}"));
+  place.stream << text << ",\n  \"runs\": [";
+  KnownFolders known;
+  const char* separator = "\n";
+  for (const SweepRun& run : runs) {
+    place.stream << separator;
+    separator = ",\n";
+    const json document = run_json(run, settings_of(run, place.registry, &known), place.out);
+    const std::string lines = json_text(document);
+    for (const std::string& line : split(trim(lines), '\n'))
+      place.stream << (line == "{" ? "" : "\n") << "    " << line;
+  }
+  place.stream << (runs.empty() ? "]\n}\n" : "\n  ]\n}\n");
+}
+
+json head_of(const std::vector<SweepRun>& runs, const fs::path& out) {
+  return {{"count", runs.size()}, {"out", out.string()}};
 }
 
 }  // namespace
@@ -81,14 +96,56 @@ std::string result_text(const SweepRun& run) {
                      run.result->train_seconds);
 }
 
-void print_plan(const std::vector<SweepRun>& runs, const fs::path& out, bool json_wanted,
-                std::ostream& stream) {
-  if (json_wanted) return print_runs(runs, out, stream);
-  for (const SweepRun& run : runs)
-    stream << run.folder.lexically_relative(out).string()
-           << (run.state == RunState::open ? "" : fmt::format("  ({})", state_name(run.state)))
-           << '\n';
-  stream << counted(runs.size(), "run", "runs") << '\n';
+TimeEstimate estimate(const SweepPlan& plan, std::size_t jobs, const Registry& registry) {
+  TimeEstimate estimate;
+  double longest = 0;
+  KnownFolders known;
+  for (const SweepRun& run : plan.runs) {
+    if (run.state != RunState::open) continue;
+    if (plan.costs.empty()) {
+      ++estimate.unknown;
+      continue;
+    }
+    const RunSettings whole = identity(run.given, registry, &known);
+    if (const auto seconds = plan.costs.seconds(whole)) {
+      ++estimate.known;
+      estimate.seconds += *seconds;
+      longest = std::max(longest, *seconds);
+    } else {
+      ++estimate.unknown;
+    }
+  }
+  const std::size_t side_by_side = std::clamp<std::size_t>(estimate.known, 1, jobs);
+  estimate.seconds = std::max(longest, estimate.seconds / static_cast<double>(side_by_side));
+  return estimate;
+}
+
+std::string estimate_text(const TimeEstimate& estimate) {
+  if (estimate.known + estimate.unknown == 0) return "";
+  if (estimate.known == 0) return "time unknown: no finished run on this data to go by";
+  std::string text = fmt::format("about {} of training", duration_text(estimate.seconds));
+  if (estimate.unknown > 0)
+    text += fmt::format(" for {}, unknown for {}", counted(estimate.known, "run", "runs"),
+                        estimate.unknown);
+  return text;
+}
+
+void print_plan(const SweepPlan& plan, std::size_t jobs, const ReportPlace& place) {
+  const TimeEstimate time = estimate(plan, jobs, place.registry);
+  if (place.json) {
+    json head = head_of(plan.runs, place.out);
+    head["open"] = time.known + time.unknown;
+    head["seconds"] = time.unknown > 0 ? json() : json(time.seconds);
+    return print_runs(plan.runs, head, place);
+  }
+  for (const SweepRun& run : plan.runs)
+    place.stream << run.folder.lexically_relative(place.out).string()
+                 << (run.state == RunState::open ? ""
+                                                 : fmt::format("  ({})", state_name(run.state)))
+                 << '\n';
+  place.stream << counted(plan.runs.size(), "run", "runs") << '\n';
+  if (const std::size_t open = time.known + time.unknown; open > 0)
+    place.stream << fmt::format("{} open, {} at a time: {}\n", open, jobs, estimate_text(time));
 }
 
 void print_settings(const std::vector<PlannedRun>& runs, bool json_wanted, std::ostream& stream) {
@@ -105,20 +162,23 @@ void print_settings(const std::vector<PlannedRun>& runs, bool json_wanted, std::
   stream << json_text(document);
 }
 
-void print_report(const std::vector<SweepRun>& runs, const fs::path& out, bool json_wanted,
-                  std::ostream& stream) {
-  if (json_wanted) return print_runs(runs, out, stream);
+void print_report(const std::vector<SweepRun>& runs, const ReportPlace& place) {
+  if (place.json) return print_runs(runs, head_of(runs, place.out), place);
   std::vector<std::vector<std::string>> rows = {{"task", "model", "method", "rank", "seed",
                                                  "parameters", "score", "metric", "status",
                                                  "folder"}};
+  KnownFolders known;
   for (const SweepRun& run : runs) {
+    const RunSettings settings = settings_of(run, place.registry, &known);
     const std::string metric = main_metric_of(run);
-    rows.push_back({run.settings.text("task"), model_name(run), run.settings.text("method"),
-                    run.settings.text("rank"), run.settings.text("seed"), parameters_text(run),
+    rows.push_back({settings.text("task"), fs::path(settings.text("model")).filename().string(),
+                    settings.text("method"), settings.text("rank"), settings.text("seed"),
+                    parameters_text(run),
                     metric.empty() ? "" : fmt::format("{:.4f}", run.result->scores.at(metric)),
-                    metric, state_name(run.state), run.folder.lexically_relative(out).string()});
+                    metric, state_name(run.state),
+                    run.folder.lexically_relative(place.out).string()});
   }
-  write_table(stream, rows, {3, 4, 5, 6});
+  write_table(place.stream, rows, {3, 4, 5, 6});
 }
 
 void print_totals(const std::vector<SweepRun>& runs, std::ostream& stream) {

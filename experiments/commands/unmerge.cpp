@@ -21,6 +21,7 @@ int run(const Arguments& arguments, Context& context) {
                                              {"tensors", result.tensors},
                                              {"dropped", result.dropped},
                                              {"kept", result.kept},
+                                             {"lost", result.lost},
                                              {"bytes", result.bytes}};
     context.out << json_text(document);
     return 0;
@@ -32,6 +33,9 @@ int run(const Arguments& arguments, Context& context) {
   if (!result.kept.empty())
     context.out << fmt::format("kept as trained, since no file has what the base model had: {}\n",
                                printable(fmt::format("{}", fmt::join(result.kept, ", ")), 500));
+  if (!result.lost.empty())
+    context.out << fmt::format("missing, since merge left them out: {}\n",
+                               printable(fmt::format("{}", fmt::join(result.lost, ", ")), 500));
   return 0;
 }
 

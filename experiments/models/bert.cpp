@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <numeric>
 #include <span>
+#include <string_view>
 #include <utility>
 
 #include "core/arena.h"
 #include "core/error.h"
+#include "core/text.h"
 #include "core/work.h"
 #include "experiments/models/bert_weights.h"
 #include "experiments/models/check_batch.h"
@@ -31,6 +33,24 @@ class GivenRows final : public InputOrigin {
  private:
   MatrixView<const float> rows_;
 };
+
+/// Heads of other tasks, a pooler that a trained one replaces, and counters 0, 1, 2, ...
+bool is_known_to_be_unused(std::string_view name) {
+  if (name.starts_with("bert.")) name.remove_prefix(5);
+  return name.starts_with("cls.") || name.starts_with("qa_outputs.") ||
+         name.starts_with("classifier.") || name.starts_with("pooler.") ||
+         name == "embeddings.position_ids";
+}
+
+void note_unused(std::vector<std::string> names, const std::string& model,
+                 std::vector<std::string>& notes) {
+  std::erase_if(names, is_known_to_be_unused);
+  if (names.empty()) return;
+  notes.push_back(
+      fmt::format("{}: the checkpoint has {} that no part of the model reads: {}", model,
+                  names.size() == 1 ? "a tensor" : fmt::format("{} tensors", names.size()),
+                  printable(join(names, ", "), 300)));
+}
 
 class Bert final : public Host {
  public:
@@ -115,6 +135,7 @@ Bert::Bert(const std::filesystem::path& folder, const BertConfig& config,
   head_ = std::make_unique<ClassificationHead>(catalogue_.model, config_.encoder.hidden,
                                                config_.classifier_dropout, settings_, weights_,
                                                backend, notes_);
+  note_unused(weights_.unused(), catalogue_.model, notes_);
   if (settings_.parts.norms) train_norms();
   attach(nullptr);
 }

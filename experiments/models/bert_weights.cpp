@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/text.h"
 
 namespace rankfold {
 namespace {
@@ -24,18 +25,14 @@ BertConfig read_bert_config(const ConfigFile& file, double dropout) {
   encoder.heads = file.count("num_attention_heads");
   encoder.intermediate = file.count("intermediate_size");
   if (encoder.hidden % encoder.heads != 0)
-    throw Error("{}: hidden_size {} is no multiple of num_attention_heads {}", file.path().string(),
-                encoder.hidden, encoder.heads);
-  encoder.activation = parse_activation(file.text("hidden_act"), file.path().string());
+    throw Error("{}: hidden_size {} is no multiple of num_attention_heads {}",
+                printable(file.path().string()), encoder.hidden, encoder.heads);
+  encoder.activation = parse_activation(file.text("hidden_act"), printable(file.path().string()));
   config.layers = file.count("num_hidden_layers");
   config.vocabulary = file.count("vocab_size");
   config.positions = file.count("max_position_embeddings");
   config.types = file.count("type_vocab_size");
   config.epsilon = static_cast<float>(file.number("layer_norm_eps", 0.0, 1.0, 1e-12));
-  const std::string positions = file.text("position_embedding_type", "absolute");
-  if (positions != "absolute")
-    throw Error("{}: position_embedding_type is '{}', expected absolute", file.path().string(),
-                positions);
   const auto probability = [&](const char* key, double fallback) {
     return dropout >= 0 ? dropout : file.number(key, 0.0, 0.999, fallback);
   };

@@ -22,7 +22,8 @@ struct BertConfig {
   double classifier_dropout = 0;
 };
 
-/// Reads and checks config.json. `dropout` at least 0 replaces every dropout of the file.
+/// Reads config.json, whose keys expect_known_config has checked. `dropout` at least 0 replaces
+/// every dropout of the file.
 BertConfig read_bert_config(const ConfigFile& file, double dropout);
 
 /// Frozen tensors of the embeddings; the norm's may be replaced by trained ones.

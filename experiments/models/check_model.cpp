@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <span>
+#include <string_view>
 
 #include <fmt/ranges.h>
 
@@ -10,6 +11,7 @@
 #include "core/method.h"
 #include "core/random.h"
 #include "core/safetensors.h"
+#include "core/text.h"
 #include "decompositions/registry.h"
 #include "experiments/models/config_file.h"
 #include "experiments/models/host.h"
@@ -40,7 +42,7 @@ std::vector<std::int64_t> read_integers(const SafetensorsFile& file, const std::
                                         std::size_t size) {
   std::vector<std::int64_t> values = file.read<std::int64_t>(name);
   if (values.size() != size)
-    throw Error("{}: tensor {} has {} numbers, expected {}", file.path().string(), name,
+    throw Error("{}: tensor {} has {} numbers, expected {}", printable(file.path().string()), name,
                 values.size(), size);
   return values;
 }
@@ -59,7 +61,7 @@ Inputs read_inputs(const SafetensorsFile& file) {
   const TensorEntry& entry = file.at("input_ids");
   if (entry.shape.size() != 2)
     throw Error("{}: tensor input_ids has shape [{}], expected [sequences, length]",
-                file.path().string(), fmt::join(entry.shape, ", "));
+                printable(file.path().string()), fmt::join(entry.shape, ", "));
   const std::size_t sequences = entry.shape[0], length = entry.shape[1], size = sequences * length;
   const std::vector<std::int64_t> ids = read_integers(file, "input_ids", size);
   std::vector<std::int64_t> mask(size, 1), types(size, 0);
@@ -70,7 +72,7 @@ Inputs read_inputs(const SafetensorsFile& file) {
   for (std::size_t i = 0; i < size; ++i) {
     if (mask[i] != 0 && i % length > 0 && mask[i - 1] == 0)
       throw Error("{}: row {} of attention_mask has a 1 after a 0, expected padding at the end",
-                  file.path().string(), i / length);
+                  printable(file.path().string()), i / length);
     if (mask[i] != 0) {
       inputs.real.push_back(i);
       inputs.batch.ids.push_back(static_cast<std::int32_t>(ids[i]));
@@ -82,29 +84,42 @@ Inputs read_inputs(const SafetensorsFile& file) {
   return inputs;
 }
 
+bool is_input(std::string_view name) {
+  return name == "input_ids" || name == "attention_mask" || name == "token_type_ids" ||
+         name == "labels";
+}
+
 HostSettings settings_for(const std::filesystem::path& folder, std::size_t labels) {
   HostSettings settings;
   settings.labels = labels;
   settings.dropout = 0;
   const ConfigFile config(folder / "config.json");
-  settings.regression =
-      config.text("problem_type", labels == 1 ? "regression" : "") == "regression";
+  const std::string problem = config.text("problem_type", labels == 1 ? "regression" : "");
+  if (problem == "multi_label_classification")
+    throw Error(
+        "{}: problem_type is {}, whose loss is not computed here; expected regression or "
+        "single_label_classification",
+        printable(config.path().string()), problem);
+  settings.regression = problem == "regression";
   return settings;
 }
 
 void compare_hidden(Host& host, const SafetensorsFile& file, const Inputs& inputs,
                     ModelIoReport& report) {
-  if (!file.find("hidden.0")) return;
+  const bool wanted = std::ranges::any_of(
+      file.entries(), [](const TensorEntry& entry) { return entry.name.starts_with("hidden."); });
+  if (!wanted) return;
   const std::vector<std::vector<float>> states = host.hidden_states(inputs.batch);
   for (std::size_t k = 0; k < states.size(); ++k) {
     const std::string name = fmt::format("hidden.{}", k);
+    if (!file.find(name)) continue;
     const std::vector<float> padded = file.read<float>(name);
     const std::size_t width = states[k].size() / inputs.real.size();
     std::vector<float> expected;
     for (const std::size_t row : inputs.real) {
       if ((row + 1) * width > padded.size())
-        throw Error("{}: tensor {} has {} numbers, expected rows of {}", file.path().string(), name,
-                    padded.size(), width);
+        throw Error("{}: tensor {} has {} numbers, expected rows of {}",
+                    printable(file.path().string()), name, padded.size(), width);
       expected.insert(expected.end(), padded.begin() + static_cast<std::ptrdiff_t>(row * width),
                       padded.begin() + static_cast<std::ptrdiff_t>((row + 1) * width));
     }
@@ -142,15 +157,9 @@ void compare_training(Host& host, const SafetensorsFile& file, const Inputs& inp
           parameter.gradient.span();
   if (file.find("loss"))
     report.errors["loss"] = relative_error(std::span(&loss, 1), file.read<float>("loss"), "loss");
-  for (const TensorEntry& entry : file.entries()) {
-    if (!entry.name.starts_with("grad.")) continue;
-    const auto found = gradients.find(entry.name);
-    if (found == gradients.end())
-      report.skipped.push_back(entry.name);
-    else
-      report.errors[entry.name] =
-          relative_error(found->second, file.read<float>(entry.name), entry.name);
-  }
+  for (const auto& [name, gradient] : gradients)
+    if (file.find(name))
+      report.errors[name] = relative_error(gradient, file.read<float>(name), name);
   host.attach(nullptr);
 }
 
@@ -200,7 +209,7 @@ ModelIoReport check_model(const std::filesystem::path& folder,
   const TensorEntry* logits = file.find("logits");
   if (logits && (logits->shape.size() != 2 || logits->shape[1] == 0))
     throw Error("{}: tensor logits has shape [{}], expected [sequences, labels]",
-                file.path().string(), fmt::join(logits->shape, ", "));
+                printable(file.path().string()), fmt::join(logits->shape, ", "));
   const HostSettings settings = settings_for(folder, logits ? logits->shape[1] : 2);
   const std::unique_ptr<Host> host = load_host(folder, settings, backend);
   report.notes = host->notes();
@@ -209,6 +218,14 @@ ModelIoReport check_model(const std::filesystem::path& folder,
     report.errors["logits"] =
         relative_error(host->predict(inputs.batch), file.read<float>("logits"), "logits");
   compare_training(*host, file, inputs, backend, report);
+  for (const TensorEntry& entry : file.entries())
+    if (!report.errors.contains(entry.name) && !is_input(entry.name))
+      report.skipped.push_back(entry.name);
+  if (report.errors.empty())
+    throw Error(
+        "{}: holds nothing to compare; expected hidden.<k>, logits, or labels with loss or "
+        "grad.<parameter>",
+        printable(file.path().string()));
   return report;
 }
 

@@ -16,7 +16,8 @@ struct ModelIoReport {
   /// Of each compared tensor: |computed - expected| / |expected| in the Euclidean norm (hidden
   /// states over real tokens only).
   std::map<std::string, double> errors;
-  /// Reference tensors that a host does not offer (gradients of frozen biases).
+  /// Reference tensors that were not compared: a host does not offer them (gradients of frozen
+  /// biases), or the file has no labels for them.
   std::vector<std::string> skipped;
   /// What loading said.
   std::vector<std::string> notes;
@@ -28,7 +29,8 @@ struct ModelIoReport {
 /// attention_mask (ones, then zeros, in each row), token_type_ids (optional), labels and any of
 /// hidden.<k>, logits, loss, grad.<parameter>, all without dropout. Gradients of a site's dense
 /// weight are those of the method `full`. Without `io` two sequences are run packed and one by one,
-/// and their logits compared. Throws Error where a file or tensor is not as described.
+/// and their logits compared. Throws Error where a file or tensor is not as described, or nothing
+/// is left to compare.
 ModelIoReport check_model(const std::filesystem::path& folder,
                           const std::optional<std::filesystem::path>& io,
                           std::shared_ptr<const Backend> backend);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 #include <numeric>
+#include <utility>
 
 #include <fmt/ranges.h>
 
@@ -41,18 +42,31 @@ FrozenWeights::FrozenWeights(std::uint64_t random_seed) : random_(random_period)
   RandomStream(random_seed, "random weights").fill_normal(std::span(random_), 0.0, 0.02);
 }
 
-const TensorEntry* FrozenWeights::find(std::string_view name) const {
+const TensorEntry* FrozenWeights::find(std::string_view name) {
   if (!folder_) return nullptr;
+  const auto looked_up = [&](std::string_view spelling) {
+    const TensorEntry* entry = folder_->find(spelling);
+    if (entry) asked_for_.insert(entry->name);
+    return entry;
+  };
   for (const std::string& spelling :
        {std::string(name), replaced_end(name, "LayerNorm.weight", "LayerNorm.gamma"),
         replaced_end(name, "LayerNorm.bias", "LayerNorm.beta")}) {
     if (spelling.empty()) continue;
-    if (const TensorEntry* entry = folder_->find(spelling)) return entry;
+    if (const TensorEntry* entry = looked_up(spelling)) return entry;
     if (!spelling.starts_with(prefix_)) continue;
-    if (const TensorEntry* entry = folder_->find(std::string_view(spelling).substr(prefix_.size())))
+    if (const TensorEntry* entry = looked_up(std::string_view(spelling).substr(prefix_.size())))
       return entry;
   }
   return nullptr;
+}
+
+std::vector<std::string> FrozenWeights::unused() const {
+  std::vector<std::string> names;
+  if (folder_)
+    for (std::string& name : folder_->names())
+      if (!asked_for_.contains(name)) names.push_back(std::move(name));
+  return names;
 }
 
 const float* FrozenWeights::tensor(std::string_view name, const std::vector<std::size_t>& shape) {

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,10 +28,12 @@ class FrozenWeights {
   explicit FrozenWeights(std::uint64_t random_seed);
 
   /// The entry of a tensor, or null where the checkpoint has none.
-  const TensorEntry* find(std::string_view name) const;
+  const TensorEntry* find(std::string_view name);
   /// The values of a tensor. Throws Error naming folder and tensor: it is missing, its shape is not
   /// `shape`, or one of its numbers is not finite.
   const float* tensor(std::string_view name, const std::vector<std::size_t>& shape);
+  /// Tensors of the checkpoint that nobody has asked for by `find` or `tensor`, sorted.
+  std::vector<std::string> unused() const;
   /// Numbers in all tensors that were asked for.
   std::size_t elements() const { return elements_; }
 
@@ -41,6 +45,7 @@ class FrozenWeights {
   std::vector<float> random_;  ///< one period
   std::string prefix_;
   std::deque<std::vector<float>> converted_;
+  std::set<std::string, std::less<>> asked_for_;
   std::size_t elements_ = 0;
 };
 

@@ -55,24 +55,35 @@ Modules modules(const ModelShape& shape) {
 std::size_t layer_parameters(const ModelShape& shape) {
   const std::size_t hidden = shape.hidden, attention = shape.heads * shape.head_size;
   const std::size_t key_value = shape.key_value_heads * shape.head_size;
+  const std::size_t attention_biases = shape.attention_bias ? attention + 2 * key_value : 0;
   if (shape.family == "llama")
-    return 2 * hidden * attention + 2 * hidden * key_value + 3 * hidden * shape.intermediate;
+    return 2 * hidden * attention + 2 * hidden * key_value + 3 * hidden * shape.intermediate +
+           attention_biases + (shape.attention_bias ? hidden : 0) +
+           (shape.mlp_bias ? 2 * shape.intermediate + hidden : 0);
   const std::size_t mlp = 2 * hidden * shape.intermediate + shape.intermediate + hidden;
-  if (shape.family == "deberta")  // in_proj, q_bias, v_bias; pos_proj, pos_q_proj; output
-    return 3 * hidden * hidden + 2 * hidden + 2 * hidden * hidden + hidden + hidden * hidden +
-           hidden + mlp;
-  return 4 * hidden * (hidden + 1) + mlp;
+  const std::size_t square = hidden * hidden;
+  if (shape.family == "deberta")  // in_proj, q_bias, v_bias, output; pos_proj, pos_q_proj
+    return 3 * square + 2 * hidden + square + hidden + mlp + (shape.position_keys ? square : 0) +
+           (shape.position_queries ? square + hidden : 0) +
+           (shape.talking_heads ? 2 * shape.heads * shape.heads : 0);
+  const std::size_t positions = (shape.position_keys ? 1 : 0) + (shape.position_queries ? 1 : 0);
+  return 4 * square + attention_biases + hidden + mlp + positions * (square + hidden);
 }
 
 }  // namespace
 
-std::optional<std::size_t> backbone_parameters(const ModelShape& shape) {
+std::size_t backbone_parameters(const ModelShape& shape) {
   const std::size_t hidden = shape.hidden;
   std::size_t count = shape.vocabulary * shape.embedding + shape.position_rows * shape.embedding +
                       shape.token_types * shape.embedding + shape.relative_rows * hidden;
   count += shape.distinct_layers * layer_parameters(shape) + norm_parameters(shape);
   if (shape.family == "vit") count += shape.patch_values * hidden + 2 * hidden;  // class token
-  if (shape.embedding != hidden) count += (shape.embedding + 1) * hidden;
+  if (shape.family == "albert")
+    count += (shape.embedding + 1) * hidden;
+  else if (shape.embedding != hidden)
+    count += shape.embedding * hidden;
+  if (shape.convolution > 0)
+    count += hidden * (hidden / shape.convolution_groups) * shape.convolution + hidden;
   if (shape.family == "albert" || shape.family == "bert") count += hidden * (hidden + 1);
   return count;
 }

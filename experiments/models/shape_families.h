@@ -1,13 +1,12 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
 
 #include "experiments/models/shapes.h"
 
 namespace rankfold {
 
 /// Weights of the network below the head, from the architecture of the shape's family.
-std::optional<std::size_t> backbone_parameters(const ModelShape& shape);
+std::size_t backbone_parameters(const ModelShape& shape);
 
 }  // namespace rankfold

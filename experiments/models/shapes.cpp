@@ -54,6 +54,9 @@ ModelShape deberta(std::string name, std::string family, std::size_t vocabulary,
   ModelShape shape = encoder(std::move(name), std::move(family), 12, 768, vocabulary);
   shape.position_rows = 0;
   shape.relative_rows = relative_rows;
+  const bool v2 = shape.family == "deberta-v2";  // whose positions share the keys' and queries' map
+  shape.relative_norm = v2;
+  shape.position_keys = shape.position_queries = !v2;
   return shape;
 }
 
@@ -86,6 +89,7 @@ ModelShape llama(std::string name, std::size_t layers, std::size_t hidden, std::
   shape.key_value_heads = key_value_heads;
   shape.positions = positions;
   shape.position_rows = 0;
+  shape.attention_bias = shape.mlp_bias = false;
   return shape;
 }
 
@@ -136,8 +140,8 @@ std::size_t norm_parameters(const ModelShape& shape) {
   if (shape.family == "llama") return norms * shape.hidden;
   if (shape.family == "albert")
     return 2 * shape.embedding + 2 * shape.distinct_layers * 2 * shape.hidden;
-  // DeBERTa-v2 normalises its relative embedding too.
-  return (shape.family == "deberta-v2" ? norms + 1 : norms) * 2 * shape.hidden;
+  const std::size_t further = (shape.relative_norm ? 1 : 0) + (shape.convolution > 0 ? 1 : 0);
+  return (norms + further) * 2 * shape.hidden;
 }
 
 std::size_t output_parameters(const ModelShape& shape, std::size_t labels) {

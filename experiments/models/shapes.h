@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,20 +21,27 @@ struct ModelShape {
   std::size_t positions = 0;      ///< the longest input in tokens (vit: patches and class token)
   std::size_t position_rows = 0;  ///< of the learned position embedding; 0: none
   std::size_t token_types = 0;
-  std::size_t embedding = 0;      ///< width of the token embedding; hidden but for ALBERT
+  std::size_t embedding = 0;      ///< width of the token embedding: hidden, or ALBERT's, DeBERTa's
   std::size_t relative_rows = 0;  ///< of DeBERTa's relative position embedding
   std::size_t patch_values = 0;   ///< vit: numbers in one patch (3 * 16 * 16)
-  /// Weights without any head (no classifier, no language model head); nothing where the
-  /// configuration has parts that are not known here. Encoders whose classifier reads a pooler
-  /// (ALBERT, BERT) are counted with it.
-  std::optional<std::size_t> parameters;
+  bool attention_bias = true;     ///< q, k and v have biases (llama: o too; off in its presets)
+  bool mlp_bias = true;           ///< so have gate, up and down
+  /// DeBERTa: projections of positions beside k and q, a norm over the relative embedding (v2),
+  /// mixing of heads (v1), and a convolution beside the first layer (v2; width 0: none).
+  bool position_keys = false, position_queries = false, relative_norm = false,
+       talking_heads = false;
+  std::size_t convolution = 0, convolution_groups = 1;
+  /// Weights without any head (no classifier, no language model head). Encoders whose classifier
+  /// reads a pooler (ALBERT, BERT) are counted with it.
+  std::size_t parameters = 0;
 };
 
 /// roberta-base, llama-2-7b, ...: by name.
 const std::vector<ModelShape>& built_in_shapes();
 
 /// A built-in shape by name, or that of a model folder from its config.json. Throws UsageError with
-/// the nearest name where it is neither; Error naming config.json and the key.
+/// the nearest name where it is neither; Error naming config.json and the key: see
+/// expect_known_config, and sizes that do not fit together.
 ModelShape find_shape(const std::string& name_or_folder);
 ModelShape read_shape(const std::filesystem::path& folder);
 
@@ -44,7 +50,8 @@ ModelShape read_shape(const std::filesystem::path& folder);
 /// counts as q, k and v. Adapters sit after o and down in encoders, at gate, up and down in Llama.
 SiteCatalogue catalogue(const ModelShape& shape);
 
-/// Weights and biases of every layer norm: encoders (2 layers + 1) * 2 hidden.
+/// Weights and biases of every norm: encoders (2 layers + 1) * 2 hidden, and DeBERTa-v2's further
+/// ones.
 std::size_t norm_parameters(const ModelShape& shape);
 /// The trained head of a classifier with `labels` outputs: RoBERTa dense and out_proj, DeBERTa
 /// pooler and classifier, others the output layer alone.

@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <array>
 #include <set>
+#include <unordered_set>
 
 #include "core/error.h"
 #include "core/text.h"
@@ -67,25 +69,15 @@ std::vector<Axis> axes_of(const Sweep& sweep, const Method& method) {
   return axes;
 }
 
-/// The same text for runs that are the same.
-std::string identity_text(const PlannedRun& run, const Registry& registry, SweepKind kind) {
-  if (kind == SweepKind::train) check_settings(run.settings);
-  const RunSettings settings =
-      kind == SweepKind::train ? identity(run.settings, registry) : run.settings;
-  std::string text = std::to_string(run.labels) + '\n' + run.input;
-  for (const auto& values : {settings.values, settings.options})
-    for (const auto& [name, value] : values) text += '\n' + name + '=' + value;
-  return text;
-}
-
-/// Calls `visit` with every combination of the axes' values.
+/// Calls `visit` with every combination of the axes' values, set in `run`.
 template <class Visit>
-void for_each_combination(const std::vector<Axis>& axes, PlannedRun run, std::size_t depth,
+void for_each_combination(const std::vector<Axis>& axes, PlannedRun& run, std::size_t depth,
                           const Visit& visit) {
-  if (depth == axes.size()) return visit(run);
+  if (depth == axes.size()) return visit();
   const Axis& axis = axes[depth];
+  std::string& place = (axis.option ? run.settings.options : run.settings.values)[axis.name];
   for (const std::string& value : axis.values) {
-    (axis.option ? run.settings.options : run.settings.values)[axis.name] = value;
+    place = value;
     for_each_combination(axes, run, depth + 1, visit);
   }
 }
@@ -144,21 +136,21 @@ class Expander {
   }
 
   void add_method(const Method& method, const std::string& input) {
-    PlannedRun first;
-    first.input = input;
-    first.settings.values["method"] = method.name;
-    for_each_combination(axes_of(sweep_, method), first, 0, [&](const PlannedRun& run) {
-      for (const std::string& labels : this->labels()) {
-        PlannedRun labelled = run;
-        labelled.labels = parse_number<std::size_t>(labels).value();
-        add_run(method, labelled);
+    PlannedRun run;
+    run.input = input;
+    run.settings.values["method"] = method.name;
+    const std::vector<std::string> outputs = labels();
+    for_each_combination(axes_of(sweep_, method), run, 0, [&] {
+      for (const std::string& number : outputs) {
+        run.labels = parse_number<std::size_t>(number).value();
+        add_run(method, run);
       }
     });
   }
 
-  void add_run(const Method& method, PlannedRun run) {
+  void add_run(const Method& method, PlannedRun& run) {
     if (sweep_.kind == SweepKind::train) run.settings.values.try_emplace("threads", "1");
-    if (sweep_.budgets.empty() || method.name == "none") return add_new(run);
+    if (sweep_.budgets.empty() || method.is_reference) return add_new(run);
     for (const std::size_t budget : sweep_.budgets) {
       const auto rank = choose_rank_(method, run, budget);
       if (!rank) {
@@ -168,11 +160,20 @@ class Expander {
       if (method.has_rank) run.settings.values["rank"] = *rank;
       add_new(run);
     }
+    if (method.has_rank) run.settings.values.erase("rank");
   }
 
   void add_new(const PlannedRun& run) {
-    if (seen_.insert(identity_text(run, registry_, sweep_.kind)).second)
-      expansion_.runs.push_back(run);
+    if (seen_.insert(identity_of(run)).second) expansion_.runs.push_back(run);
+  }
+
+  /// The same text for runs that are the same.
+  std::string identity_of(const PlannedRun& run) {
+    std::string text = std::to_string(run.labels) + '\n' + run.input + '\n';
+    if (sweep_.kind != SweepKind::train) return text + settings_text(run.settings);
+    const Method& method = registry_.at(run.settings.text("method"));
+    return text +
+           settings_text(identity_of_canonical(canonical(run.settings, &method, &known_), &known_));
   }
 
   void add_skipped(const Method& method, const PlannedRun& run, std::size_t budget) {
@@ -193,19 +194,37 @@ class Expander {
   }
 
   void sort_by_place() {
-    std::ranges::stable_sort(expansion_.runs, {}, [&](const PlannedRun& run) {
-      return std::tuple(place(run, "model"), place(run, "data"), place(run, "task"));
-    });
+    std::vector<PlannedRun>& runs = expansion_.runs;
+    std::vector<std::pair<std::array<std::size_t, 3>, std::size_t>> order;
+    for (const PlannedRun& run : runs)
+      order.push_back(
+          {{place(run, "model"), place(run, "data"), place(run, "task")}, order.size()});
+    std::ranges::sort(order);
+    std::vector<PlannedRun> sorted;
+    sorted.reserve(runs.size());
+    for (const auto& [places, index] : order) sorted.push_back(std::move(runs[index]));
+    runs = std::move(sorted);
   }
 
   const Sweep& sweep_;
   const Registry& registry_;
   const RankChooser& choose_rank_;
-  std::set<std::string> seen_;
+  KnownFolders known_;
+  std::unordered_set<std::string> seen_;
   Expansion expansion_;
 };
 
 }  // namespace
+
+std::string settings_text(const RunSettings& settings) {
+  std::string text;
+  for (const auto* values : {&settings.values, &settings.options}) {
+    for (const auto& [name, value] : *values)
+      text.append(name).append(1, '=').append(value).append(1, '\0');
+    text += '\0';
+  }
+  return text;
+}
 
 Expansion expand(const Sweep& sweep, const Registry& registry, const RankChooser& choose_rank) {
   return Expander(sweep, registry, choose_rank).expand();

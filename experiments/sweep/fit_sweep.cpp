@@ -7,11 +7,14 @@
 #include "core/backend.h"
 #include "core/elapsed.h"
 #include "core/error.h"
+#include "core/files.h"
 #include "core/fit/fit.h"
 #include "core/fit/working_memory.h"
+#include "core/hash.h"
 #include "core/rank_budget.h"
 #include "core/version.h"
 #include "experiments/sweep/count_sweep.h"
+#include "experiments/sweep/fit_journal.h"
 
 namespace rankfold {
 namespace {
@@ -34,10 +37,40 @@ void run_one(const Method& method, const UpdateFile& file, const UpdateSource<T>
   row.sweeps = fitted.report.iterations;
 }
 
+std::size_t threads_of(const Sweep& sweep) {
+  return sweep.fit_threads ? sweep.fit_threads : cpu_count();
+}
+
+FitRow new_row(const Sweep& sweep, const PlannedRun& run, const UpdateFiles& files) {
+  FitRow row{
+      .run = run, .model = files.name(run.input), .failure = {}, .threads = threads_of(sweep)};
+  RunSettings& settings = row.run.settings;
+  settings.values.try_emplace("seed", "0");
+  settings.values["seed"] = std::to_string(settings.count("seed"));
+  return row;
+}
+
+FitIdentity identity_of(const Sweep& sweep, const FitRow& row, const UpdateFiles& files) {
+  FitIdentity fit = row.run.settings.values;
+  for (const auto& [name, value] : row.run.settings.options)
+    fit[row.run.settings.text("method") + "." + name] = value;
+  fit["content"] = files.content(row.run.input);
+  fit["heads"] = std::to_string(sweep.heads);
+  const auto text = [](const std::optional<std::size_t>& number) {
+    return number ? std::to_string(*number) : "";
+  };
+  fit["starts"] = text(sweep.fit.starts);
+  fit["tolerance"] = canonical_number(sweep.fit.tolerance);
+  fit["iterations"] = text(sweep.fit.iterations);
+  fit["threads"] = std::to_string(row.threads);
+  return fit;
+}
+
 }  // namespace
 
 UpdateFiles::UpdateFiles(const std::vector<std::string>& inputs, const std::string& minus,
-                         std::size_t heads) {
+                         std::size_t heads)
+    : minus_(minus) {
   std::map<std::string, int> times;
   for (const std::string& input : inputs) {
     if (files_.contains(input)) continue;
@@ -48,6 +81,19 @@ UpdateFiles::UpdateFiles(const std::vector<std::string>& inputs, const std::stri
     const std::string stem = std::filesystem::path(input).stem().string();
     names_[input] = times[stem] == 1 ? stem : input;
   }
+}
+
+const std::string& UpdateFiles::content(const std::string& input) const {
+  std::string& content = contents_[input];
+  if (!content.empty()) return content;
+  std::uint64_t hash = fnv1a("");
+  for (const std::string& name : {input, minus_}) {
+    if (name.empty()) continue;
+    const MappedFile file(name);
+    const std::span<const std::byte> bytes = file.bytes();
+    hash = fnv1a({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, hash);
+  }
+  return content = fmt::format("{:016x}", hash);
 }
 
 std::optional<std::string> fit_rank_within_budget(const Method& method, const PlannedRun& run,
@@ -72,18 +118,31 @@ void check_fits(const std::vector<PlannedRun>& runs, const Registry& registry,
   }
 }
 
-std::vector<FitRow> fit_runs(const Sweep& sweep, const std::vector<PlannedRun>& runs,
-                             const Registry& registry, const UpdateFiles& files,
-                             const std::function<void(const FitRow&)>& ended) {
-  const std::size_t threads = sweep.fit_threads ? sweep.fit_threads : cpu_count();
-  set_threads(static_cast<int>(threads));
+std::vector<std::optional<FitRow>> kept_fits(const Sweep& sweep,
+                                             const std::vector<PlannedRun>& runs,
+                                             const UpdateFiles& files, const FitJournal& journal) {
+  std::vector<std::optional<FitRow>> rows;
+  for (const PlannedRun& run : runs) {
+    FitRow row = new_row(sweep, run, files);
+    rows.push_back(journal.find(identity_of(sweep, row, files), row) ? std::optional(std::move(row))
+                                                                     : std::nullopt);
+  }
+  return rows;
+}
+
+void fit_missing(const Sweep& sweep, const std::vector<PlannedRun>& runs, const Registry& registry,
+                 const UpdateFiles& files, FitJournal& journal,
+                 std::vector<std::optional<FitRow>>& rows,
+                 const std::function<void(const FitRow&)>& ended) {
+  set_threads(static_cast<int>(threads_of(sweep)));
   keep_freed_memory();
-  std::vector<FitRow> rows;
   // Neighbours read the same file, which is opened once for all of them.
   std::string open;
   std::unique_ptr<UpdateSource<float>> single;
   std::unique_ptr<UpdateSource<double>> exact;
-  for (const PlannedRun& run : runs) {
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    if (rows[i]) continue;
+    const PlannedRun& run = runs[i];
     const UpdateFile& file = files.at(run.input);
     if (run.input != open) {
       single.reset();
@@ -94,11 +153,9 @@ std::vector<FitRow> fit_runs(const Sweep& sweep, const std::vector<PlannedRun>& 
         single = file.open<float>(kept_bytes);
       open = run.input;
     }
-    FitRow row{.run = run, .model = files.name(run.input), .failure = {}, .threads = threads};
+    FitRow row = new_row(sweep, run, files);
     FitSettings fit = sweep.fit;
-    const auto seed = run.settings.values.find("seed");
-    fit.seed = seed == run.settings.values.end() ? 0 : run.settings.count("seed");
-    row.run.settings.values["seed"] = std::to_string(fit.seed);
+    fit.seed = row.run.settings.count("seed");
     const Method& method = registry.at(run.settings.text("method"));
     try {
       if (exact)
@@ -108,13 +165,16 @@ std::vector<FitRow> fit_runs(const Sweep& sweep, const std::vector<PlannedRun>& 
     } catch (const Error& error) {
       row.failure = error.what();
     }
-    if (ended) ended(row);
-    rows.push_back(std::move(row));
+    if (row.failure.empty()) journal.add(identity_of(sweep, row, files), row);
+    rows[i] = std::move(row);
+    if (ended) ended(*rows[i]);
   }
-  return rows;
 }
 
-std::string fits_csv(const std::vector<FitRow>& rows) {
+std::string fits_csv(const std::vector<std::optional<FitRow>>& all) {
+  std::vector<FitRow> rows;
+  for (const std::optional<FitRow>& row : all)
+    if (row) rows.push_back(*row);
   std::vector<std::string> settings;
   std::set<std::string> options;
   for (const char* name : {"alpha", "preset"})

@@ -21,8 +21,12 @@ class UpdateFiles {
   const UpdateFile& at(const std::string& input) const { return *files_.at(input); }
   /// "updates" for runs/updates.npy; the whole path where another file has the same name.
   const std::string& name(const std::string& input) const { return names_.at(input); }
+  /// A hash of all that is in the file, and in the one that is subtracted.
+  const std::string& content(const std::string& input) const;
 
  private:
+  std::string minus_;
+  mutable std::map<std::string, std::string> contents_;  // of those that were asked for
   std::map<std::string, std::unique_ptr<UpdateFile>> files_;
   std::map<std::string, std::string> names_;
 };
@@ -45,15 +49,24 @@ struct FitRow {
 void check_fits(const std::vector<PlannedRun>& runs, const Registry& registry,
                 const UpdateFiles& files);
 
-/// All fits, in order, in this process; a fit that fails is a row with its reason. `ended` hears of
-/// each. Sets the number of threads.
-std::vector<FitRow> fit_runs(const Sweep& sweep, const std::vector<PlannedRun>& runs,
-                             const Registry& registry, const UpdateFiles& files,
-                             const std::function<void(const FitRow&)>& ended = {});
+class FitJournal;
+
+/// The fits that are in the journal already, as rows; nothing where there is none.
+std::vector<std::optional<FitRow>> kept_fits(const Sweep& sweep,
+                                             const std::vector<PlannedRun>& runs,
+                                             const UpdateFiles& files, const FitJournal& journal);
+
+/// The fits that `rows` lacks, in order, in this process, each added to the journal and the rows as
+/// soon as it is finished; one that fails is a row with its reason. `ended` hears of each. Sets the
+/// number of threads.
+void fit_missing(const Sweep& sweep, const std::vector<PlannedRun>& runs, const Registry& registry,
+                 const UpdateFiles& files, FitJournal& journal,
+                 std::vector<std::optional<FitRow>>& rows,
+                 const std::function<void(const FitRow&)>& ended = {});
 
 /// fits.csv: task (fit), model (the file's name), method, rank, seed, then those of alpha, preset
 /// and <method>.<option> that the sweep names, parameters, metric (relative_error), score, seconds,
-/// starts, sweeps, threads, status (done or failed).
-std::string fits_csv(const std::vector<FitRow>& rows);
+/// starts, sweeps, threads, status (done or failed). Of the fits that there are.
+std::string fits_csv(const std::vector<std::optional<FitRow>>& rows);
 
 }  // namespace rankfold

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -19,15 +20,44 @@ bool has_option(const Method& method, const std::string& name) {
   return std::ranges::find(method.options, name, &MethodOption::name) != method.options.end();
 }
 
+/// The parts between separators; one with a backslash before it is a part of the value.
+std::vector<std::string> split_values(const std::string& text, char separator) {
+  std::vector<std::string> values(1);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == separator)
+      values.emplace_back();
+    else if (text[i] == '\\' && i + 1 < text.size() && text[i + 1] == separator)
+      values.back() += text[++i];
+    else
+      values.back() += text[i];
+  }
+  return values;
+}
+
 std::vector<std::string> split_grid(const SweepEntry& entry, const std::string& value, bool list) {
   std::vector<std::string> values;
-  for (const std::string& part : split(value, list ? ';' : ',')) {
+  for (const std::string& part : split_values(value, list ? ';' : ',')) {
     values.emplace_back(trim(part));
     if (values.back().empty())
       throw UsageError("{}: {} has an empty value in '{}'", entry.where, entry.key,
                        printable(value, 80));
   }
   return values;
+}
+
+/// The paths of a grid. Throws where they are one path that has commas.
+std::vector<std::string> split_paths(const SweepEntry& entry) {
+  std::vector<std::string> paths = split_grid(entry, entry.value, false);
+  const auto exists = [](const std::string& path) {
+    std::error_code failure;
+    return std::filesystem::exists(path, failure);
+  };
+  if (paths.size() > 1 && exists(entry.value) && !std::ranges::all_of(paths, exists))
+    throw UsageError(
+        "{}: {} is the name of one file or folder, and a comma separates values; "
+        "expected \\, for each of its commas",
+        entry.where, printable(entry.value, 300));
+  return paths;
 }
 
 std::string single_value(const SweepEntry& entry) {
@@ -88,7 +118,9 @@ class Parser {
     } else if (dot != std::string::npos) {
       add_of_method(entry, entry.key.substr(0, dot), entry.key.substr(dot + 1), entry.value);
     } else if (const SettingSpec* spec = find_spec(run_settings(), entry.key)) {
-      sweep_.common[entry.key] = split_grid(entry, entry.value, spec->list);
+      sweep_.common[entry.key] = spec->kind == SettingKind::folder
+                                     ? split_paths(entry)
+                                     : split_grid(entry, entry.value, spec->list);
     } else if (find_spec(sweep_settings(), entry.key) != nullptr) {
       add_own(entry);
     } else {
@@ -127,7 +159,7 @@ class Parser {
 
   void add_of_fits(const SweepEntry& entry) {
     if (entry.key == "input") {
-      sweep_.inputs = split_grid(entry, entry.value, false);
+      sweep_.inputs = split_paths(entry);
     } else if (entry.key == "minus") {
       sweep_.minus = entry.value;
     } else if (entry.key == "heads") {

@@ -40,7 +40,8 @@ struct Sweep {
   std::size_t jobs = 1;
   Grid common;                            ///< settings of a run, and labels
   std::map<std::string, Grid> by_method;  ///< a method's own settings and options
-  std::vector<std::size_t> budgets;       ///< parameters of the adapter; they choose the rank
+  std::vector<std::size_t> budgets;       ///< parameters of the adapter; they choose the rank, and
+                                          ///< leave references (none, full) as they are
   // Of kind fit:
   std::vector<std::string> inputs;  ///< files of updates
   std::string minus;
@@ -49,7 +50,8 @@ struct Sweep {
 };
 
 /// Splits grid values: at commas for scalars, at ';' for settings that are lists themselves
-/// (targets, layers, train, and options named shape...). Of two entries for one key the later wins.
+/// (targets, layers, train, and options named shape...); one behind a backslash is a part of the
+/// value. Of two entries for one key the later wins.
 /// `set` holds pairs: key=value for every method that has the key, or method.key=value.
 /// Throws UsageError naming the entry for an unknown key (with the nearest), method or kind, an
 /// empty grid value, budget together with rank, a key that is for another kind, and for a wrong
@@ -66,6 +68,9 @@ struct PlannedRun {
   std::string input = {};  ///< kind fit: the file
   bool operator==(const PlannedRun&) const = default;
 };
+
+/// One text for settings, to look runs up by.
+std::string settings_text(const RunSettings& settings);
 
 /// The largest rank whose adapter has at most `budget` parameters, or nothing where the smallest
 /// has more (for a method without a rank: "" where it fits).

@@ -1,130 +1,37 @@
 #include "experiments/sweep/train_sweep.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <map>
+#include <fstream>
+#include <optional>
 #include <set>
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/files.h"
 #include "core/text.h"
-#include "core/version.h"
-#include "experiments/models/config_file.h"
-#include "experiments/sweep/count_sweep.h"
 #include "experiments/sweep/processes.h"
-#include "experiments/sweep/run_paths.h"
-#include "experiments/sweep/shape_store.h"
-#include "experiments/tasks/task.h"
-#include "experiments/training/feature_cache.h"
-#include "experiments/training/run_folder.h"
+#include "experiments/sweep/run_state.h"
+#include "experiments/sweep/sweep_list.h"
 
 namespace rankfold {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
-/// One text for each identity, to look runs up by.
-std::string identity_text(const RunSettings& settings, const Registry& registry) {
-  const RunSettings whole = identity(settings, registry);
-  std::string text;
-  for (const auto& values : {whole.values, whole.options})
-    for (const auto& [name, value] : values) text += name + '=' + value + '\n';
-  return text;
-}
+class FolderInUse : public Error {
+ public:
+  using Error::Error;
+};
 
-std::string difference(const RunSettings& there, const RunSettings& here,
-                       const Registry& registry) {
-  return first_difference(identity(there, registry), identity(here, registry));
-}
-
-bool caches_features(const RunSettings& settings) {
-  return settings.text("cache-features") == "true";
-}
-
-bool has_dropout(const RunSettings& settings) {
-  if (!settings.text("dropout").empty()) return settings.number("dropout") > 0;
-  const ConfigFile config(fs::path(settings.text("model")) / "config.json");
-  return config.number("hidden_dropout_prob", 0, 1, 0.1) > 0 ||
-         config.number("attention_probs_dropout_prob", 0, 1, 0.1) > 0;
-}
-
-/// What the run's host would say, from the model's shape alone.
-void check_features(const RunSettings& settings, const Method& method, ShapeStore& store) {
-  if (!caches_features(settings)) return;
-  const std::string& model = settings.text("model");
-  const std::size_t layers = store.shape(model).layers;
-  std::size_t frozen = layers - 1;
-  if (method.name != "none")
-    frozen = store.stack(model, chosen_targets(settings, method), settings.text("layers"))
-                 .layers.front();
-  check_cacheable(settings, frozen, has_dropout(settings));
-}
-
-void check_runs(const std::vector<PlannedRun>& runs, const Registry& registry) {
-  ShapeStore store(SweepKind::train);
-  for (const PlannedRun& run : runs) {
-    try {
-      check_settings(run.settings);
-      find_task(run.settings.text("task"));
-      check_model_folder(run.settings.text("model"));
-      check_data_folder(run.settings.text("data"));
-      check_precision(run.settings.text("precision"));
-      const ModelShape& shape = store.shape(run.settings.text("model"));
-      if (run.settings.count("max-length") > shape.positions)
-        throw UsageError("--max-length is {}; the model has {} positions",
-                         run.settings.text("max-length"), shape.positions);
-      check_features(run.settings, registry.at(run.settings.text("method")), store);
-    } catch (const UsageError& error) {
-      throw UsageError("{} (in {})", error.what(), describe(run));
-    }
-  }
-  count_runs(runs, registry, store);
-}
-
-void check_out(const fs::path& out) {
-  std::error_code failure;
-  if (!fs::exists(out, failure)) return;
-  if (!fs::is_directory(out, failure))
-    throw Error("--out {}: is not a folder", printable(out.string()));
-  if (fs::exists(out / "counts.csv", failure) && !fs::exists(out / "sweep.json", failure))
-    throw Error("--out {}: holds a sweep of kind count (counts.csv); choose another folder",
-                printable(out.string()));
-}
-
-/// Every readable run.json below the folder, by the identity of its settings: finished ones before
-/// others.
-std::map<std::string, std::pair<fs::path, RunResult>> find_runs(const fs::path& out,
-                                                                const Registry& registry) {
-  std::map<std::string, std::pair<fs::path, RunResult>> found;
-  std::error_code failure;
-  for (fs::recursive_directory_iterator entry(out, failure), end; !failure && entry != end;
-       entry.increment(failure)) {
-    if (entry->path().filename() != "run.json") continue;
-    const fs::path folder = entry->path().parent_path();
-    std::optional<RunResult> run = find_run(folder);
-    if (!run) continue;
-    const std::string key = identity_text(run->settings, registry);
-    const auto known = found.find(key);
-    if (known == found.end() || known->second.second.status != "done")
-      found.insert_or_assign(key, std::pair(folder, std::move(*run)));
-  }
-  return found;
-}
-
-RunState state_of(const RunResult& result) {
-  if (result.status == "done") return RunState::finished;
-  return result.status == "diverged" ? RunState::diverged : RunState::open;
-}
-
-/// A sweep works alone in its folder; the lock goes with the process.
 class FolderLock {
  public:
   explicit FolderLock(const fs::path& folder) {
@@ -133,12 +40,13 @@ class FolderLock {
       throw Error("--out {}: cannot be opened: {}", folder.string(), std::strerror(errno));
     if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
       ::close(descriptor_);
-      throw Error("--out {}: another sweep is running in this folder", folder.string());
+      throw FolderInUse("--out {}: another sweep is running in this folder", folder.string());
     }
   }
   ~FolderLock() { ::close(descriptor_); }
   FolderLock(const FolderLock&) = delete;
   FolderLock& operator=(const FolderLock&) = delete;
+  int descriptor() const { return descriptor_; }
 
  private:
   int descriptor_;
@@ -157,127 +65,146 @@ std::vector<std::string> command_of(const SweepRun& run, const TrainSweepOptions
   return command;
 }
 
-/// The runs that sweep.json lists so far; none where it is not there or not whole.
-std::vector<Json> earlier_runs(const fs::path& out) {
-  std::error_code failure;
-  if (!fs::exists(out / "sweep.json", failure)) return {};
-  const Json document = Json::parse(read_text(out / "sweep.json"), nullptr, false);
-  if (!document.is_object() || !document.contains("runs")) return {};
-  std::vector<Json> runs;
-  for (const Json& run : document.at("runs"))
-    if (run.is_object() && run.contains("folder") && run.at("folder").is_string())
-      runs.push_back(run);
-  return runs;
-}
-
 /// The last line that a failed process wrote.
 std::string last_line(const fs::path& log) {
-  try {
-    const std::string text = read_text(log);
-    const std::vector<std::string> lines = split(trim(text), '\n');
-    return printable(trim(lines.back()), 300);
-  } catch (const Error&) {
-    return "";
-  }
+  constexpr std::streamoff most = 4096;
+  std::error_code failure;
+  if (!fs::is_regular_file(log, failure)) return "";
+  std::ifstream file(log, std::ios::binary | std::ios::ate);
+  const std::streamoff size = file.tellg();
+  std::string text(static_cast<std::size_t>(std::clamp<std::streamoff>(size, 0, most)), '\0');
+  file.seekg(-static_cast<std::streamoff>(text.size()), std::ios::end);
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  return printable(trim(split(trim(text), '\n').back()), 300);
 }
 
-void take_result(SweepRun& run, const JobEnd& end) {
-  run.result = find_run(run.folder);
-  if (run.result && run.result->settings == run.settings && run.result->status != "failed" &&
-      end.signal == 0 && (end.exit_status == 0) == (run.result->status == "done")) {
-    run.state = state_of(*run.result);
-    return;
+std::string failure_of(const JobEnd& end, const fs::path& log) {
+  if (!end.obstacle.empty()) return end.obstacle;
+  if (end.signal != 0) {
+    const char* meaning = ::sigdescr_np(end.signal);
+    return fmt::format("ended by signal {} ({})", end.signal, meaning ? meaning : "unknown");
   }
-  run.state = end.stopped ? RunState::stopped : RunState::failed;
-  if (end.stopped) return;
-  run.reason = end.signal != 0 ? fmt::format("ended by signal {}", end.signal)
-                               : last_line(run.folder / "log.txt");
-  if (run.reason.empty()) run.reason = fmt::format("exit status {}", end.exit_status);
+  const std::string line = last_line(log);
+  return line.empty() ? fmt::format("exit status {}", end.exit_status) : line;
 }
+
+/// The runs of a sweep as jobs.
+class SweepJobs {
+ public:
+  SweepJobs(std::vector<SweepRun>& runs, const Registry& registry, const TrainSweepOptions& options)
+      : runs_(runs), registry_(registry), options_(options) {
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+      if (runs[i].state != RunState::open) continue;
+      open_.push_back(i);
+      // Until its process says otherwise.
+      runs[i].state = RunState::stopped;
+    }
+  }
+
+  std::size_t count() const { return open_.size(); }
+
+  Turn prepare(std::size_t job, Job& process) {
+    SweepRun& run = runs_[open_[job]];
+    std::error_code failure;
+    fs::create_directories(run.folder, failure);
+    if (failure) {
+      fail(run, fmt::format("{}: cannot be made: {}", printable(run.folder.string()),
+                            failure.message()));
+      return Turn::skip;
+    }
+    lock_.reset();
+    try {
+      lock_.emplace(run.folder);
+    } catch (const FolderInUse&) {
+      if (waited_for_.insert(job).second && options_.waits) options_.waits(run);
+      return Turn::wait;
+    } catch (const Error& error) {
+      fail(run, error.what());
+      return Turn::skip;
+    }
+    // Whoever was waited for may have done the same.
+    if (waited_for_.contains(job) && take_result(run)) {
+      end(run);
+      return Turn::skip;
+    }
+    process = {command_of(run, options_), run.folder / "log.txt", lock_->descriptor()};
+    return Turn::run;
+  }
+
+  /// The process has the lock from now on.
+  void started() { lock_.reset(); }
+
+  void ended(const JobEnd& job_end) {
+    SweepRun& run = runs_[open_[job_end.job]];
+    const bool believable = job_end.obstacle.empty() && job_end.signal == 0;
+    if (believable && take_result(run) &&
+        (job_end.exit_status == 0) == (run.state == RunState::finished))
+      return end(run);
+    if (!job_end.stopped) return fail(run, failure_of(job_end, run.folder / "log.txt"));
+    run.state = RunState::stopped;
+    end(run);
+  }
+
+ private:
+  /// Whether the run's folder holds its result.
+  bool take_result(SweepRun& run) const {
+    const std::optional<RunResult> result = find_run(run.folder);
+    if (!result || result->status == "failed") return false;
+    if (settings_text(identity(result->settings, registry_)) !=
+        settings_text(identity(run.given, registry_)))
+      return false;
+    run.result = outcome_of(*result);
+    run.state = state_of(*run.result);
+    return true;
+  }
+
+  void fail(SweepRun& run, const std::string& reason) {
+    run.state = RunState::failed;
+    run.reason = reason;
+    end(run);
+  }
+
+  void end(const SweepRun& run) const {
+    if (options_.ended) options_.ended(run);
+  }
+
+  std::vector<SweepRun>& runs_;
+  const Registry& registry_;
+  const TrainSweepOptions& options_;
+  std::vector<std::size_t> open_;
+  std::optional<FolderLock> lock_;  // of the job that is being started
+  std::set<std::size_t> waited_for_;
+};
 
 }  // namespace
 
-std::vector<SweepRun> plan_runs(const std::vector<PlannedRun>& runs, const fs::path& out,
-                                const Registry& registry) {
-  check_out(out);
-  check_runs(runs, registry);
-  std::vector<SweepRun> planned;
-  std::vector<RunSettings> settings;
-  for (const PlannedRun& run : runs) {
-    RunSettings given = run.settings;
-    if (caches_features(given)) given.values.try_emplace("cache-dir", (out / ".features").string());
-    settings.push_back(canonical(given, &registry.at(given.text("method"))));
-    planned.push_back({std::move(given), settings.back(), {}, RunState::open, {}, ""});
-  }
-  const std::vector<fs::path> paths = run_paths(settings, registry);
-  const auto existing = find_runs(out, registry);
-  std::map<fs::path, std::size_t> owners;
-  for (std::size_t i = 0; i < planned.size(); ++i) {
-    SweepRun& run = planned[i];
-    run.folder = out / paths[i];
-    if (const auto found = existing.find(identity_text(run.settings, registry));
-        found != existing.end()) {
-      run.folder = found->second.first;
-      run.result = found->second.second;
-      run.state = state_of(*run.result);
-    } else if (const auto other = find_run(run.folder); other && other->status != "failed") {
-      throw Error("{} belongs to a run of other settings ({}); choose another --out",
-                  (run.folder / "run.json").string(),
-                  difference(other->settings, run.settings, registry));
-    }
-    const auto [owner, is_new] = owners.emplace(run.folder, i);
-    if (!is_new)
-      throw UsageError("sweep: two runs would share the folder {} ({}); rename a model folder",
-                       run.folder.string(),
-                       difference(planned[owner->second].settings, run.settings, registry));
-  }
-  return planned;
+std::shared_ptr<const RunOutcome> outcome_of(const RunResult& result) {
+  return std::make_shared<const RunOutcome>(RunOutcome{
+      result.status, result.error, result.scores, result.parameters.adapter, result.train_seconds});
 }
 
-std::string sweep_json(const std::vector<SweepRun>& runs, const fs::path& out) {
-  Json document = {{"kind", "train"}, {"rankfold", version()}, {"runs", Json::array()}};
-  std::set<std::string> folders;
-  for (const SweepRun& run : runs)
-    folders.insert(run.folder.lexically_relative(out).generic_string());
-  for (const Json& run : earlier_runs(out)) {
-    std::error_code failure;
-    const auto folder = run.at("folder").get<std::string>();
-    if (!folders.contains(folder) && fs::is_directory(out / folder, failure))
-      document["runs"].push_back(run);
-  }
-  for (const SweepRun& run : runs)
-    document["runs"].push_back({{"folder", run.folder.lexically_relative(out).generic_string()},
-                                {"settings", settings_document(run.settings)}});
-  return document.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+RunState state_of(const RunOutcome& outcome) {
+  if (outcome.status == "done") return RunState::finished;
+  return outcome.status == "diverged" ? RunState::diverged : RunState::open;
 }
 
-bool run_sweep(std::vector<SweepRun>& runs, const fs::path& out, const TrainSweepOptions& options) {
+bool run_sweep(std::vector<SweepRun>& runs, const fs::path& out, const Registry& registry,
+               const TrainSweepOptions& options) {
   std::error_code failure;
   fs::create_directories(out, failure);
-  if (failure) throw Error("--out {}: cannot be made: {}", out.string(), failure.message());
+  if (failure)
+    throw Error("--out {}: cannot be made: {}", printable(out.string()), failure.message());
   const FolderLock lock(out);
-  write_atomically(out / "sweep.json", sweep_json(runs, out));
+  write_sweep_list(runs, out, registry);
 
-  std::vector<std::size_t> open;
-  std::vector<Job> jobs;
-  for (std::size_t i = 0; i < runs.size(); ++i) {
-    if (runs[i].state != RunState::open) continue;
-    fs::create_directories(runs[i].folder, failure);
-    if (failure) throw Error("{}: cannot be made: {}", runs[i].folder.string(), failure.message());
-    open.push_back(i);
-    jobs.push_back({command_of(runs[i], options), runs[i].folder / "log.txt"});
-    // Until its process says otherwise.
-    runs[i].state = RunState::stopped;
-  }
+  SweepJobs jobs(runs, registry, options);
   JobOptions job_options;
   job_options.at_a_time = options.jobs;
   job_options.environment = options.environment;
-  job_options.ended = [&](const JobEnd& end) {
-    SweepRun& run = runs[open[end.job]];
-    take_result(run, end);
-    if (options.ended) options.ended(run);
-  };
-  return run_jobs(jobs, job_options);
+  job_options.prepare = [&](std::size_t job, Job& process) { return jobs.prepare(job, process); };
+  job_options.started = [&](std::size_t) { jobs.started(); };
+  job_options.ended = [&](const JobEnd& end) { jobs.ended(end); };
+  return run_jobs(jobs.count(), job_options);
 }
 
 }  // namespace rankfold

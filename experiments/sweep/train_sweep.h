@@ -3,11 +3,13 @@
 #include <cstddef>
 #include <filesystem>
 #include <functional>
-#include <optional>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "core/method.h"
+#include "experiments/sweep/run_costs.h"
 #include "experiments/sweep/sweep.h"
 #include "experiments/training/run_result.h"
 
@@ -21,43 +23,59 @@ enum class RunState {
   stopped    ///< by the user
 };
 
-/// One run of a sweep: where it is and how it stands.
+/// What a sweep keeps of a run.json.
+struct RunOutcome {
+  std::string status, error;
+  std::map<std::string, double> scores;
+  std::size_t parameters = 0;  ///< of the adapter
+  double train_seconds = 0;
+};
+
+/// One run of a sweep: where it is and how it stands. A sweep may have 1,000,000 of them, so that
+/// each holds little.
 struct SweepRun {
   RunSettings given;             ///< what its process is called with
-  RunSettings settings;          ///< canonical
   std::filesystem::path folder;  ///< below the sweep's --out
   RunState state = RunState::open;
-  std::optional<RunResult> result;  ///< of run.json
-  std::string reason;               ///< why it failed
+  std::shared_ptr<const RunOutcome> result;  ///< of run.json; null where there is none
+  std::string reason;                        ///< why it failed
+};
+
+/// The canonical settings of a run.
+RunSettings settings_of(const SweepRun& run, const Registry& registry,
+                        KnownFolders* known = nullptr);
+
+struct SweepPlan {
+  std::vector<SweepRun> runs;
+  RunCosts costs;                  ///< of the finished runs below `out`, whoever asked for them
+  std::vector<std::string> notes;  ///< what below `out` could not be read: "PATH: reason"
 };
 
 /// Checks every run (names, values, targets, ranks, shapes, folders) and gives it its folder: the
-/// one that holds a run of its settings, wherever that is below `out`, else that of run_paths. Runs
+/// one that holds a run of its settings, wherever that is below `out`, else that of RunPaths. Runs
 /// that cache features and name no folder for them share `<out>/.features`.
 /// Nothing is written. Throws UsageError naming the run, or two runs that would share a folder;
-/// Error where the folder of a model or data is missing, `out` holds a count sweep, or a folder
-/// holds a run of other settings.
-std::vector<SweepRun> plan_runs(const std::vector<PlannedRun>& runs,
-                                const std::filesystem::path& out, const Registry& registry);
+/// Error where the folder of a model or data is missing, `out` holds a count sweep, a folder
+/// holds a run of other settings, or something else lies in the place of a folder or a run.json.
+SweepPlan plan_runs(std::vector<PlannedRun> runs, const std::filesystem::path& out,
+                    const Registry& registry);
 
 struct TrainSweepOptions {
   std::vector<std::string> program;  ///< the executable and the words of every run's beginning
   std::vector<std::string> more;     ///< words that every run gets behind its settings
   std::vector<std::pair<std::string, std::string>> environment;
   std::size_t jobs = 1;
+  std::function<void(const SweepRun&)> waits;  ///< another process works in its folder
   std::function<void(const SweepRun&)> ended;
 };
 
 /// Runs the open ones, each as a process `<program> --model ... --out <folder>` with its output in
-/// the folder's log.txt, and updates their states. One that fails does not stop the others. Writes
-/// `<out>/sweep.json` first. False: stopped by a signal. Throws Error where `out` cannot be written
-/// or another sweep works in it.
+/// the folder's log.txt, and updates their states. One that fails does not stop the others; one in
+/// whose folder another process works (a run that a killed sweep left, a finetune) goes last and
+/// waits for it, and has that one's result where it is the same. Writes `<out>/sweep.json` first,
+/// unless it is there and says the same. False: stopped by a signal. Throws Error where `out`
+/// cannot be written or another sweep works in it.
 bool run_sweep(std::vector<SweepRun>& runs, const std::filesystem::path& out,
-               const TrainSweepOptions& options);
-
-/// sweep.json: kind, and the settings (as in run.json) and folder of every run: first those of the
-/// sweep.json in `out` whose folders are still there and that this sweep does not have, then this
-/// sweep's in order.
-std::string sweep_json(const std::vector<SweepRun>& runs, const std::filesystem::path& out);
+               const Registry& registry, const TrainSweepOptions& options);
 
 }  // namespace rankfold

@@ -1,7 +1,12 @@
 #include "experiments/tokenizers/bert_normalizer.h"
 
 #include <unicode/normalizer2.h>
+#include <unicode/uchar.h>
 #include <unicode/unistr.h>
+
+#include <algorithm>
+#include <string>
+#include <string_view>
 
 #include "core/error.h"
 #include "experiments/tokenizers/unicode.h"
@@ -16,18 +21,43 @@ const icu::Normalizer2& canonical_decomposition() {
   return *normalizer;
 }
 
+/// Canonical decomposition. Marks are sorted here because ICU inserts them one by one, which takes
+/// hours on a text of nothing else.
+std::u32string decompose(std::u32string_view stretch) {
+  const icu::Normalizer2& decomposition = canonical_decomposition();
+  std::u32string decomposed;
+  icu::UnicodeString parts;
+  for (const char32_t character : stretch) {
+    if (!decomposition.getDecomposition(static_cast<UChar32>(character), parts)) {
+      decomposed += character;
+      continue;
+    }
+    for (std::int32_t i = 0; i < parts.length(); i = parts.moveIndex32(i, 1))
+      decomposed += static_cast<char32_t>(parts.char32At(i));
+  }
+  const auto combining_class = [](char32_t c) {
+    return u_getCombiningClass(static_cast<UChar32>(c));
+  };
+  for (auto begin = decomposed.begin(); begin != decomposed.end(); ++begin) {
+    const auto end =
+        std::find_if(begin, decomposed.end(), [&](char32_t c) { return combining_class(c) == 0; });
+    std::stable_sort(begin, end, [&](char32_t a, char32_t b) {
+      return combining_class(a) < combining_class(b);
+    });
+    begin = end;
+    if (begin == decomposed.end()) break;
+  }
+  return decomposed;
+}
+
 /// Appends a stretch of text without its accents and leaves `stretch` empty.
-void append_without_accents(icu::UnicodeString& stretch, bool lowercase, std::string& out) {
-  if (stretch.isEmpty()) return;
-  UErrorCode status = U_ZERO_ERROR;
-  const icu::UnicodeString decomposed = canonical_decomposition().normalize(stretch, status);
-  if (U_FAILURE(status)) throw Error("ICU: NFD failed: {}", u_errorName(status));
-  for (std::int32_t i = 0; i < decomposed.length(); i = decomposed.moveIndex32(i, 1)) {
-    const auto character = static_cast<char32_t>(decomposed.char32At(i));
+void append_without_accents(std::u32string& stretch, bool lowercase, std::string& out) {
+  if (stretch.empty()) return;
+  for (const char32_t character : decompose(stretch)) {
     if (is_bert_accent(character)) continue;
     lowercase ? append_lowercase(out, character) : append_utf8(out, character);
   }
-  stretch.remove();
+  stretch.clear();
 }
 
 }  // namespace
@@ -62,10 +92,10 @@ std::string BertNormalizer::normalize(std::string_view text) const {
 /// for the decomposition; returns its position.
 std::size_t BertNormalizer::append_run(std::string_view text, std::size_t position,
                                        std::string& out) const {
-  icu::UnicodeString stretch;
+  std::u32string stretch;
   const auto append = [&](char32_t character) {
     if (options_.strip_accents && is_known_to_bert(character)) {
-      stretch.append(static_cast<UChar32>(character));
+      stretch += character;
       return;
     }
     append_without_accents(stretch, options_.lowercase, out);

@@ -11,6 +11,7 @@ struct TemplatePart {
   Kind kind = Kind::token;
   std::int32_t token = 0;
   std::int32_t type_id = 0;
+  bool operator==(const TemplatePart&) const = default;
 };
 
 using SequenceTemplate = std::vector<TemplatePart>;
@@ -18,6 +19,7 @@ using SequenceTemplate = std::vector<TemplatePart>;
 /// How one text and how two texts become a sequence: each text stands exactly once.
 struct SequenceTemplates {
   SequenceTemplate single, pair;
+  bool operator==(const SequenceTemplates&) const = default;
 };
 
 /// BERT's: [CLS] A [SEP] with type 0, and [CLS] A [SEP] of type 0 followed by B [SEP] of type 1

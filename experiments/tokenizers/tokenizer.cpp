@@ -26,25 +26,34 @@ void check_template(const SequenceTemplate& sequence, const char* name, std::siz
       first, second, second_texts);
 }
 
+void truncate(std::vector<std::int32_t>& ids, std::size_t length, bool left) {
+  if (ids.size() <= length) return;
+  if (left)
+    ids.erase(ids.begin(), ids.end() - static_cast<std::ptrdiff_t>(length));
+  else
+    ids.resize(length);
+}
+
 /// Cuts the longer text down to the shorter one, then both to halves of the budget.
 void truncate_longest_first(std::vector<std::int32_t>& first, std::vector<std::int32_t>& second,
-                            std::size_t budget) {
+                            std::size_t budget, bool left) {
   if (first.size() + second.size() <= budget) return;
   const bool first_is_longer = first.size() > second.size();
   std::vector<std::int32_t>& longer = first_is_longer ? first : second;
   std::vector<std::int32_t>& shorter = first_is_longer ? second : first;
   const std::size_t shorter_length = std::min(shorter.size(), budget / 2);
-  shorter.resize(shorter_length);
-  longer.resize(budget - shorter_length);
+  truncate(shorter, shorter_length, left);
+  truncate(longer, budget - shorter_length, left);
 }
 
 }  // namespace
 
 Tokenizer::Tokenizer(std::unique_ptr<const TokenModel> model, std::vector<AddedToken> added_tokens,
-                     SequenceTemplates templates)
+                     SequenceTemplates templates, bool truncates_left)
     : model_(std::move(model)),
       added_tokens_(std::move(added_tokens)),
       templates_(std::move(templates)),
+      truncates_left_(truncates_left),
       vocabulary_size_(model_->vocabulary_size()) {
   check_template(templates_.single, "single", 0);
   check_template(templates_.pair, "pair", 1);
@@ -80,9 +89,9 @@ Encoding Tokenizer::encode(std::string_view text, std::optional<std::string_view
   if (max_length > 0) {
     const std::size_t budget = max_length - special_tokens;
     if (pair) {
-      truncate_longest_first(first, second, budget);
+      truncate_longest_first(first, second, budget, truncates_left_);
     } else {
-      first.resize(std::min(first.size(), budget));
+      truncate(first, budget, truncates_left_);
     }
   }
 

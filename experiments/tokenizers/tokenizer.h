@@ -28,10 +28,11 @@ class Tokenizer {
   /// Throws Error when the templates lack a text, or an added token contradicts the model's
   /// vocabulary (another id for its content, or an id that the vocabulary gives to another token).
   Tokenizer(std::unique_ptr<const TokenModel> model, std::vector<AddedToken> added_tokens,
-            SequenceTemplates templates);
+            SequenceTemplates templates, bool truncates_left = false);
 
   /// `text`, and `pair` where given, as one sequence with special tokens. Invalid UTF-8 is read as
-  /// U+FFFD. With `max_length` > 0 tokens are cut from the end so that the whole, special tokens
+  /// U+FFFD. With `max_length` > 0 tokens are cut from the end (the beginning where it truncates
+  /// left) so that the whole, special tokens
   /// included, has at most `max_length`: of the longer text until both are equally long, then of
   /// both; of an odd budget the longer text keeps one more, the second where both are equally long.
   /// No padding. Throws UsageError when `max_length` leaves no room for the special tokens.
@@ -52,16 +53,17 @@ class Tokenizer {
   std::vector<AddedToken> added_tokens_;
   AddedTokenMatcher raw_matcher_, normalized_matcher_;
   SequenceTemplates templates_;
+  bool truncates_left_ = false;
   std::size_t vocabulary_size_ = 0;
 };
 
 /// The tokenizer of a model folder (tokenizer.json, else vocab.txt) or of one such file, told apart
-/// by its extension (.json or .txt). Of tokenizer.json the blocks `truncation`, `padding` and
-/// `decoder` are ignored. vocab.txt holds one WordPiece token a line, the id is the line number
-/// from 0; tokenizer_config.json beside it, where present, sets do_lower_case (default true),
-/// strip_accents (default: as do_lower_case), tokenize_chinese_chars (default true) and the special
-/// tokens' names. Throws Error naming the file and key for everything missing, malformed or not
-/// supported: so far WordPiece with BERT's normalisation, splitting and templates.
+/// by its extension (.json or .txt), together with the files beside it (read_tokenizer_config).
+/// vocab.txt holds one WordPiece token a line, white space at its end left out; the id is the line
+/// number from 0. Of tokenizer.json the blocks `padding` and `decoder`, and of `truncation` all but
+/// the direction, are ignored. Throws Error naming the file and key for everything missing,
+/// malformed, contradictory or not supported: so far WordPiece with BERT's normalisation, splitting
+/// and templates.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& file_or_model_folder);
 
 }  // namespace rankfold

@@ -10,6 +10,8 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/foreign_keys.h"
+#include "core/json_reader.h"
 #include "core/json_text.h"
 #include "core/safetensors.h"
 #include "core/text.h"
@@ -35,14 +37,18 @@ struct NamedTensor {
   std::span<float> value;
 };
 
-std::vector<NamedTensor> all_tensors(Adapter<float>& adapter, Host& host) {
+std::vector<NamedTensor> stored_tensors(Adapter<float>& adapter) {
   std::vector<NamedTensor> tensors;
   for (Parameter<float>& parameter : adapter.parameters())
     if (parameter.is_stored())
       tensors.push_back({parameter.name, parameter.shape, parameter.value.span()});
-  for (const TrainedTensor& tensor : host.trained()) {
+  return tensors;
+}
+
+std::vector<NamedTensor> trained_tensors(Host& host) {
+  std::vector<NamedTensor> tensors;
+  for (const TrainedTensor& tensor : host.trained())
     tensors.push_back({tensor.name, tensor.shape, tensor.value});
-  }
   return tensors;
 }
 
@@ -71,12 +77,26 @@ void fill(const SafetensorsFile& file, const NamedTensor& tensor) {
   }
 }
 
+constexpr ForeignKey::Meaning read = ForeignKey::Meaning::read,
+                              nothing = ForeignKey::Meaning::changes_nothing;
+
+const std::vector<ForeignKey> known_keys = {
+    {"format", read},   {"version", read},    {"rankfold", nothing}, {"method", read},
+    {"rank", read},     {"alpha", read},      {"options", read},     {"targets", read},
+    {"layers", read},   {"sites", read},      {"stack", read},       {"train", read},
+    {"head", read},     {"model", read},      {"fingerprint", read}, {"task", read},
+    {"labels", read},   {"regression", read}, {"max_length", read},  {"batch", read},
+    {"score_on", read}, {"precision", read},  {"seed", read}};
+const std::vector<ForeignKey> site_keys = {{"name", read}, {"rank", read}, {"alpha", read}};
+const std::vector<ForeignKey> stack_keys = {{"name", read}, {"matrix", read}, {"layer", read},
+                                            {"out", read},  {"in", read},     {"heads", read}};
+
 /// The members of adapter_config.json. What is missing throws, or has the default that it is given.
 class Configuration {
  public:
   explicit Configuration(const fs::path& file) : file_(file.string()) {
-    document_ = json::parse(read_text(file), nullptr, false);
-    if (!document_.is_object()) throw Error("{}: is not a JSON object", file_);
+    document_ = read_json<json>(file);
+    expect_known_keys(document_, file, "", {known_keys});
   }
 
   std::string text(const char* key) const { return text_of(key, at(key, "a text")); }
@@ -92,9 +112,12 @@ class Configuration {
     if (!value.is_boolean()) refuse(key, value, "true or false");
     return value.get<bool>();
   }
-  /// 0 where it is missing or null.
-  double number(const char* key) const {
-    if (!document_.contains(key) || document_.at(key).is_null()) return 0;
+  bool flag(const char* key, bool fallback) const {
+    return document_.contains(key) ? flag(key) : fallback;
+  }
+  /// Nothing where it is missing or null.
+  std::optional<double> number(const char* key) const {
+    if (!document_.contains(key) || document_.at(key).is_null()) return {};
     const json& value = document_.at(key);
     if (!value.is_number()) refuse(key, value, "a number or null");
     return value.get<double>();
@@ -116,6 +139,7 @@ class Configuration {
     for (const json& value : values) {
       if (!value.is_object() || !value.contains("name"))
         refuse(key, value, "an object with a name, and perhaps rank and alpha");
+      expect_known_keys(value, file_, key, {site_keys});
       SiteChoice choice;
       choice.name = text_of(fmt::format("{}.name", key), value.at("name"));
       if (value.contains("rank"))
@@ -143,6 +167,7 @@ class Configuration {
       };
       if (!value.is_object() || !value.contains("name") || !value.contains("matrix"))
         refuse(key, value, "an object with name, matrix, layer, out, in and heads");
+      expect_known_keys(value, file_, key, {stack_keys});
       Site site;
       site.name = text_of(fmt::format("{}.name", key), value.at("name"));
       const auto matrix =
@@ -197,8 +222,8 @@ void save(const fs::path& folder, const AdapterDescription& description, const S
   document["rankfold"] = version();
   document["method"] = description.method;
   document["rank"] = description.rank;
-  document["alpha"] =
-      description.settings.alpha == 0 ? json(nullptr) : json(description.settings.alpha);
+  const std::optional<double> alpha = asked_alpha(description);
+  document["alpha"] = alpha ? json(*alpha) : json(nullptr);
   document["options"] = json(description.settings.options);
   document["targets"] = description.targets;
   document["layers"] = description.layers;
@@ -207,7 +232,7 @@ void save(const fs::path& folder, const AdapterDescription& description, const S
     for (const SiteChoice& choice : description.sites) {
       json entry = {{"name", choice.name}};
       if (!choice.rank.empty()) entry["rank"] = choice.rank;
-      if (choice.alpha != 0) entry["alpha"] = choice.alpha;
+      if (choice.alpha) entry["alpha"] = *choice.alpha;
       document["sites"].push_back(std::move(entry));
     }
   }
@@ -220,6 +245,7 @@ void save(const fs::path& folder, const AdapterDescription& description, const S
                                  {"in", site.in},
                                  {"heads", site.heads}});
   document["train"] = description.train;
+  if (!description.head) document["head"] = false;
   document["model"] = description.model;
   document["fingerprint"] = description.fingerprint;
   document["task"] = description.task;
@@ -238,17 +264,20 @@ void save(const fs::path& folder, const AdapterDescription& description, const S
 void save_adapter(const fs::path& folder, const AdapterDescription& description,
                   Adapter<float>& adapter, Host& host) {
   std::vector<TensorToWrite> tensors;
-  for (const NamedTensor& tensor : all_tensors(adapter, host))
-    tensors.push_back(make_tensor(tensor.name, tensor.shape, std::span<const float>(tensor.value)));
+  const auto add = [&](const std::vector<NamedTensor>& named) {
+    for (const NamedTensor& tensor : named)
+      tensors.push_back(
+          make_tensor(tensor.name, tensor.shape, std::span<const float>(tensor.value)));
+  };
+  add(stored_tensors(adapter));
+  add(trained_tensors(host));
   save(folder, description, adapter.stack(), tensors);
 }
 
 void save_adapter(const fs::path& folder, const LoneAdapter& lone) {
   std::vector<TensorToWrite> tensors;
-  for (const Parameter<float>& parameter : lone.adapter->parameters())
-    if (parameter.is_stored())
-      tensors.push_back(make_tensor(parameter.name, parameter.shape,
-                                    std::span<const float>(parameter.value.span())));
+  for (const NamedTensor& tensor : stored_tensors(*lone.adapter))
+    tensors.push_back(make_tensor(tensor.name, tensor.shape, std::span<const float>(tensor.value)));
   for (const LoneAdapter::HeadTensor& tensor : lone.head)
     tensors.push_back(
         make_tensor(tensor.name, tensor.shape, std::span<const float>(tensor.values)));
@@ -264,13 +293,15 @@ AdapterDescription read_adapter_description(const fs::path& folder) {
   AdapterDescription description;
   description.method = file.text("method");
   description.rank = file.text("rank");
-  description.settings.alpha = file.number("alpha");
+  description.alpha = file.number("alpha");
+  description.settings.alpha = description.alpha.value_or(0);
   description.settings.options = file.texts("options");
   description.targets = file.text("targets");
   description.layers = file.text("layers", description.layers);
   description.sites = file.sites("sites");
   description.stack = file.stack("stack");
   description.train = file.text("train", description.train);
+  description.head = file.flag("head", true);
   description.task = file.text("task");
   description.labels = file.count("labels");
   description.regression = file.flag("regression");
@@ -292,13 +323,21 @@ AdapterDescription read_adapter_description(const fs::path& folder) {
   return description;
 }
 
-void load_adapter_tensors(const fs::path& folder, Adapter<float>& adapter, Host& host) {
+std::vector<std::string> load_adapter_tensors(const fs::path& folder, Adapter<float>& adapter,
+                                              Host& host, bool has_head) {
   const SafetensorsFile file(folder / tensors_name);
   std::set<std::string> known;
-  for (const NamedTensor& tensor : all_tensors(adapter, host)) {
+  std::vector<std::string> missing;
+  const auto take = [&](const NamedTensor& tensor, bool needed) {
+    if (!needed && !file.find(tensor.name)) {
+      missing.push_back(tensor.name);
+      return;
+    }
     fill(file, tensor);
     known.insert(tensor.name);
-  }
+  };
+  for (const NamedTensor& tensor : stored_tensors(adapter)) take(tensor, true);
+  for (const NamedTensor& tensor : trained_tensors(host)) take(tensor, has_head);
   for (const TensorEntry& entry : file.entries()) {
     if (!known.contains(entry.name)) {
       throw Error(
@@ -307,6 +346,9 @@ void load_adapter_tensors(const fs::path& folder, Adapter<float>& adapter, Host&
           file.path().string(), printable(entry.name, 200), adapter.method());
     }
   }
+  if (!has_head)
+    for (const Host::DrawnTensor& tensor : host.drawn()) missing.push_back(tensor.name);
+  return missing;
 }
 
 AdaptedModel load_adapted_model(const fs::path& model, const fs::path& folder,
@@ -336,15 +378,12 @@ AdaptedModel load_adapted_model(const fs::path& model, const fs::path& folder,
   host_settings.parts = parse_trained_parts(description.train, description.rank);
   adapted.host = load_host(model, host_settings, backend);
 
-  try {
-    adapted.adapter =
-        make_described_adapter<float>(description, adapted.host->catalogue(), registry, backend);
-  } catch (const Error& failure) {
-    throw Error("{}: {}", file, failure.what());
-  }
+  adapted.adapter =
+      make_folders_adapter(folder, description, adapted.host->catalogue(), registry, backend);
   if (!adapted.adapter->parameters().empty()) adapted.host->attach(adapted.adapter.get());
   start_unstored(*adapted.adapter, description);
-  load_adapter_tensors(folder, *adapted.adapter, *adapted.host);
+  adapted.untrained =
+      load_adapter_tensors(folder, *adapted.adapter, *adapted.host, description.head);
   return adapted;
 }
 
@@ -358,21 +397,16 @@ LoneAdapter load_without_model(const fs::path& folder, const Registry& registry,
   if (lone.description.stack.empty())
     throw Error("{}: does not list the weights that it adapts; --model is needed", file);
   const SiteCatalogue catalogue = list_sites(lone.description, lone.description.stack);
-  try {
-    lone.adapter = make_described_adapter<float>(lone.description, catalogue, registry, backend);
-  } catch (const Error& failure) {
-    throw Error("{}: {}", file, failure.what());
-  }
+  lone.adapter = make_folders_adapter(folder, lone.description, catalogue, registry, backend);
   if (lone.adapter->needs_frozen())
     throw Error("{}: method {} depends on the frozen weights; --model is needed", file,
                 lone.description.method);
   start_unstored(*lone.adapter, lone.description);
   const SafetensorsFile tensors(folder / tensors_name);
   std::set<std::string> known;
-  for (Parameter<float>& parameter : lone.adapter->parameters()) {
-    if (!parameter.is_stored()) continue;
-    fill(tensors, {parameter.name, parameter.shape, parameter.value.span()});
-    known.insert(parameter.name);
+  for (const NamedTensor& tensor : stored_tensors(*lone.adapter)) {
+    fill(tensors, tensor);
+    known.insert(tensor.name);
   }
   for (const TensorEntry& entry : tensors.entries())
     if (!known.contains(entry.name))
@@ -386,10 +420,12 @@ LoneAdapter load_lone_adapter(const fs::path& folder, const fs::path& model,
                               const Registry& registry, std::shared_ptr<const Backend> backend) {
   if (model.empty()) return load_without_model(folder, registry, std::move(backend));
   AdaptedModel adapted = load_adapted_model(model, folder, registry, std::move(backend), "f32");
-  LoneAdapter lone{
-      std::move(adapted.description), std::move(adapted.adapter), std::move(adapted.host), {}};
+  LoneAdapter lone{std::move(adapted.description), std::move(adapted.adapter),
+                   std::move(adapted.host),        std::move(adapted.untrained),
+                   adapted.starts_from_weights,    {}};
   for (const TrainedTensor& tensor : lone.host->trained())
-    lone.head.push_back({tensor.name, tensor.shape, {tensor.value.begin(), tensor.value.end()}});
+    if (std::ranges::find(lone.untrained, tensor.name) == lone.untrained.end())
+      lone.head.push_back({tensor.name, tensor.shape, {tensor.value.begin(), tensor.value.end()}});
   return lone;
 }
 

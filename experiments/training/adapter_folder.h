@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,15 +17,17 @@ namespace rankfold {
 /// What one site has of its own where sites differ.
 struct SiteChoice {
   std::string name;
-  std::string rank = {};  ///< "": the adapter's
-  double alpha = 0;       ///< 0: the adapter's
+  std::string rank = {};             ///< "": the adapter's
+  std::optional<double> alpha = {};  ///< nothing: the adapter's
 };
 
 /// adapter_config.json: everything that is needed to build the adapter again on its base model.
 struct AdapterDescription {
   std::string method;
-  MethodSettings settings;  ///< rank, alpha, options: complete
-  std::string rank;         ///< as it was asked for; "" where the method has none
+  MethodSettings settings;  ///< rank, alpha, options: complete once it is resolved
+  /// What takes alpha's place in `settings` where it came from a file, which may hold 0 or less.
+  std::optional<double> alpha;
+  std::string rank;  ///< as it was asked for; "" where the method has none
   std::string targets, layers = "all", train;
   std::vector<SiteChoice> sites;  ///< where the sites are listed one by one: instead of targets
   std::vector<Site> stack;        ///< the adapted weights as the model has them
@@ -38,6 +41,7 @@ struct AdapterDescription {
   std::string score_on = "dev";   ///< the examples that the run's score is about
   std::string precision = "f32";  ///< of the run's products with frozen weights: f32 or bf16
   std::uint64_t seed = 42;
+  bool head = true;  ///< the tensors of a trained head are in the folder
 };
 
 /// A hash of the names, types, shapes and first 64 bytes of a model folder's tensors, as 16
@@ -62,9 +66,12 @@ void save_adapter(const std::filesystem::path& folder, const struct LoneAdapter&
 AdapterDescription read_adapter_description(const std::filesystem::path& folder);
 
 /// Fills the adapter's factors and the host's trained tensors from the file; bits as they were
-/// saved. Throws Error naming the file and the tensor: missing, unknown, of another shape or type,
-/// not finite.
-void load_adapter_tensors(const std::filesystem::path& folder, Adapter<float>& adapter, Host& host);
+/// saved. Returns the host's random tensors: without a head, the trained ones that are missing, and
+/// those that it drew. Throws Error naming the file and the tensor: missing, unknown, of another
+/// shape or type, not finite.
+std::vector<std::string> load_adapter_tensors(const std::filesystem::path& folder,
+                                              Adapter<float>& adapter, Host& host,
+                                              bool has_head = true);
 
 /// The adapted weights as a catalogue, and lists them in the description where it does not.
 SiteCatalogue list_sites(AdapterDescription& description, const std::vector<Site>& sites);
@@ -82,6 +89,9 @@ struct DescribedMethod {
 DescribedMethod resolve_description(AdapterDescription& description, const SiteCatalogue& catalogue,
                                     const Registry& registry);
 
+/// Alpha as it was asked for; nothing: the method's default, or it has none.
+std::optional<double> asked_alpha(const AdapterDescription& description);
+
 /// The adapter of such a method, its factors zero.
 template <class T>
 std::unique_ptr<Adapter<T>> make_described_adapter(AdapterDescription& description,
@@ -89,12 +99,28 @@ std::unique_ptr<Adapter<T>> make_described_adapter(AdapterDescription& descripti
                                                    const Registry& registry,
                                                    std::shared_ptr<const Backend> backend);
 
+/// The same for a folder's description, whose errors name its adapter_config.json: an unknown
+/// method may be a plug-in's, and it must not need more numbers than adapter_model.safetensors has.
+std::unique_ptr<Adapter<float>> make_folders_adapter(const std::filesystem::path& folder,
+                                                     AdapterDescription& description,
+                                                     const SiteCatalogue& catalogue,
+                                                     const Registry& registry,
+                                                     std::shared_ptr<const Backend> backend);
+
 /// A host with the adapter of `folder` attached. The host refers to the adapter.
 struct AdaptedModel {
   AdapterDescription description;
   std::unique_ptr<Adapter<float>> adapter;
   std::unique_ptr<Host> host;
+  /// Tensors of the host that the adapter was trained with and that are in neither folder: new
+  /// random ones stand in their place.
+  std::vector<std::string> untrained = {};
+  /// Factors that the folder does not hold were started from the model's weights.
+  bool starts_from_weights = false;
 };
+/// A line for a command that writes no random tensors; "" where there are none.
+std::string left_out_note(const std::vector<std::string>& untrained);
+
 /// `folder` is one that save_adapter wrote, or another program's (see foreign_folder.h).
 /// `precision` of the host's products, f32 or bf16; "": the adapter's. Throws Error naming the file
 /// where the adapter belongs to another model (by fingerprint), its method is not registered or its
@@ -108,7 +134,9 @@ AdaptedModel load_adapted_model(const std::filesystem::path& model,
 struct LoneAdapter {
   AdapterDescription description;
   std::unique_ptr<Adapter<float>> adapter;
-  std::unique_ptr<Host> host;  ///< where the model was given
+  std::unique_ptr<Host> host;               ///< where the model was given
+  std::vector<std::string> untrained = {};  ///< these two: see AdaptedModel
+  bool starts_from_weights = false;
   struct HeadTensor {
     std::string name;
     std::vector<std::size_t> shape;

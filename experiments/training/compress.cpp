@@ -122,6 +122,12 @@ class RankReduction {
     if (!lone_.adapter->is_weight_update())
       throw Error(
           "method {} adds to the activations, not to the weights; it cannot be fitted again", name);
+    const auto scales_to_nothing = [&](const SiteChoice& choice) {
+      return choice.alpha.value_or(asked_alpha(description_).value_or(1)) == 0;
+    };
+    if (asked_alpha(description_) == 0.0 ||
+        std::ranges::any_of(description_.sites, scales_to_nothing))
+      throw Error("method {} cannot be fitted again where alpha is 0: its updates are zero", name);
     // What a fit refuses is refused before anything is computed.
     const auto trial =
         make_adapter<float>(described_.method, described_.stack, described_.settings, backend_);
@@ -290,7 +296,8 @@ class RankReduction {
 
   MethodRequest request() const {
     MethodRequest request;
-    if (description_.settings.alpha != 0) request.alpha = description_.settings.alpha;
+    // Counts do not depend on it; a file may hold one that nobody can ask for.
+    if (const auto alpha = asked_alpha(description_); alpha && *alpha > 0) request.alpha = *alpha;
     request.options = description_.settings.options;
     return request;
   }

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/machine_rates.h"
 #include "core/safetensors.h"
+#include "core/text.h"
 #include "core/version.h"
 #include "experiments/tasks/metrics.h"
 #include "experiments/tasks/task.h"
@@ -17,15 +18,28 @@ namespace {
 
 namespace fs = std::filesystem;
 
+std::string outputs(std::size_t labels, bool regression) {
+  return regression ? "a number as output" : std::to_string(labels) + " labels";
+}
+
+/// A model's new head is random.
+void require_trained(const AdaptedModel& adapted, const EvaluationRequest& request) {
+  if (adapted.untrained.empty()) return;
+  throw Error("{}: holds no trained {}, without which it cannot be scored",
+              request.adapter.string(), join(adapted.untrained, ", "));
+}
+
 const Task& choose_task(const EvaluationRequest& request, const AdapterDescription* description) {
-  if (request.task.empty() && description == nullptr) {
+  if (request.task.empty() && (description == nullptr || description->task.empty())) {
     throw UsageError("--task is missing; expected a task such as sst2");
   }
   const Task& task = find_task(request.task.empty() ? description->task : request.task);
   if (description != nullptr &&
       (task.labels != description->labels || task.regression != description->regression)) {
-    throw UsageError("--task is {}; the adapter in {} was trained for {}, whose output differs",
-                     task.name, request.adapter.string(), description->task);
+    throw UsageError("--task is {}, with {}; the adapter in {} has {}{}", task.name,
+                     outputs(task.labels, task.regression), request.adapter.string(),
+                     outputs(description->labels, description->regression),
+                     description->task.empty() ? "" : " (trained for " + description->task + ")");
   }
   return task;
 }
@@ -62,6 +76,7 @@ Evaluation evaluate(const EvaluationRequest& request, const Registry& registry) 
   if (with_adapter) {
     adapted =
         load_adapted_model(request.model, request.adapter, registry, backend, request.precision);
+    require_trained(adapted, request);
   }
   const Task& task = choose_task(request, with_adapter ? &adapted.description : nullptr);
   if (!with_adapter) {

@@ -4,10 +4,11 @@
 #include <cmath>
 #include <set>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "core/files.h"
+#include "core/json_reader.h"
 #include "core/text.h"
 #include "experiments/training/lorta_folder.h"
 #include "experiments/training/lotr_folder.h"
@@ -22,7 +23,7 @@ namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
 
 json read_configuration(const fs::path& folder) {
-  return json::parse(read_text(folder / "adapter_config.json"), nullptr, false);
+  return read_json<json>(folder / "adapter_config.json");
 }
 
 /// Of the head that the model's own checkpoint has, else 2.
@@ -30,6 +31,12 @@ std::size_t saved_labels(const fs::path& model) {
   const WeightFolder weights(model);
   const TensorEntry* entry = weights.find("classifier.weight");
   return entry && !entry->shape.empty() && entry->shape.front() > 0 ? entry->shape.front() : 2;
+}
+
+/// The name of the model's folder.
+std::string model_name(const fs::path& model) {
+  const fs::path path = fs::absolute(model).lexically_normal();
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
 }
 
 }  // namespace
@@ -71,11 +78,18 @@ SafetensorsFile open_foreign_tensors(const fs::path& folder) {
 
 const Site& find_site(const SiteCatalogue& catalogue, const std::string& module,
                       const std::string& file) {
+  const Site* found = nullptr;
   std::vector<std::string> names;
   for (const Site& site : catalogue.sites) {
-    if (site.name == module || site.name.ends_with("." + module)) return site;
+    if (site.name == module) return site;
     names.push_back(site.name);
+    if (!site.name.ends_with("." + module)) continue;
+    if (found)
+      throw Error("{}: module '{}' may be {} or {}, expected one weight of {}", file,
+                  printable(module, 200), found->name, site.name, catalogue.model);
+    found = &site;
   }
+  if (found) return *found;
   const std::string nearest = nearest_name(module, names);
   throw Error("{}: module '{}' is no weight of {} that can be adapted{}", file,
               printable(module, 200), catalogue.model,
@@ -83,11 +97,15 @@ const Site& find_site(const SiteCatalogue& catalogue, const std::string& module,
 }
 
 void read_numbers(const SafetensorsFile& file, const std::string& key, const std::string& what,
-                  std::span<float> target) {
+                  const std::vector<std::size_t>& shape, std::span<float> target) {
+  const auto sides = [](std::vector<std::size_t> of) {
+    std::erase(of, 1U);
+    return of;
+  };
+  if (const TensorEntry& entry = file.at(key); sides(entry.shape) != sides(shape))
+    throw Error("{}: tensor '{}' has shape ({}), expected ({}) for {}", file.path().string(),
+                printable(key, 200), fmt::join(entry.shape, ", "), fmt::join(shape, ", "), what);
   const std::vector<float> values = file.read<float>(key);
-  if (values.size() != target.size())
-    throw Error("{}: tensor '{}' has {} numbers, {} needs {}", file.path().string(),
-                printable(key, 200), values.size(), what, target.size());
   for (const float value : values)
     if (!std::isfinite(value))
       throw Error("{}: tensor '{}' holds {}, expected finite numbers", file.path().string(),
@@ -105,20 +123,47 @@ std::optional<std::size_t> head_labels(const SafetensorsFile& file,
   return {};
 }
 
-void fill_foreign_head(const SafetensorsFile& file, const std::map<std::string, std::string>& keys,
+bool fill_foreign_head(const SafetensorsFile& file, const std::map<std::string, std::string>& keys,
                        const std::vector<TrainedTensor>& head) {
   std::set<std::string> used;
+  std::string missing;
   for (const TrainedTensor& tensor : head) {
     const auto found = keys.find(tensor.name);
-    if (found == keys.end()) continue;
-    read_numbers(file, found->second, tensor.name, tensor.value);
+    if (found == keys.end()) {
+      missing = tensor.name;
+      continue;
+    }
+    read_numbers(file, found->second, tensor.name, tensor.shape, tensor.value);
     used.insert(tensor.name);
   }
   for (const auto& [name, key] : keys)
     if (!used.contains(name))
       throw Error("{}: tensor '{}' belongs to no adapted weight and to no head that trains here",
                   file.path().string(), printable(key, 200));
+  if (!used.empty() && !missing.empty())
+    throw Error("{}: has no tensor for '{}', though it has '{}'", file.path().string(), missing,
+                printable(keys.at(*used.begin()), 200));
+  return !used.empty();
 }
+
+namespace {
+
+/// Tensors of the host that neither its checkpoint nor the adapter has.
+std::vector<std::string> find_untrained(Host& host, const fs::path& model,
+                                        const ForeignFolder& foreign, bool has_head) {
+  const WeightFolder weights(model);
+  std::vector<std::string> names;
+  for (const Host::DrawnTensor& tensor : host.drawn()) names.push_back(tensor.name);
+  if (has_head) return names;
+  for (const TrainedTensor& tensor : host.trained()) {
+    const TensorEntry* entry = weights.find(tensor.name);
+    if (!foreign.keeps_head() || !entry || entry->shape != tensor.shape)
+      names.push_back(tensor.name);
+  }
+  return names;
+}
+
+}  // namespace
 
 AdaptedModel load_foreign_model(const fs::path& model, const fs::path& folder,
                                 const Registry& registry, std::shared_ptr<const Backend> backend,
@@ -133,21 +178,27 @@ AdaptedModel load_foreign_model(const fs::path& model, const fs::path& folder,
   adapted.host = load_host(model, host_settings, backend);
   AdapterDescription& description = adapted.description;
   description = foreign->describe(adapted.host->catalogue());
-  description.model = model.filename().string();
+  description.model = model_name(model);
   description.fingerprint = model_fingerprint(model);
   description.labels = host_settings.labels;
   description.regression = host_settings.regression;
   if (!precision.empty()) description.precision = precision;
-  try {
-    adapted.adapter =
-        make_described_adapter<float>(description, adapted.host->catalogue(), registry, backend);
-  } catch (const Error& failure) {
-    throw Error("{}: {}", (folder / "adapter_config.json").string(), failure.what());
-  }
+  adapted.adapter =
+      make_folders_adapter(folder, description, adapted.host->catalogue(), registry, backend);
   adapted.host->attach(adapted.adapter.get());
-  start_unstored(*adapted.adapter, description);
+  std::vector<Parameter<float>>& parameters = adapted.adapter->parameters();
+  const auto is_unheld = [&](const Parameter<float>& parameter) {
+    return parameter.is_stored() && !foreign->holds(parameter.factor);
+  };
+  adapted.starts_from_weights = std::ranges::any_of(parameters, is_unheld);
+  if (adapted.starts_from_weights)
+    adapted.adapter->initialise(description.seed);
+  else
+    start_unstored(*adapted.adapter, description);
   foreign->fill(*adapted.adapter);
-  foreign->fill_head(adapted.host->trained());
+  const bool has_head = foreign->fill_head(adapted.host->trained());
+  adapted.untrained = find_untrained(*adapted.host, model, *foreign, has_head);
+  description.head = adapted.untrained.empty();
   return adapted;
 }
 

@@ -7,7 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "core/files.h"
+#include "core/foreign_keys.h"
+#include "core/json_reader.h"
 #include "core/text.h"
 
 namespace rankfold {
@@ -30,9 +31,13 @@ std::string factor_of(const std::string& key) {
 }  // namespace
 
 LortaFolder::LortaFolder(const fs::path& folder) : file_(open_foreign_tensors(folder)) {
-  const std::string file = (folder / "adapter_config.json").string();
-  const json document = json::parse(read_text(file), nullptr, false);
-  if (!document.is_object()) throw Error("{}: is not a JSON object", file);
+  const fs::path path = folder / "adapter_config.json";
+  const std::string file = path.string();
+  const json document = read_json<json>(path);
+  constexpr auto read = ForeignKey::Meaning::read;
+  const ForeignKey keys[] = {
+      {"layout", read}, {"alpha", read}, {"rslora", read}, {"targets", read}, {"head-axis", read}};
+  expect_known_keys(document, path, "", {keys});
   for (const auto& [key, value] : document.items()) {
     const auto wrong = [&](const char* expected) {
       return Error("{}: {} is {}, expected {}", file, key, printable(value.dump(), 80), expected);
@@ -49,9 +54,6 @@ LortaFolder::LortaFolder(const fs::path& folder) : file_(open_foreign_tensors(fo
     } else if (key == "head-axis") {
       if (value != "input" && value != "output") throw wrong("\"input\" or \"output\"");
       head_axis_ = value;
-    } else if (key != "layout") {
-      throw Error("{}: has the key '{}', expected layout, alpha, rslora, targets, head-axis", file,
-                  printable(key, 80));
     }
   }
   if (alpha_ == 0) throw Error("{}: alpha is missing, expected LortaConfig's lora_alpha", file);
@@ -102,12 +104,12 @@ void LortaFolder::fill(Adapter<float>& adapter) const {
       throw Error("{}: tensor '{}' has shape ({}), expected ({})", file_.path().string(),
                   printable(key, 200), fmt::join(shape, ", "), fmt::join(expected, ", "));
     if (!selects) {
-      read_numbers(file_, key, "factor " + parameter.name, parameter.value.span());
+      read_numbers(file_, key, "factor " + parameter.name, shape, parameter.value.span());
       continue;
     }
     const std::size_t rank = expected.back();
     std::vector<float> rows(all_matrices.size() * rank);
-    read_numbers(file_, key, "factor " + parameter.name, rows);
+    read_numbers(file_, key, "factor " + parameter.name, shape, rows);
     float* target = parameter.value.data();
     for (const MatrixType type : adapter.stack().matrices) {
       const auto row =
@@ -117,8 +119,8 @@ void LortaFolder::fill(Adapter<float>& adapter) const {
   }
 }
 
-void LortaFolder::fill_head(std::vector<TrainedTensor> head) const {
-  fill_foreign_head(file_, head_, head);
+bool LortaFolder::fill_head(std::vector<TrainedTensor> head) const {
+  return fill_foreign_head(file_, head_, head);
 }
 
 }  // namespace rankfold

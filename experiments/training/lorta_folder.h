@@ -18,8 +18,10 @@ class LortaFolder : public ForeignFolder {
 
   std::optional<std::size_t> labels() const override;
   AdapterDescription describe(const SiteCatalogue& catalogue) override;
+  bool holds(const std::string&) const override { return true; }
   void fill(Adapter<float>& adapter) const override;
-  void fill_head(std::vector<TrainedTensor> head) const override;
+  bool fill_head(std::vector<TrainedTensor> head) const override;
+  bool keeps_head() const override { return false; }
 
  private:
   double alpha_ = 0;

@@ -7,7 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "core/files.h"
+#include "core/foreign_keys.h"
+#include "core/json_reader.h"
 #include "core/text.h"
 
 namespace rankfold {
@@ -18,20 +19,14 @@ using json = nlohmann::ordered_json;
 using Shape = std::vector<std::size_t>;
 
 double read_scale(const fs::path& folder) {
-  const std::string file = (folder / "adapter_config.json").string();
-  const json document = json::parse(read_text(file), nullptr, false);
-  if (!document.is_object()) throw Error("{}: is not a JSON object", file);
-  for (const auto& [key, value] : document.items()) {
-    if (key != "layout" && key != "scale")
-      throw Error("{}: has the key '{}', expected layout and scale", file, printable(key, 80));
-  }
-  if (!document.contains("layout") || document.at("layout") != "lotr")
-    throw Error("{}: layout is {}, expected \"lotr\"", file,
-                document.contains("layout") ? printable(document.at("layout").dump(), 80)
-                                            : std::string("missing"));
+  const fs::path file = folder / "adapter_config.json";
+  const json document = read_json<json>(file);
+  const ForeignKey keys[] = {{"layout", ForeignKey::Meaning::read},
+                             {"scale", ForeignKey::Meaning::read}};
+  expect_known_keys(document, file, "", {keys});
   const auto scale = document.find("scale");
   if (scale == document.end() || !scale->is_number() || !(scale->get<double>() > 0))
-    throw Error("{}: scale is {}, expected LoTRLinear's, a number above 0", file,
+    throw Error("{}: scale is {}, expected LoTRLinear's, a number above 0", file.string(),
                 scale == document.end() ? "missing" : printable(scale->dump(), 80));
   return scale->get<double>();
 }
@@ -105,12 +100,12 @@ void LotrFolder::fill(Adapter<float>& adapter) const {
     for (const auto& [site, own] : sites_)
       if (parameter.name == parameter.factor + "." + site) module = own;
     read_numbers(file_, modules_.at(module).at(parameter.factor), "factor " + parameter.name,
-                 parameter.value.span());
+                 parameter.shape, parameter.value.span());
   }
 }
 
-void LotrFolder::fill_head(std::vector<TrainedTensor> head) const {
-  fill_foreign_head(file_, head_, head);
+bool LotrFolder::fill_head(std::vector<TrainedTensor> head) const {
+  return fill_foreign_head(file_, head_, head);
 }
 
 }  // namespace rankfold

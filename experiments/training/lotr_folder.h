@@ -17,8 +17,10 @@ class LotrFolder : public ForeignFolder {
 
   std::optional<std::size_t> labels() const override;
   AdapterDescription describe(const SiteCatalogue& catalogue) override;
+  bool holds(const std::string&) const override { return true; }
   void fill(Adapter<float>& adapter) const override;
-  void fill_head(std::vector<TrainedTensor> head) const override;
+  bool fill_head(std::vector<TrainedTensor> head) const override;
+  bool keeps_head() const override { return false; }
 
  private:
   double scale_ = 0;

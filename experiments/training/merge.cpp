@@ -1,6 +1,7 @@
 #include "experiments/training/merge.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "core/backend.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_reader.h"
 #include "core/json_text.h"
 #include "core/safetensors.h"
 #include "core/text.h"
@@ -39,13 +41,15 @@ struct MergeNote {
   std::string configuration;          ///< the base model's config.json
   std::vector<std::string> added;     ///< tensors that the base model has not
   std::vector<std::string> replaced;  ///< trained tensors that it has, with other values
+  std::vector<std::string>
+      left_out;  ///< tensors that it has: a head, where the adapter's is missing
 };
 
 std::string to_text(const MergeNote& note) {
   const json document = {
-      {"base", note.base},        {"merged", note.merged},        {"adapter", note.adapter},
-      {"method", note.method},    {"config", note.configuration}, {"added", note.added},
-      {"replaced", note.replaced}};
+      {"base", note.base},         {"merged", note.merged},        {"adapter", note.adapter},
+      {"method", note.method},     {"config", note.configuration}, {"added", note.added},
+      {"replaced", note.replaced}, {"left_out", note.left_out}};
   return document.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
@@ -54,9 +58,9 @@ MergeNote read_note(const SafetensorsFile& file) {
   if (found == file.metadata().end())
     throw Error("{}: its metadata have no '{}'; expected a model that rankfold merge wrote",
                 file.path().string(), note_key);
-  const json document = json::parse(found->second, nullptr, false);
   MergeNote note;
   try {
+    const json document = parse_json<json>(found->second, file.path());
     document.at("base").get_to(note.base);
     document.at("merged").get_to(note.merged);
     document.at("adapter").get_to(note.adapter);
@@ -64,13 +68,13 @@ MergeNote read_note(const SafetensorsFile& file) {
     document.at("config").get_to(note.configuration);
     document.at("added").get_to(note.added);
     document.at("replaced").get_to(note.replaced);
-  } catch (const json::exception&) {
+    note.left_out = document.value("left_out", note.left_out);
+    if (!parse_json<json>(note.configuration, file.path()).is_object())
+      throw Error("config is no object");
+  } catch (const std::exception&) {
     throw Error("{}: '{}' of its metadata is not what rankfold merge writes", file.path().string(),
                 note_key);
   }
-  if (!json::parse(note.configuration, nullptr, false).is_object())
-    throw Error("{}: config of '{}' in its metadata is not a JSON object", file.path().string(),
-                note_key);
   return note;
 }
 
@@ -88,22 +92,20 @@ std::string missing_prefix(const WeightFolder& weights, const Stack& stack) {
 }
 
 json read_configuration(const fs::path& file) {
-  json configuration = json::parse(read_text(file), nullptr, false);
+  json configuration = read_json<json>(file);
   if (!configuration.is_object()) throw Error("{}: is not a JSON object", file.string());
   return configuration;
 }
 
-std::string classifier_architecture(const std::string& model_type) {
+std::string architecture_of(const std::string& model_type, const std::string& ending) {
   static const std::map<std::string, std::string> names{
       {"bert", "Bert"},       {"roberta", "Roberta"},      {"albert", "Albert"},
       {"deberta", "Deberta"}, {"deberta-v2", "DebertaV2"}, {"llama", "Llama"}};
   const auto found = names.find(model_type);
-  return found == names.end() ? "" : found->second + "ForSequenceClassification";
+  return found == names.end() ? "" : found->second + ending;
 }
 
-void write_configuration(const fs::path& model, const AdapterDescription& description,
-                         const fs::path& out) {
-  json configuration = read_configuration(model / "config.json");
+void name_labels(const AdapterDescription& description, json& configuration) {
   json id_to_label = json::object(), label_to_id = json::object();
   for (std::size_t label = 0; label < description.labels; ++label) {
     const std::string name = fmt::format("LABEL_{}", label);
@@ -115,7 +117,14 @@ void write_configuration(const fs::path& model, const AdapterDescription& descri
   configuration["label2id"] = label_to_id;
   configuration["problem_type"] =
       description.regression ? "regression" : "single_label_classification";
-  const std::string architecture = classifier_architecture(configuration.value("model_type", ""));
+}
+
+void write_configuration(const fs::path& model, const AdaptedModel& adapted, const fs::path& out) {
+  json configuration = read_configuration(model / "config.json");
+  const bool has_head = adapted.untrained.empty();
+  if (has_head) name_labels(adapted.description, configuration);
+  const std::string architecture = architecture_of(
+      configuration.value("model_type", ""), has_head ? "ForSequenceClassification" : "Model");
   if (!architecture.empty()) configuration["architectures"] = json::array({architecture});
   for (const char* key : {"dtype", "torch_dtype"}) {
     if (configuration.contains(key)) configuration[key] = "float32";
@@ -143,6 +152,9 @@ std::vector<float> updated_weight(const Adapter<float>& adapter, std::size_t ind
   std::vector<float> result(site.out * site.in);
   adapter.reconstruct(index, MatrixView<float>(result.data(), site.out, site.in));
   for (std::size_t i = 0; i < result.size(); ++i) result[i] = weight[i] + sign * result[i];
+  if (!std::ranges::all_of(result, [](float value) { return std::isfinite(value); }))
+    throw Error("the weight {} is not finite with the update of method {}", site.name,
+                adapter.method());
   return result;
 }
 
@@ -203,9 +215,15 @@ std::size_t write_tensors(const WeightFolder& weights, AdaptedModel& adapted, Me
     merged.push_back(updated_bias(*adapted.adapter, index, {frozen, frozen + sites[index].out}, 1));
     tensors[bias] = make_tensor(bias, {sites[index].out}, std::span<const float>(merged.back()));
   }
+  for (const std::string& name : adapted.untrained)
+    if (tensors.erase(name) > 0) note.left_out.push_back(name);
   std::set<std::string> base;
   for (const auto& [name, tensor] : tensors) base.insert(name);
+  const auto is_random = [&](const std::string& name) {
+    return std::ranges::find(adapted.untrained, name) != adapted.untrained.end();
+  };
   for (const TrainedTensor& tensor : adapted.host->trained()) {
+    if (is_random(tensor.name)) continue;
     if (!tensors.contains(tensor.name) && !is_head(tensor.name)) {
       throw Error("{}: tensor '{}' of the adapter is missing", weights.path().string(),
                   tensor.name);
@@ -215,7 +233,8 @@ std::size_t write_tensors(const WeightFolder& weights, AdaptedModel& adapted, Me
     if (base.contains(tensor.name)) note.replaced.push_back(tensor.name);
   }
   for (const Host::DrawnTensor& tensor : adapted.host->drawn())
-    tensors[tensor.name] = make_tensor(tensor.name, tensor.shape, tensor.value);
+    if (!is_random(tensor.name))
+      tensors[tensor.name] = make_tensor(tensor.name, tensor.shape, tensor.value);
   for (const auto& [name, tensor] : tensors)
     if (!base.contains(name)) note.added.push_back(name);
   const std::vector<TensorToWrite> list = list_of(tensors);
@@ -254,7 +273,8 @@ MergeResult merge(const fs::path& model, const fs::path& adapter, const fs::path
   note.configuration = read_text(model / "config.json");
   result.tensors = write_tensors(WeightFolder(model), adapted, std::move(note), folder.path());
   result.bytes = fs::file_size(folder.path() / tensors_name);
-  write_configuration(model, description, folder.path());
+  write_configuration(model, adapted, folder.path());
+  result.left_out = adapted.untrained;
   copy_tokenizer(model, folder.path());
   folder.commit();
   return result;
@@ -305,12 +325,14 @@ UnmergeResult unmerge(const fs::path& model, const fs::path& adapter, const fs::
   // them all.
   const LoneAdapter lone =
       load_lone_adapter(adapter, foreign ? model : fs::path(), registry, make_openblas_backend());
-  if (lone.adapter->needs_frozen()) refuse_frozen(adapter, lone.description.method);
+  if (lone.adapter->needs_frozen() || lone.starts_from_weights)
+    refuse_frozen(adapter, lone.description.method);
 
   UnmergeResult result;
   result.method = lone.description.method;
   result.dropped = note.added;
   result.kept = note.replaced;
+  result.lost = note.left_out;
   std::map<std::string, TensorToWrite> tensors;
   for (const TensorEntry& entry : file.entries())
     if (std::ranges::find(note.added, entry.name) == note.added.end())

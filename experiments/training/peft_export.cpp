@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include <nlohmann/json.hpp>
 
@@ -9,12 +10,15 @@
 #include "core/safetensors.h"
 #include "experiments/training/atomic_folder.h"
 #include "experiments/training/peft_folder.h"
+#include "experiments/training/peft_form.h"
 
 namespace rankfold {
 namespace {
 
 namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
+
+constexpr double largest_float = std::numeric_limits<float>::max();
 
 /// The adapter in double precision, with the values and frozen weights of the one at hand.
 struct DoubleAdapter {
@@ -54,6 +58,11 @@ LoraPair factorise(const std::vector<double>& update, std::size_t out, std::size
   const auto counts = [&](double value) { return value > rounding * svd.s.front(); };
   const auto rank = static_cast<std::size_t>(std::ranges::count_if(svd.s, counts));
   LoraPair pair{std::max<std::size_t>(rank, 1), {}, {}};
+  if (rank == 0) {
+    pair.a.resize(in);
+    pair.b.resize(out);
+    return pair;
+  }
   for (std::size_t row = 0; row < out; ++row)
     for (std::size_t p = 0; p < pair.rank; ++p)
       pair.b.push_back(static_cast<float>(svd.u[row * svd.s.size() + p] * std::sqrt(svd.s[p])));
@@ -63,18 +72,23 @@ LoraPair factorise(const std::vector<double>& update, std::size_t out, std::size
   return pair;
 }
 
-json lora_config(const std::string& model, const Stack& stack, const std::vector<LoraPair>& pairs,
-                 const std::vector<std::string>& saved) {
+/// The module of a site: in a model without a head names are without the model's own part.
+std::string module_of(const Site& site, const LoneAdapter& source) {
+  return source.description.head ? site.name : site.name.substr(site.name.find('.') + 1);
+}
+
+json lora_config(const std::vector<std::string>& modules, const std::vector<LoraPair>& pairs,
+                 const std::vector<std::string>& saved, const std::string& base_name) {
   std::size_t largest = 1;
   for (const LoraPair& pair : pairs) largest = std::max(largest, pair.rank);
   json ranks = json::object(), targets = json::array();
   for (std::size_t i = 0; i < pairs.size(); ++i) {
-    targets.push_back(stack.sites[i].name);
-    if (pairs[i].rank != largest) ranks[stack.sites[i].name] = pairs[i].rank;
+    targets.push_back(modules[i]);
+    if (pairs[i].rank != largest) ranks[modules[i]] = pairs[i].rank;
   }
   // alpha equals the rank everywhere: the scale is 1.
   return {{"alpha_pattern", ranks},
-          {"base_model_name_or_path", model},
+          {"base_model_name_or_path", base_name.empty() ? json(nullptr) : json(base_name)},
           {"bias", "none"},
           {"fan_in_fan_out", false},
           {"inference_mode", true},
@@ -86,15 +100,16 @@ json lora_config(const std::string& model, const Stack& stack, const std::vector
           {"r", largest},
           {"rank_pattern", ranks},
           {"target_modules", targets},
-          {"task_type", "SEQ_CLS"},
+          // With this task PEFT looks for a trained head.
+          {"task_type", saved.empty() ? json(nullptr) : json("SEQ_CLS")},
           {"use_dora", false},
           {"use_rslora", false}};
 }
 
 }  // namespace
 
-PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry,
-                          const fs::path& out) {
+PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry, const fs::path& out,
+                          const std::string& base_name) {
   if (!source.adapter->is_weight_update())
     throw Error("method {} adds to the activations, not to the weights; it is no LoRA",
                 source.description.method);
@@ -113,6 +128,8 @@ PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry,
     const Site& site = stack.sites[index];
     std::vector<double> update(site.out * site.in);
     exact.adapter->reconstruct(index, {update.data(), site.out, site.in});
+    if (!std::ranges::all_of(update, [](double value) { return std::abs(value) < largest_float; }))
+      throw Error("the update of {} is beyond the range of float", site.name);
     pairs.push_back(factorise(update, site.out, site.in, *backend));
     result.ranks.push_back(pairs.back().rank);
     result.parameters += pairs.back().rank * (site.out + site.in);
@@ -121,12 +138,14 @@ PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry,
   result.largest_rank = result.ranks.empty() ? 0 : std::ranges::max(result.ranks);
 
   std::vector<TensorToWrite> tensors;
+  std::vector<std::string> modules;
   for (std::size_t index = 0; index < pairs.size(); ++index) {
     const Site& site = stack.sites[index];
     const LoraPair& pair = pairs[index];
-    tensors.push_back(make_tensor(peft_prefix + site.name + ".lora_A.weight", {pair.rank, site.in},
+    const std::string& module = modules.emplace_back(module_of(site, source));
+    tensors.push_back(make_tensor(peft_prefix + module + ".lora_A.weight", {pair.rank, site.in},
                                   std::span(pair.a)));
-    tensors.push_back(make_tensor(peft_prefix + site.name + ".lora_B.weight", {site.out, pair.rank},
+    tensors.push_back(make_tensor(peft_prefix + module + ".lora_B.weight", {site.out, pair.rank},
                                   std::span(pair.b)));
   }
   std::vector<std::string> saved;
@@ -139,7 +158,7 @@ PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry,
   AtomicFolder folder(out);
   write_safetensors(folder.path() / "adapter_model.safetensors", tensors, {{"format", "pt"}});
   write_atomically(folder.path() / "adapter_config.json",
-                   lora_config(source.description.model, stack, pairs, saved).dump(2) + "\n");
+                   lora_config(modules, pairs, saved, base_name).dump(2) + "\n");
   folder.commit();
   return result;
 }

@@ -1,237 +1,29 @@
 #include "experiments/training/peft_folder.h"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
-#include <set>
 
-#include <regex.h>
-
-#include <nlohmann/json.hpp>
+#include <fmt/format.h>
 
 #include "core/error.h"
-#include "core/files.h"
 #include "core/safetensors.h"
 #include "core/text.h"
-#include "experiments/training/run_folder.h"
-#include "experiments/training/settings.h"
+#include "experiments/training/peft_form.h"
 
 namespace rankfold {
 namespace {
 
 namespace fs = std::filesystem;
-using json = nlohmann::ordered_json;
 
 constexpr std::size_t largest_rank = 1'000'000;
 
-/// Whether the expression is all of `text`, or all behind one of its dots; nothing where it is no
-/// regular expression.
-std::optional<bool> matches_end(const std::string& text, const std::string& expression) {
-  regex_t compiled;
-  const std::string whole = "^(.*\\.)?(" + expression + ")$";
-  if (::regcomp(&compiled, whole.c_str(), REG_EXTENDED | REG_NOSUB) != 0) return {};
-  const bool found = ::regexec(&compiled, text.c_str(), 0, nullptr, 0) == 0;
-  ::regfree(&compiled);
-  return found;
-}
-
-/// adapter_config.json of PEFT: values, with what it may leave out.
-class PeftConfig {
- public:
-  explicit PeftConfig(const fs::path& folder) : file_((folder / "adapter_config.json").string()) {
-    document_ = json::parse(read_text(file_), nullptr, false);
-    if (!document_.is_object()) throw Error("{}: is not a JSON object", file_);
-    type = document_.contains("peft_type") ? text("peft_type") : "";
-  }
-
-  std::string type;
-  const std::string& file() const { return file_; }
-
-  bool has(const char* key) const {
-    const auto found = document_.find(key);
-    return found != document_.end() && !found->is_null();
-  }
-  std::string text(const char* key) const {
-    if (!document_.at(key).is_string()) refuse(key, "a text");
-    return document_.at(key).get<std::string>();
-  }
-  bool flag(const char* key) const {
-    if (!has(key)) return false;
-    if (!document_.at(key).is_boolean()) refuse(key, "true or false");
-    return document_.at(key).get<bool>();
-  }
-  double number(const char* key, double fallback) const {
-    if (!has(key)) return fallback;
-    if (!document_.at(key).is_number()) refuse(key, "a number");
-    return document_.at(key).get<double>();
-  }
-  std::size_t rank(const char* key, std::size_t fallback) const {
-    const double value = number(key, static_cast<double>(fallback));
-    if (value < 1 || value > largest_rank || value != std::floor(value))
-      refuse(key, "a whole number, 1 or more");
-    return static_cast<std::size_t>(value);
-  }
-  /// The value of the first entry whose key, a regular expression, matches the module's name or its
-  /// end.
-  std::optional<double> pattern(const char* key, const std::string& module) const {
-    if (!has(key)) return {};
-    if (!document_.at(key).is_object()) refuse(key, "an object");
-    for (const auto& [expression, value] : document_.at(key).items()) {
-      if (!value.is_number()) refuse(key, "an object of numbers");
-      const std::optional<bool> found = matches_end(module, expression);
-      if (!found)
-        throw Error("{}: {} has the key '{}', expected a regular expression", file_, key,
-                    printable(expression, 80));
-      if (*found) return value.get<double>();
-    }
-    return {};
-  }
-  /// Throws unless the key is missing, null, false, empty or `harmless`.
-  void expect_unused(const char* key, const std::string& harmless = "") const {
-    const auto found = document_.find(key);
-    if (found == document_.end() || found->is_null() || found->empty()) return;
-    if (found->is_boolean() && !found->get<bool>()) return;
-    if (found->is_string() && found->get<std::string>() == harmless) return;
-    refuse(key, "what rankfold can apply: it must be unset");
-  }
-  [[noreturn]] void refuse(const char* key, const char* expected) const {
-    const std::string found = document_.contains(key) ? document_.at(key).dump() : "missing";
-    throw Error("{}: {} is {}, expected {}", file_, key, printable(found, 80), expected);
-  }
-
- private:
-  std::string file_;
-  json document_;
-};
-
-/// How PEFT stores a method that rankfold has.
-struct PeftForm {
-  const char* type;
-  const char* method;
-  /// Behind the module's name in the file -> our factor.
-  std::vector<std::pair<const char*, const char*>> tensors;
-  /// Behind "base_model." -> our factor of the model.
-  std::vector<std::pair<const char*, const char*>> shared = {};
-};
-
-const std::vector<PeftForm>& forms() {
-  static const std::vector<PeftForm> all = {
-      {"LORA",
-       "lora",
-       {{"lora_A.weight", "A"}, {"lora_B.weight", "B"}, {"lora_magnitude_vector", "magnitude"}}},
-      {"LOHA",
-       "loha",
-       {{"hada_w1_a", "w1_a"},
-        {"hada_w1_b", "w1_b"},
-        {"hada_w2_a", "w2_a"},
-        {"hada_w2_b", "w2_b"}}},
-      {"LOKR",
-       "lokr",
-       {{"lokr_w1", "w1"},
-        {"lokr_w1_a", "w1_a"},
-        {"lokr_w1_b", "w1_b"},
-        {"lokr_w2", "w2"},
-        {"lokr_w2_a", "w2_a"},
-        {"lokr_w2_b", "w2_b"}}},
-      {"VERA",
-       "vera",
-       {{"vera_lambda_b", "lambda_b"}, {"vera_lambda_d", "lambda_d"}},
-       {{"vera_A", "A"}, {"vera_B", "B"}}},
-      {"HIRA", "hira", {{"hira_A", "A"}, {"hira_B", "B"}}},
-      {"RANDLORA",
-       "randlora",
-       {{"randlora_A", "A"},
-        {"randlora_B", "B"},
-        {"randlora_lambda", "lambda"},
-        {"randlora_gamma", "gamma"}},
-       {{"randlora_A", "A"}, {"randlora_B", "B"}}},
-      {"FOURIERFT", "fourierft", {{"fourierft_spectrum", "spectrum"}}},
-  };
-  return all;
-}
-
-const PeftForm& find_form(const PeftConfig& config) {
-  std::vector<std::string> known;
-  for (const PeftForm& form : forms()) {
-    if (config.type == form.type) return form;
-    known.push_back(form.type);
-  }
-  throw Error("{}: peft_type is '{}', expected one of {}", config.file(),
-              printable(config.type, 80), join(known, ", "));
-}
-
-/// Settings that change the mathematics in ways that are not here.
-void expect_plain(const PeftConfig& config) {
-  for (const char* key :
-       {"lora_bias", "use_qalora", "use_bdlora", "kasa_config", "alora_invocation_tokens",
-        "arrow_config", "layer_replication", "trainable_token_indices", "target_parameters",
-        "velora_config", "monteclora_config", "use_effective_conv2d", "n_frequency_pattern"})
-    config.expect_unused(key);
-  config.expect_unused("bias", "none");
-}
-
-AdapterDescription describe(const PeftConfig& config, const PeftForm& form) {
-  expect_plain(config);
-  AdapterDescription description;
-  description.method = form.method;
-  if (form.method == std::string("lora") && config.flag("use_dora")) description.method = "dora";
-  auto& options = description.settings.options;
-  const auto set_rank = [&] { description.rank = std::to_string(config.rank("r", 8)); };
-  if (config.type == "LORA") {
-    set_rank();
-    description.settings.alpha = config.number("lora_alpha", 8);
-    options["rslora"] = config.flag("use_rslora") ? "true" : "false";
-  } else if (config.type == "LOHA" || config.type == "LOKR") {
-    set_rank();
-    description.settings.alpha = config.number("alpha", 8);
-    if (config.type == "LOKR") {
-      options["factor"] = fmt::format("{}", config.number("decompose_factor", -1));
-      options["decompose-both"] = config.flag("decompose_both") ? "true" : "false";
-    }
-  } else if (config.type == "RANDLORA") {
-    set_rank();
-    description.settings.alpha = config.number("randlora_alpha", 640);
-  } else if (config.type == "FOURIERFT") {
-    options["frequencies"] = std::to_string(config.rank("n_frequency", 1000));
-    options["scale"] = fmt::format("{}", config.number("scaling", 150));
-    options["location-seed"] = std::to_string(config.rank("random_loc_seed", 777));
-  } else {
-    set_rank();
-  }
-  return description;
-}
-
-/// The tensors of the file by what they belong to.
-struct PeftTensors {
-  std::map<std::string, std::map<std::string, std::string>> modules;  ///< module -> factor -> key
-  std::map<std::string, std::string> shared;                          ///< factor -> key
-  std::map<std::string, std::string> head;                            ///< name in the model -> key
-};
-
-PeftTensors sort_tensors(const SafetensorsFile& file, const PeftForm& form) {
-  PeftTensors sorted;
-  for (const TensorEntry& entry : file.entries()) {
-    const auto shared = std::ranges::find_if(form.shared, [&](const auto& pair) {
-      return entry.name == std::string("base_model.") + pair.first;
-    });
-    if (shared != form.shared.end()) {
-      sorted.shared[shared->second] = entry.name;
-      continue;
-    }
-    if (!entry.name.starts_with(peft_prefix))
-      throw Error("{}: tensor '{}' does not begin with '{}'", file.path().string(),
-                  printable(entry.name, 200), peft_prefix);
-    const std::string name = entry.name.substr(std::string_view(peft_prefix).size());
-    const auto own = std::ranges::find_if(form.tensors, [&](const auto& pair) {
-      return name.ends_with(std::string(".") + pair.first);
-    });
-    if (own == form.tensors.end())
-      sorted.head[name] = entry.name;
-    else
-      sorted.modules[name.substr(0, name.size() - std::string_view(own->first).size() - 1)]
-                    [own->second] = entry.name;
-  }
-  return sorted;
+/// A rank that may be in the file is a whole number, whether it is used or not.
+void check_ranks(const PeftConfig& config) {
+  if (config.is_null("rank_pattern")) return;
+  for (const auto& [module, rank] : config.document().at("rank_pattern").items())
+    if (!rank.is_number() || !(rank.get<double>() >= 1 && rank.get<double>() <= largest_rank) ||
+        rank.get<double>() != std::floor(rank.get<double>()))
+      config.refuse("rank_pattern", "whole numbers, 1 or more");
 }
 
 }  // namespace
@@ -240,84 +32,192 @@ PeftTensors sort_tensors(const SafetensorsFile& file, const PeftForm& form) {
 struct PeftFolder::Contents {
   PeftConfig config;
   const PeftForm& form;
+  PeftPatterns ranks, alphas;
+  PeftTargets targets;
   SafetensorsFile file;
   PeftTensors tensors;
   std::map<std::string, std::string> modules;  ///< site -> module, once sites are known
 
   explicit Contents(const fs::path& folder)
       : config(folder),
-        form(find_form(config)),
+        form(find_peft_form(config)),
+        ranks(config, "rank_pattern"),
+        alphas(config, "alpha_pattern"),
+        targets(config),
         file(open_foreign_tensors(folder)),
-        tensors(sort_tensors(file, form)) {
+        tensors(file, form) {
+    check_ranks(config);
     if (tensors.modules.empty())
-      throw Error("{}: holds no tensor of peft_type {}", file.path().string(), config.type);
+      throw Error("{}: holds no tensor of peft_type {}", name(), form.type);
   }
+
+  std::string name() const { return printable(file.path().string()); }
+
+  /// The rank of the module's tensors, or where they do not tell, the configuration's.
+  std::size_t rank_of(const std::string& module) const {
+    const auto& factors = tensors.modules.at(module);
+    for (const PeftForm::RankPlace& place : form.ranks) {
+      const auto found = factors.find(place.factor);
+      if (found == factors.end()) continue;
+      const std::vector<std::size_t>& shape = file.at(found->second).shape;
+      if (place.axis >= shape.size() || shape[place.axis] == 0)
+        throw Error("{}: tensor '{}' has shape ({}), which has no rank", name(),
+                    printable(found->second, 200), fmt::join(shape, ", "));
+      return shape[place.axis];
+    }
+    const auto own = ranks.value_of(module);
+    return own ? static_cast<std::size_t>(*own)
+               : config.whole("r", form.default_rank, 1, largest_rank);
+  }
+
+  void check_targets(const SiteCatalogue& catalogue) const;
+  void check_start(const AdapterDescription& description, const SiteCatalogue& catalogue) const;
 };
+
+/// Throws Error where the tensors are not of the modules that the configuration adapts: PEFT leaves
+/// tensors of others out, and draws those that are missing.
+void PeftFolder::Contents::check_targets(const SiteCatalogue& catalogue) const {
+  if (!targets.are_known()) return;
+  const auto& [first_site, first_module] = *modules.begin();
+  // A model without its head has shorter names.
+  const std::string left_out = first_site.substr(0, first_site.size() - first_module.size());
+  for (const Site& site : catalogue.sites) {
+    if (!site.name.starts_with(left_out)) continue;
+    const std::string module = site.name.substr(left_out.size());
+    const auto found = modules.find(site.name);
+    if (targets.adapts(module) == (found != modules.end())) continue;
+    const std::string configuration = printable(config.file().string());
+    if (found == modules.end())
+      throw Error(
+          "{}: target_modules and the keys that go with it adapt '{}', of which {} has no tensor",
+          configuration, module, name());
+    throw Error(
+        "{}: target_modules and the keys that go with it leave '{}' out; {} has its tensor '{}'",
+        configuration, found->second, name(), tensors.modules.at(found->second).begin()->second);
+  }
+}
+
+/// Throws Error where the start of lora cannot be taken off the base weight.
+void PeftFolder::Contents::check_start(const AdapterDescription& description,
+                                       const SiteCatalogue& catalogue) const {
+  const auto init = description.settings.options.find("init");
+  if (init == description.settings.options.end() || init->second == "published") return;
+  for (const SiteChoice& choice : description.sites) {
+    const Site& site = *std::ranges::find(catalogue.sites, choice.name, &Site::name);
+    const std::size_t rank = rank_of(modules.at(choice.name));
+    if (rank > std::min(site.out, site.in))
+      throw Error("{}: init_lora_weights is {}, and the rank of '{}' is {}, expected at most {}",
+                  printable(config.file().string()), init->second, site.name, rank,
+                  std::min(site.out, site.in));
+    if (init->second == "pissa" && !(choice.alpha.value_or(*description.alpha) > 0))
+      throw Error("{}: init_lora_weights is pissa, and alpha of '{}' is {}, expected more than 0",
+                  printable(config.file().string()), site.name,
+                  choice.alpha.value_or(*description.alpha));
+  }
+}
 
 PeftFolder::PeftFolder(const fs::path& folder) : contents_(std::make_unique<Contents>(folder)) {}
 PeftFolder::~PeftFolder() = default;
 
 std::optional<std::size_t> PeftFolder::labels() const {
-  return head_labels(contents_->file, contents_->tensors.head);
+  return head_labels(contents_->file, contents_->tensors.rest);
 }
 
 AdapterDescription PeftFolder::describe(const SiteCatalogue& catalogue) {
   const PeftConfig& config = contents_->config;
-  const std::string file = contents_->file.path().string();
-  AdapterDescription description = rankfold::describe(config, contents_->form);
+  const PeftForm& form = contents_->form;
+  AdapterDescription description;
+  form.describe(config, description);
+  if (form.alpha_key) description.alpha = config.number(form.alpha_key, form.default_alpha);
+  if (form.default_rank > 0) config.whole("r", form.default_rank, 1, largest_rank);
+  if (description.method == "lora")
+    for (const auto& [module, factors] : contents_->tensors.modules)
+      if (const auto left = factors.find("magnitude"); left != factors.end())
+        throw Error("{}: tensor '{}' is a magnitude of DoRA, but use_dora of {} is not true",
+                    contents_->name(), printable(left->second, 200),
+                    printable(config.file().string()));
+
   auto& modules = contents_->modules;
   modules.clear();
+  std::size_t largest = 0;
   for (const auto& [module, factors] : contents_->tensors.modules) {
-    const Site& site = find_site(catalogue, module, file);
+    const Site& site = find_site(catalogue, module, contents_->name());
     if (!modules.emplace(site.name, module).second)
-      throw Error("{}: modules '{}' and '{}' are one weight of the model", file,
+      throw Error("{}: modules '{}' and '{}' are one weight of the model", contents_->name(),
                   modules.at(site.name), module);
-    SiteChoice choice;
-    choice.name = site.name;
-    if (const auto rank = config.pattern("rank_pattern", module)) {
-      if (*rank < 1 || *rank > largest_rank || *rank != std::floor(*rank))
-        config.refuse("rank_pattern", "whole numbers, 1 or more");
-      choice.rank = std::to_string(static_cast<std::size_t>(*rank));
-    }
-    if (const auto alpha = config.pattern("alpha_pattern", module)) choice.alpha = *alpha;
-    description.sites.push_back(std::move(choice));
+    description.sites.push_back({site.name, "", contents_->alphas.value_of(module)});
+    if (form.default_rank > 0) largest = std::max(largest, contents_->rank_of(module));
   }
+  if (form.default_rank > 0) {
+    description.rank = std::to_string(largest);
+    for (SiteChoice& choice : description.sites)
+      if (const std::size_t own = contents_->rank_of(modules.at(choice.name)); own != largest)
+        choice.rank = std::to_string(own);
+  }
+  contents_->check_targets(catalogue);
+  contents_->check_start(description, catalogue);
   return description;
 }
 
-std::string PeftFolder::key_of(const Parameter<float>& parameter) const {
+bool PeftFolder::holds(const std::string& factor) const {
+  return contents_->form.has_factor(factor);
+}
+
+/// PEFT trains a head for every task that it is told, and one that is saved; an adapter of a model
+/// without a head, whose modules have shorter names, says nothing of this one.
+bool PeftFolder::keeps_head() const {
+  const auto& [site, module] = *contents_->modules.begin();
+  return site == module && contents_->config.text("task_type").empty() &&
+         contents_->config.texts("modules_to_save").empty();
+}
+
+/// The tensor of a parameter; every tensor that is it goes into `used`.
+std::string PeftFolder::key_of(const Parameter<float>& parameter,
+                               std::set<std::string>& used) const {
   const PeftTensors& tensors = contents_->tensors;
   const SafetensorsFile& file = contents_->file;
   const auto shared = tensors.shared.find(parameter.factor);
   std::string key = shared == tensors.shared.end() ? "" : shared->second;
+  if (!key.empty()) used.insert(key);
   const bool is_common = parameter.name == parameter.factor;
   for (const auto& [site, module] : contents_->modules) {
     if (!is_common && parameter.name != parameter.factor + "." + site) continue;
     const auto& own = tensors.modules.at(module);
     const auto found = own.find(parameter.factor);
     if (found == own.end()) continue;
+    used.insert(found->second);
     if (key.empty())
       key = found->second;
     else if (!std::ranges::equal(file.bytes(file.at(key)), file.bytes(file.at(found->second))))
       throw Error("{}: tensors '{}' and '{}' differ, but all modules share factor '{}'",
-                  file.path().string(), key, found->second, parameter.factor);
+                  contents_->name(), key, found->second, parameter.factor);
   }
   if (key.empty())
     throw Error(
-        "{}: has no tensor for factor '{}'{}", file.path().string(), parameter.name,
+        "{}: has no tensor for factor '{}'{}", contents_->name(), parameter.name,
         contents_->form.shared.empty() ? "" : "; it must be saved with save_projection=true");
   return key;
 }
 
 void PeftFolder::fill(Adapter<float>& adapter) const {
+  std::set<std::string> used;
   for (Parameter<float>& parameter : adapter.parameters())
-    if (parameter.is_stored())
-      read_numbers(contents_->file, key_of(parameter), "factor " + parameter.name,
-                   parameter.value.span());
+    if (parameter.is_stored() && holds(parameter.factor))
+      read_numbers(contents_->file, key_of(parameter, used), "factor " + parameter.name,
+                   parameter.shape, parameter.value.span());
+  const auto expect_used = [&](const std::map<std::string, std::string>& keys) {
+    for (const auto& [factor, key] : keys)
+      if (!used.contains(key))
+        throw Error("{}: tensor '{}' is no part of the adapter that {} describes",
+                    contents_->name(), printable(key, 200),
+                    printable(contents_->config.file().string()));
+  };
+  expect_used(contents_->tensors.shared);
+  for (const auto& [module, keys] : contents_->tensors.modules) expect_used(keys);
 }
 
-void PeftFolder::fill_head(std::vector<TrainedTensor> head) const {
-  fill_foreign_head(contents_->file, contents_->tensors.head, head);
+bool PeftFolder::fill_head(std::vector<TrainedTensor> head) const {
+  return fill_foreign_head(contents_->file, contents_->tensors.rest, head);
 }
 
 }  // namespace rankfold

@@ -141,11 +141,20 @@ std::vector<SettingSpec> make_table() {
   };
 }
 
+/// By name, as the settings of a run are.
+const std::vector<const SettingSpec*>& sorted_specs() {
+  static const std::vector<const SettingSpec*> sorted = [] {
+    std::vector<const SettingSpec*> specs;
+    for (const SettingSpec& spec : run_settings()) specs.push_back(&spec);
+    std::ranges::sort(specs, {}, &SettingSpec::name);
+    return specs;
+  }();
+  return sorted;
+}
+
 const SettingSpec* find_spec(std::string_view name) {
-  const auto& table = run_settings();
-  const auto found = std::find_if(table.begin(), table.end(),
-                                  [&](const SettingSpec& spec) { return spec.name == name; });
-  return found == table.end() ? nullptr : &*found;
+  const auto found = std::ranges::lower_bound(sorted_specs(), name, {}, &SettingSpec::name);
+  return found == sorted_specs().end() || (*found)->name != name ? nullptr : *found;
 }
 
 double parse_finite(const std::string& name, const std::string& text) {
@@ -204,10 +213,25 @@ std::string absolute_folder(const std::string& text) {
   return failure ? text : (above / name).string();
 }
 
-std::string canonical_value(const SettingSpec& spec, const std::string& text) {
+/// With links followed; the text itself where that cannot be.
+std::string real_folder(const std::string& text) {
+  std::error_code failure;
+  const fs::path whole = fs::weakly_canonical(text, failure);
+  return failure ? text : whole.string();
+}
+
+template <class Find>
+std::string looked_up(std::map<std::string, std::string>* known, const std::string& text,
+                      const Find& find) {
+  if (known == nullptr) return find(text);
+  const auto found = known->find(text);
+  return found != known->end() ? found->second : known->emplace(text, find(text)).first->second;
+}
+
+std::string canonical_value(const SettingSpec& spec, const std::string& text, KnownFolders* known) {
   switch (spec.kind) {
     case SettingKind::folder:
-      return absolute_folder(text);
+      return looked_up(known ? &known->absolute : nullptr, text, absolute_folder);
     case SettingKind::count:
       return std::to_string(parse_count(spec.name, text));
     case SettingKind::number:
@@ -227,44 +251,63 @@ std::string canonical_value(const SettingSpec& spec, const std::string& text) {
   return text;
 }
 
-void check_forms(const RunSettings& settings) {
-  for (const auto& [name, value] : settings.values) {
-    const SettingSpec* spec = find_spec(name);
-    if (spec == nullptr) {
-      std::vector<std::string> names;
-      for (const SettingSpec& known : run_settings()) names.push_back(known.name);
-      throw unknown_name("setting", name, names);
-    }
-    if (!value.empty()) canonical_value(*spec, value);
-  }
+UsageError unknown_setting(const std::string& name) {
+  std::vector<std::string> names;
+  for (const SettingSpec& spec : run_settings()) names.push_back(spec.name);
+  return unknown_name("setting", name, names);
 }
 
+/// What every setting is, given or by default, in its one form. Throws for an unknown name.
+RunSettings canonical_values(const RunSettings& settings, KnownFolders* known) {
+  RunSettings result;
+  auto given = settings.values.begin();
+  const auto end = settings.values.end();
+  for (const SettingSpec* spec : sorted_specs()) {
+    if (given != end && given->first < spec->name) throw unknown_setting(given->first);
+    const bool is_given = given != end && given->first == spec->name;
+    const std::string& value = is_given ? (given++)->second : spec->fallback;
+    if (!value.empty())
+      result.values.emplace_hint(result.values.end(), spec->name,
+                                 canonical_value(*spec, value, known));
+  }
+  if (given != end) throw unknown_setting(given->first);
+  return result;
+}
+
+/// What a number may be; defaults are.
+struct Limit {
+  const char* name;
+  bool (*holds)(double value);
+  const char* expected;
+};
+
+constexpr auto positive = [](double value) { return value > 0; };
+constexpr auto not_negative = [](double value) { return value >= 0; };
+constexpr auto below_one = [](double value) { return value >= 0 && value < 1; };
+
+constexpr Limit limits[] = {
+    {"lr", positive, "a positive number"},
+    {"epochs", positive, "1 or more"},
+    {"batch", positive, "1 or more"},
+    {"max-length", positive, "1 or more"},
+    {"weight-decay", not_negative, "0 or more"},
+    {"clip", not_negative, "0 or more"},
+    {"epsilon", positive, "a positive number"},
+    {"beta1", below_one, "0 or more, below 1"},
+    {"beta2", below_one, "0 or more, below 1"},
+    {"warmup", [](double value) { return value >= 0 && value <= 1; },
+     "a share of the steps, 0 to 1"},
+    {"dropout", below_one, "0 or more, below 1"},
+    {"threads", [](double value) { return value > 0 && value <= 4096; }, "1 to 4096"},
+};
+
 void check_limits(const RunSettings& settings) {
-  const auto require = [&](const std::string& name, bool valid, const char* expected) {
-    if (!valid) {
-      throw UsageError("--{} is {}; expected {}", name, printable(settings.text(name), 80),
-                       expected);
-    }
-  };
-  require("lr", settings.number("lr") > 0, "a positive number");
-  require("epochs", settings.count("epochs") > 0, "1 or more");
-  require("batch", settings.count("batch") > 0, "1 or more");
-  require("max-length", settings.count("max-length") > 0, "1 or more");
-  require("weight-decay", settings.number("weight-decay") >= 0, "0 or more");
-  require("clip", settings.number("clip") >= 0, "0 or more");
-  require("epsilon", settings.number("epsilon") > 0, "a positive number");
-  for (const char* name : {"beta1", "beta2"}) {
-    require(name, settings.number(name) >= 0 && settings.number(name) < 1, "0 or more, below 1");
-  }
-  require("warmup", settings.number("warmup") >= 0 && settings.number("warmup") <= 1,
-          "a share of the steps, 0 to 1");
-  if (!settings.text("dropout").empty()) {
-    require("dropout", settings.number("dropout") >= 0 && settings.number("dropout") < 1,
-            "0 or more, below 1");
-  }
-  if (!settings.text("threads").empty()) {
-    require("threads", settings.count("threads") > 0 && settings.count("threads") <= 4096,
-            "1 to 4096");
+  for (const Limit& limit : limits) {
+    const auto given = settings.values.find(limit.name);
+    if (given != settings.values.end() && !given->second.empty() &&
+        !limit.holds(parse_finite(limit.name, given->second)))
+      throw UsageError("--{} is {}; expected {}", limit.name, printable(given->second, 80),
+                       limit.expected);
   }
   if (settings.text("train").empty()) return;
   static const std::vector<std::string> parts{"head", "norms", "output", "tt-head"};
@@ -274,6 +317,16 @@ void check_limits(const RunSettings& settings) {
       throw unknown_name("part for --train", word, parts);
     }
   }
+}
+
+/// Canonical values of settings that are complete and within their limits.
+RunSettings checked_values(const RunSettings& settings, KnownFolders* known) {
+  RunSettings result = canonical_values(settings, known);
+  for (const SettingSpec& spec : run_settings())
+    if (spec.required && !result.values.contains(spec.name))
+      throw UsageError("--{} is missing; expected {} ({})", spec.name, spec.value, spec.meaning);
+  check_limits(settings);
+  return result;
 }
 
 }  // namespace
@@ -307,29 +360,17 @@ std::size_t RunSettings::count(const std::string& name) const {
 
 void check_setting(const std::string& name, const std::string& value) {
   RunSettings probe;
-  probe.values["lr"] = "1";  // the one limit on a setting without a default
   probe.values[name] = value;
-  check_forms(probe);
+  canonical_values(probe, nullptr);
   check_limits(probe);
 }
 
 void check_settings(const RunSettings& settings) {
-  check_forms(settings);
-  for (const SettingSpec& spec : run_settings()) {
-    if (spec.required && settings.text(spec.name).empty()) {
-      throw UsageError("--{} is missing; expected {} ({})", spec.name, spec.value, spec.meaning);
-    }
-  }
-  check_limits(settings);
+  checked_values(settings, nullptr);
 }
 
-RunSettings canonical(const RunSettings& settings, const Method* method) {
-  check_settings(settings);
-  RunSettings result;
-  for (const SettingSpec& spec : run_settings()) {
-    const std::string& value = settings.text(spec.name);
-    if (!value.empty()) result.values[spec.name] = canonical_value(spec, value);
-  }
+RunSettings canonical(const RunSettings& settings, const Method* method, KnownFolders* known) {
+  RunSettings result = checked_values(settings, known);
   result.options = settings.options;
   if (method == nullptr) return result;
 
@@ -358,41 +399,27 @@ RunSettings canonical(const RunSettings& settings, const Method* method) {
   return result;
 }
 
-std::string canonical_number(double value) {
-  if (value == 0) return "0";
-  char buffer[64];
-  const auto shortest =
-      std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific);
-  const std::string text(buffer, shortest.ptr);
-  const std::size_t mark = text.find('e');
-  const int exponent = std::stoi(text.substr(mark + 1));
-  const std::string scientific = text.substr(0, mark) + "e" + std::to_string(exponent);
-  if (exponent >= 15 || exponent < -30) return scientific;
-  char plain_buffer[64];
-  const auto plain_end = std::to_chars(plain_buffer, plain_buffer + sizeof plain_buffer, value,
-                                       std::chars_format::fixed);
-  const std::string plain(plain_buffer, plain_end.ptr);
-  return exponent >= 0 || plain.size() <= scientific.size() ? plain : scientific;
-}
-
 bool is_incidental(const std::string& name) {
   const SettingSpec* spec = find_spec(name);
   return spec != nullptr && spec->incidental;
 }
 
-RunSettings identity(const RunSettings& settings, const Registry& registry) {
+RunSettings identity(const RunSettings& settings, const Registry& registry, KnownFolders* known) {
   try {
-    RunSettings result = canonical(settings, &registry.at(settings.text("method")));
-    for (const char* name : {"model", "data"}) {
-      std::error_code failure;
-      const fs::path whole = fs::weakly_canonical(result.values.at(name), failure);
-      if (!failure) result.values.at(name) = whole.string();
-    }
-    std::erase_if(result.values, [](const auto& value) { return is_incidental(value.first); });
-    return result;
+    return identity_of_canonical(canonical(settings, &registry.at(settings.text("method")), known),
+                                 known);
   } catch (const UsageError&) {
     return settings;
   }
+}
+
+RunSettings identity_of_canonical(RunSettings settings, KnownFolders* known) {
+  for (const char* name : {"model", "data"}) {
+    std::string& folder = settings.values.at(name);
+    folder = looked_up(known ? &known->real : nullptr, folder, real_folder);
+  }
+  std::erase_if(settings.values, [](const auto& value) { return is_incidental(value.first); });
+  return settings;
 }
 
 MethodRequest method_request(const RunSettings& settings) {

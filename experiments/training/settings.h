@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/canonical_number.h"
 #include "core/method.h"
 
 namespace rankfold {
@@ -65,11 +66,19 @@ void check_settings(const RunSettings& settings);
 /// The same for one setting alone.
 void check_setting(const std::string& name, const std::string& value);
 
+/// The names of folders that were looked up before. Who asks for many runs keeps one and hands it
+/// on, so that the file system is asked once a folder.
+struct KnownFolders {
+  std::map<std::string, std::string> absolute;  ///< by the text that was given
+  std::map<std::string, std::string> real;      ///< links followed, by the absolute name
+};
+
 /// Sorted, complete, one form per value ("5e-04" becomes "5e-4"): what run.json keeps. With its
 /// `method`, what the method decides is filled in too: targets, alpha and options, those of the
 /// preset before its defaults. Settings without a value ("" by default) are left out.
 /// Calls check_settings.
-RunSettings canonical(const RunSettings& settings, const Method* method = nullptr);
+RunSettings canonical(const RunSettings& settings, const Method* method = nullptr,
+                      KnownFolders* known = nullptr);
 
 /// Whether there is a setting of that name and it is no part of a run's identity.
 bool is_incidental(const std::string& name);
@@ -78,12 +87,10 @@ bool is_incidental(const std::string& name);
 /// is incidental. A setting that is missing (the run.json of an older version) has its default.
 /// Settings that this program would refuse (of a newer version, of a plug-in's method) come back as
 /// they are, and equal nothing else.
-RunSettings identity(const RunSettings& settings, const Registry& registry);
-
-/// The one text of a number, which reads back as the same double: the shortest digits that do, and
-/// below 1 the shorter of the plain and the exponent form (plain in a tie: "0.06", but "5e-4"),
-/// from 1 on the plain form ("16", "1.5"; beyond 1e15 the exponent form "1e16").
-std::string canonical_number(double value);
+RunSettings identity(const RunSettings& settings, const Registry& registry,
+                     KnownFolders* known = nullptr);
+/// The same of settings that canonical has made.
+RunSettings identity_of_canonical(RunSettings settings, KnownFolders* known = nullptr);
 
 /// What make_adapter's settings come from: rank, alpha, preset and options of a run.
 MethodRequest method_request(const RunSettings& settings);

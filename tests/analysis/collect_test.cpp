@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <cmath>
 #include <csignal>
@@ -193,10 +194,117 @@ TEST_F(Collect, ChoosesTagsByTheirBeginning) {
   collect(request_);
   EXPECT_EQ(column("tag"), "test/loss train/grad_norm");
   request_.tags = "(";
-  EXPECT_THAT(failure(), HasSubstr("--tags: '(' is no extended regular expression"));
+  EXPECT_THAT(failure(), HasSubstr("--tags: '(' is no regular expression of Python"));
   EXPECT_EQ(status_, 2);
   request_.tags = "none";
   EXPECT_THAT(failure(), HasSubstr("found no scalar whose tag begins with none"));
+}
+
+TEST_F(Collect, ReadsTagsAsPythonDoes) {
+  write("a/1", [](EventWriter& writer) {
+    for (const char* tag : {"loss_1", "loss_d", "eval/loss", "train/loss"})
+      writer.scalar(tag, 1, 1);
+  });
+  request_.tags = "loss_\\d";
+  collect(request_);
+  EXPECT_EQ(column("tag"), "loss_1");
+  request_.tags = "(?!train)\\w+/(?:loss)";
+  collect(request_);
+  EXPECT_EQ(column("tag"), "eval/loss");
+}
+
+TEST_F(Collect, PassesOverFilesWithoutKeptScalars) {
+  request_.logs = {fs::path(RANKFOLD_GOLDEN_DIR) / "logs" / "hparams"};
+  request_.names = {"task", "model", "method"};
+  const CollectReport report = collect(request_);
+  EXPECT_EQ(report.files, 8u);
+  EXPECT_EQ(report.passed_over.size(), 4u);
+  EXPECT_THAT(report.index, ElementsAre("task", "model", "method", "rank", "tag", "step", "seed"));
+}
+
+TEST_F(Collect, TakesTheDepthsThatAreAskedFor) {
+  write("a/1", 1), write("a/2/extra", 2), write("b/3", 3);
+  EXPECT_THAT(failure(), HasSubstr("or --depth 2 or any"));
+  request_.depth = 2;
+  const CollectReport report = collect(request_);
+  EXPECT_EQ(column("value"), "1 3");
+  ASSERT_EQ(report.passed_over.size(), 1u);
+  EXPECT_EQ(report.passed_over[0].text, "below 3 folders without a name");
+  request_.depth.reset();
+  request_.any_depth = true;
+  request_.names = {"x", "y", "z"};
+  collect(request_);
+  EXPECT_EQ(column("value"), "1 2 3");
+  EXPECT_EQ(column("z"), " extra ");
+}
+
+TEST_F(Collect, ReadsARestartAsTensorBoardDoes) {
+  request_.logs = {fs::path(RANKFOLD_GOLDEN_DIR) / "logs" / "restart"};
+  request_.tags = "eval/accuracy";
+  const CollectReport report = collect(request_);
+  const std::string last = column("value");
+  EXPECT_THAT(last, testing::EndsWith(" 0.6399999856948853"));
+  ASSERT_EQ(report.restarts.size(), 1u);
+  EXPECT_THAT(report.restarts[0].text, AllOf(HasSubstr("restarts; "), HasSubstr("left out")));
+  request_.keep_restarted = true;
+  const std::uint64_t all = collect(request_).rows;
+  EXPECT_GT(all, report.rows);
+}
+
+TEST_F(Collect, LetsTheLaterOfTwoFilesStandWhereBothHaveAStep) {
+  write("a/1", [](EventWriter& writer) {
+    for (int step = 1; step <= 5; ++step) writer.scalar("eval/loss", step, step);
+  });
+  write("a/1", [](EventWriter& writer) {
+    for (int step = 3; step <= 4; ++step) writer.scalar("eval/loss", 10 * step, step);
+  });
+  write("b/1", [](EventWriter& writer) { writer.scalar("eval/loss", 7, 3); });
+  const CollectReport report = collect(request_);
+  EXPECT_EQ(column("value"), "1 2 30 40 5 7");
+  ASSERT_EQ(report.restarts.size(), 1u);
+  EXPECT_THAT(report.restarts[0].text, HasSubstr("2 earlier scalars of steps 3 to 4 left out"));
+  request_.keep_restarted = true;
+  collect(request_);
+  EXPECT_EQ(column("value"), "1 2 3 30 4 40 5 7");
+}
+
+TEST_F(Collect, KeepsWhatOneFileHasInAnyOrder) {
+  write("a/1", [](EventWriter& writer) {
+    for (const int step : {5, 1, 5, 3}) writer.scalar("eval/loss", step, step);
+  });
+  const CollectReport report = collect(request_);
+  EXPECT_EQ(column("value"), "1 3 5 5");
+  EXPECT_TRUE(report.restarts.empty());
+}
+
+TEST_F(Collect, PassesOverWhatIsNoFile) {
+  write("a/1", 1);
+  fs::create_symlink("events.out.tfevents.loop", logs_ / "a/1/events.out.tfevents.loop");
+  ASSERT_EQ(::mkfifo((logs_ / "a/1/events.out.tfevents.pipe").c_str(), 0600), 0);
+  fs::create_directory_symlink("..", logs_ / "a/up");
+  fs::create_directory_symlink("a", logs_ / "A-latest");
+  const CollectReport report = collect(request_);
+  EXPECT_EQ(column("0"), "a");
+  EXPECT_EQ(report.notes.size(), 2u);
+}
+
+TEST_F(Collect, WritesOverParquetFilesOnly) {
+  const fs::path log = write("a/1", 1);
+  const std::string bytes = read_text(log);
+  request_.out = log;
+  EXPECT_THAT(failure(), HasSubstr("Parquet file"));
+  EXPECT_EQ(read_text(log), bytes);
+  request_.out = folder_.path / "notes.txt";
+  write_atomically(request_.out, "notes");
+  EXPECT_THAT(failure(), HasSubstr("notes.txt"));
+  EXPECT_EQ(read_text(request_.out), "notes");
+}
+
+TEST_F(Collect, TellsFoldersThatMeanTheSame) {
+  write("a/lr=1e-3", 1), write("a/lr=0.001", 2);
+  const CollectReport report = collect(request_);
+  ASSERT_EQ(report.notes.size(), 1u);
+  EXPECT_THAT(report.notes[0], AllOf(HasSubstr("lr=1e-3"), HasSubstr("lr=0.001")));
 }
 
 TEST_F(Collect, ReadsSeveralTrees) {
@@ -264,12 +372,12 @@ TEST_F(Collect, RefusesWrongNames) {
 
 TEST_F(Collect, LeavesNothingHalfWritten) {
   for (int file = 0; file < 20; ++file) write("a/" + std::to_string(file));
-  write_atomically(request_.out, "the old file");
+  write_atomically(request_.out, "PAR1 the old file");
   int calls = 0;
   request_.stop_requested = [&] { return ++calls == 10; };
   EXPECT_THAT(failure(), HasSubstr("stopped"));
   request_.stop_requested = nullptr;
-  EXPECT_EQ(read_text(request_.out), "the old file");
+  EXPECT_EQ(read_text(request_.out), "PAR1 the old file");
   request_.out = "/dev/full";
   EXPECT_THAT(failure(), HasSubstr("/dev/full: cannot be written: No space left on device"));
   const auto names = fs::directory_iterator(folder_.path / "out");

@@ -26,6 +26,14 @@ TEST(ParetoFront, KeepsWhatNoOtherPointDominates) {
   EXPECT_THAT(pareto_front(points), ElementsAre(1, 5, 0));
 }
 
+TEST(ParetoFront, HoldsNothingThatTheUntouchedModelDominates) {
+  const Points points = {point(10, 0.5), point(50, 0.6), point(100, 0.7)};
+  EXPECT_THAT(pareto_front(points, 0.4), ElementsAre(0, 1, 2));
+  EXPECT_THAT(pareto_front(points, 0.6), ElementsAre(2));  // as good with parameters is no better
+  EXPECT_THAT(pareto_front(points, 0.7), ElementsAre());
+  EXPECT_THAT(pareto_front(points, not_a_number), ElementsAre(0, 1, 2));
+}
+
 TEST(Curve, AreaAndInterpolationAgreeWithNumpy) {
   Largest difference("area and interpolation");
   for (const auto& item : statistics_golden().at("curves")) {

@@ -39,7 +39,9 @@ class LogFolders : public testing::Test {
   }
 
   ScalarTable table() const {
-    return read_scalar_table(request_.out, [](const std::string&) { return true; });
+    return read_scalar_table(
+        request_.out, [](const std::string&) { return true; },
+        [](const ParquetReader::Column&) { return true; });
   }
   /// A column's values as text, with blanks between them.
   std::string column(const std::string& name) const {

@@ -71,8 +71,37 @@ TEST(PairedTests, WhatTooFewDifferencesCannotTellIsEmpty) {
   const PairedTest one = paired_t_test(Pairs{{1, 2}});
   EXPECT_EQ(one.mean_difference, -1);
   EXPECT_FALSE(one.statistic || one.p_value);
-  EXPECT_FALSE(paired_t_test(Pairs{{1, 2}, {2, 3}}).p_value);
-  EXPECT_EQ(wilcoxon_signed_rank(Pairs(20, {1, 1})).p_value, 1);
+  EXPECT_FALSE(wilcoxon_signed_rank(Pairs{{1, 2}}).p_value);
+}
+
+// 0.90 - 0.85 and 0.85 - 0.80 differ in their last bits, and more so in single precision.
+TEST(PairedTests, EqualDifferencesTellNothing) {
+  for (const Pairs& pairs :
+       {Pairs(20, {1, 1}), Pairs{{1, 2}, {2, 3}}, Pairs{{0.90, 0.85}, {0.85, 0.80}, {0.15, 0.10}},
+        Pairs{{0.90F, 0.85F}, {0.85F, 0.80F}, {0.65F, 0.60F}},
+        Pairs{{0.1 + 0.2, 0.3}, {0.7, 0.7}, {0.8, 0.8}}}) {
+    for (const auto test : {paired_t_test, wilcoxon_signed_rank}) {
+      EXPECT_FALSE(test(pairs).statistic) << test(pairs).p_value.value_or(-1);
+      EXPECT_FALSE(test(pairs).p_value);
+      EXPECT_TRUE(test(pairs).mean_difference);
+    }
+  }
+  EXPECT_EQ(paired_t_test(Pairs{{0.1 + 0.2, 0.3}, {0.7, 0.7}}).mean_difference, 0);
+}
+
+TEST(PairedTests, DoNotDependOnTheScaleOfTheScores) {
+  const Pairs pairs = {{1, 2}, {2, 5}, {3, 2.5}, {4, 8}};
+  Pairs small;
+  for (const ScorePair& pair : pairs) small.push_back({pair.first * 1e-200, pair.second * 1e-200});
+  EXPECT_NEAR(paired_t_test(small).p_value.value(), paired_t_test(pairs).p_value.value(), 1e-12);
+  EXPECT_EQ(wilcoxon_signed_rank(small).p_value, wilcoxon_signed_rank(pairs).p_value);
+}
+
+TEST(PairedTests, DifferencesThatAreEqualUpToRoundingTie) {
+  const Pairs pairs = {{0.90, 0.85}, {0.85, 0.80}, {0.15, 0.05}, {0.5, 0.7}};
+  const Pairs whole = {{18, 17}, {17, 16}, {3, 1}, {10, 14}};
+  EXPECT_EQ(wilcoxon_signed_rank(pairs).statistic, wilcoxon_signed_rank(whole).statistic);
+  EXPECT_EQ(wilcoxon_signed_rank(pairs).p_value, wilcoxon_signed_rank(whole).p_value);
 }
 
 TEST(PairedTests, RefuseNothingAndWhatIsNoProbability) {
@@ -83,17 +112,19 @@ TEST(PairedTests, RefuseNothingAndWhatIsNoProbability) {
   EXPECT_THROW(holm_correction(std::vector<double>{not_a_number}), Error);
 }
 
-TEST(PairScores, MatchesTaskAndSeed) {
-  const std::vector<KeyedScore> first = {{"rte", "1", 0.7}, {"cola", "1", 0.5}, {"cola", "2", 0.6}};
-  const std::vector<KeyedScore> second = {{"cola", "2", 0.3}, {"rte", "1", 0.8}, {"rte", "2", 0.9}};
+TEST(PairScores, MatchesSeeds) {
+  const std::vector<SeedScore> first = {{"1", 0.5}, {"2", 0.6}, {"4", 0.7}};
+  const std::vector<SeedScore> second = {{"10", 0.1}, {"2", 0.3}, {"3", 0.9}, {"4", 0.8}};
   const PairedScores paired = pair_scores(first, second);
   ASSERT_EQ(paired.pairs.size(), 2U);
   EXPECT_EQ(paired.pairs[0].first, 0.6);
   EXPECT_EQ(paired.pairs[0].second, 0.3);
   EXPECT_EQ(paired.pairs[1].first, 0.7);
   EXPECT_EQ(paired.pairs[1].second, 0.8);
-  EXPECT_EQ(paired.unpaired, 2U);
-  EXPECT_THROW(pair_scores(std::vector<KeyedScore>{{"a", "1", 1}, {"a", "1", 2}}, second), Error);
+  EXPECT_EQ(paired.unpaired, 3U);
+  EXPECT_TRUE(pair_scores(first, {}).pairs.empty());
+  EXPECT_THROW(pair_scores(std::vector<SeedScore>{{"1", 1}, {"1", 1}}, second), Error);
+  EXPECT_THROW(pair_scores(second, std::vector<SeedScore>{{"2", 1}, {"10", 1}}), Error);
 }
 
 }  // namespace

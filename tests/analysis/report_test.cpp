@@ -108,7 +108,7 @@ TEST_F(Report, TellsWhatVariesForEachRunAndWhatIsCommonOnce) {
   const json runs = runs_of(make().html);
   EXPECT_EQ(runs["runs"], 13);
   EXPECT_EQ(column(runs, "batch"), nullptr);
-  EXPECT_EQ(column(runs, "lr")["words"], json({"0.001", "0.5"}));
+  EXPECT_EQ(column(runs, "lr")["words"], json({"1e-3", "0.5"}));
   EXPECT_EQ(column(runs, "parameters")["cells"][0], 2000);
   EXPECT_EQ(column(runs, "score")["cells"].size(), 13u);
 }
@@ -122,7 +122,7 @@ TEST_F(Report, NamesTheRunsThatFailed) {
   const std::string html = make().html;
   EXPECT_THAT(missing(html, {"14 runs: 12 done, 1 failed, 1 unreadable",
                              "<td class=\"long\">no memory</td>",
-                             "<td class=\"long\">run.json: is not valid JSON</td>"}),
+                             "<td class=\"long\">run.json: is not valid JSON"}),
               ElementsAre());
 }
 

@@ -42,7 +42,7 @@ TEST_F(ParquetResults, AreTheLastScoresOfRuns) {
   write_run("cola/bert/tenslora/rank=8x8x4/seed=1", 0.5, 0.125);
   request_.names = {"task", "model", "method"};
   collect(request_);
-  const std::vector<ResultRow> rows = read_results(request_.out);
+  const std::vector<ResultRow> rows = read_results(request_.out).rows;
   ASSERT_EQ(rows.size(), 3u);
   double sum = 0;
   for (const ResultRow& row : rows) {
@@ -50,7 +50,7 @@ TEST_F(ParquetResults, AreTheLastScoresOfRuns) {
     EXPECT_EQ(row.model, "bert");
     EXPECT_EQ(row.metric, "matthews_correlation");
     EXPECT_EQ(row.rank, row.method == "lora" ? "8" : "8x8x4");
-    EXPECT_EQ(row.settings.at("lr"), row.method == "lora" ? "0.0005" : "");
+    EXPECT_EQ(row.settings.at("lr"), row.method == "lora" ? "5e-4" : "");
     EXPECT_EQ(row.parameters, 16777217);
     EXPECT_EQ(row.trainable, 16777300);
     sum += *row.score;
@@ -63,7 +63,7 @@ TEST_F(ParquetResults, HaveNoNumberForARunThatDiverged) {
   write_run("cola/bert/lora/seed=2", 0.25, 0.5);
   request_.names = {"task", "model", "method"};
   collect(request_);
-  const std::vector<ResultRow> rows = read_results(request_.out);
+  const std::vector<ResultRow> rows = read_results(request_.out).rows;
   ASSERT_EQ(rows.size(), 2u);
   EXPECT_TRUE(std::isnan(*rows[0].score));
   EXPECT_EQ(rows[1].score, 0.5);
@@ -100,7 +100,7 @@ TEST_F(ParquetResults, NeedACountOfParameters) {
         [](EventWriter& writer) { writer.scalar("eval/accuracy", 0.5, 1); });
   fs::remove_all(logs_ / "cola" / "bert" / "lotr");
   collect(request_);
-  const std::vector<ResultRow> rows = read_results(request_.out);
+  const std::vector<ResultRow> rows = read_results(request_.out).rows;
   ASSERT_EQ(rows.size(), 2u);
   EXPECT_EQ(std::max(rows[0].parameters, rows[1].parameters), 64);
 }

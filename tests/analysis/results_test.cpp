@@ -3,9 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
+
 #include <cmath>
 
+#include <nlohmann/json.hpp>
+
 #include "analysis/csv.h"
+#include "analysis/run_identity.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "temporary_folder.h"
@@ -19,6 +24,12 @@ using testing::HasSubstr;
 using testing::Not;
 
 const std::string header = "task,model,method,rank,seed,parameters,metric,score\n";
+
+std::vector<ResultRow> read_rows(const std::filesystem::path& place) {
+  Results results = read_results(place);
+  settle_results(results);
+  return results.rows;
+}
 
 class ResultFiles : public testing::Test {
  protected:
@@ -66,11 +77,13 @@ TEST_F(Csv, NamesTheLineOfWhatIsMalformed) {
   EXPECT_THAT(failure(header + "a\"b,c\n"), HasSubstr("inside the unquoted field"));
   EXPECT_THAT(failure("a,a\n"), HasSubstr("names column 'a' twice"));
   EXPECT_THAT(failure("a,,b\n"), HasSubstr("column 2 of the header has no name"));
+  EXPECT_THAT(failure("task;model;method\n"), HasSubstr("semicolons between its fields"));
+  EXPECT_THAT(failure("\xff\xfet\0a\0"), HasSubstr("is UTF-16, expected UTF-8"));
   EXPECT_THAT(failure(""), HasSubstr("is empty"));
 }
 
 TEST_F(ResultFiles, ReadTheColumnsOfACsv) {
-  const auto rows = read_results(
+  const auto rows = read_rows(
       write("r.csv",
             "seed,task,model,method,rank,parameters,metric,score,trainable,layers,train_rows,"
             "seconds,lr\n"
@@ -100,13 +113,13 @@ TEST_F(ResultFiles, NameLineColumnFoundAndExpected) {
                     HasSubstr("whole number")));
   EXPECT_THAT(failure(header + "cola,m,lora,8x,0,1,accuracy,0.5\n"),
               AllOf(HasSubstr("'8x'"), HasSubstr("8x8x4")));
-  EXPECT_THAT(failure(header + "cola,m,lora,8,0,1,accuracy,nine\n"), HasSubstr("a number"));
+  EXPECT_THAT(failure(header + "cola,m,lora,8,0,1,accuracy,nine\n"), HasSubstr("a fraction"));
   EXPECT_THAT(failure(header + "cola,m,lora,8,0,1,accuracy,90.5\n"), HasSubstr("between -1 and 1"));
   EXPECT_THAT(failure(header + "cola,m,lora,8,0,-1,accuracy,0.5\n"), HasSubstr("0 or more"));
 }
 
 TEST_F(ResultFiles, KeepScoresOfDivergedRunsAsNaN) {
-  const auto rows = read_results(
+  const auto rows = read_rows(
       write("results.csv",
             "task,model,method,rank,seed,parameters,metric,score,status,peak_memory_mib\n"
             "cola,m,lora,8,0,1,accuracy,nan,,12.5\ncola,m,lora,8,1,1,accuracy,-Inf,done,\n"
@@ -120,9 +133,9 @@ TEST_F(ResultFiles, KeepScoresOfDivergedRunsAsNaN) {
 
 TEST_F(ResultFiles, ReadTheCountsOfASweep) {
   const auto rows =
-      read_results(write("counts.csv",
-                         "model,method,rank,targets,layers,lorta.head-axis,adapter,trainable\n"
-                         "roberta-base,lorta,4,\"q,v\",first:3,output,3424,3424\n"));
+      read_rows(write("counts.csv",
+                      "model,method,rank,targets,layers,lorta.head-axis,adapter,trainable\n"
+                      "roberta-base,lorta,4,\"q,v\",first:3,output,3424,3424\n"));
   ASSERT_EQ(rows.size(), 1u);
   EXPECT_FALSE(rows[0].score);
   EXPECT_EQ(rows[0].parameters, 3424);
@@ -141,12 +154,14 @@ std::string run_json(const std::string& status) {
 TEST_F(ResultFiles, ReadFinishedRunsOfAFolder) {
   write("a/seed=1/run.json", run_json("done"));
   write("a/seed=2/run.json", run_json("failed"));
-  write("a/seed=3/run.json", run_json("diverged"));
+  std::string diverged = run_json("diverged");
+  diverged.replace(diverged.find("42"), 2, "43");
+  write("a/seed=3/run.json", diverged);
   write("a/seed=4/other.json", "{");
-  testing::internal::CaptureStderr();
-  const auto rows = read_results(folder_.path);
-  const std::string messages = testing::internal::GetCapturedStderr();
-  EXPECT_THAT(messages, AllOf(HasSubstr("left out 1 run (failed)"), Not(HasSubstr("diverged"))));
+  Results results = read_results(folder_.path);
+  EXPECT_THAT(results.notes, ElementsAre(HasSubstr("left out 1 run (failed)")));
+  settle_results(results);
+  const std::vector<ResultRow>& rows = results.rows;
   ASSERT_EQ(rows.size(), 2u);
   EXPECT_TRUE(std::isnan(*rows[1].score));
   EXPECT_EQ(rows[1].metric, "matthews_correlation");
@@ -159,7 +174,7 @@ TEST_F(ResultFiles, ReadFinishedRunsOfAFolder) {
   EXPECT_EQ(rows[0].metric, "matthews_correlation");
   EXPECT_EQ(rows[0].score, 0.3);
   EXPECT_EQ(rows[0].train_rows, 600);
-  EXPECT_THAT(rows[0].settings, ElementsAre(std::pair("lr", "0.001"), std::pair("targets", "q,v")));
+  EXPECT_THAT(rows[0].settings, ElementsAre(std::pair("lr", "1e-3"), std::pair("targets", "q,v")));
 }
 
 TEST_F(ResultFiles, NameTheKeyOfABrokenRun) {
@@ -181,6 +196,103 @@ TEST_F(ResultFiles, NameTheKeyOfABrokenRun) {
   EXPECT_THAT(broken(run, "0.3", "30"), HasSubstr("scores.matthews_correlation: found 30"));
   EXPECT_THAT(broken(run, "{", "["), HasSubstr("is not valid JSON"));
   EXPECT_THAT(broken(run, run, "[1]"), HasSubstr("expected an object"));
+}
+
+TEST_F(ResultFiles, TakeEveryOtherColumnForASettingButForMeasuresAndWhatPandasAdds) {
+  const auto rows = read_rows(
+      write("r.csv",
+            ",task,model,method,rank,seed,parameters,metric,score,precision,eval_loss,wall_time,"
+            "my_knob\n"
+            "0,sst2,m,lora,8,1.0,10,accuracy,0.5,bf16,0.7,1.5,True\n"
+            "1,sst2,m,lora,8.0, 2 ,10,accuracy,0.5,f32,0.6,2.5,\n"));
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_THAT(rows[0].settings,
+              ElementsAre(std::pair("my-knob", "true"), std::pair("precision", "bf16")));
+  EXPECT_THAT(rows[1].settings,
+              ElementsAre(std::pair("my-knob", ""), std::pair("precision", "f32")));
+  EXPECT_EQ(rows[0].seed, "1");
+  EXPECT_EQ(rows[1].seed, "2");
+  EXPECT_EQ(rows[1].rank, "8");
+}
+
+TEST_F(ResultFiles, CountAScoreThatIsMissingAsDiverged) {
+  for (const char* missing : {"", "None", "null", "NA", "<NA>"}) {
+    const Results results =
+        read_results(write("r.csv", header + "sst2,m,lora,8,1,10,accuracy," + missing + "\n"));
+    EXPECT_TRUE(std::isnan(*results.rows.at(0).score)) << missing;
+    EXPECT_THAT(results.notes, ElementsAre(HasSubstr("a score is missing"))) << missing;
+  }
+}
+
+TEST_F(ResultFiles, RefuseSeparatorsInNumbers) {
+  const std::string with_lr = "task,model,method,rank,seed,parameters,metric,score,lr\n";
+  EXPECT_THAT(failure(with_lr + "sst2,m,lora,8,1,\"1,000\",accuracy,0.5,1e-3\n"),
+              AllOf(HasSubstr("results.csv:2: column 'parameters'"), HasSubstr("'1,000'")));
+  EXPECT_THAT(failure(with_lr + "sst2,m,lora,8,1,1000,accuracy,\"0,5\",1e-3\n"),
+              AllOf(HasSubstr("column 'score'"), HasSubstr("'0,5'")));
+  EXPECT_THAT(failure(with_lr + "sst2,m,lora,8,1,1000,accuracy,0.5,\"0,001\"\n"),
+              AllOf(HasSubstr("column 'lr'"), HasSubstr("a number with a point")));
+  EXPECT_THAT(failure(with_lr + "sst2,m,lora,8,1,1000,accuracy,91.5 %,1e-3\n"),
+              HasSubstr("a fraction such as 0.91"));
+}
+
+TEST_F(ResultFiles, RefuseTwoColumnsOfOneSetting) {
+  EXPECT_THAT(
+      failure("task,model,method,rank,seed,parameters,metric,score,max_length,max-length\n"),
+      HasSubstr("columns 'max_length' and 'max-length' are one setting"));
+}
+
+TEST_F(ResultFiles, ReadWhatIsToldOfTheScoredRows) {
+  nlohmann::json run = nlohmann::json::parse(run_json("done"));
+  run["constant_predictions"] = true;
+  run["majority_scores"] = {{"matthews_correlation", 0.25}, {"accuracy", 0.5}};
+  write("run.json", run.dump());
+  const ResultRow row = read_rows(folder_.path).at(0);
+  EXPECT_TRUE(row.constant_predictions);
+  EXPECT_EQ(row.majority_score, 0.25);
+  const ResultRow other =
+      read_rows(write("r.csv",
+                      "task,model,method,rank,seed,parameters,metric,score,constant_predictions,"
+                      "majority_score\nsst2,m,lora,8,1,10,accuracy,0.5,True,0.5\n"))
+          .at(0);
+  EXPECT_TRUE(other.constant_predictions);
+  EXPECT_EQ(other.majority_score, 0.5);
+  EXPECT_TRUE(other.settings.empty());
+}
+
+TEST_F(ResultFiles, PassOverWhatCannotBeReadAndFollowLinksOnce) {
+  namespace fs = std::filesystem;
+  write("a/run.json", run_json("done"));
+  fs::create_directories(folder_.path / "loop");
+  fs::create_symlink("run.json", folder_.path / "loop/run.json");
+  fs::create_directories(folder_.path / "pipe");
+  ASSERT_EQ(::mkfifo((folder_.path / "pipe/run.json").c_str(), 0600), 0);
+  fs::create_directory_symlink("a", folder_.path / "A-latest");
+  const Results results = read_results(folder_.path);
+  ASSERT_EQ(results.rows.size(), 1u);
+  EXPECT_EQ(results.rows[0].origin, (folder_.path / "a/run.json").string());
+  EXPECT_THAT(results.notes,
+              ElementsAre(AllOf(HasSubstr("loop/run.json"), HasSubstr("passed over")),
+                          AllOf(HasSubstr("pipe/run.json"), HasSubstr("pipe"))));
+}
+
+TEST_F(ResultFiles, ReadRunsOfManyEpochsAndRefuseNumbersBeyondRange) {
+  std::string text = run_json("done"), epochs;
+  for (int epoch = 0; epoch < 300'000; ++epoch)
+    epochs += R"({"epoch": 1, "loss": 0.5, "scores": {"accuracy": 0.5}, "seconds": 1},)";
+  epochs.pop_back();
+  text.insert(text.rfind(']'), epochs);
+  write("run.json", text);
+  EXPECT_EQ(read_rows(folder_.path).size(), 1u);
+  text = run_json("done");
+  text.replace(text.find("0.001"), 5, "1e999");
+  write("run.json", text);
+  try {
+    read_results(folder_.path);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), AllOf(HasSubstr("run.json"), Not(HasSubstr("json.exception"))));
+  }
 }
 
 TEST_F(ResultFiles, RefuseAFolderWithoutFinishedRuns) {

@@ -46,7 +46,7 @@ TEST_F(AFolder, TellsSettingsCountsMeasuresMachineAndVersions) {
   EXPECT_EQ(run.row.trainable, 8002);
   EXPECT_EQ(run.total, 50000);
   EXPECT_EQ(run.row.train_seconds, 12.5);
-  EXPECT_EQ(run.settings.at("lr"), "0.001");
+  EXPECT_EQ(run.settings.at("lr"), "1e-3");
   EXPECT_EQ(run.settings.at("model"), "models/tiny");
   EXPECT_EQ(run.machine, "a machine");
   EXPECT_EQ(run.versions.at("rankfold"), "0.1.0");
@@ -124,7 +124,7 @@ TEST_F(AFolder, NamesRunsThatAreNotAsTheyShouldBeAndReadsTheOthers) {
   }
   EXPECT_THAT(find(records, "types").reason, AllOf(HasSubstr("scores"), HasSubstr("high")));
   EXPECT_THAT(find(records, "deep").reason, HasSubstr("deeper than 64 levels"));
-  EXPECT_EQ(find(records, ".").reason, "sweep.json: is not valid JSON");
+  EXPECT_THAT(find(records, ".").reason, HasSubstr("sweep.json: is not valid JSON"));
 }
 
 TEST_F(AFolder, WithoutRunsIsAnError) {

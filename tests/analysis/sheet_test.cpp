@@ -6,9 +6,19 @@ namespace rankfold {
 namespace {
 
 Sheet example() {
-  return {{{"method"}, {"score", true}},
-          {{{"lora"}, {"9.5", "0.25", "1 diverged"}}, {{"a_b|<&"}, {"12.0", "?", "", true}}},
-          {"note 100 %"}};
+  Sheet sheet;
+  sheet.columns = {{"method"}, {"score", true}};
+  sheet.set_rows(
+      {{{"lora"}, {"9.5", "0.25", "1 diverged"}}, {{"a_b|<&"}, {"12.0", "?", "", true}}});
+  sheet.notes = {"note 100 %"};
+  return sheet;
+}
+
+Sheet with_marks() {
+  Sheet sheet;
+  sheet.columns = {{"score", true}};
+  sheet.set_rows({{{"9.5", "0.5", "", true, "9.0", "\u2020"}}});
+  return sheet;
 }
 
 TEST(Sheet, IsAlignedByCharactersAsText) {
@@ -41,6 +51,15 @@ TEST(Sheet, EscapesCommandsInLatex) {
             "\\bottomrule\n"
             "\\end{tabular}\n"
             "% note 100 %\n");
+}
+
+TEST(Sheet, ShowsSidesThatDifferAndMarks) {
+  EXPECT_EQ(sheet_text(with_marks()), "          score\n9.5*\u2020 -9.0/+0.5\n");
+  EXPECT_EQ(sheet_markdown(with_marks()), "| score |\n| ---: |\n| **9.5**\u2020 -9.0/+0.5 |\n");
+  EXPECT_NE(sheet_latex(with_marks())
+                .find("\\textbf{9.5}\\textsuperscript{\u2020} "
+                      "{\\footnotesize$_{-9.0}^{+0.5}$} \\\\"),
+            std::string::npos);
 }
 
 }  // namespace

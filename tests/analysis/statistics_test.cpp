@@ -21,6 +21,18 @@ TEST(Statistics, StandardErrorIsTheSampleDeviationOverTheRootOfTheCount) {
   EXPECT_DOUBLE_EQ(standard_error(std::vector<double>{1, 3, 5}), 2 / std::sqrt(3.0));
 }
 
+TEST(Statistics, EqualValuesHaveNoDeviation) {
+  EXPECT_EQ(mean(std::vector<double>(3, 0.1)), 0.1);
+  EXPECT_EQ(standard_error(std::vector<double>(3, 0.1)), 0);
+}
+
+TEST(Statistics, StandardErrorNeitherUnderflowsNorOverflows) {
+  EXPECT_NEAR(standard_error(std::vector<double>{1e-200, 3e-200, 5e-200}) * 1e200,
+              2 / std::sqrt(3.0), 1e-14);
+  EXPECT_NEAR(standard_error(std::vector<double>{1e200, 3e200, 5e200}) / 1e200, 2 / std::sqrt(3.0),
+              1e-14);
+}
+
 TEST(Statistics, RefusesTooFewValues) {
   EXPECT_THROW(mean({}), Error);
   EXPECT_THROW(standard_error(std::vector<double>{1}), Error);

@@ -50,6 +50,8 @@ TEST_F(CollectCommand, RefusesWrongUsageInOneLine) {
                                              {"collect", tree, out_, "--name", "a", "a"},
                                              {"collect", tree, out_, "--index", "9"},
                                              {"collect", tree, out_, "--tags", "["},
+                                             {"collect", tree, out_, "--depth", "deep"},
+                                             {"collect", tree, out_, "--restarts", "none"},
                                              {"collect", tree, out_, "--nmae", "a"}}) {
     const Outcome outcome = call(words);
     EXPECT_EQ(outcome.status, 2) << testing::PrintToString(words);
@@ -73,6 +75,26 @@ TEST_F(CollectCommand, TellsWhichFilesAreDamagedAndGoesOn) {
   EXPECT_THAT(outcome.out, HasSubstr("1 scalar of 2 files"));
   EXPECT_THAT(outcome.err, HasSubstr(damaged.string() + ": ends inside a record, at byte "));
   EXPECT_EQ(outcome.error_lines(), 1u);
+}
+
+TEST_F(CollectCommand, TellsRestartsAndFilesThatItPassesOver) {
+  const std::string logs = RANKFOLD_GOLDEN_DIR "/logs/";
+  const Outcome restart = call({"collect", logs + "restart", out_});
+  EXPECT_EQ(restart.status, 0);
+  EXPECT_THAT(restart.err, HasSubstr("3 earlier scalars of steps 30 to 50 left out"));
+  EXPECT_EQ(call({"collect", logs + "restart", out_, "--restarts", "all"}).err, "");
+  const Outcome hparams = call({"collect", logs + "hparams", out_});
+  EXPECT_EQ(hparams.status, 0);
+  EXPECT_THAT(hparams.err, HasSubstr("4 files passed over: "));
+}
+
+TEST_F(CollectCommand, NeverWritesOverAnotherFormat) {
+  const fs::path notes = folder_.path / "notes.txt";
+  write_atomically(notes, "mine");
+  const Outcome outcome = call({"collect", tree, notes.string()});
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("notes.txt: exists and is no Parquet file"));
+  EXPECT_EQ(read_text(notes), "mine");
 }
 
 TEST_F(CollectCommand, FollowsRunsUntilItIsInterrupted) {

@@ -1,12 +1,16 @@
+#include <limits>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "commands/command_line.h"
 #include "core/error.h"
+#include "core/safetensors.h"
 #include "decompositions/registry.h"
 #include "experiments/commands/options.h"
 #include "experiments/training/settings.h"
 #include "source_paths.h"
+#include "temporary_folder.h"
 
 namespace rankfold {
 namespace {
@@ -202,6 +206,33 @@ TEST(Check, ComparesAModelWithReferenceData) {
   const Outcome strict =
       call("check model " + model + " --io " + model + "/io.safetensors --tolerance 1e-30");
   EXPECT_EQ(strict.status, 1);
+}
+
+TEST(Check, PassesNothingThatIsNoNumberAndNothingThatWasNotCompared) {
+  const std::string model = RANKFOLD_GOLDEN_DIR "/models/bert";
+  const SafetensorsFile file(model + "/io.safetensors");
+  const TemporaryFolder folder;
+  const auto check = [&](bool with_logits) {
+    std::vector<float> logits = file.read<float>("logits");
+    logits[0] = std::numeric_limits<float>::quiet_NaN();
+    std::vector<TensorToWrite> tensors;
+    for (const TensorEntry& entry : file.entries())
+      if (entry.name == "input_ids" || entry.name == "attention_mask" ||
+          (with_logits && entry.name.starts_with("hidden.")))
+        tensors.push_back({entry.name, entry.type, entry.shape, file.bytes(entry)});
+    if (with_logits)
+      tensors.push_back(
+          make_tensor("logits", file.at("logits").shape, std::span<const float>(logits)));
+    write_safetensors(folder.path / "io.safetensors", tensors);
+    return call("check model " + model + " --io " + (folder.path / "io.safetensors").string());
+  };
+  const Outcome no_number = check(true);
+  EXPECT_EQ(no_number.status, 1);
+  EXPECT_THAT(no_number.out, HasSubstr("worst nan, failed"));
+  const Outcome nothing = check(false);
+  EXPECT_EQ(nothing.status, 1);
+  EXPECT_EQ(nothing.out, "");
+  EXPECT_THAT(nothing.err, HasSubstr("nothing to compare"));
 }
 
 TEST(Doctor, TellsWhatThereIs) {

@@ -176,7 +176,7 @@ TEST_F(FitCommand, RunsAsASweepWhoseTableTheFigureReads) {
   ASSERT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_EQ(outcome.json()["settings"], 7);
   EXPECT_EQ(outcome.json()["failed"], 0);
-  const std::vector<ResultRow> rows = read_results(out() + "/fits.csv");
+  const std::vector<ResultRow> rows = read_results(out() + "/fits.csv").rows;
   ASSERT_EQ(rows.size(), 7U);
   EXPECT_EQ(rows[0].model, "updates");
   EXPECT_EQ(rows[0].metric, "relative_error");
@@ -188,7 +188,7 @@ TEST_F(FitCommand, RunsAsASweepWhoseTableTheFigureReads) {
   EXPECT_EQ(rows[6].score, 1.0);
   EXPECT_EQ(rows[6].rank, "");
   ASSERT_EQ(call(words + " --method tucker3 --rank 3x2x2").status, 0);
-  EXPECT_EQ(read_results(out() + "/fits.csv").at(0).rank, "3x2x2");
+  EXPECT_EQ(read_results(out() + "/fits.csv").rows.at(0).rank, "3x2x2");
   const Outcome drawn = call("figure error --input " + out() + " --out " + out() + "/error.svg");
   EXPECT_TRUE(drawn.status == 0 || !gnuplot_is_installed()) << drawn.err;
 }

@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include <fmt/core.h>
 
 #include "command_line.h"
@@ -45,6 +47,34 @@ TEST_F(TableCommand, PrintsMeansWithIntervalsAndMarksTheBest) {
   EXPECT_THAT(table("--decimals 1").out, HasSubstr("81.8* \u00b1 2.7"));
 }
 
+TEST_F(TableCommand, TakesSeveralInputsByPositionOrOptionAndPicksFromThem) {
+  const fs::path more = folder.path / "more.csv";
+  write_atomically(more,
+                   "task,model,method,rank,seed,parameters,metric,score\n"
+                   "sst2,minilm,vera,8,0,10,accuracy,0.5\n"
+                   "sst2,minilm,lora,8,0,100,accuracy,0.7\n");
+  const auto methods = [&](const std::string& words) {
+    const Outcome outcome = call("table --json " + words);
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    std::set<std::string> found;
+    for (const auto& row : outcome.json()["rows"]) found.insert(row["method"]);
+    return found;
+  };
+  const std::string a = input.string(), b = more.string();
+  const std::set<std::string> all = {"full", "lora", "lotr", "vera"};
+  EXPECT_EQ(methods(a + " " + b), all);
+  EXPECT_EQ(methods(a + " --input " + b), all);
+  EXPECT_EQ(methods("--input " + a + " --input " + b), all);
+  EXPECT_EQ(methods(a + " " + b + " --where method=vera,lotr"),
+            (std::set<std::string>{"lotr", "vera"}));
+  EXPECT_THAT(call("table " + a + " " + b).err, HasSubstr("counted once"));
+  const Outcome wrong = call("table " + a + " --where metod=lora");
+  EXPECT_EQ(wrong.status, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("did you mean 'method'?"));
+  EXPECT_EQ(call("table " + a + " " + a).status, 2);
+  EXPECT_EQ(call("table").status, 2);
+}
+
 TEST_F(TableCommand, GivesTheNumbersInFullAsJsonAndCsv) {
   const nlohmann::json document = table("--json").json();
   EXPECT_EQ(document["show"], "scores");
@@ -61,6 +91,7 @@ TEST_F(TableCommand, ShowsMethodsAndTests) {
   const Outcome tests = table("--show tests --against lotr");
   EXPECT_EQ(tests.status, 0) << tests.err;
   EXPECT_THAT(tests.out, HasSubstr("lora 8  lotr 8      4       -9.91"));
+  EXPECT_THAT(methods.out, HasSubstr("nor the untouched model (none)"));
 }
 
 TEST_F(TableCommand, WritesAFileInsteadOfPrinting) {

@@ -133,6 +133,15 @@ TEST(Pattern, StopsABacktrackingThatWouldNotEnd) {
   EXPECT_THAT(message_of([&] { pattern.found_in("\xff"); }), testing::HasSubstr("UTF-8"));
 }
 
+TEST(Pattern, TellsWhatAGroupTook) {
+  const Pattern layer(R"((?:^|.*?\.)(?:h|layer)\.(?P<idx>\d+)(?P<rest>x)?\.)");
+  EXPECT_EQ(layer.group_of_beginning("bert.layer.11.h.2.query", "idx"), "11");
+  EXPECT_EQ(layer.group_of_beginning("bert.layer.11.h.2.query", "rest"), std::nullopt);
+  EXPECT_EQ(layer.group_of_beginning("bert.pooler.dense", "idx"), std::nullopt);
+  EXPECT_THAT(message_of([&] { layer.group_of_beginning("h.1.", "index"); }),
+              testing::HasSubstr("has no group 'index'"));
+}
+
 TEST(Pattern, EscapedTextMatchesItselfAlone) {
   const std::string text = "a.b[0]*(x)+{2}^$|\\ #~&-";
   EXPECT_TRUE(Pattern(escape_pattern(text)).matches(text));

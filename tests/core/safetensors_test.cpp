@@ -405,5 +405,24 @@ TEST(Safetensors, SurvivesEveryChangeOfOneByteOfTheHeader) {
     }
 }
 
+TEST(SafetensorsFile, TakesNullForNoMetadata) {
+  const TemporaryFolder folder;
+  const SafetensorsFile file(raw_file(folder, R"({"__metadata__":null})", ""));
+  EXPECT_TRUE(file.metadata().empty());
+  EXPECT_THAT(refusal(R"({"a":null})"), HasSubstr("'a' is null"));
+}
+
+TEST(SafetensorsFile, RefusesNumbersBeyondRangeInItsOwnWords) {
+  EXPECT_THAT(refusal(R"({"a":{"dtype":"F32","shape":[1e999],"data_offsets":[0,4]}})"),
+              HasSubstr("number 1e999, which is out of range"));
+  EXPECT_THAT(
+      refusal(R"({"a":{"dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,4]}})"),
+      HasSubstr("99999999999999999999"));
+  std::string ones = "1";
+  for (int i = 0; i < 100; ++i) ones += ",1";
+  EXPECT_THAT(refusal(R"({"a":{"dtype":"F32","shape":[)" + ones + R"(],"data_offsets":[0,4]}})"),
+              HasSubstr("more than 64 numbers"));
+}
+
 }  // namespace
 }  // namespace rankfold

@@ -115,7 +115,14 @@ TEST(WeightFolder, RefusesABrokenIndex) {
   EXPECT_THAT(refusal_of_index("[]"), HasSubstr("has no object 'weight_map'"));
   EXPECT_THAT(refusal_of_index(R"({"weight_map":[]})"), HasSubstr("has no object 'weight_map'"));
   EXPECT_THAT(refusal_of_index(R"({"weight_map":{"a":1}})"), HasSubstr("is not a text"));
-  EXPECT_THAT(refusal_of_index(std::string(1'000'000, '[')), HasSubstr("nested too deeply"));
+  EXPECT_THAT(refusal_of_index(std::string(1'000'000, '[')), HasSubstr("nested deeper"));
+}
+
+TEST(WeightFolder, RefusesAnIndexNestedBeyondMeasureOrWithNumbersBeyondRange) {
+  EXPECT_THAT(refusal_of_index(std::string(100'000, '[') + std::string(100'000, ']')),
+              HasSubstr("nested deeper"));
+  EXPECT_THAT(refusal_of_index(R"({"metadata":{"total_size":1e999},"weight_map":{}})"),
+              HasSubstr("beyond the range"));
 }
 
 }  // namespace

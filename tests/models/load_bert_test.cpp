@@ -77,7 +77,7 @@ TEST_F(DamagedFolder, WithAWrongConfigIsRefused) {
   set("hidden_dropout_prob", 1.5);
   expect_error("hidden_dropout_prob is 1.5");
   write_atomically(folder_ / "config.json", "[1, 2");
-  expect_error("no JSON");
+  expect_error("not valid JSON");
 }
 
 TEST_F(DamagedFolder, WithATruncatedCheckpointIsRefused) {
@@ -149,6 +149,63 @@ TEST_F(DamagedFolder, WithoutPoolerAndClassifierGetsNewOnesAndSaysSo) {
   settings.seed = 4;
   EXPECT_NE(host->predict(example()), load_host(folder_, settings, backend)->predict(example()));
   EXPECT_LT(check_model(folder_, {}, backend).worst(), 1e-5);
+}
+
+TEST_F(DamagedFolder, WithAnyKeySetOtherwiseComputesWhatItSaysOrIsRefused) {
+  const auto backend = make_openblas_backend();
+  const std::vector<float> expected = load_host(golden, {}, backend)->predict(example());
+  const auto config = nlohmann::json::parse(read_text(golden / "config.json"));
+  const std::map<std::string, nlohmann::json> honoured = {{"hidden_act", "relu"},
+                                                          {"layer_norm_eps", 0.1}};
+  for (const auto& [key, value] : honoured) {
+    set(key, value);
+    EXPECT_NE(load_host(folder_, {}, backend)->predict(example()), expected) << key;
+    set(key, config[key]);
+  }
+  for (const char* dropout :
+       {"hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"}) {
+    set(dropout, 0.25);
+    double largest = 0;
+    for (const auto& [place, probability] : load_host(folder_, {}, backend)->dropouts())
+      largest = std::max(largest, probability);
+    EXPECT_EQ(largest, 0.25) << dropout;
+    set(dropout, config[dropout]);
+  }
+  const std::map<std::string, nlohmann::json> refused = {
+      {"is_decoder", true},
+      {"add_cross_attention", true},
+      {"position_embedding_type", "relative_key_query"},
+      {"pruned_heads", {{"0", {1}}}},
+      {"quantization_config", {{"bits", 4}}},
+      {"num_attention_heads", 5},
+      {"vocab_size", 102},
+      {"type_vocab_size", 3},
+      {"max_position_embeddings", 65},
+      {"problem_type", "other"},
+      {"rope_scaling", {{"factor", 2}}}};
+  for (const auto& [key, value] : refused) {
+    set(key, value);
+    expect_error(key == "vocab_size"                ? "[102, 32]"
+                 : key == "type_vocab_size"         ? "[3, 32]"
+                 : key == "max_position_embeddings" ? "[65, 32]"
+                                                    : key);
+    set(key, config.value(key, nlohmann::json()));
+  }
+  const std::map<std::string, nlohmann::json> changes_nothing = {{"architectures", {"BertModel"}},
+                                                                 {"bos_token_id", 7},
+                                                                 {"dtype", "float16"},
+                                                                 {"eos_token_id", {1, 2}},
+                                                                 {"pad_token_id", 3},
+                                                                 {"initializer_range", 0.5},
+                                                                 {"tie_word_embeddings", false},
+                                                                 {"use_cache", false},
+                                                                 {"transformers_version", "4.1"},
+                                                                 {"chunk_size_feed_forward", 8},
+                                                                 {"hidden_dropout_prob", 0.3}};
+  for (const auto& [key, value] : changes_nothing) {
+    set(key, value);
+    EXPECT_EQ(load_host(folder_, {}, backend)->predict(example()), expected) << key;
+  }
 }
 
 }  // namespace

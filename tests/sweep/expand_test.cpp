@@ -146,8 +146,8 @@ TEST(Expand, GivesABudgetTheLargestRankThatFits) {
   for (const PlannedRun& run : expansion.runs)
     found.push_back(run.settings.text("method") + run.settings.text("rank"));
   // LoRA has 36864 r parameters, LoTR 1536 r + 24 r^2.
-  EXPECT_THAT(found, testing::ElementsAre("lora2", "lotr40", "lotr5", "none"));
-  EXPECT_EQ(expansion.skipped.size(), 3U);
+  EXPECT_THAT(found, testing::ElementsAre("lora2", "lotr40", "lotr5", "full", "none"));
+  EXPECT_EQ(expansion.skipped.size(), 1U);
   EXPECT_THAT(expansion.skipped[0], HasSubstr("lora"));
 }
 
@@ -229,7 +229,10 @@ RunSettings run_of(std::map<std::string, std::string> values,
 
 std::vector<std::string> paths_of(const std::vector<RunSettings>& runs) {
   std::vector<std::string> texts;
-  for (const auto& path : run_paths(runs, builtin_registry())) texts.push_back(path.string());
+  const Registry registry = builtin_registry();
+  RunPaths paths(registry);
+  for (const RunSettings& run : runs) paths.add(run);
+  for (const RunSettings& run : runs) texts.push_back(paths.path(run).string());
   return texts;
 }
 

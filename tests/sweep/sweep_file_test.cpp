@@ -113,6 +113,31 @@ TEST(ParseSweep, SplitsListsAtSemicolons) {
   EXPECT_EQ(sweep.by_method.at("lora").at("targets"), (std::vector<std::string>{"q,v", "k"}));
 }
 
+TEST(ParseSweep, ABackslashKeepsASeparatorInItsValue) {
+  const Registry registry = builtin_registry();
+  const Sweep sweep = parse_sweep(
+      entries_of("model = a\\,b, c\\d\ntargets = q,v ; k\nmethod = lora\nlayers = 0\\;1\n"),
+      registry);
+  EXPECT_THAT(sweep.common.at("model"), testing::ElementsAre("a,b", "c\\d"));
+  EXPECT_THAT(sweep.common.at("targets"), testing::ElementsAre("q,v", "k"));
+  EXPECT_THAT(sweep.common.at("layers"), testing::ElementsAre("0;1"));
+}
+
+TEST(ParseSweep, SaysHowToWriteAFolderThatHasACommaInItsName) {
+  const Registry registry = builtin_registry();
+  const TemporaryFolder folder;
+  const auto parse = [&](const std::string& model) {
+    return parse_sweep({{"model", folder.path / model, "--model"}}, registry);
+  };
+  std::filesystem::create_directories(folder.path / "a,b");
+  EXPECT_THAT(message_of<UsageError>([&] { parse("a,b"); }), HasSubstr("a,b is the name of one"));
+  EXPECT_THAT(parse("a\\,b").common.at("model"),
+              testing::ElementsAre((folder.path / "a,b").string()));
+  // Two that are there are two.
+  std::filesystem::create_directories(folder.path / "a");
+  EXPECT_EQ(parse("a," + (folder.path / "a").string()).common.at("model").size(), 2U);
+}
+
 TEST(ParseSweep, SpreadsSetOverTheMethodsThatHaveTheKey) {
   const Sweep sweep =
       parse_sweep(entries_of("set = rslora=true lotr.stack=per-type\n"), builtin_registry());

@@ -1,125 +1,14 @@
-#include <signal.h>
-#include <unistd.h>
-
-#include <thread>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
-#include "experiments/sweep/processes.h"
-#include "experiments/sweep/train_sweep.h"
-#include "sweep/sweep_fixture.h"
+#include "sweep/train_sweep_fixture.h"
 
 namespace rankfold {
 namespace {
 
 using testing::HasSubstr;
 namespace fs = std::filesystem;
-
-Job shell(const TemporaryFolder& folder, const std::string& script,
-          const std::string& log = "log") {
-  return {{"/bin/sh", "-c", script}, folder.path / log};
-}
-
-TEST(Processes, KeepTheirOutputAndTellHowTheyEnded) {
-  const TemporaryFolder folder;
-  const std::vector<Job> jobs = {shell(folder, "echo $COLOUR; cat; exit 3", "a"),
-                                 shell(folder, "kill -9 $$", "b"),
-                                 {{"/nowhere/program"}, folder.path / "c"}};
-  std::map<std::size_t, JobEnd> ends;
-  JobOptions options;
-  options.environment = {{"COLOUR", "blue"}};
-  options.ended = [&](const JobEnd& end) { ends[end.job] = end; };
-  EXPECT_TRUE(run_jobs(jobs, options));
-  ASSERT_EQ(ends.size(), 3U);
-  EXPECT_EQ(ends[0].exit_status, 3);
-  EXPECT_EQ(read_text(folder.path / "a"), "blue\n");
-  EXPECT_EQ(ends[1].signal, SIGKILL);
-  EXPECT_EQ(ends[2].exit_status, 127);
-  EXPECT_THAT(read_text(folder.path / "c"), HasSubstr("cannot be run"));
-}
-
-TEST(Processes, RunAsManyAtATimeAsAsked) {
-  for (const std::size_t most : {1U, 3U}) {
-    const TemporaryFolder folder;
-    std::vector<Job> jobs;
-    for (int i = 0; i < 6; ++i) jobs.push_back(shell(folder, "sleep 0.1", std::to_string(i)));
-    std::size_t running = 0, highest = 0;
-    JobOptions options;
-    options.at_a_time = most;
-    options.started = [&](std::size_t) { highest = std::max(highest, ++running); };
-    options.ended = [&](const JobEnd&) { --running; };
-    EXPECT_TRUE(run_jobs(jobs, options));
-    EXPECT_EQ(highest, most);
-    EXPECT_EQ(running, 0U);
-  }
-}
-
-TEST(Processes, EndWithASignalToTheirParent) {
-  const TemporaryFolder folder;
-  const std::vector<Job> jobs = {shell(folder, "sleep 60"), shell(folder, "echo never", "second")};
-  JobEnd last;
-  JobOptions options;
-  options.started = [](std::size_t) { ::kill(::getpid(), SIGINT); };
-  options.ended = [&](const JobEnd& end) { last = end; };
-  const auto start = std::chrono::steady_clock::now();
-  EXPECT_FALSE(run_jobs(jobs, options));
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(8));
-  EXPECT_TRUE(last.stopped);
-  EXPECT_EQ(last.signal, SIGTERM);
-  EXPECT_FALSE(fs::exists(folder.path / "second"));
-}
-
-TEST(Processes, RefuseALogThatCannotBeWritten) {
-  const TemporaryFolder folder;
-  EXPECT_THAT(message_of<Error>([&] {
-                run_jobs({{{"/bin/true"}, folder.path / "none" / "log"}}, {});
-              }),
-              HasSubstr("log"));
-}
-
-/// A sweep over a tiny model whose runs are a shell script instead of training.
-class TrainSweep : public testing::Test {
- protected:
-  TrainSweep() {
-    write_tiny_model(folder_.path / "tiny");
-    fs::create_directories(folder_.path / "data");
-    out_ = folder_.path / "out";
-    lines_ = "model = " + (folder_.path / "tiny").string() +
-             "\ndata = " + (folder_.path / "data").string() +
-             "\ntask = sst2\nlr = 1e-3\nmax-length = 32\n";
-  }
-
-  std::vector<SweepRun> plan(const std::string& more) {
-    return plan_runs(runs_of(lines_ + more), out_, builtin_registry());
-  }
-
-  /// Runs the open ones with a script that finds run.json's settings in the file `result`, one a
-  /// folder, and notes its call.
-  bool run(std::vector<SweepRun>& runs, const std::string& status = "done", int exit_status = 0) {
-    for (const SweepRun& planned : runs) {
-      RunResult result;
-      result.settings = planned.settings;
-      result.status = status;
-      result.scores = {{"accuracy", 0.5}};
-      write_atomically(planned.folder / "result", to_json_text(result));
-    }
-    TrainSweepOptions options;
-    options.program = {"/bin/sh", "-c",
-                       "for word; do case $word in --out=*) out=${word#--out=};; esac; done; "
-                       "echo \"$@\" >> \"$out/calls\"; cp \"$out/result\" \"$out/run.json\"; "
-                       "echo the last words; exit " +
-                           std::to_string(exit_status),
-                       "sh"};
-    return run_sweep(runs, out_, options);
-  }
-
-  TemporaryFolder folder_;
-  fs::path out_;
-  std::string lines_;
-};
 
 TEST_F(TrainSweep, RunsWhatIsOpenAndNothingElse) {
   std::vector<SweepRun> runs = plan("method = lora\nrank = 1,2\n");
@@ -196,7 +85,7 @@ TEST_F(TrainSweep, LetsItsRunsShareAFolderOfFeatures) {
   std::vector<SweepRun> runs = plan(grid);
   ASSERT_EQ(runs.size(), 3U);
   for (const SweepRun& planned : runs) {
-    EXPECT_EQ(planned.settings.text("cache-dir"), (out_ / ".features").string());
+    EXPECT_EQ(planned.given.text("cache-dir"), (out_ / ".features").string());
     EXPECT_THAT(planned.folder.string(), HasSubstr("cache-features=true"));
     EXPECT_THAT(planned.folder.string(), testing::Not(HasSubstr("cache-dir")));
   }
@@ -278,7 +167,7 @@ TEST_F(TrainSweep, DoesNotBelieveASuccessWithoutAResult) {
   std::vector<SweepRun> runs = plan("method = lora\nrank = 1\n");
   TrainSweepOptions options;
   options.program = {"/bin/true"};
-  EXPECT_TRUE(run_sweep(runs, out_, options));
+  EXPECT_TRUE(run_sweep(runs, out_, registry_, options));
   EXPECT_EQ(runs[0].state, RunState::failed);
 }
 
@@ -290,9 +179,9 @@ TEST_F(TrainSweep, OneFailureDoesNotStopTheOthers) {
   options.program = {"/bin/sh", "-c", "case \"$*\" in *--rank=2*) kill -9 $$;; esac; exit 1", "sh"};
   std::size_t ended = 0;
   options.ended = [&](const SweepRun&) { ++ended; };
-  EXPECT_TRUE(run_sweep(copy, out_, options));
+  EXPECT_TRUE(run_sweep(copy, out_, registry_, options));
   EXPECT_EQ(ended, 3U);
-  EXPECT_EQ(copy[1].reason, "ended by signal 9");
+  EXPECT_EQ(copy[1].reason, "ended by signal 9 (Killed)");
   EXPECT_EQ(copy[2].reason, "exit status 1");
 }
 
@@ -364,9 +253,9 @@ TEST_F(TrainSweep, WorksAloneInItsFolder) {
   options.program = {"/bin/sh", "-c", "sleep 0.2", "sh"};
   std::string message;
   options.ended = [&](const SweepRun&) {
-    message = message_of<Error>([&] { run_sweep(other, out_, {}); });
+    message = message_of<Error>([&] { run_sweep(other, out_, registry_, {}); });
   };
-  run_sweep(slow, out_, options);
+  run_sweep(slow, out_, registry_, options);
   EXPECT_THAT(message, HasSubstr("another sweep"));
 }
 

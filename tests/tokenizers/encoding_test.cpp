@@ -8,11 +8,11 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "temporary_folder.h"
 #include "experiments/tokenizers/bert_normalizer.h"
 #include "experiments/tokenizers/prefix_tree.h"
 #include "experiments/tokenizers/tokenizer.h"
 #include "experiments/tokenizers/wordpiece.h"
+#include "temporary_folder.h"
 
 namespace rankfold {
 namespace {

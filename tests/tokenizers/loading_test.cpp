@@ -9,9 +9,9 @@
 
 #include "core/error.h"
 #include "core/files.h"
-#include "temporary_folder.h"
 #include "experiments/tokenizers/tokenizer.h"
 #include "experiments/tokenizers/tokenizer_cases.h"
+#include "temporary_folder.h"
 
 namespace rankfold {
 namespace {
@@ -112,11 +112,11 @@ TEST(LoadTokenizer, RefusesIdsThatAreNotUniqueOrOutOfRange) {
   EXPECT_THAT(message_after([](json& t) { t["added_tokens"][0]["id"] = 2; }),
               AllOf(HasSubstr("[CLS]"), HasSubstr("found id 2, expected 1")));
   EXPECT_THAT(message_after([](json& t) { t["added_tokens"][0]["content"] = "new"; }),
-              AllOf(HasSubstr("'new'"), HasSubstr("another token's")));
+              AllOf(HasSubstr("'new'"), HasSubstr("found id 1, expected 5")));
   EXPECT_THAT(message_after([](json& t) {
-                t["added_tokens"] = {{{"id", 8}, {"content", "x"}}, {{"id", 8}, {"content", "y"}}};
+                t["added_tokens"] = {{{"id", 5}, {"content", "x"}}, {{"id", 5}, {"content", "y"}}};
               }),
-              AllOf(HasSubstr("added_tokens[1]"), HasSubstr("id 8")));
+              AllOf(HasSubstr("'y'"), HasSubstr("found id 5, expected 6")));
   EXPECT_THAT(message_after([](json& t) { t["post_processor"]["sep"][1] = 77; }),
               AllOf(HasSubstr("77"), HasSubstr("size of the vocabulary")));
 }
@@ -166,11 +166,18 @@ TEST(LoadVocabularyText, ReadsLinesOfBothKindsAndNoLastLineEnd) {
   const TemporaryFolder folder;
   write_atomically(folder.path / "vocab.txt", "[PAD]\r\n[UNK]\r\n\r\n[CLS]\r\n[SEP]\r\na\r\n##b");
   const auto tokenizer = load_tokenizer(folder.path);
-  EXPECT_EQ(tokenizer->vocabulary_size(), 7u);
+  EXPECT_EQ(tokenizer->vocabulary_size(), 8u);
+  EXPECT_EQ(tokenizer->find_token("[MASK]"), 7);  // which the file lacks
   EXPECT_EQ(tokenizer->find_token("##b"), 6);
   EXPECT_EQ(tokenizer->find_token("[PAD]"), 0);
   EXPECT_EQ(tokenizer->find_token("none"), std::nullopt);
   EXPECT_THAT(tokenizer->encode("ABb [PAD] c").ids, ElementsAre(3, 5, 6, 6, 0, 1, 4));
+}
+
+TEST(LoadVocabularyText, LeavesOutWhiteSpaceAtTheEndOfALine) {
+  const TemporaryFolder folder;
+  write_atomically(folder.path / "vocab.txt", "[UNK]\n[CLS]\n[SEP]\na \nb\u3000\t\n\n");
+  EXPECT_THAT(load_tokenizer(folder.path)->encode("a b").ids, ElementsAre(1, 3, 4, 2));
 }
 
 TEST(LoadVocabularyText, FollowsTokenizerConfig) {
@@ -198,10 +205,10 @@ TEST(LoadVocabularyText, FollowsTokenizerConfig) {
 
 TEST(LoadTokenizer, PrefersTokenizerJsonOfAFolder) {
   const TemporaryFolder folder;
-  write_atomically(folder.path / "vocab.txt", "[UNK]\n[CLS]\n[SEP]\n");
-  EXPECT_EQ(load_tokenizer(folder.path)->vocabulary_size(), 3u);
+  write_atomically(folder.path / "vocab.txt", "[UNK]\n[CLS]\n[SEP]\n[PAD]\n[MASK]\n");
+  EXPECT_EQ(load_tokenizer(folder.path)->find_token("[MASK]"), 4);
   write_atomically(folder.path / "tokenizer.json", small_tokenizer().dump());
-  EXPECT_EQ(load_tokenizer(folder.path)->vocabulary_size(), 5u);
+  EXPECT_EQ(load_tokenizer(folder.path)->find_token("[MASK]"), std::nullopt);
 }
 
 TEST(LoadTokenizer, IgnoresPaddingAndTruncationBlocks) {
@@ -211,6 +218,18 @@ TEST(LoadTokenizer, IgnoresPaddingAndTruncationBlocks) {
   changed["padding"] = {{"strategy", {{"Fixed", 9}}}, {"pad_id", 0}};
   write_atomically(folder.path / "tokenizer.json", changed.dump());
   EXPECT_THAT(load_tokenizer(folder.path)->encode("ab ab").ids, ElementsAre(1, 3, 4, 3, 4, 2));
+}
+
+TEST(LoadTokenizer, CutsAtTheSideThatTheFilesSay) {
+  const TemporaryFolder folder;
+  json changed = small_tokenizer();
+  changed["truncation"] = {{"direction", "Left"}, {"max_length", 3}};
+  write_atomically(folder.path / "tokenizer.json", changed.dump());
+  EXPECT_THAT(load_tokenizer(folder.path)->encode("a ab b", {}, 5).ids, ElementsAre(1, 3, 4, 0, 2));
+  EXPECT_THAT(load_tokenizer(folder.path)->encode("a ab", "ab a", 7).ids,
+              ElementsAre(1, 3, 4, 2, 4, 3, 2));
+  write_atomically(folder.path / "tokenizer_config.json", R"({"truncation_side": "right"})");
+  EXPECT_THAT(load_tokenizer(folder.path)->encode("a ab b", {}, 5).ids, ElementsAre(1, 3, 3, 4, 2));
 }
 
 TEST(TokenizerCases, ReportsTheFirstMismatch) {

@@ -122,7 +122,7 @@ TEST_F(LortaCheckpoint, NeedsAConfigurationThatSaysWhatTheTensorsLeaveOpen) {
   expect(R"({"layout": "lorta", "alpha": 1, "rslora": 2})", "rslora is 2, expected true or false");
   expect(R"({"layout": "lorta", "alpha": 1, "head-axis": "x"})",
          "expected \"input\" or \"output\"");
-  expect(R"({"layout": "lorta", "alpha": 1, "rank": 3})", "has the key 'rank'");
+  expect(R"({"layout": "lorta", "alpha": 1, "rank": 3})", "the key 'rank' is 3; rankfold does not know it");
   expect(R"({"layout": "lorta", "alpha": 1, "targets": "up"})", "expected some of q, k, v, o");
   expect(R"({"layout": "loretta", "alpha": 1})", "its checkpoints are not read");
 }

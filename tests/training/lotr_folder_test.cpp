@@ -221,7 +221,7 @@ TEST_F(LotrCheckpoint, NeedsALayoutAndAScaleAndNoPickle) {
   configuration = R"({"layout": "lotr", "scale": -1})";
   EXPECT_THAT(load_error(), HasSubstr("scale is -1"));
   configuration = R"({"layout": "lotr", "scale": 1, "rank": 3})";
-  EXPECT_THAT(load_error(), HasSubstr("has the key 'rank', expected layout and scale"));
+  EXPECT_THAT(load_error(), HasSubstr("the key 'rank' is 3; rankfold does not know it"));
   configuration = R"({"layout": "lotr", "scale": 1})";
   ASSERT_EQ(load_error(), "");
   fs::rename(adapter / "adapter_model.safetensors", adapter / "run.ckpt");

@@ -54,22 +54,42 @@ holm = [{"p": numbers(p), "adjusted": numbers(multipletests(p, method="holm")[1]
         for p in [np.array([0.04]), np.array([0.01, 0.04, 0.03, 0.005]), np.array([0.5, 0.5, 0.02, 1, 0]),
                   rng.uniform(0, 1, 12) ** 3]]
 
-# 400000 resamples stand for infinitely many.
-bootstraps = []
-for tasks, seeds in [(1, 6), (4, 3), (6, 5)]:
-    scores = rng.normal(0.75, 0.04, (tasks, seeds)) + rng.normal(0, 0.1, (tasks, 1))
-    drawn = np.take_along_axis(scores[None], rng.integers(0, seeds, (400000, tasks, seeds)), axis=2)
-    case = {"strata": scores.tolist()}
-    for name, values, of_scores in [
-            ("mean", drawn.mean((1, 2)), scores.mean()),
-            ("interquartile_mean", stats.trim_mean(drawn.reshape(len(drawn), -1), 0.25, axis=1),
-             stats.trim_mean(scores, 0.25, axis=None))]:
-        # Few scores have few distinct resamples, so a percentile is bracketed: 5 deviations of the
-        # share that 40000 resamples show of 2.5 %.
-        case[name] = {"value": float(of_scores), "standard_error": float(values.std()),
-                      "low": numbers(np.percentile(values, [2.1, 2.9])),
-                      "high": numbers(np.percentile(values, [97.1, 97.9]))}
-    bootstraps.append(case)
+
+
+def over_tasks(name, has):
+    """A mean over tasks where task i has the seeds s with has[i][s], by the matrices of the quadratic form."""
+    has = np.array(has, bool)
+    k, n = len(has), has.sum(1)
+    scores = [rng.normal(0.7 + 0.05 * i, 0.02 * 3.0 ** i, n[i]) for i in range(k)]
+    tasks = np.concatenate([np.full(n[i], i) for i in range(k)])
+    seeds = np.concatenate([np.flatnonzero(has[i]) for i in range(k)])
+    x = np.concatenate(scores)
+    centre = np.eye(len(x)) - (tasks[:, None] == tasks) / n[tasks]
+    scale = np.diag(1 / np.sqrt(n * (n - 1.0))[tasks])
+    sums = (seeds == np.arange(has.shape[1])[:, None]).astype(float) @ scale @ centre / k
+    variances = np.array([s.var(ddof=1) for s in scores])[tasks]
+    spread = sums @ np.diag(variances) @ sums.T
+    mean = float(np.mean([s.mean() for s in scores]))
+    error = float(np.sqrt(np.sum((sums @ x) ** 2)))
+    degrees = float(np.trace(spread) ** 2 / np.trace(spread @ spread))
+    if np.all(has):  # Student's interval of the seeds' means
+        low, high = stats.t.interval(0.95, has.shape[1] - 1, loc=mean, scale=stats.sem(np.mean(scores, axis=0)))
+    elif k == 2 and not np.any(has[0] & has[1]):  # Welch's of half the difference of x and -y
+        ends = stats.ttest_ind(scores[0], -scores[1], equal_var=False).confidence_interval(0.95)
+        low, high = ends.low / 2, ends.high / 2
+    else:
+        low, high = stats.t.interval(0.95, degrees, loc=mean, scale=error)
+    return {"name": name, "tasks": [[[f"{s}", float(v)] for s, v in zip(np.flatnonzero(has[i]), scores[i])]
+                                    for i in range(k)],
+            "mean": mean, "standard_error": error, "low": float(low), "high": float(high)}
+
+
+means_over_tasks = [over_tasks("the same seeds", np.ones((2, 3))), over_tasks("the same seeds", np.ones((6, 5))),
+                    over_tasks("no seed shared", np.kron(np.eye(2), np.ones((1, 4)))),
+                    over_tasks("no seed shared", [[1, 1, 0, 0, 0, 0, 0], [0, 0, 1, 1, 1, 1, 1]]),
+                    over_tasks("a run missing", [[1, 1, 1], [1, 1, 0], [1, 1, 1]]),
+                    over_tasks("more seeds on one", [[1] * 10, [1, 1, 1] + [0] * 7]),
+                    over_tasks("a chain", [[1, 1, 1, 0, 0], [0, 0, 1, 1, 1], [1, 0, 0, 0, 1]])]
 
 curves = []
 for n in [2, 4, 7]:
@@ -85,6 +105,6 @@ with open("statistics.json", "w") as file:
     json.dump({"versions": {"scipy": scipy.__version__, "statsmodels": statsmodels.__version__,
                             "numpy": np.__version__},
                "beta": beta, "student": student, "quantile": quantile, "normal": normal, "means": means,
-               "pairs": pairs, "holm": holm, "bootstraps": bootstraps, "curves": curves},
+               "pairs": pairs, "holm": holm, "means_over_tasks": means_over_tasks, "curves": curves},
               file, separators=(",", ":"))
     file.write("\n")

@@ -1,0 +1,99 @@
+#include "experiments/sweep/fit_journal.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/json_reader.h"
+#include "core/text.h"
+
+namespace rankfold {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+std::string reason(int error) {
+  return std::generic_category().message(error);
+}
+
+/// Appends in one piece, so that a line is whole unless the disk is full.
+void append(const fs::path& file, const std::string& text) {
+  const std::string name = printable(file.string());
+  const int descriptor =
+      ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC, 0666);
+  if (descriptor < 0) throw Error("{}: cannot be written: {}", name, reason(errno));
+  const ssize_t written = ::write(descriptor, text.data(), text.size());
+  const int failure = written < 0 ? errno : ENOSPC;
+  ::close(descriptor);
+  if (written != static_cast<ssize_t>(text.size()))
+    throw Error("{}: cannot be written: {}", name, reason(failure));
+}
+
+}  // namespace
+
+FitJournal::FitJournal(fs::path file) : file_(std::move(file)) {
+  std::error_code failure;
+  if (!fs::exists(file_, failure)) return;
+  const std::string text = read_text(file_);
+  ends_in_a_line_ = text.empty() || text.ends_with('\n');
+  for (const std::string& line : split(text, '\n'))
+    if (!line.empty()) read_line(line);
+}
+
+void FitJournal::read_line(std::string_view line) {
+  try {
+    const Json entry = parse_json<Json>(line, file_);
+    const Kept kept{
+        entry.at("parameters").get<std::size_t>(), entry.at("starts").get<std::size_t>(),
+        entry.at("sweeps").get<std::size_t>(),     entry.at("threads").get<std::size_t>(),
+        entry.at("relative_error").get<double>(),  entry.at("seconds").get<double>()};
+    kept_.insert_or_assign(entry.at("fit").get<FitIdentity>(), kept);
+  } catch (const Error&) {
+  } catch (const nlohmann::json::exception&) {
+  }
+}
+
+bool FitJournal::find(const FitIdentity& fit, FitRow& row) const {
+  const auto found = kept_.find(fit);
+  if (found == kept_.end()) return false;
+  const Kept& kept = found->second;
+  row.parameters = kept.parameters;
+  row.starts = kept.starts;
+  row.sweeps = kept.sweeps;
+  row.threads = kept.threads;
+  row.relative_error = kept.relative_error;
+  row.seconds = kept.seconds;
+  return true;
+}
+
+void FitJournal::add(const FitIdentity& fit, const FitRow& row) {
+  const Json entry = {{"fit", fit},
+                      {"parameters", row.parameters},
+                      {"relative_error", row.relative_error},
+                      {"seconds", row.seconds},
+                      {"starts", row.starts},
+                      {"sweeps", row.sweeps},
+                      {"threads", row.threads}};
+  append(file_, (ends_in_a_line_ ? "" : "\n") +
+                    entry.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+  ends_in_a_line_ = true;
+}
+
+double FitJournal::mean_seconds(const std::string& method, const std::string& content) const {
+  double sum = 0, count = 0;
+  for (const auto& [fit, kept] : kept_) {
+    if (fit.at("method") != method || fit.at("content") != content) continue;
+    sum += kept.seconds;
+    ++count;
+  }
+  return count > 0 ? sum / count : 0;
+}
+
+}  // namespace rankfold

@@ -1,0 +1,216 @@
+#include <map>
+#include <set>
+#include <unordered_map>
+#include <unordered_set>
+
+#include <fmt/core.h>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/text.h"
+#include "experiments/models/config_file.h"
+#include "experiments/sweep/count_sweep.h"
+#include "experiments/sweep/run_paths.h"
+#include "experiments/sweep/run_state.h"
+#include "experiments/sweep/shape_store.h"
+#include "experiments/sweep/train_sweep.h"
+#include "experiments/tasks/task.h"
+#include "experiments/training/feature_cache.h"
+#include "experiments/training/run_folder.h"
+
+namespace rankfold {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool caches_features(const RunSettings& settings) {
+  return settings.text("cache-features") == "true";
+}
+
+bool has_dropout(const RunSettings& settings) {
+  if (!settings.text("dropout").empty()) return settings.number("dropout") > 0;
+  const ConfigFile config(fs::path(settings.text("model")) / "config.json");
+  return config.number("hidden_dropout_prob", 0, 1, 0.1) > 0 ||
+         config.number("attention_probs_dropout_prob", 0, 1, 0.1) > 0;
+}
+
+/// What the run's host would say, from the model's shape alone.
+void check_features(const RunSettings& settings, const Method& method, ShapeStore& store) {
+  if (!caches_features(settings)) return;
+  const std::string& model = settings.text("model");
+  const std::size_t layers = store.shape(model).layers;
+  std::size_t frozen = layers - 1;
+  if (method.name != "none")
+    frozen = store.stack(model, chosen_targets(settings, method), settings.text("layers"))
+                 .layers.front();
+  check_cacheable(settings, frozen, has_dropout(settings));
+}
+
+void check_run(const PlannedRun& run, const Registry& registry, ShapeStore& store) {
+  const RunSettings& settings = run.settings;
+  check_settings(settings);
+  find_task(settings.text("task"));
+  check_model_folder(settings.text("model"));
+  check_data_folder(settings.text("data"));
+  check_precision(settings.text("precision"));
+  const ModelShape& shape = store.shape(settings.text("model"));
+  if (settings.count("max-length") > shape.positions)
+    throw UsageError("--max-length is {}; the model has {} positions", settings.text("max-length"),
+                     shape.positions);
+  const Method& method = registry.at(settings.text("method"));
+  check_features(settings, method, store);
+  store.count(method, run);
+}
+
+/// What a run is checked by, as one text: expand has checked all settings by themselves.
+std::string checked_text(const PlannedRun& run) {
+  static const std::set<std::string> names = {
+      "model",   "data",   "task",  "method",  "rank",      "alpha",      "preset",
+      "targets", "layers", "train", "dropout", "precision", "max-length", "cache-features"};
+  RunSettings checked;
+  for (const auto& [name, value] : run.settings.values)
+    if (names.contains(name)) checked.values.emplace(name, value);
+  checked.options = run.settings.options;
+  return settings_text(checked);
+}
+
+/// Runs that are checked by the same are checked once.
+void check_runs(const std::vector<PlannedRun>& runs, const Registry& registry) {
+  ShapeStore store(SweepKind::train);
+  std::unordered_set<std::string> checked;
+  for (const PlannedRun& run : runs) {
+    if (!checked.insert(checked_text(run)).second) continue;
+    try {
+      check_run(run, registry, store);
+    } catch (const UsageError& error) {
+      throw UsageError("{} (in {})", error.what(), describe(run));
+    }
+  }
+}
+
+void check_out(const fs::path& out) {
+  std::error_code failure;
+  if (!fs::exists(out, failure)) return;
+  if (!fs::is_directory(out, failure))
+    throw Error("--out {}: is not a folder", printable(out.string()));
+  if (fs::exists(out / "counts.csv", failure) && !fs::exists(out / "sweep.json", failure))
+    throw Error("--out {}: holds a sweep of kind count (counts.csv); choose another folder",
+                printable(out.string()));
+}
+
+struct FoundRun {
+  fs::path folder;
+  std::shared_ptr<const RunOutcome> outcome;
+};
+using FoundRuns = std::unordered_map<std::string, FoundRun>;
+
+/// Every readable run.json below `out`, by the identity of its settings: finished ones before
+/// others.
+FoundRuns find_runs(const fs::path& out, const Registry& registry, KnownFolders& known,
+                    SweepPlan& plan) {
+  FoundRuns found;
+  std::error_code failure;
+  if (!fs::exists(out, failure)) return found;
+  FileSearch search = find_files(out, "run.json");
+  plan.notes = std::move(search.passed_over);
+  for (const fs::path& file : search.files) {
+    const std::optional<RunResult> run = find_run(file.parent_path());
+    if (!run) {
+      plan.notes.push_back(printable(file.string()) + ": is no run.json");
+      continue;
+    }
+    const RunSettings whole = identity(run->settings, registry, &known);
+    if (run->status == "done") plan.costs.add(whole, run->train_seconds);
+    FoundRun& place = found[settings_text(whole)];
+    if (!place.outcome || place.outcome->status != "done")
+      place = {file.parent_path(), outcome_of(*run)};
+  }
+  return found;
+}
+
+/// Throws where something else lies in the place of a run's folder or of its run.json.
+void check_place(const fs::path& folder, const fs::path& out) {
+  std::error_code failure;
+  const auto refuse = [](const fs::path& path, const char* expected) {
+    throw Error("{}: lies in the place of {}; move it away", printable(path.string()), expected);
+  };
+  const fs::file_status status = fs::status(folder, failure);
+  if (failure == std::errc::no_such_file_or_directory) return;
+  if (fs::is_directory(status)) {
+    const fs::path file = folder / "run.json";
+    const fs::file_status result = fs::status(file, failure);
+    if (fs::exists(result) && !fs::is_regular_file(result)) refuse(file, "a run's result");
+    return;
+  }
+  fs::path path = out;
+  for (const fs::path& part : folder.lexically_relative(out)) {
+    path /= part;
+    const fs::file_status there = fs::status(path, failure);
+    if (fs::exists(there) && !fs::is_directory(there)) refuse(path, "a folder of runs");
+  }
+  throw Error("{}: cannot be looked at: {}", printable(folder.string()), failure.message());
+}
+
+std::string difference(const RunSettings& there, const RunSettings& here,
+                       const Registry& registry) {
+  return first_difference(identity(there, registry), identity(here, registry));
+}
+
+/// The folder of a run that has not been run there: nobody else's.
+void check_new_place(const SweepRun& run, const fs::path& out, const Registry& registry) {
+  check_place(run.folder, out);
+  const auto other = find_run(run.folder);
+  if (!other || other->status == "failed") return;
+  const std::string differs = difference(other->settings, settings_of(run, registry), registry);
+  throw Error("{} belongs to a run of other settings ({}); choose another --out",
+              printable((run.folder / "run.json").string()),
+              differs.empty() ? "of another version" : differs);
+}
+
+}  // namespace
+
+RunSettings settings_of(const SweepRun& run, const Registry& registry, KnownFolders* known) {
+  return canonical(run.given, &registry.at(run.given.text("method")), known);
+}
+
+SweepPlan plan_runs(std::vector<PlannedRun> runs, const fs::path& out, const Registry& registry) {
+  check_out(out);
+  check_runs(runs, registry);
+  SweepPlan plan;
+  KnownFolders known;
+  RunPaths paths(registry);
+  for (PlannedRun& run : runs) {
+    RunSettings given = std::move(run.settings);
+    if (caches_features(given)) given.values.try_emplace("cache-dir", (out / ".features").string());
+    plan.runs.push_back({std::move(given), {}, RunState::open, {}, ""});
+    paths.add(settings_of(plan.runs.back(), registry, &known));
+  }
+  runs = {};
+  const FoundRuns existing = find_runs(out, registry, known, plan);
+  std::error_code failure;
+  const bool is_new = !fs::exists(out, failure);
+  std::unordered_map<std::string, std::size_t> owners;
+  for (std::size_t i = 0; i < plan.runs.size(); ++i) {
+    SweepRun& run = plan.runs[i];
+    RunSettings settings = settings_of(run, registry, &known);
+    run.folder = out / paths.path(settings);
+    if (const auto found =
+            existing.find(settings_text(identity_of_canonical(std::move(settings), &known)));
+        found != existing.end()) {
+      run.folder = found->second.folder;
+      run.result = found->second.outcome;
+      run.state = state_of(*run.result);
+    } else if (!is_new) {
+      check_new_place(run, out, registry);
+    }
+    const auto [owner, is_first] = owners.emplace(run.folder.string(), i);
+    if (!is_first)
+      throw UsageError("sweep: two runs would share the folder {} ({}); rename a model folder",
+                       printable(run.folder.string()),
+                       difference(settings_of(plan.runs[owner->second], registry),
+                                  settings_of(run, registry), registry));
+  }
+  return plan;
+}
+
+}  // namespace rankfold

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "experiments/tokenizers/added_tokens.h"
+
+namespace rankfold {
+
+/// What the files beside a tokenizer's vocabulary say of it, as transformers 5 reads them:
+/// config.json (the class of the model's tokenizer), tokenizer_config.json, and, where that has no
+/// added_tokens_decoder, special_tokens_map.json and added_tokens.json.
+struct TokenizerConfig {
+  /// How the class builds its tokenizer from tokenizer.json.
+  enum class Kind {
+    unknown,     ///< no file names a class
+    as_written,  ///< PreTrainedTokenizerFast: takes the file as it stands
+    bert         ///< BertTokenizer: takes the vocabulary, and the rest from tokenizer_config.json
+  };
+  Kind kind = Kind::unknown;
+  std::string class_name;
+  std::filesystem::path folder;
+
+  std::optional<bool> lowercase, strip_accents, handle_chinese_chars;
+  std::map<std::string, AddedToken> names;  ///< special tokens by role ("unk_token"); no ids
+  std::vector<AddedToken> extra_tokens;     ///< further special tokens; no ids
+  std::vector<AddedToken> added_tokens;     ///< with the ids that the files state, ascending
+  bool lists_all_added_tokens = false;      ///< added_tokens_decoder: no other file's count
+  std::optional<bool> truncates_left;
+  bool single_type = false;  ///< the model is given no token types: all are 0
+};
+
+/// Reads the files beside the tokenizer; those that do not exist say nothing. Throws Error naming
+/// the file and key: of another kind of tokenizer, of an option that is not supported, of what no
+/// version of transformers writes.
+TokenizerConfig read_tokenizer_config(const std::filesystem::path& folder);
+
+}  // namespace rankfold

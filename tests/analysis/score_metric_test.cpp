@@ -1,0 +1,32 @@
+#include "analysis/score_metric.h"
+
+#include <gtest/gtest.h>
+
+#include "analysis/results.h"
+
+namespace rankfold {
+namespace {
+
+TEST(ScoreMetric, KnowsTheRangeOfWhatRankfoldMeasures) {
+  EXPECT_EQ(score_metric("accuracy").shown_range().low, 0);
+  EXPECT_EQ(score_metric("accuracy").shown_range().high, 100);
+  EXPECT_EQ(score_metric("f1").range.low, 0);
+  for (const char* correlation : {"matthews_correlation", "pearson", "spearman"})
+    EXPECT_EQ(score_metric(correlation).range.low, -1) << correlation;
+  EXPECT_EQ(score_metric("relative_error").range.low, 0);
+  EXPECT_TRUE(std::isinf(score_metric("relative_error").range.high));
+  EXPECT_TRUE(std::isinf(score_metric("rating").range.low));
+  EXPECT_EQ(score_metric("rating").label, "rating");
+}
+
+TEST(ScoreMetric, TellsWhichScoresArePossible) {
+  EXPECT_TRUE(score_is_possible("accuracy", 1 + 1e-7));  // rounded to single precision
+  EXPECT_FALSE(score_is_possible("accuracy", 61.63));
+  EXPECT_FALSE(score_is_possible("accuracy", -0.2));
+  EXPECT_TRUE(score_is_possible("matthews_correlation", -0.2));
+  EXPECT_FALSE(score_is_possible("relative_error", -0.2));
+  EXPECT_TRUE(score_is_possible("rating", 7.5));
+}
+
+}  // namespace
+}  // namespace rankfold

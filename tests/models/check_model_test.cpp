@@ -1,0 +1,123 @@
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/safetensors.h"
+#include "experiments/models/check_model.h"
+#include "models/bert_example.h"
+#include "temporary_folder.h"
+
+namespace rankfold {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Key;
+
+/// The golden reference with the tensors that `keep` takes, those of one name read as `change`
+/// leaves them.
+class Reference {
+ public:
+  std::filesystem::path write(
+      const std::function<bool(const std::string&)>& keep, const std::string& changed = "",
+      const std::function<void(std::vector<float>&)>& change = [](std::vector<float>&) {}) {
+    const SafetensorsFile file(golden / "io.safetensors");
+    std::vector<float> values;
+    std::vector<TensorToWrite> tensors;
+    for (const TensorEntry& entry : file.entries()) {
+      if (!keep(entry.name)) continue;
+      if (entry.name != changed) {
+        tensors.push_back({entry.name, entry.type, entry.shape, file.bytes(entry)});
+        continue;
+      }
+      values = file.read<float>(entry.name);
+      change(values);
+      tensors.push_back(make_tensor(entry.name, entry.shape, std::span<const float>(values)));
+    }
+    write_safetensors(folder_.path / "io.safetensors", tensors);
+    return folder_.path / "io.safetensors";
+  }
+
+  ModelIoReport report(const std::function<bool(const std::string&)>& keep) {
+    return check_model(golden, write(keep), make_openblas_backend());
+  }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+bool is_input(const std::string& name) {
+  return name == "input_ids" || name == "attention_mask" || name == "token_type_ids";
+}
+
+TEST(CheckModel, RefusesAReferenceWithNothingToCompare) {
+  Reference reference;
+  EXPECT_THAT(message_of<Error>([&] { reference.report(is_input); }),
+              HasSubstr("io.safetensors: holds nothing to compare"));
+  EXPECT_THAT(message_of<Error>([&] {
+                reference.report([](const auto& name) { return is_input(name) || name == "loss"; });
+              }),
+              HasSubstr("nothing to compare"));
+}
+
+TEST(CheckModel, ComparesWhateverIsThereAndNamesWhatIsNot) {
+  Reference reference;
+  const ModelIoReport report = reference.report([](const auto& name) {
+    return is_input(name) || name == "hidden.1" || name == "loss" ||
+           name == "grad.classifier.weight";
+  });
+  EXPECT_THAT(report.errors, ElementsAre(Key("hidden.1")));
+  EXPECT_LT(report.worst(), 1e-5);
+  EXPECT_THAT(report.skipped, ElementsAre("grad.classifier.weight", "loss"));
+}
+
+TEST(CheckModel, ANumberThatIsNoneIsTheWorst) {
+  Reference reference;
+  const auto file = reference.write([](const auto&) { return true; }, "logits",
+                                    [](auto& values) { values[1] = std::nanf(""); });
+  EXPECT_TRUE(std::isnan(check_model(golden, file, make_openblas_backend()).worst()));
+}
+
+TEST(CheckModel, RefusesALossThatIsNotComputedHere) {
+  const TemporaryFolder folder;
+  for (const char* name : {"config.json", "model.safetensors"})
+    std::filesystem::copy_file(golden / name, folder.path / name);
+  auto config = nlohmann::json::parse(read_text(golden / "config.json"));
+  config["problem_type"] = "multi_label_classification";
+  write_atomically(folder.path / "config.json", config.dump());
+  EXPECT_THAT(message_of<Error>([&] {
+                check_model(folder.path, golden / "io.safetensors", make_openblas_backend());
+              }),
+              HasSubstr("problem_type is multi_label_classification"));
+}
+
+TEST(CheckModel, NamesTensorsOfTheCheckpointThatNoPartReads) {
+  const TemporaryFolder folder;
+  std::filesystem::copy_file(golden / "config.json", folder.path / "config.json");
+  const SafetensorsFile file(golden / "model.safetensors");
+  std::vector<TensorToWrite> tensors;
+  for (const TensorEntry& entry : file.entries())
+    tensors.push_back({entry.name, entry.type, entry.shape, file.bytes(entry)});
+  const std::vector<float> value = {1};
+  tensors.push_back(make_tensor("cls.predictions.bias", {1}, std::span<const float>(value)));
+  tensors.push_back(
+      make_tensor("bert.embeddings.position_ids", {1}, std::span<const float>(value)));
+  write_safetensors(folder.path / "model.safetensors", tensors);
+  const auto backend = make_openblas_backend();
+  EXPECT_THAT(load_host(folder.path, {}, backend)->notes(), testing::IsEmpty());
+  tensors.push_back(make_tensor("bert.encoder.layer.2.attention.self.query.lora_A", {1},
+                                std::span<const float>(value)));
+  write_safetensors(folder.path / "model.safetensors", tensors);
+  EXPECT_THAT(load_host(folder.path, {}, backend)->notes(),
+              ElementsAre(HasSubstr("layer.2.attention.self.query.lora_A")));
+}
+
+}  // namespace
+}  // namespace rankfold
