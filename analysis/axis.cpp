@@ -142,15 +142,18 @@ FigureAxis make_axis_within(AxisScale scale, double low, double high) {
   const auto labelled = [&] {
     return std::ranges::count_if(axis.ticks, [](const Tick& tick) { return !tick.text.empty(); });
   };
-  for (Tick& tick : axis.ticks) {
-    const double power = std::floor(std::log10(tick.value) + 1e-9);
-    const double digit = std::round(tick.value / std::pow(10.0, power));
-    if (labelled() < 2 && tick.text.empty() && (digit == 2 || digit == 5))
-      tick.text = fmt::format("{:.0f}\u00d7{}", digit, power_of_ten(static_cast<int>(power)));
+  for (const bool every : {false, true}) {
+    if (labelled() >= 2) break;
+    for (Tick& tick : axis.ticks) {
+      const double power = std::floor(std::log10(tick.value) + 1e-9);
+      const double digit = std::round(tick.value / std::pow(10.0, power));
+      if (tick.text.empty() && (every || digit == 2 || digit == 5))
+        tick.text = fmt::format("{:.0f}\u00d7{}", digit, power_of_ten(static_cast<int>(power)));
+    }
   }
   if (labelled() < 2) {
-    axis.ticks.push_back({low, fmt::format("{:.4g}", low)});
-    axis.ticks.push_back({high, fmt::format("{:.4g}", high)});
+    axis.ticks.insert(axis.ticks.begin(), {low, short_text(low)});
+    axis.ticks.push_back({high, short_text(high)});
   }
   return axis;
 }

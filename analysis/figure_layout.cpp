@@ -112,7 +112,6 @@ FigureLayout layout_figure(const FigurePlan& plan, double width) {
     entry_width = std::max(entry_width, dejavu_width(entry.name, text_size));
   }
   entry_width += layout.sample_width + 14;
-  const double inner = layout.width - left_margin - right_margin;
   const double legend_left = layout.width < page_width / 2 ? right_margin : left_margin;
   const double legend_width = layout.width - legend_left - right_margin;
   const auto fitting = static_cast<std::size_t>(std::max(1.0, legend_width / entry_width));
@@ -120,7 +119,8 @@ FigureLayout layout_figure(const FigurePlan& plan, double width) {
   const std::size_t legend_rows = (entries + fitting - 1) / fitting;
   const std::size_t legend_columns =
       legend_rows == 0 ? 1 : (entries + legend_rows - 1) / legend_rows;
-  layout.note = wrap(plan.note, inner, small_size);
+  layout.note = wrap(plan.note, legend_width, small_size);
+  layout.note_left = legend_left;
 
   const double legend_height = static_cast<double>(legend_rows) * legend_row;
   const double note_height = static_cast<double>(layout.note.size()) * note_row;

@@ -26,9 +26,9 @@ struct FigureLayout {
   /// Whether a panel's axes have labels; of small multiples only the outer ones have.
   std::vector<bool> has_x_labels, has_y_labels;
   std::vector<LegendEntry> legend;
-  std::vector<std::string> note;  ///< lines of the note
-  double note_top = 0;            ///< of its first line
-  double sample_width = 22;       ///< of a line in the legend
+  std::vector<std::string> note;       ///< lines of the note
+  double note_left = 0, note_top = 0;  ///< of its first line
+  double sample_width = 22;            ///< of a line in the legend
 };
 
 /// The width that suits the plan: the page's for several panels.

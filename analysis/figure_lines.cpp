@@ -216,16 +216,6 @@ std::map<std::pair<std::string, std::string>, Rows> by_task(const Rows& rows) {
           row->origin, row->method, row->task, row->metric, metrics[row->task].front());
     }
   }
-  for (const auto& [name, scored] : tasks) {
-    for (const ResultRow* row : scored) {
-      if (scored_rows(*row) == scored_rows(*scored[0])) continue;
-      throw Error(
-          "{}: {} on task {} was scored on {} rows and {} on {} rows: they are not compared in one "
-          "panel (choose by score-on)",
-          row->origin, row->method, row->task, scored_rows(*row), scored[0]->method,
-          scored_rows(*scored[0]));
-    }
-  }
   return tasks;
 }
 
@@ -242,22 +232,46 @@ std::string model_note(const std::set<std::string>& models) {
   return is_told ? "Model: " + shown_model(*models.begin()) + "." : "";
 }
 
+namespace {
+
+constexpr std::ptrdiff_t most_bands = 5;
+
+bool hides_lines(const FigurePanel& panel) {
+  return std::ranges::count_if(panel.lines, [](const FigureLine& line) {
+           return std::ranges::count_if(line.points, [](const FigurePoint& point) {
+                    return point.value.interval.has_value();
+                  }) > 1;
+         }) > most_bands;
+}
+
+/// Whether half of the intervals are longer than half of what the means differ by.
+bool has_long_intervals(const FigurePanel& panel) {
+  std::vector<double> means, lengths;
+  for (const FigureLine& line : panel.lines) {
+    for (const FigurePoint& point : line.points) {
+      if (!point.value.interval) continue;
+      means.push_back(*point.value.value);
+      lengths.push_back(point.value.interval->high - point.value.interval->low);
+    }
+  }
+  if (lengths.empty()) return false;
+  const auto middle = lengths.begin() + static_cast<std::ptrdiff_t>(lengths.size() / 2);
+  std::nth_element(lengths.begin(), middle, lengths.end());
+  const auto [least, most] = std::ranges::minmax(means);
+  return *middle > 0.5 * (most - least);
+}
+
+}  // namespace
+
 Spread spread_of(const FigureLook& look, const std::vector<FigurePanel>& panels) {
-  constexpr std::ptrdiff_t most_bands = 5;
-  if (look.methods_apart) return look.spread.value_or(Spread::band);
-  const auto has_band = [](const FigureLine& line) {
-    return std::ranges::count_if(line.points, [](const FigurePoint& point) {
-             return point.value.interval.has_value();
-           }) > 1;
-  };
-  const bool is_full = std::ranges::any_of(panels, [&](const FigurePanel& panel) {
-    return std::ranges::count_if(panel.lines, has_band) > most_bands;
-  });
-  return look.spread.value_or(is_full ? Spread::bars : Spread::band);
+  if (look.spread) return *look.spread;
+  if (look.methods_apart || std::ranges::none_of(panels, hides_lines)) return Spread::band;
+  return std::ranges::any_of(panels, has_long_intervals) ? Spread::dots : Spread::bars;
 }
 
 std::string interval_note(const std::vector<FigurePanel>& panels, Spread spread, const char* runs) {
   std::size_t fewest = SIZE_MAX, most = 0, all = 0, diverged = 0, constant = 0;
+  bool has_band = false;  // of a horizontal reference
   for (const FigurePanel& panel : panels) {
     // Lines of one method may share a point: first:N and last:N meet where N is all layers.
     std::set<std::tuple<std::string, std::string, std::string, std::int64_t, double>> seen;
@@ -272,6 +286,7 @@ std::string interval_note(const std::vector<FigurePanel>& panels, Spread spread,
           all += point.value.count + point.value.diverged;
           diverged += point.value.diverged;
           constant += point.constant;
+          has_band = has_band || (lines == &panel.references && point.value.interval.has_value());
           if (point.value.count == 0) continue;
           fewest = std::min(fewest, point.value.count);
           most = std::max(most, point.value.count);
@@ -286,7 +301,8 @@ std::string interval_note(const std::vector<FigurePanel>& panels, Spread spread,
         fewest == most ? std::to_string(most) : fmt::format("{} to {}", fewest, most);
     const std::string mean = fmt::format("Mean of {} {}", number, runs);
     if (spread == Spread::dots)
-      sentences.push_back(mean + ", small dots: each of them.");
+      sentences.push_back(mean + ", small dots: each of them" +
+                          (has_band ? "; grey bands: 95% intervals (Student's t)." : "."));
     else
       sentences.push_back(fmt::format("{}, {}: 95% interval (Student's t){}", mean,
                                       spread == Spread::band ? "band" : "bar",

@@ -63,7 +63,7 @@ std::string scored_rows(const ResultRow& row);
 std::string shown_model(const std::string& model);
 
 /// Rows of each task (or of none) and model that have the task's main metric. Throws Error where a
-/// run was not scored by it, or not on the rows of the others: neither is mixed in one panel.
+/// run was not scored by it: metrics are not mixed in one panel.
 std::map<std::pair<std::string, std::string>, Rows> by_task(const Rows& rows);
 
 /// The one number of rows that all were trained on, or nothing.
@@ -82,7 +82,7 @@ std::string interval_note(const std::vector<FigurePanel>& panels, Spread spread,
                           const char* runs = "seeds");
 
 /// The spread that was asked for, or that which can be read in every panel: bands where there are
-/// few.
+/// few, else bars, or dots where bars would be as long as the panel is high.
 Spread spread_of(const FigureLook& look, const std::vector<FigurePanel>& panels);
 
 /// The sentences that are not empty.

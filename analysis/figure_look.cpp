@@ -9,6 +9,8 @@
 namespace rankfold {
 namespace {
 
+constexpr std::size_t most_panels = 200;
+
 bool holds(const std::optional<Bounds>& range, double value) {
   return !range || (range->low <= value && value <= range->high);
 }
@@ -79,6 +81,11 @@ void set_methods_apart(FigurePlan& plan) {
       apart.push_back(std::move(own));
     }
   }
+  if (apart.size() > most_panels)
+    throw Error(
+        "--panels methods: {} panels cannot be read: expected at most {}, of fewer tasks or "
+        "methods",
+        apart.size(), most_panels);
   if (apart.empty()) throw Error("--panels methods: the figure holds no methods");
   plan.panels = std::move(apart);
   plan.is_small_multiple = true;

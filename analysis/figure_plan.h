@@ -120,7 +120,7 @@ struct FigureOptions {
 /// settings at one rank, has a line for each.
 ///
 /// Throws Error naming the row where a value is missing or has no place on its axis, where runs
-/// of one panel were scored by different metrics or on different rows (score-on), where no line has
+/// of one panel were scored by different metrics, where no line has
 /// two points along depth or learning_rate, and where no point lies in the look's ranges;
 /// UsageError where those do not suit the kind.
 FigurePlan plan_figure(FigureKind kind, const std::vector<ResultRow>& rows,

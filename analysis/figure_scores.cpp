@@ -151,7 +151,8 @@ class ScorePlan {
     if (options_.sources.empty()) return;
     for (Rows* rows : {&all_, &scored_}) {
       std::erase_if(*rows, [this](const ResultRow* row) {
-        return !planner_.is_reference(*row) && !has_place(*row);
+        const bool is_baseline = row->method == "none" || row->method == "full";
+        return !(is_baseline && planner_.is_reference(*row)) && !has_place(*row);
       });
     }
     const auto has_line = [this](const ResultRow* row) { return !planner_.is_reference(*row); };
@@ -257,11 +258,10 @@ class ScorePlan {
       for (FigureLine& line : published.lines) {
         line.look.published = true;
         const bool is_own = lower_case(model_name(model)) == lower_case(model_name(own.model));
-        const std::string origin = by_model.size() > 1 || !is_own
-                                       ? fmt::format(" (published, {})", model)
-                                       : " (published)";
+        const std::string named = fmt::format(" (published, {})", model);
+        line.name += by_model.size() > 1 || !is_own ? named : " (published)";
+        line.csv_name += by_model.size() > 1 ? named : " (published)";
         if (!is_own && !model.empty()) other_models_.insert(model);
-        for (std::string* name : {&line.name, &line.csv_name}) *name += origin;
         lines.push_back(std::move(line));
       }
     }
@@ -317,8 +317,11 @@ class ScorePlan {
     if (const auto trained = common_train_rows(scored_.empty() ? all_ : scored_)) {
       sentences.push_back(fmt::format("Trained on the first {} rows.", *trained));
     }
-    if (std::ranges::any_of(scored_, [](const auto* row) { return scored_rows(*row) != "dev"; }))
+    const auto is_held_out = [](const auto* row) { return scored_rows(*row) != "dev"; };
+    if (std::ranges::all_of(scored_, is_held_out) && !scored_.empty())
       sentences.emplace_back("Scored on held-out rows of the training set, not on dev.");
+    else if (std::ranges::any_of(scored_, is_held_out))
+      sentences.emplace_back("Scored on dev, or on held-out rows where a line says so.");
     if (has_majority_)
       sentences.emplace_back("Largest class alone: its score where every row is given it.");
     if (overlaid_)
@@ -352,11 +355,13 @@ FigurePlan plan_scores(FigureKind kind, const std::vector<ResultRow>& rows,
   if (!options.sources.empty()) return ScorePlan(kind, rows, options).make();
   const ThinnedRows thinned = thin_rows(kind, rows);
   FigurePlan plan = ScorePlan(kind, thinned.rows, options).make();
-  if (thinned.is_one_rank) {
-    plan.rank_labels = RankLabels::at_line_ends;
-    plan.note = join_sentences({plan.note, thinned.note, "Numbers at the lines: rank."});
-  } else {
-    plan.note = join_sentences({plan.note, thinned.note});
+  plan.note = join_sentences({plan.note, thinned.note});
+  if (!thinned.is_one_rank) return plan;
+  for (FigurePanel& panel : plan.panels) {
+    for (FigureLine& line : panel.lines) {
+      const std::string& rank = line.points[0].rank;
+      if (!line.look.published && !rank.empty()) line.name += ", rank " + rank;
+    }
   }
   return plan;
 }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <functional>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -112,7 +113,7 @@ class Script {
     }
     double y = layout_.note_top - small_size / 2;
     for (const std::string& line : layout_.note) {
-      label(layout_.panels[0].left, y, line,
+      label(layout_.note_left, y, line,
             fmt::format("left {} tc rgb '#555555'", terminal_.font(small_size)));
       y -= 11;
     }
@@ -308,13 +309,16 @@ class Script {
            [&](std::size_t at) {
              return has_marker(at) && points[at].dominated && !is_constant(at);
            });
-      for (const char* part : {"_constant", "_cross"}) {
-        const bool is_cross = *(part + 2) == 'r';
+      // White, its outline, and a cross through both.
+      const int filled = line_style(line.look).marker | 1;
+      const double size = scale * terminal_.marker_size(filled);
+      for (const auto& [part, marker, how_large, drawn] :
+           {std::tuple("_hollow", filled, size, light_page),
+            std::tuple("_constant", filled - 1, size, colour.c_str()),
+            std::tuple("_cross", 1, 1.7 * scale * terminal_.marker_size(1), colour.c_str())}) {
         draw(part, 4,
-             fmt::format("1:2 with points pt {} ps {:.3g} lw 1 lc rgb '{}'",
-                         is_cross ? 1 : line_style(line.look).marker & ~1,
-                         scale * terminal_.marker_size(is_cross ? 2 : line_style(line.look).marker),
-                         colour),
+             fmt::format("1:2 with points pt {} ps {:.3g} lw 1 lc rgb '{}'", marker, how_large,
+                         drawn),
              [&](std::size_t at) { return has_marker(at) && is_constant(at); });
       }
       draw("_diverged", 4,

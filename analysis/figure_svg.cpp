@@ -289,7 +289,7 @@ class PanelPicture {
             has_marker(line, i) ? marker_path(marker) : "", hover_text(panel_, line, point, false));
       }
       if (is_constant && has_marker(line, i))
-        add("<path class=\"c\" d=\"M{:.1f} {:.1f}m-5 0h10m-5-5v10\"/>", x, y);
+        add("<path class=\"c\" d=\"M{:.1f} {:.1f}m-7 0h14m-7-7v14\"/>", x, y);
       if (point.value.diverged > 0) {
         add("<path class=\"c\" d=\"M{:.1f} {:.1f}m-3.5-3.5l7 7m0-7l-7 7\"/>", x, top + plot_height);
       }

@@ -24,6 +24,15 @@ std::string last_message(const std::string& output) {
   return message;
 }
 
+/// Control characters, separators of lines, and U+FFFE and U+FFFF, which no XML may hold.
+bool is_no_letter(std::string_view character) {
+  const auto first = static_cast<unsigned char>(character[0]);
+  if (character.size() == 1) return first < 0x20 || first == 0x7f;
+  const auto second = static_cast<unsigned char>(character[1]);
+  return (first == 0xc2 && second < 0xa0) || character == "\u2028" || character == "\u2029" ||
+         character == "\xef\xbf\xbe" || character == "\xef\xbf\xbf";
+}
+
 /// Replaces the digits of a PDF's date of creation, "/CreationDate (D:20240131235959Z)", by those
 /// of one day, so that drawing again gives the same bytes.
 void remove_date(std::string& pdf) {
@@ -46,8 +55,7 @@ std::string gnuplot_text(std::string_view text, std::size_t limit) {
     }
     const std::size_t size = utf8_length(std::string_view(text).substr(i));
     const char c = text[i];
-    const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-    if (size == 0 || control) {
+    if (size == 0 || is_no_letter(text.substr(i, size))) {
       quoted += '?';
     } else if (c == '\'' || c == '`') {
       // gnuplot's own way to write a quote, doubling it, fails where two follow each other.

@@ -6,8 +6,8 @@
 namespace rankfold {
 
 /// `text` as a string of gnuplot's language that is drawn as it is: in single quotes, inside which
-/// gnuplot replaces nothing. Apostrophes and backquotes become ’, control characters and bytes that
-/// are not UTF-8 '?'. A text of more than `limit` characters is cut and ends in an ellipsis.
+/// gnuplot replaces nothing. Apostrophes and backquotes become ’, control characters, separators of
+/// lines and bytes that are not UTF-8 '?'. A text of more than `limit` characters is cut and ends in an ellipsis.
 std::string gnuplot_text(std::string_view text, std::size_t limit = 400);
 
 /// Whether a gnuplot can be started.

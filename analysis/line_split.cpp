@@ -49,6 +49,10 @@ std::string shown(const std::string& key, const std::string& value) {
   return key + "=" + value;
 }
 
+std::string rows_trained_on(const ResultRow& row) {
+  return row.train_rows ? std::to_string(*row.train_rows) : "all";
+}
+
 std::string family_of(const std::string& layers) {
   if (layers.starts_with("first:")) return "first";
   if (layers.starts_with("last:")) return "last";
@@ -79,6 +83,12 @@ LineSplit::LineSplit(FigureKind kind, const std::vector<ResultRow>& rows) : kind
     const auto& [group, key] = group_and_key;
     if (found.size() > 1) varying_[group.front()].insert(key);
   }
+  // Methods that were trained on different rows are no fair comparison: their lines say so.
+  std::map<Group, std::set<std::string>> trained;
+  for (const ResultRow& row : rows) trained[{row.task, row.model}].insert(rows_trained_on(row));
+  for (const ResultRow& row : rows) {
+    if (trained[{row.task, row.model}].size() > 1) varying_[row.method].insert("rows trained on");
+  }
   // What a score means: never of one name where it differs, between tasks and methods too.
   for (const char* key : {"score-on", "split", "precision"}) {
     std::set<std::string> found;
@@ -108,7 +118,7 @@ LineSplit::Attributes LineSplit::attributes(const ResultRow& row) const {
   Attributes found;
   if (ranks_at_lines() || kind_ == FigureKind::convergence) found.emplace_back("rank", row.rank);
   if (kind_ != FigureKind::depth) found.emplace_back("layers", row.layers);
-  found.emplace_back("rows trained on", row.train_rows ? std::to_string(*row.train_rows) : "all");
+  found.emplace_back("rows trained on", rows_trained_on(row));
   for (const auto& setting : row.settings) {
     const bool has_axis = kind_ == FigureKind::learning_rate || kind_ == FigureKind::cost;
     if (setting.first != "lr" || !has_axis) found.push_back(setting);

@@ -24,11 +24,11 @@ struct LineName {
 };
 
 /// Decides from all rows of a figure which settings have to tell the lines of a method apart:
-/// layers and targets where they vary within a task, the number of rows trained on also where tasks
-/// differ in it; any other
-/// setting where runs of one task, rank and layers differ in it; what scores were measured on
-/// (score-on, split) and in which precision wherever any runs differ in it; along the axes of depth
-/// and learning rate also the rank, along depth whether the first, the last or chosen layers are
+/// layers and targets where they vary within a task, the number of rows trained on where methods or
+/// tasks differ in it; any other setting where runs of one task, rank and layers differ in it; what
+/// scores were measured on (score-on, split) and in which precision wherever any runs differ in it;
+/// along the axes of depth and learning rate also the rank, along depth whether the first, the last
+/// or chosen layers are
 /// adapted
 /// (`all` ends both). The learning rate tells no lines apart on its own axis and where costs are
 /// drawn; curves of convergence are told apart by the rank too, in the legend.

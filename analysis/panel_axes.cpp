@@ -20,9 +20,11 @@ double height_of(AxisScale scale, double value) {
   return scale == AxisScale::linear ? value : std::log(value);
 }
 
-/// The means of a panel's lines, and the ends of their intervals.
+/// The means of a panel's lines, and the ends of their intervals or the runs that are drawn as
+/// dots.
 struct Values {
-  std::vector<double> means, ends;
+  Spread spread = Spread::band;
+  std::vector<double> means = {}, ends = {};
 
   void add(const FigurePanel& panel, const FigurePoint& point) {
     const bool is_shown =
@@ -32,9 +34,13 @@ struct Values {
   }
   void add_value(const FigurePanel& panel, const FigurePoint& point) {
     if (point.value.value) means.push_back(*point.value.value);
-    const auto& interval = point.value.interval;
-    if (!interval) return;
-    for (const double end : {interval->low, interval->high}) {
+    std::vector<double> shown = point.runs;
+    if (const auto& interval = point.value.interval; interval && spread != Spread::dots) {
+      shown = {interval->low, interval->high};
+    } else if (spread != Spread::dots) {
+      shown.clear();
+    }
+    for (const double end : shown) {
       if (panel.y_scale == AxisScale::linear || end > 0) ends.push_back(end);
     }
   }
@@ -69,7 +75,7 @@ FigureAxis horizontal_axis(const FigurePlan& plan, const FigurePanel& panel) {
 }
 
 FigureAxis vertical_axis(const FigurePlan& plan, const FigurePanel& panel) {
-  Values lines, with_references;
+  Values lines{plan.spread}, with_references{plan.spread};
   std::vector<const FigureLine*> references;
   for (const FigurePanel& other : plan.panels) {
     const bool is_one = &other == &panel || (panel.y_group != 0 && other.y_group == panel.y_group);

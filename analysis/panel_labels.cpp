@@ -30,6 +30,10 @@ void add_lines(LabelPlacer& placer, const FigurePlan& plan, const FigurePanel& p
   for (const FigureLine& line : panel.lines) {
     const bool has_bars = plan.spread == Spread::bars && !panel.is_dense;
     for (const FigurePoint& point : line.points) {
+      for (const double run : point.runs) {
+        if (plan.spread == Spread::dots && !line.look.muted && !panel.is_dense)
+          placer.add_marker(frame.left(point), frame.up(run), 0.4 * frame.marker_radius);
+      }
       if ((line.points.size() > 1 && !has_bars) || !point.value.interval || line.look.muted)
         continue;
       const auto [low, high] = drawn_interval(point, frame.y);

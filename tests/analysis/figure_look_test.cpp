@@ -38,7 +38,7 @@ std::vector<ResultRow> many() {
     ++place;
     for (int rank = 1; rank <= 512; rank *= 2) {
       for (int seed = 0; seed < 2; ++seed) {
-        const double score = 0.8 - 0.001 * std::log2(rank) + 0.004 * place + 0.004 * seed;
+        const double score = 0.8 - 0.001 * std::log2(rank) + 0.004 * place + 0.001 * seed;
         rows.push_back(
             result("sst2", method, std::to_string(rank), seed, (200 + 40 * place) * rank, score));
       }
@@ -141,9 +141,16 @@ TEST(FigureSpread, IsABandWhereThereAreFewLinesAndABarWhereThereAreMany) {
   EXPECT_THAT(script(plan(many(), {.spread = Spread::band})), HasSubstr("_band"));
 }
 
+TEST(FigureSpread, IsOfDotsWhereBarsWouldFillThePanel) {
+  std::vector<ResultRow> rows = many();
+  for (ResultRow& row : rows) row.score = *row.score + (row.seed == "1" ? 0.1 : 0);
+  EXPECT_EQ(plan(rows).spread, Spread::dots);
+}
+
 TEST(FigureSpread, AsDotsShowsEachRun) {
   const FigurePlan shown = plan(two_tasks(), {.spread = Spread::dots});
-  EXPECT_THAT(shown.note, HasSubstr("Mean of 3 seeds, small dots: each of them."));
+  EXPECT_THAT(shown.note,
+              HasSubstr("Mean of 3 seeds, small dots: each of them; grey bands: 95% interval"));
   EXPECT_THAT(script(shown),
               AllOf(HasSubstr("$panel1_line0_runs << EOD\n1000 50\n1000 51\n1000 52\n"),
                     Not(HasSubstr("line0_band"))));
@@ -205,6 +212,16 @@ TEST(SmallMultiples, ShowOneMethodAPanelAndTheOthersInGrey) {
   // Each value stands once in the CSV.
   const std::string csv = figure_csv(shown);
   EXPECT_THAT(csv, AllOf(HasSubstr("cola: lora,lora,1,"), Not(HasSubstr("cola: lora,lotr"))));
+}
+
+TEST(SmallMultiples, AreRefusedWhereNobodyCouldReadThem) {
+  std::vector<ResultRow> rows;
+  for (int task = 0; task < 15; ++task)
+    for (int method = 0; method < 14; ++method)
+      rows.push_back(result("t" + std::to_string(task), "m" + std::to_string(method), "1", 0,
+                            100 + method, 0.5));
+  EXPECT_THAT(message_of<Error>([&] { plan(rows, {.methods_apart = true}); }),
+              HasSubstr("210 panels"));
 }
 
 TEST(FigureLayout, HasAsManyPanelsInARowAsAreLegible) {

@@ -75,15 +75,25 @@ TEST(LargestClass, IsALineWhereScoresTouchIt) {
   EXPECT_TRUE(plan(rows).panels[0].references.empty());
 }
 
-TEST(FigurePlan, NamesScoresOfHeldOutRowsAndMixesThemWithNoOthers) {
+TEST(FigurePlan, NamesScoresOfHeldOutRows) {
   std::vector<ResultRow> rows = two_tasks();
   EXPECT_THAT(plan(rows).note, Not(HasSubstr("held-out")));
   for (ResultRow& row : rows) row.settings["score-on"] = "held-out";
   EXPECT_THAT(plan(rows).note, HasSubstr("Scored on held-out rows"));
   for (ResultRow& row : rows)
-    if (row.method == "lotr") row.settings.erase("score-on");
-  EXPECT_THAT(message_of<Error>([&] { plan(rows); }),
-              AllOf(HasSubstr("held-out"), HasSubstr("dev"), HasSubstr("score-on")));
+    if (row.method == "lotr") row.settings["score-on"] = "dev";
+  const FigurePlan mixed = plan(rows);
+  EXPECT_EQ(mixed.panels[0].lines[0].name, "lora, score-on=held-out");
+  EXPECT_THAT(mixed.note, HasSubstr("held-out rows where a line says so"));
+}
+
+TEST(FigurePlan, NamesTheRowsThatMethodsOfOnePanelWereTrainedOn) {
+  std::vector<ResultRow> rows = two_tasks();
+  for (ResultRow& row : rows)
+    if (row.method == "lotr" && row.task == "sst2") row.train_rows = 600;
+  const FigurePlan shown = plan(rows);
+  EXPECT_EQ(shown.panels[1].lines[0].name, "lora, all rows");
+  EXPECT_EQ(shown.panels[1].lines[1].name, "lotr, 600 rows");
 }
 
 TEST(FigurePlan, NamesModelsWithoutTheirFolders) {

@@ -285,6 +285,7 @@ TEST(MethodStyle, DependsOnTheMethodAlone) {
 TEST(GnuplotText, LeavesNothingThatEndsAString) {
   EXPECT_EQ(gnuplot_text("loretta_rep \\n {/Symbol a}"), "'loretta_rep \\n {/Symbol a}'");
   EXPECT_EQ(gnuplot_text("a'b`c\nd\xff"), "'a\u2019b\u2019c?d?'");
+  EXPECT_EQ(gnuplot_text("a\u0085b\u2028c\uffffd"), "'a?b?c?d'");
   EXPECT_EQ(gnuplot_text("abc", 2), "'ab\u2026'");
   EXPECT_EQ(gnuplot_text("\u00e9\u00d7"), "'\u00e9\u00d7'");
 }

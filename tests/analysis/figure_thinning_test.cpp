@@ -87,9 +87,9 @@ TEST(ThinnedRows, HaveOneRankOfEachMethodAlongRates) {
   EXPECT_EQ(shown.panels[0].lines[0].points[0].rank, "64");
   EXPECT_EQ(shown.panels[0].lines[1].points[0].rank, "8");
   EXPECT_EQ(shown.panels[0].lines[0].points.size(), 7U);
-  EXPECT_EQ(shown.rank_labels, RankLabels::at_line_ends);
-  EXPECT_THAT(shown.note, HasSubstr("Of each method's ranks the best-scoring one. Numbers at the "
-                                    "lines: rank."));
+  EXPECT_EQ(shown.panels[0].lines[0].name, "lora, rank 64");
+  EXPECT_EQ(shown.panels[0].lines[0].csv_name, "lora");
+  EXPECT_THAT(shown.note, HasSubstr("Of each method's ranks the best-scoring one."));
 }
 
 TEST(ThinnedRows, HaveTheMiddleRankOfCountsAlongDepth) {

@@ -82,6 +82,41 @@ TEST_F(FigureCommand, DrawsTheSpectrumFromAFileOrItsFolder) {
       call("figure spectrum --input " + path("results.csv") + " --out " + path("x.svg")).status, 1);
 }
 
+TEST_F(FigureCommand, KeepsTheSpectrumThatItIsGiven) {
+  const std::string values = "site,layer,matrix,index,value\nq0,0,q,1,2\nq0,0,q,2,1\n";
+  write("spectrum.csv", values);
+  const Outcome drawn = call("figure spectrum --json --input " + path("spectrum.csv") + " --out " +
+                             path("spectrum.pdf"));
+  ASSERT_EQ(drawn.status, 0) << drawn.err;
+  EXPECT_EQ(drawn.json()["csv"], path("spectrum.drawn.csv"));
+  EXPECT_EQ(read_text(path("spectrum.csv")), values);
+  const std::string results = read_text(path("results.csv"));
+  write("res/spectrum.csv", values);
+  write("res/counts.csv", results);
+  const Outcome paper = call("figure --paper " + path("res") + " --input " + path("res"));
+  ASSERT_EQ(paper.status, 0) << paper.err;
+  EXPECT_EQ(read_text(path("res/spectrum.csv")), values);
+  EXPECT_EQ(read_text(path("res/counts.csv")), results);
+  EXPECT_THAT(read_text(path("res/figures.tex")), Not(HasSubstr(folder_.path.string())));
+}
+
+TEST_F(FigureCommand, ChecksItsLookBeforeItReads) {
+  const std::string draw = "figure rank --input " + path("results.csv") + " --out " + path("x.svg");
+  for (const char* wrong :
+       {"--width 5", "--width 5in --size single", "--x-range 3", "--y-range 2:1", "--labels some",
+        "--spread bar", "--panels method", "--x-range -1:5"}) {
+    const Outcome refused = call(draw + " " + wrong);
+    EXPECT_EQ(refused.status, 2) << wrong;
+    EXPECT_EQ(refused.error_lines(), 1U) << wrong;
+  }
+  EXPECT_FALSE(std::filesystem::exists(path("x.svg")));
+  const Outcome drawn = call(draw +
+                             " --width 5.5in --y-range 20:80 --labels front --spread dots "
+                             "--panels methods");
+  EXPECT_EQ(drawn.status, 0) << drawn.err;
+  EXPECT_THAT(read_text(path("x.svg")), HasSubstr("width=\"528\""));
+}
+
 TEST_F(FigureCommand, LeavesNothingWhereItCannotWrite) {
   const std::string input = " --input " + path("results.csv");
   const Outcome full = call("figure rank --out /dev/full/x.svg" + input);
