@@ -16,14 +16,6 @@
 namespace rankfold {
 namespace {
 
-std::string duration(double seconds) {
-  // A rate near zero promises more than any clock shows.
-  const auto whole = static_cast<long long>(std::min(std::round(seconds), 3.6e9));
-  const long long minutes = whole / 60;
-  if (minutes < 60) return fmt::format("{}:{:02}", minutes, whole % 60);
-  return fmt::format("{}:{:02}:{:02}", minutes / 60, minutes % 60, whole % 60);
-}
-
 std::string rate_text(double rate) {
   if (rate >= 100) return fmt::format("{:.0f}/s", rate);
   return fmt::format("{:.{}f}/s", rate, rate >= 10 ? 1 : 2);
@@ -40,6 +32,14 @@ std::string shortened(const std::string& text, std::size_t columns) {
 }
 
 }  // namespace
+
+std::string duration_text(double seconds) {
+  // A rate near zero promises more than any clock shows.
+  const auto whole = static_cast<long long>(std::min(std::round(seconds), 3.6e9));
+  const long long minutes = whole / 60;
+  if (minutes < 60) return fmt::format("{}:{:02}", minutes, whole % 60);
+  return fmt::format("{}:{:02}:{:02}", minutes / 60, minutes % 60, whole % 60);
+}
 
 bool standard_error_is_terminal() {
   return ::isatty(STDERR_FILENO) == 1;
@@ -115,9 +115,10 @@ std::string Progress::line(double now) const {
   }
   if (rate > 0) text += fmt::format(", {}", rate_text(rate));
   if (finished_) {
-    text += fmt::format(", took {}", duration(elapsed));
+    text += fmt::format(", took {}", duration_text(elapsed));
   } else if (rate > 0 && total_ > 0) {
-    text += fmt::format(", {} left", duration(static_cast<double>(total_ - shown_done) / rate));
+    text +=
+        fmt::format(", {} left", duration_text(static_cast<double>(total_ - shown_done) / rate));
   }
   if (!extra_.empty()) text += fmt::format(", {}", extra_);
   return text;

@@ -10,6 +10,9 @@ namespace rankfold {
 
 bool standard_error_is_terminal();
 
+/// "4:10" or "1:02:05", rounded to seconds.
+std::string duration_text(double seconds);
+
 /// Where progress is shown and what time it is there.
 struct ProgressOutput {
   std::ostream* stream;

@@ -1,11 +1,5 @@
 #include "experiments/sweep/train_sweep.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 #include <map>
 #include <set>
 
@@ -14,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/folder_lock.h"
 #include "core/text.h"
 #include "core/version.h"
 #include "experiments/models/config_file.h"
@@ -123,26 +118,6 @@ RunState state_of(const RunResult& result) {
   if (result.status == "done") return RunState::finished;
   return result.status == "diverged" ? RunState::diverged : RunState::open;
 }
-
-/// A sweep works alone in its folder; the lock goes with the process.
-class FolderLock {
- public:
-  explicit FolderLock(const fs::path& folder) {
-    descriptor_ = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor_ < 0)
-      throw Error("--out {}: cannot be opened: {}", folder.string(), std::strerror(errno));
-    if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-      ::close(descriptor_);
-      throw Error("--out {}: another sweep is running in this folder", folder.string());
-    }
-  }
-  ~FolderLock() { ::close(descriptor_); }
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
-
- private:
-  int descriptor_;
-};
 
 std::vector<std::string> command_of(const SweepRun& run, const TrainSweepOptions& options) {
   std::vector<std::string> command = options.program;
