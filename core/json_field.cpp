@@ -70,6 +70,11 @@ bool JsonField::boolean() const {
   return value_->get<bool>();
 }
 
+double JsonField::number() const {
+  if (!value_->is_number()) refuse_type("a number");
+  return value_->get<double>();
+}
+
 std::int64_t JsonField::integer(std::int64_t smallest, std::int64_t largest) const {
   const std::string expected = fmt::format("an integer from {} to {}", smallest, largest);
   if (!value_->is_number_integer()) refuse_type(expected);

@@ -31,9 +31,13 @@ class JsonField {
   /// The value as an object.
   const nlohmann::json& object() const;
 
+  /// The value itself, for what has no accessor.
+  const nlohmann::json& value() const { return *value_; }
+
   bool is_string() const;
   const std::string& string() const;
   bool boolean() const;
+  double number() const;
   /// An integer from `smallest` to `largest`.
   std::int64_t integer(std::int64_t smallest, std::int64_t largest) const;
 

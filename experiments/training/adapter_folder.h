@@ -10,6 +10,7 @@
 #include "core/method.h"
 #include "core/safetensors.h"
 #include "experiments/models/host.h"
+#include "experiments/training/fingerprint.h"
 
 namespace rankfold {
 
@@ -39,15 +40,6 @@ struct AdapterDescription {
   std::string precision = "f32";  ///< of the run's products with frozen weights: f32 or bf16
   std::uint64_t seed = 42;
 };
-
-/// A hash of the names, types, shapes and first 64 bytes of a model folder's tensors, as 16
-/// hexadecimal digits.
-std::string model_fingerprint(const std::filesystem::path& model);
-/// The same of tensors, sorted by name.
-std::string fingerprint(std::span<const TensorToWrite> tensors);
-
-/// A hash of an adapter folder's two files.
-std::string adapter_fingerprint(const std::filesystem::path& folder);
 
 /// Writes adapter_config.json and adapter_model.safetensors: every factor, trainable or frozen,
 /// under its parameter name (owner: the site's module name), and the host's trained tensors under
