@@ -40,6 +40,7 @@ class TrainSweep : public testing::Test {
       result.status = status;
       result.scores = {{"accuracy", 0.5}};
       result.train_seconds = 6;
+      result.fingerprints = {"xxh64-1", "xxh64-2", "xxh64-3"};
       write_atomically(planned.folder / "result", to_json_text(result));
     }
     TrainSweepOptions options;
