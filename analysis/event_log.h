@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -77,5 +78,9 @@ struct ScalarLog {
 /// checked. An incomplete last record is left out and reported. Throws Error naming the file, and
 /// for a damaged record its offset in bytes.
 ScalarLog read_scalars(const std::filesystem::path& file);
+
+/// The settings that an event file's session began with (EventWriter::start_session); nothing where
+/// its first records tell none. Throws Error naming a file that cannot be opened.
+std::optional<HyperParameterValues> read_session(const std::filesystem::path& file);
 
 }  // namespace rankfold

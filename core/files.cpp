@@ -5,12 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <system_error>
 #include <utility>
 
 #include "core/error.h"
+#include "core/scratch.h"
 #include "core/text.h"
 
 namespace rankfold {
@@ -126,17 +126,15 @@ AtomicFile::AtomicFile(fs::path file) : file_(std::move(file)) {
   fs::create_directories(folder, failure);
   if (failure) throw Error("{}: its folder cannot be made: {}", shown(file_), failure.message());
 
-  static std::atomic<unsigned> next_number{0};
-  do {
-    // The name leads with a dot and leaves the file's own out, so that no search for result files
-    // finds it and it is never too long.
-    temporary_ = folder / fmt::format(".rankfold-tmp-{}-{}", ::getpid(), next_number++);
+  while (descriptor_ < 0) {
+    temporary_ = folder / scratch_name();
     descriptor_ = open_retrying(temporary_, O_WRONLY | O_CREAT | O_EXCL, 0666);
-  } while (descriptor_ < 0 && errno == EEXIST);
-  if (descriptor_ < 0) {
-    const int error = errno;
-    temporary_.clear();
-    throw Error("{}: cannot be written: {}", shown(file_), reason(error));
+    if (descriptor_ < 0 && errno != EEXIST) {
+      const int error = errno;
+      temporary_.clear();
+      throw Error("{}: cannot be written: {}", shown(file_), reason(error));
+    }
+    if (descriptor_ >= 0 && !hold_scratch(descriptor_)) ::close(std::exchange(descriptor_, -1));
   }
   // Best effort: what was private stays private.
   if (exists) static_cast<void>(::fchmod(descriptor_, existing.st_mode & 07777) == 0);
@@ -161,11 +159,13 @@ void AtomicFile::write(const void* bytes, std::size_t size) {
 void AtomicFile::commit() {
   if (!flush_to_disk(descriptor_))
     throw Error("{}: cannot be written: {}", shown(file_), reason(errno));
-  if (::close(std::exchange(descriptor_, -1)) != 0)
+  // It is held as long as it has its temporary name.
+  if (!temporary_.empty() && ::rename(temporary_.c_str(), file_.c_str()) != 0)
+    throw Error("{}: cannot be written: {}", shown(file_), reason(errno));
+  const bool closed = ::close(std::exchange(descriptor_, -1)) == 0;
+  if (temporary_.empty() && !closed)
     throw Error("{}: cannot be written: {}", shown(file_), reason(errno));
   if (temporary_.empty()) return;
-  if (::rename(temporary_.c_str(), file_.c_str()) != 0)
-    throw Error("{}: cannot be written: {}", shown(file_), reason(errno));
   const fs::path folder = temporary_.parent_path();
   temporary_.clear();
   // The content is in place; flushing the folder only makes its name survive a power cut.
@@ -184,6 +184,7 @@ MappedFile::MappedFile(const fs::path& file) {
   void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, opened.descriptor, 0);
   if (address == MAP_FAILED) throw Error("{}: cannot be mapped: {}", shown(file), reason(errno));
   data_ = static_cast<const std::byte*>(address);
+  pages_ = MappedPages(data_, size_, shown(file));
 }
 
 MappedFile::~MappedFile() {
@@ -201,11 +202,14 @@ void MappedFile::release(std::size_t begin, std::size_t size) const {
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      pages_(std::move(other.pages_)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
+  std::swap(pages_, other.pages_);
   return *this;
 }
 

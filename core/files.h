@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/mapped_pages.h"
+
 namespace rankfold {
 
 /// The whole file as bytes. Throws Error naming the file when it is missing, unreadable, larger
@@ -78,6 +80,7 @@ class MappedFile {
  private:
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
+  MappedPages pages_;
 };
 
 }  // namespace rankfold

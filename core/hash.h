@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 namespace rankfold {
@@ -11,5 +13,9 @@ constexpr std::uint64_t fnv1a(std::string_view bytes, std::uint64_t hash = 14695
   for (const char byte : bytes) hash = (hash ^ static_cast<unsigned char>(byte)) * 1099511628211U;
   return hash;
 }
+
+/// XXH64 with seed 0 (Collet, "XXH64 algorithm description"): for megabytes, some ten times faster
+/// than fnv1a.
+std::uint64_t content_hash(std::span<const std::byte> bytes);
 
 }  // namespace rankfold

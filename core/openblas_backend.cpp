@@ -8,6 +8,7 @@
 #include <limits>
 #include <string_view>
 
+#include "core/address_space.h"
 #include "core/backend.h"
 #include "core/error.h"
 #include "core/machine_rates.h"
@@ -203,6 +204,12 @@ KernelReport kernel_report() {
 
 void set_threads(int threads) {
   if (threads < 1) throw UsageError("--threads: got {}, expected at least 1", threads);
+  const int more = threads - openblas_get_num_threads();
+  if (more > 0 && !has_address_space(static_cast<std::size_t>(more) * bytes_of_a_thread))
+    throw Error(
+        "--threads: {} need {} MiB more than the limit of address space (ulimit -v) leaves; "
+        "expected fewer, or a higher limit",
+        threads, static_cast<std::size_t>(more) * bytes_of_a_thread >> 20);
   omp_set_dynamic(0);
   omp_set_num_threads(threads);
   openblas_set_num_threads(threads);

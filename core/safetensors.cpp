@@ -244,6 +244,11 @@ std::span<const std::byte> WeightFolder::bytes(std::string_view name) const {
   return found.file->bytes(*found.entry);
 }
 
+void WeightFolder::release(std::string_view name) const {
+  const Place& found = place(name);
+  found.file->release(*found.entry);
+}
+
 const float* WeightFolder::f32_data(std::string_view name) const {
   const Place& found = place(name);
   return found.file->f32_data(*found.entry);

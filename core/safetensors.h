@@ -89,6 +89,7 @@ class WeightFolder {
   const TensorEntry& at(std::string_view name) const;
   std::span<const std::byte> bytes(std::string_view name) const;
   const float* f32_data(std::string_view name) const;
+  void release(std::string_view name) const;
   template <class Value>
   std::vector<Value> read(std::string_view name) const;
 

@@ -29,9 +29,13 @@ int run(const Arguments& arguments, Context& context) {
   ScoringBar bar;
   request.progress = [&](std::size_t done, std::size_t examples) { bar.update(done, examples); };
   const Evaluation result = evaluate(request, context.registry);
+  if (result.constant_predictions)
+    context.err << "every scored row got the same answer; the score says nothing of the model\n";
   if (context.json) {
     const nlohmann::ordered_json document = {{"task", result.task},
                                              {"scores", result.scores},
+                                             {"constant_predictions", result.constant_predictions},
+                                             {"majority_scores", result.majority_scores},
                                              {"examples", result.examples},
                                              {"seconds", result.seconds}};
     context.out << document.dump(2) << '\n';
@@ -51,10 +55,11 @@ Command evaluate_command() {
           {{"model", "DIR", "", "model folder", true},
            {"adapter", "DIR", "", "the run's folder adapter/; without it the model's own head"},
            {"task", "NAME", "", "default: the adapter's; " + task_names()},
-           {"data", "DIR", "", "as in finetune", true},
+           {"data", "DIR", "", "as in finetune; train.tsv need not be there", true},
            {"score-on", "SPLIT", "", "dev or held-out; default: the adapter's, else dev"},
            {"precision", "TYPE", "", "f32 or bf16; default: the adapter's, else f32"},
-           {"predictions", "FILE", "", "writes index, prediction, label and logits as TSV"},
+           {"predictions", "FILE", "",
+            "writes index, prediction, label, logits and text of every row as TSV"},
            {"batch", "N", "", "sequences at once; default: the adapter's, else 32"},
            {"max-length", "N", "", "default: the adapter's, else 128"},
            {"threads", "N", "", "default: all processors"}},

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <set>
 
 #include <fmt/core.h>
@@ -9,6 +10,7 @@
 #include "core/elapsed.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/folder_lock.h"
 #include "core/json_text.h"
 #include "core/machine_rates.h"
 #include "core/progress.h"
@@ -75,6 +77,14 @@ void expect_no_runs(const std::string& out) {
                 printable(out));
 }
 
+/// Makes the folder where it is missing.
+const std::string& make_out(const std::string& out) {
+  std::error_code failure;
+  fs::create_directories(out, failure);
+  if (failure) throw Error("--out {}: cannot be made: {}", printable(out), failure.message());
+  return out;
+}
+
 int count_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run, ShapeStore& store,
                 Context& context) {
   const std::vector<CountRow> rows = count_runs(expansion.runs, context.registry, store);
@@ -84,6 +94,7 @@ int count_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run, Sh
     return 0;
   }
   expect_no_runs(sweep.out);
+  const FolderLock lock(make_out(sweep.out));
   write_atomically(file, counts_csv(rows));
   if (context.json)
     context.out
@@ -161,6 +172,12 @@ int fit_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run,
               const UpdateFiles& files, Context& context) {
   check_fits(expansion.runs, context.registry, files);
   const fs::path out = sweep.out, file = out / "fits.csv";
+  std::optional<FolderLock> lock;
+  if (!dry_run) {
+    expect_no_runs(sweep.out);
+    lock.emplace(make_out(sweep.out));
+    const AtomicFile probe(file);  // what cannot be written is known before hours of fits
+  }
   FitJournal journal(out / "fits.jsonl");
   std::vector<std::optional<FitRow>> rows = kept_fits(sweep, expansion.runs, files, journal);
   const auto open = static_cast<std::size_t>(
@@ -172,10 +189,6 @@ int fit_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run,
                                  fit_time_text(expansion.runs, rows, files, journal));
     return 0;
   }
-  expect_no_runs(sweep.out);
-  {
-    const AtomicFile probe(file);
-  }  // a folder that cannot be written is known before hours of fits
   if (open < rows.size())
     context.err << fmt::format("{}, {} finished before\n", counted(rows.size(), "fit", "fits"),
                                rows.size() - open);
@@ -228,12 +241,15 @@ std::string ended_text(const SweepRun& run, const fs::path& out) {
   return name + ": " + result_text(run);
 }
 
-int train_sweep(const Sweep& sweep, Expansion expansion, bool dry_run, Context& context) {
-  SweepPlan plan = plan_runs(std::move(expansion.runs), sweep.out, context.registry);
-  for (const std::string& note : plan.notes) context.err << "passed over: " << note << '\n';
+int train_sweep(const Sweep& sweep, Expansion expansion, const Arguments& arguments,
+                Context& context) {
+  Contents contents;
+  SweepPlan plan = plan_runs(std::move(expansion.runs), sweep.out, context.registry, contents,
+                             arguments.has("rerun-changed"));
+  for (const std::string& note : plan.notes) context.err << note << '\n';
   const fs::path out = sweep.out;
   const ReportPlace place{out, context.registry, context.json, context.out};
-  if (dry_run) {
+  if (arguments.has("dry-run")) {
     print_plan(plan, sweep.jobs, place);
     return 0;
   }
@@ -246,6 +262,9 @@ int train_sweep(const Sweep& sweep, Expansion expansion, bool dry_run, Context& 
   if (open > 0) calibrate(runs);
   SweepProgress progress(open, context.err);
   TrainSweepOptions options = sweep_options(sweep, context);
+  options.content = [&](const RunSettings& run) -> const RunFingerprints& {
+    return contents.of(run);
+  };
   options.waits = [&](const SweepRun& run) {
     progress.message(fmt::format("{}: another process works in this folder; waiting for it",
                                  run.folder.lexically_relative(out).string()));
@@ -296,7 +315,7 @@ int run(const Arguments& arguments, Context& context) {
       });
   return sweep.kind == SweepKind::count
              ? count_sweep(sweep, expansion, dry_run, store, context)
-             : train_sweep(sweep, std::move(expansion), dry_run, context);
+             : train_sweep(sweep, std::move(expansion), arguments, context);
 }
 
 /// `--lotr.stack VALUE` and the like, for those that the words name.
@@ -323,7 +342,8 @@ std::vector<Option> method_options(const std::vector<std::string>& words,
 
 Command sweep_command() {
   std::vector<Option> options = {
-      {"dry-run", "", "", "print the runs and their number, and run nothing"}};
+      {"dry-run", "", "", "print the runs, their number and about how long they take; run nothing"},
+      {"rerun-changed", "", "", "make finished runs again whose model or data is another by now"}};
   for (const SettingSpec& spec : sweep_settings())
     options.push_back({spec.name, spec.value, spec.fallback, spec.meaning});
   for (const Option& option : setting_options(false)) options.push_back(option);

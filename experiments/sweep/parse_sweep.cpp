@@ -121,6 +121,8 @@ class Parser {
       sweep_.common[entry.key] = spec->kind == SettingKind::folder
                                      ? split_paths(entry)
                                      : split_grid(entry, entry.value, spec->list);
+      for (const std::string& value : sweep_.common[entry.key])
+        check_setting_of(entry, entry.key, value);
     } else if (find_spec(sweep_settings(), entry.key) != nullptr) {
       add_own(entry);
     } else {
@@ -290,8 +292,6 @@ void check_together(const std::vector<SweepEntry>& entries, const Sweep& sweep) 
 void take_common_of_fits(const std::vector<SweepEntry>& entries, Sweep& sweep) {
   for (const SweepEntry& entry : entries) {
     if (entry.key != "threads" && entry.key != "seed") continue;
-    for (const std::string& value : sweep.common.at(entry.key))
-      check_setting_of(entry, entry.key, value);
     if (entry.key == "threads") sweep.fit_threads = positive(entry, single_value(entry), 4096);
   }
 }

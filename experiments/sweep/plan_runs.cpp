@@ -1,4 +1,4 @@
-#include <map>
+#include <array>
 #include <set>
 #include <unordered_map>
 #include <unordered_set>
@@ -98,7 +98,15 @@ void check_out(const fs::path& out) {
                 printable(out.string()));
 }
 
+RunSettings content_settings(const RunSettings& run) {
+  RunSettings settings;
+  for (const char* name : {"model", "data", "task", "max-train", "score-on"})
+    settings.values[name] = run.text(name);
+  return settings;
+}
+
 struct FoundRun {
+  RunSettings settings;  // the identity, of what Contents asks for
   fs::path folder;
   std::shared_ptr<const RunOutcome> outcome;
 };
@@ -112,18 +120,18 @@ FoundRuns find_runs(const fs::path& out, const Registry& registry, KnownFolders&
   std::error_code failure;
   if (!fs::exists(out, failure)) return found;
   FileSearch search = find_files(out, "run.json");
-  plan.notes = std::move(search.passed_over);
+  for (const std::string& line : search.passed_over) plan.notes.push_back("passed over " + line);
   for (const fs::path& file : search.files) {
     const std::optional<RunResult> run = find_run(file.parent_path());
     if (!run) {
-      plan.notes.push_back(printable(file.string()) + ": is no run.json");
+      plan.notes.push_back(fmt::format("passed over {}: is no run.json", printable(file.string())));
       continue;
     }
     const RunSettings whole = identity(run->settings, registry, &known);
     if (run->status == "done") plan.costs.add(whole, run->train_seconds);
     FoundRun& place = found[settings_text(whole)];
     if (!place.outcome || place.outcome->status != "done")
-      place = {file.parent_path(), outcome_of(*run)};
+      place = {content_settings(whole), file.parent_path(), outcome_of(*run)};
   }
   return found;
 }
@@ -151,6 +159,59 @@ void check_place(const fs::path& folder, const fs::path& out) {
   throw Error("{}: cannot be looked at: {}", printable(folder.string()), failure.message());
 }
 
+/// Where finished runs that stand in one table with those of the sweep were made of something else.
+class ContentCheck {
+ public:
+  ContentCheck(Contents& contents, bool rerun_changed)
+      : contents_(contents), rerun_changed_(rerun_changed) {}
+
+  /// A run of the sweep, by its identity.
+  void add(const RunSettings& run) {
+    places_.insert({run.text("model"), run.text("data"), run.text("task")});
+  }
+
+  /// Opens the run again, or throws.
+  void check(const FoundRun& found, SweepRun& run) {
+    const std::string changed = change_of(found);
+    if (changed.empty()) return;
+    if (!rerun_changed_)
+      throw Error(
+          "{} is a finished run of this sweep, but {}; choose another --out, or --rerun-changed to "
+          "make such runs again",
+          printable(found.folder.string()), changed);
+    run.state = RunState::open;
+    run.is_again = true;
+  }
+
+  /// One that the sweep does not have.
+  void check(const FoundRun& found) {
+    const RunSettings& run = found.settings;
+    if (!places_.contains({run.text("model"), run.text("data"), run.text("task")})) return;
+    if (const std::string changed = change_of(found); !changed.empty())
+      throw Error(
+          "{} is a finished run on the model and data of this sweep, but {}; choose another --out, "
+          "or move it away",
+          printable(found.folder.string()), changed);
+  }
+
+  std::size_t unknown() const { return unknown_; }
+
+ private:
+  std::string change_of(const FoundRun& found) {
+    if (state_of(*found.outcome) == RunState::open) return "";
+    if (is_unknown(found.outcome->fingerprints)) {
+      ++unknown_;
+      return "";
+    }
+    return first_difference(found.outcome->fingerprints, contents_.of(found.settings));
+  }
+
+  Contents& contents_;
+  bool rerun_changed_;
+  std::set<std::array<std::string, 3>> places_;
+  std::size_t unknown_ = 0;
+};
+
 std::string difference(const RunSettings& there, const RunSettings& here,
                        const Registry& registry) {
   return first_difference(identity(there, registry), identity(here, registry));
@@ -173,7 +234,8 @@ RunSettings settings_of(const SweepRun& run, const Registry& registry, KnownFold
   return canonical(run.given, &registry.at(run.given.text("method")), known);
 }
 
-SweepPlan plan_runs(std::vector<PlannedRun> runs, const fs::path& out, const Registry& registry) {
+SweepPlan plan_runs(std::vector<PlannedRun> runs, const fs::path& out, const Registry& registry,
+                    Contents& contents, bool rerun_changed) {
   check_out(out);
   check_runs(runs, registry);
   SweepPlan plan;
@@ -182,24 +244,27 @@ SweepPlan plan_runs(std::vector<PlannedRun> runs, const fs::path& out, const Reg
   for (PlannedRun& run : runs) {
     RunSettings given = std::move(run.settings);
     if (caches_features(given)) given.values.try_emplace("cache-dir", (out / ".features").string());
-    plan.runs.push_back({std::move(given), {}, RunState::open, {}, ""});
+    plan.runs.emplace_back().given = std::move(given);
     paths.add(settings_of(plan.runs.back(), registry, &known));
   }
   runs = {};
-  const FoundRuns existing = find_runs(out, registry, known, plan);
+  FoundRuns existing = find_runs(out, registry, known, plan);
   std::error_code failure;
   const bool is_new = !fs::exists(out, failure);
+  ContentCheck check(contents, rerun_changed);
   std::unordered_map<std::string, std::size_t> owners;
   for (std::size_t i = 0; i < plan.runs.size(); ++i) {
     SweepRun& run = plan.runs[i];
     RunSettings settings = settings_of(run, registry, &known);
     run.folder = out / paths.path(settings);
-    if (const auto found =
-            existing.find(settings_text(identity_of_canonical(std::move(settings), &known)));
-        found != existing.end()) {
+    settings = identity_of_canonical(std::move(settings), &known);
+    if (!existing.empty()) check.add(settings);
+    if (const auto found = existing.find(settings_text(settings)); found != existing.end()) {
       run.folder = found->second.folder;
       run.result = found->second.outcome;
       run.state = state_of(*run.result);
+      check.check(found->second, run);
+      existing.erase(found);
     } else if (!is_new) {
       check_new_place(run, out, registry);
     }
@@ -210,6 +275,12 @@ SweepPlan plan_runs(std::vector<PlannedRun> runs, const fs::path& out, const Reg
                        difference(settings_of(plan.runs[owner->second], registry),
                                   settings_of(run, registry), registry));
   }
+  for (const auto& [text, found] : existing) check.check(found);
+  if (check.unknown() > 0)
+    plan.notes.push_back(fmt::format(
+        "{} of the finished runs are of an older version and kept no fingerprints: whether their "
+        "model and rows are still the same is not known",
+        check.unknown()));
   return plan;
 }
 

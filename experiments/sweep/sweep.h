@@ -54,8 +54,8 @@ struct Sweep {
 /// value. Of two entries for one key the later wins.
 /// `set` holds pairs: key=value for every method that has the key, or method.key=value.
 /// Throws UsageError naming the entry for an unknown key (with the nearest), method or kind, an
-/// empty grid value, budget together with rank, a key that is for another kind, and for a wrong
-/// value of a method's key, whether or not the grid has the method.
+/// empty grid value, a wrong value, budget together with rank and a key that is for another kind,
+/// whether or not the grid has the method that a key is of.
 Sweep parse_sweep(const std::vector<SweepEntry>& entries, const Registry& registry);
 
 /// Throws UsageError beginning with `where` unless `key` is a key of the method or a setting.

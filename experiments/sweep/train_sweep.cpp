@@ -1,14 +1,8 @@
 #include "experiments/sweep/train_sweep.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <optional>
 #include <set>
@@ -16,7 +10,7 @@
 #include <fmt/core.h>
 
 #include "core/error.h"
-#include "core/files.h"
+#include "core/folder_lock.h"
 #include "core/text.h"
 #include "experiments/sweep/processes.h"
 #include "experiments/sweep/run_state.h"
@@ -27,31 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class FolderInUse : public Error {
- public:
-  using Error::Error;
-};
-
-class FolderLock {
- public:
-  explicit FolderLock(const fs::path& folder) {
-    descriptor_ = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor_ < 0)
-      throw Error("--out {}: cannot be opened: {}", folder.string(), std::strerror(errno));
-    if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-      ::close(descriptor_);
-      throw FolderInUse("--out {}: another sweep is running in this folder", folder.string());
-    }
-  }
-  ~FolderLock() { ::close(descriptor_); }
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
-  int descriptor() const { return descriptor_; }
-
- private:
-  int descriptor_;
-};
-
 std::vector<std::string> command_of(const SweepRun& run, const TrainSweepOptions& options) {
   std::vector<std::string> command = options.program;
   for (const SettingSpec& spec : run_settings()) {
@@ -61,6 +30,7 @@ std::vector<std::string> command_of(const SweepRun& run, const TrainSweepOptions
   if (!run.given.options.empty()) command.push_back("--set");
   for (const auto& [name, value] : run.given.options) command.push_back(name + "=" + value);
   command.push_back("--out=" + run.folder.string());
+  if (run.is_again) command.emplace_back("--force");
   command.insert(command.end(), options.more.begin(), options.more.end());
   return command;
 }
@@ -98,6 +68,7 @@ class SweepJobs {
       open_.push_back(i);
       // Until its process says otherwise.
       runs[i].state = RunState::stopped;
+      if (options.content) options.content(runs[i].given);
     }
   }
 
@@ -123,7 +94,8 @@ class SweepJobs {
       return Turn::skip;
     }
     // Whoever was waited for may have done the same.
-    if (waited_for_.contains(job) && take_result(run)) {
+    std::string changed;
+    if (waited_for_.contains(job) && take_result(run, changed)) {
       end(run);
       return Turn::skip;
     }
@@ -137,22 +109,27 @@ class SweepJobs {
   void ended(const JobEnd& job_end) {
     SweepRun& run = runs_[open_[job_end.job]];
     const bool believable = job_end.obstacle.empty() && job_end.signal == 0;
-    if (believable && take_result(run) &&
+    std::string changed;
+    if (believable && take_result(run, changed) &&
         (job_end.exit_status == 0) == (run.state == RunState::finished))
       return end(run);
+    if (!changed.empty()) return fail(run, changed + ": it was replaced while the sweep ran");
     if (!job_end.stopped) return fail(run, failure_of(job_end, run.folder / "log.txt"));
     run.state = RunState::stopped;
     end(run);
   }
 
  private:
-  /// Whether the run's folder holds its result.
-  bool take_result(SweepRun& run) const {
+  /// Whether the run's folder holds its result; `changed` says where it is on other content.
+  bool take_result(SweepRun& run, std::string& changed) const {
     const std::optional<RunResult> result = find_run(run.folder);
     if (!result || result->status == "failed") return false;
     if (settings_text(identity(result->settings, registry_)) !=
         settings_text(identity(run.given, registry_)))
       return false;
+    if (options_.content)
+      changed = first_difference(options_.content(run.given), result->fingerprints);
+    if (!changed.empty()) return false;
     run.result = outcome_of(*result);
     run.state = state_of(*run.result);
     return true;
@@ -180,7 +157,8 @@ class SweepJobs {
 
 std::shared_ptr<const RunOutcome> outcome_of(const RunResult& result) {
   return std::make_shared<const RunOutcome>(RunOutcome{
-      result.status, result.error, result.scores, result.parameters.adapter, result.train_seconds});
+      result.status, result.error, result.scores, result.parameters.adapter, result.train_seconds,
+      result.fingerprints});
 }
 
 RunState state_of(const RunOutcome& outcome) {

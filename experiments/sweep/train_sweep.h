@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/method.h"
+#include "experiments/sweep/contents.h"
 #include "experiments/sweep/run_costs.h"
 #include "experiments/sweep/sweep.h"
 #include "experiments/training/run_result.h"
@@ -29,6 +30,7 @@ struct RunOutcome {
   std::map<std::string, double> scores;
   std::size_t parameters = 0;  ///< of the adapter
   double train_seconds = 0;
+  RunFingerprints fingerprints;
 };
 
 /// One run of a sweep: where it is and how it stands. A sweep may have 1,000,000 of them, so that
@@ -39,6 +41,7 @@ struct SweepRun {
   RunState state = RunState::open;
   std::shared_ptr<const RunOutcome> result;  ///< of run.json; null where there is none
   std::string reason;                        ///< why it failed
+  bool is_again = false;  ///< open, and its folder holds a finished run on other content
 };
 
 /// The canonical settings of a run.
@@ -48,23 +51,29 @@ RunSettings settings_of(const SweepRun& run, const Registry& registry,
 struct SweepPlan {
   std::vector<SweepRun> runs;
   RunCosts costs;                  ///< of the finished runs below `out`, whoever asked for them
-  std::vector<std::string> notes;  ///< what below `out` could not be read: "PATH: reason"
+  std::vector<std::string> notes;  ///< lines on what below `out` could not be read or compared
 };
 
 /// Checks every run (names, values, targets, ranks, shapes, folders) and gives it its folder: the
 /// one that holds a run of its settings, wherever that is below `out`, else that of RunPaths. Runs
 /// that cache features and name no folder for them share `<out>/.features`.
+/// Runs are what they were made of, too: where the model or the rows under the paths of a finished
+/// run are others by now, it is open again if `rerun_changed` asks for it, and else refused.
 /// Nothing is written. Throws UsageError naming the run, or two runs that would share a folder;
 /// Error where the folder of a model or data is missing, `out` holds a count sweep, a folder
-/// holds a run of other settings, or something else lies in the place of a folder or a run.json.
+/// holds a run of other settings, a finished run on the same model, data and task (of this sweep or
+/// beside it) has other content, or something else lies in the place of a folder or a run.json.
 SweepPlan plan_runs(std::vector<PlannedRun> runs, const std::filesystem::path& out,
-                    const Registry& registry);
+                    const Registry& registry, Contents& contents, bool rerun_changed = false);
 
 struct TrainSweepOptions {
   std::vector<std::string> program;  ///< the executable and the words of every run's beginning
   std::vector<std::string> more;     ///< words that every run gets behind its settings
   std::vector<std::pair<std::string, std::string>> environment;
   std::size_t jobs = 1;
+  /// What a run is to be made of; a result on other content is a failure. Asked for all open runs
+  /// before the first is started.
+  std::function<const RunFingerprints&(const RunSettings&)> content;
   std::function<void(const SweepRun&)> waits;  ///< another process works in its folder
   std::function<void(const SweepRun&)> ended;
 };

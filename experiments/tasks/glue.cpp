@@ -46,7 +46,7 @@ fs::path find_folder(const Task& task, const fs::path& data) {
     throw Error("{}: cannot be listed: {}", printable(data.string()), error.message());
   }
   if (candidates.empty()) {
-    throw Error("{}: found neither train.tsv nor a folder {}, expected one of them for task '{}'",
+    throw Error("{}: found neither train.tsv, dev.tsv nor a folder {}, expected them for task '{}'",
                 printable(data.string()), glue, task.name);
   }
   return data / std::get<1>(*std::min_element(candidates.begin(), candidates.end()));
@@ -91,10 +91,10 @@ std::vector<Example> read_examples(const Task& task, const fs::path& file) {
 
 }  // namespace
 
-Dataset load_glue(const Task& task, const fs::path& data) {
+Dataset load_glue(const Task& task, const fs::path& data, RowsNeeded needed) {
   const fs::path folder = find_folder(task, data);
   Dataset dataset;
-  dataset.train = read_examples(task, folder / "train.tsv");
+  if (needed == RowsNeeded::all) dataset.train = read_examples(task, folder / "train.tsv");
   dataset.dev = read_examples(task, folder / "dev.tsv");
   return dataset;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <functional>
 #include <iterator>
 #include <numeric>
 
@@ -97,6 +98,12 @@ std::vector<double> rank_values(std::span<const float> values) {
   return ranks;
 }
 
+std::string in_one_cell(std::string text) {
+  std::ranges::replace_if(
+      text, [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
+  return text;
+}
+
 Metric find_metric(const std::string& name) {
   if (name == "accuracy") return accuracy;
   if (name == "matthews_correlation") return matthews_correlation;
@@ -170,24 +177,45 @@ std::map<std::string, double> score(const Task& task, std::span<const float> log
   return scores;
 }
 
-void write_predictions(const std::filesystem::path& file, const Task& task,
-                       std::span<const float> logits, std::span<const float> labels) {
+bool constant_predictions(const Task& task, std::span<const float> logits) {
   const std::vector<float> predictions = predict(task, logits);
-  check_sizes(fmt::format("{}: task '{}'", printable(file.string()), task.name), predictions,
-              labels);
+  return predictions.size() > 1 &&
+         std::ranges::adjacent_find(predictions, std::not_equal_to()) == predictions.end();
+}
+
+std::map<std::string, double> majority_scores(const Task& task, std::span<const float> labels) {
+  std::map<std::string, double> scores;
+  if (task.regression) return scores;
+  std::vector<std::size_t> counts(task.labels);
+  for (const float label : labels) ++counts.at(static_cast<std::size_t>(label));
+  const auto largest = std::ranges::max_element(counts) - counts.begin();
+  const std::vector<float> predictions(labels.size(), static_cast<float>(largest));
+  for (const std::string& name : task.metrics)
+    scores[name] = find_metric(name)(predictions, labels);
+  return scores;
+}
+
+void write_predictions(const std::filesystem::path& file, const Task& task,
+                       std::span<const Example> rows, std::span<const float> logits) {
+  const std::vector<float> predictions = predict(task, logits);
+  if (predictions.size() != rows.size() || rows.empty())
+    throw Error("{}: task '{}': found {} predictions for {} rows, expected the same number",
+                printable(file.string()), task.name, predictions.size(), rows.size());
   std::string text = "index\tprediction\tlabel";
   auto out = std::back_inserter(text);
   if (!task.regression) {
     for (std::size_t k = 0; k < task.labels; ++k) fmt::format_to(out, "\tlogit_{}", k);
   }
-  text += '\n';
-  for (std::size_t i = 0; i < labels.size(); ++i) {
-    fmt::format_to(out, "{}\t{}\t{}", i, predictions[i], labels[i]);
+  text += task.has_pair ? "\tsentence1\tsentence2\n" : "\tsentence\n";
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    fmt::format_to(out, "{}\t{}\t{}", i, predictions[i], rows[i].label);
     if (!task.regression) {
       for (float logit : logits.subspan(i * task.labels, task.labels)) {
         fmt::format_to(out, "\t{}", logit);
       }
     }
+    text += '\t' + in_one_cell(rows[i].text);
+    if (task.has_pair) text += '\t' + in_one_cell(rows[i].pair);
     text += '\n';
   }
   write_atomically(file, text);

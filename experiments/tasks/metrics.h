@@ -46,10 +46,19 @@ std::vector<float> predict(const Task& task, std::span<const float> logits);
 std::map<std::string, double> score(const Task& task, std::span<const float> logits,
                                     std::span<const float> labels);
 
+/// Whether every row was given one class, or one number: then a score says nothing of the network.
+/// False for fewer than two rows. Throws Error as `predict` does.
+bool constant_predictions(const Task& task, std::span<const float> logits);
+
+/// The task's metrics of a network that gives every row the largest class of `labels` (the lowest
+/// of equals); empty for regression, where a constant has no score.
+std::map<std::string, double> majority_scores(const Task& task, std::span<const float> labels);
+
 /// Writes one row per example as TSV, atomically: header and columns index (0-based position in the
-/// split), prediction, label, and for classification logit_0, logit_1, ... Numbers are the shortest
-/// text that reads back as the same float. Throws Error as `predict` does, and naming the file.
+/// split), prediction, label, for classification logit_0, logit_1, ..., and the text: sentence, or
+/// sentence1 and sentence2, a tab or line break in it as a space. Numbers are the shortest text
+/// that reads back as the same float. Throws Error as `predict` does, and naming the file.
 void write_predictions(const std::filesystem::path& file, const Task& task,
-                       std::span<const float> logits, std::span<const float> labels);
+                       std::span<const Example> rows, std::span<const float> logits);
 
 }  // namespace rankfold

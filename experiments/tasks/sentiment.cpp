@@ -81,7 +81,8 @@ Split sentiment_split(std::string_view text) {
   return slot == 7 ? Split::held_out : Split::dev;
 }
 
-Dataset load_sentiment(const Task& task, const fs::path& data) {
+// All rows lie in one file.
+Dataset load_sentiment(const Task& task, const fs::path& data, RowsNeeded) {
   const fs::path file = find_file(task, data);
   Dataset dataset;
   std::vector<OrderedExample> kept;

@@ -7,7 +7,7 @@
 namespace rankfold {
 namespace {
 
-using Loader = Dataset (*)(const Task&, const std::filesystem::path&);
+using Loader = Dataset (*)(const Task&, const std::filesystem::path&, RowsNeeded);
 
 std::vector<Task> make_tasks() {
   std::vector<Task> all = {
@@ -67,8 +67,9 @@ const std::vector<Example>& scored_examples(const Task& task, const Dataset& dat
   return chosen;
 }
 
-Dataset load_dataset(const Task& task, const std::filesystem::path& data, std::size_t max_train) {
-  Dataset dataset = find_loader(task)(task, data);
+Dataset load_dataset(const Task& task, const std::filesystem::path& data, std::size_t max_train,
+                     RowsNeeded needed) {
+  Dataset dataset = find_loader(task)(task, data, needed);
   if (max_train > 0 && dataset.train.size() > max_train) dataset.train.resize(max_train);
   return dataset;
 }

@@ -57,8 +57,11 @@ const std::vector<Example>& examples(const Dataset& dataset, Split split);
 const std::vector<Example>& scored_examples(const Task& task, const Dataset& dataset,
                                             const std::string& score_on);
 
+/// To score a model, the rows to train on need not be there.
+enum class RowsNeeded { all, scored };
+
 /// Reads a task from the folder `data`. `max_train` keeps the first N examples of train; 0 keeps
-/// all. held_out and dev are never cut.
+/// all. held_out and dev are never cut. Where only the scored rows are needed, train may be empty.
 ///
 /// **GLUE** (cola, sst2, stsb): `data` holds train.tsv and dev.tsv as GLUE ships them, or a folder
 /// of GLUE's name (CoLA, SST-2, STS-B) or the task's name, in any case, which holds them. There is
@@ -87,10 +90,10 @@ const std::vector<Example>& scored_examples(const Task& task, const Dataset& dat
 ///
 /// A UTF-8 byte order mark and CR LF are tolerated. Throws Error naming file and line, what was
 /// found and what was expected: a missing or empty file, a wrong number of columns, a missing
-/// column name, invalid UTF-8, an empty sentence, a label other than 0 or 1, a score that is no
-/// number or out of range, no examples left in train or dev.
-Dataset load_dataset(const Task& task, const std::filesystem::path& data,
-                     std::size_t max_train = 0);
+/// column name, invalid UTF-8, a zero byte, an empty sentence, a label other than 0 or 1, a score
+/// that is no number or out of range, no examples left in train or dev.
+Dataset load_dataset(const Task& task, const std::filesystem::path& data, std::size_t max_train = 0,
+                     RowsNeeded needed = RowsNeeded::all);
 
 /// The text with every run of ASCII white space (space, \t, \n, \v, \f, \r) as one space, none at
 /// its ends, and A-Z in lower case; other bytes are untouched.

@@ -50,6 +50,9 @@ std::vector<TsvRow> read_tsv(const std::filesystem::path& file, std::size_t colu
       throw Error("{}: found byte 0x{:02X} at position {}, expected valid UTF-8",
                   place(file, number), static_cast<std::uint8_t>(line[*offset]), *offset + 1);
     }
+    if (const std::size_t zero = line.find('\0'); zero != std::string_view::npos)
+      throw Error("{}: found byte 0x00 at position {}, expected text without it",
+                  place(file, number), zero + 1);
     TsvRow row{number, split(line, '\t')};
     if (columns == 0) columns = row.columns.size();
     if (row.columns.size() != columns) {

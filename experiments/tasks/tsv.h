@@ -16,7 +16,8 @@ struct TsvRow {
 /// The rows of a TAB-separated UTF-8 file, in order. There is no quoting: every TAB separates. A
 /// byte order mark and a CR before the LF are dropped; the last line may lack its LF. Every row
 /// must have `columns` columns, or as many as the first row where `columns` is 0. Throws Error
-/// naming file and line: missing or empty file, invalid UTF-8, another number of columns.
+/// naming file and line: missing or empty file, invalid UTF-8, a zero byte, another number of
+/// columns.
 std::vector<TsvRow> read_tsv(const std::filesystem::path& file, std::size_t columns = 0);
 
 /// The position of column `name` in the header. Throws Error naming the file, the columns found and

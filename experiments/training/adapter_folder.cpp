@@ -360,7 +360,8 @@ AdaptedModel load_adapted_model(const fs::path& model, const fs::path& folder,
   adapted.description = read_adapter_description(folder);
   AdapterDescription& description = adapted.description;
   const std::string file = (folder / configuration_name).string();
-  if (const std::string found = model_fingerprint(model); found != description.fingerprint) {
+  if (const std::string found = model_fingerprint(model, description.fingerprint);
+      found != description.fingerprint) {
     throw Error(
         "{}: the adapter was trained on '{}' (fingerprint {}); the model in {} has "
         "fingerprint {}",

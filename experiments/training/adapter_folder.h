@@ -11,6 +11,7 @@
 #include "core/method.h"
 #include "core/safetensors.h"
 #include "experiments/models/host.h"
+#include "experiments/training/fingerprint.h"
 
 namespace rankfold {
 
@@ -43,15 +44,6 @@ struct AdapterDescription {
   std::uint64_t seed = 42;
   bool head = true;  ///< the tensors of a trained head are in the folder
 };
-
-/// A hash of the names, types, shapes and first 64 bytes of a model folder's tensors, as 16
-/// hexadecimal digits.
-std::string model_fingerprint(const std::filesystem::path& model);
-/// The same of tensors, sorted by name.
-std::string fingerprint(std::span<const TensorToWrite> tensors);
-
-/// A hash of an adapter folder's two files.
-std::string adapter_fingerprint(const std::filesystem::path& folder);
 
 /// Writes adapter_config.json and adapter_model.safetensors: every factor, trainable or frozen,
 /// under its parameter name (owner: the site's module name), and the host's trained tensors under

@@ -1,37 +1,32 @@
 #include "experiments/training/atomic_folder.h"
 
-#include <unistd.h>
-
 #include "core/error.h"
+#include "core/text.h"
 
 namespace rankfold {
 
 namespace fs = std::filesystem;
 
-AtomicFolder::AtomicFolder(const fs::path& target) : target_(target) {
+AtomicFolder::AtomicFolder(const fs::path& target) {
   std::error_code failure;
-  if (fs::exists(target_) && (!fs::is_directory(target_) || !fs::is_empty(target_)))
-    throw UsageError("--out {} exists and is not empty; expected a new folder", target_.string());
-  fs::path parent = fs::absolute(target_).lexically_normal();
-  if (!parent.has_filename()) parent = parent.parent_path();
-  target_ = parent;
-  parent = parent.parent_path();
-  fs::create_directories(parent, failure);
-  temporary_ = parent / fmt::format(".{}.{}.partial", target_.filename().string(), ::getpid());
-  if (!failure) fs::create_directory(temporary_, failure);
-  if (failure) throw Error("--out {}: cannot be made: {}", target.string(), failure.message());
-}
-
-AtomicFolder::~AtomicFolder() {
-  std::error_code ignored;
-  if (!committed_) fs::remove_all(temporary_, ignored);
+  const bool exists = fs::exists(target, failure);
+  if (exists && (!fs::is_directory(target, failure) || !fs::is_empty(target, failure)))
+    throw UsageError("--out {} exists and is not empty; expected a new folder",
+                     printable(target.string()));
+  target_ = fs::absolute(target).lexically_normal();
+  if (!target_.has_filename()) target_ = target_.parent_path();
+  fs::create_directories(target_.parent_path(), failure);
+  if (failure)
+    throw Error("--out {}: cannot be made: {}", printable(target.string()), failure.message());
+  remove_leftovers(target_.parent_path());
+  scratch_.emplace(target_.parent_path());
 }
 
 void AtomicFolder::commit() {
   std::error_code failure;
-  fs::rename(temporary_, target_, failure);  // it replaces an empty folder
-  if (failure) throw Error("--out {}: {}", target_.string(), failure.message());
-  committed_ = true;
+  fs::rename(scratch_->path(), target_, failure);  // it replaces an empty folder
+  if (failure) throw Error("--out {}: {}", printable(target_.string()), failure.message());
+  scratch_->keep();
 }
 
 }  // namespace rankfold

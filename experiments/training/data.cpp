@@ -25,27 +25,31 @@ std::vector<std::vector<std::size_t>> cut(const std::vector<std::size_t>& order,
 }  // namespace
 
 EncodedSplit encode_split(const std::vector<Example>& examples, const Tokenizer& tokenizer,
-                          std::size_t max_length) {
+                          std::size_t max_length, const std::function<void()>& pause) {
+  constexpr std::size_t block = 4096;
   EncodedSplit split;
   split.sequences.resize(examples.size());
   split.labels.resize(examples.size());
   std::exception_ptr failure;
-  const auto count = static_cast<std::int64_t>(examples.size());
+  for (std::size_t begin = 0; begin < examples.size(); begin += block) {
+    if (pause) pause();
+    const std::size_t end = std::min(examples.size(), begin + block);
 #pragma omp parallel for schedule(dynamic, 64)
-  for (std::int64_t i = 0; i < count; ++i) {
-    const Example& example = examples[i];
-    // An exception may not leave the parallel loop.
-    try {
-      const auto pair =
-          example.pair.empty() ? std::nullopt : std::optional<std::string_view>(example.pair);
-      split.sequences[i] = tokenizer.encode(example.text, pair, max_length);
-      split.labels[i] = example.label;
-    } catch (...) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const Example& example = examples[i];
+      // An exception may not leave the parallel loop.
+      try {
+        const auto pair =
+            example.pair.empty() ? std::nullopt : std::optional<std::string_view>(example.pair);
+        split.sequences[i] = tokenizer.encode(example.text, pair, max_length);
+        split.labels[i] = example.label;
+      } catch (...) {
 #pragma omp critical(rankfold_encode_failure)
-      if (!failure) failure = std::current_exception();
+        if (!failure) failure = std::current_exception();
+      }
     }
+    if (failure) std::rethrow_exception(failure);
   }
-  if (failure) std::rethrow_exception(failure);
   return split;
 }
 

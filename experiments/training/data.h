@@ -20,9 +20,9 @@ struct EncodedSplit {
 };
 
 /// Tokenises all examples (in parallel; the result does not depend on the threads), each cut to
-/// `max_length` tokens.
+/// `max_length` tokens. `pause` is called now and then and may throw to stop.
 EncodedSplit encode_split(const std::vector<Example>& examples, const Tokenizer& tokenizer,
-                          std::size_t max_length);
+                          std::size_t max_length, const std::function<void()>& pause = {});
 
 /// Tokens of a batch of that many examples, on average; at least 1.
 std::size_t mean_batch_tokens(const EncodedSplit& split, std::size_t batch);

@@ -96,21 +96,20 @@ Evaluation evaluate(const EvaluationRequest& request, const Registry& registry) 
                      request.model.string(), adapted.host->max_tokens());
   }
   const std::size_t batch = request.batch == 0 ? adapted.description.batch : request.batch;
-  const Dataset dataset = load_dataset(task, request.data);
-  const EncodedSplit split = encode_split(
-      scored_examples(task, dataset,
-                      request.score_on.empty() ? adapted.description.score_on : request.score_on),
-      *load_tokenizer(request.model), max_length);
+  const Dataset dataset = load_dataset(task, request.data, 0, RowsNeeded::scored);
+  const std::vector<Example>& rows = scored_examples(
+      task, dataset, request.score_on.empty() ? adapted.description.score_on : request.score_on);
+  const EncodedSplit split = encode_split(rows, *load_tokenizer(request.model), max_length);
   const std::vector<float> logits =
       predict_split(*adapted.host, split, batch, task.labels, request.progress);
 
   Evaluation result;
   result.task = task.name;
   result.scores = score(task, logits, split.labels);
+  result.constant_predictions = constant_predictions(task, logits);
+  result.majority_scores = majority_scores(task, split.labels);
   result.examples = split.size();
-  if (!request.predictions.empty()) {
-    write_predictions(request.predictions, task, logits, split.labels);
-  }
+  if (!request.predictions.empty()) write_predictions(request.predictions, task, rows, logits);
   result.seconds = seconds_since(start);
   return result;
 }

@@ -17,7 +17,7 @@ struct EvaluationRequest {
   std::filesystem::path data;
   std::string score_on;               ///< dev or held-out; empty: the adapter's, else dev
   std::string precision;              ///< f32 or bf16; empty: the adapter's, else f32
-  std::filesystem::path predictions;  ///< empty: none; else a TSV: index, prediction, label, logits
+  std::filesystem::path predictions;  ///< empty: none; else see write_predictions
   std::size_t batch = 0;              ///< 0: the adapter's, else 32
   std::size_t max_length = 0;         ///< 0: the adapter's, else 128
   std::size_t threads = 0;            ///< 0: all cores
@@ -27,6 +27,8 @@ struct EvaluationRequest {
 struct Evaluation {
   std::string task;
   std::map<std::string, double> scores;
+  bool constant_predictions = false;              ///< see metrics.h
+  std::map<std::string, double> majority_scores;  ///< see metrics.h
   std::size_t examples = 0;
   double seconds = 0;
 };

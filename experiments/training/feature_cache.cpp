@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <fstream>
 #include <numeric>
 #include <system_error>
 #include <thread>
@@ -17,9 +18,9 @@
 #include "core/elapsed.h"
 #include "core/error.h"
 #include "core/hash.h"
+#include "core/scratch.h"
 #include "core/text.h"
 #include "core/version.h"
-#include "experiments/training/adapter_folder.h"
 
 namespace rankfold {
 namespace {
@@ -27,11 +28,13 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t group_tokens = 2048;
+constexpr std::uint64_t released_bytes = std::uint64_t{64} << 20;
 constexpr std::array<char, 8> magic = {'r', 'k', 'f', 'e', 'a', 't', 'u', 'r'};
-constexpr std::uint32_t format_version = 1;
+constexpr std::uint32_t format_version = 2;
 
-/// The beginning of a file: then come the first token of each example and the end, and from the
-/// next multiple of 64 bytes on the rows [tokens, hidden] in float32.
+/// The beginning of a file: then come the first token of each example and the end, from the next
+/// multiple of 64 bytes on the rows [tokens, hidden] in float32, and last of each example a
+/// checksum of its rows.
 struct Header {
   std::array<char, 8> magic = {};
   std::uint32_t version = 0, hidden = 0;
@@ -79,16 +82,6 @@ std::uint64_t key_of(const EncodedSplit& split, const std::string& origin) {
   return key;
 }
 
-/// What a process that was killed left of files that it was writing; under the lock.
-void remove_remains(const fs::path& folder) {
-  std::error_code failure;
-  std::vector<fs::path> remains;
-  for (const auto& entry : fs::directory_iterator(folder, failure))
-    if (entry.path().filename().string().starts_with(".rankfold-tmp-"))
-      remains.push_back(entry.path());
-  for (const fs::path& file : remains) fs::remove(file, failure);
-}
-
 double mebibytes(std::uint64_t bytes) {
   return static_cast<double>(bytes) / (1 << 20);
 }
@@ -113,22 +106,12 @@ void check_cacheable(const RunSettings& settings, std::size_t frozen_layers, boo
         frozen_layers);
 }
 
-std::string feature_origin(const fs::path& model, const Host& host, const std::string& precision) {
+std::string feature_origin(const std::string& model, const Host& host,
+                           const std::string& precision) {
   const KernelReport kernels = kernel_report();
-  std::string text = fmt::format(
-      "layers {}, precision {}, rankfold {}, {}, {}, {}, {}, threads {}\nconfig {:016x}\nweights "
-      "{}\n",
-      host.frozen_layers(), precision, version(), compiler(), cpu_model(), kernels.own,
-      kernels.openblas, kernels.threads, fnv1a(read_text(model / "config.json")),
-      model_fingerprint(model));
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(model))
-    if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
-  std::ranges::sort(files);
-  for (const fs::path& file : files)
-    text += fmt::format("{} {} {}\n", file.filename().string(), fs::file_size(file),
-                        fs::last_write_time(file).time_since_epoch().count());
-  return text;
+  return fmt::format("layers {}, precision {}, rankfold {}, {}, {}, {}, {}, threads {}\nmodel {}\n",
+                     host.frozen_layers(), precision, version(), compiler(), cpu_model(),
+                     kernels.own, kernels.openblas, kernels.threads, model);
 }
 
 FeatureCache::FeatureCache(Host& host, const EncodedSplit& split, const std::string& name,
@@ -161,13 +144,39 @@ void FeatureCache::open() {
     pause();
   });
   if (map(true)) return tell(fmt::format("{} found in {}", description(), file_.string()));
-  remove_remains(folder);
+  remove_leftovers(folder);
   const auto start = Clock::now();
   fill();
   const double seconds = seconds_since(start);
   if (!map(true)) throw Error("{}: was changed while it was written", file_.string());
   tell(fmt::format("{} computed in {:.1f} s and kept in {}", description(), seconds,
                    file_.string()));
+  tell_old_files();
+}
+
+/// Files of other formats are never read again.
+void FeatureCache::tell_old_files() const {
+  std::size_t count = 0;
+  std::uint64_t bytes = 0;
+  std::error_code failure;
+  fs::directory_iterator entry(settings_.folder, failure);
+  for (; !failure && entry != fs::directory_iterator(); entry.increment(failure)) {
+    if (!entry->path().filename().string().starts_with(name_ + "-")) continue;
+    const fs::path file = entry->path() / "features";
+    std::error_code unreadable;
+    if (!fs::is_regular_file(file, unreadable)) continue;
+    Header header;
+    std::ifstream stream(file, std::ios::binary);
+    if (!stream.read(reinterpret_cast<char*>(&header), sizeof header)) continue;
+    if (header.magic != magic || header.version == format_version) continue;
+    ++count;
+    bytes += fs::file_size(file, unreadable);
+  }
+  if (count > 0)
+    tell(
+        fmt::format("{}: files of {} features by other versions, which are not used any more: {} "
+                    "({:.1f} MiB)",
+                    settings_.folder.string(), name_, count, mebibytes(bytes)));
 }
 
 std::uint64_t FeatureCache::bytes() const {
@@ -214,7 +223,8 @@ std::string FeatureCache::fault_of(std::span<const std::byte> bytes) const {
   const auto examples = static_cast<std::size_t>(header.examples);
   if (header.tokens != starts_[examples])
     return fmt::format("has {} tokens, expected {}", header.tokens, starts_[examples]);
-  const std::uint64_t size = data_begin(examples) + header.tokens * hidden_ * sizeof(float);
+  const std::uint64_t size = data_begin(examples) + header.tokens * hidden_ * sizeof(float) +
+                             examples * sizeof(std::uint64_t);
   if (header.size != size || bytes.size() != size)
     return fmt::format("has {} bytes and promises {}, expected {}", bytes.size(), header.size,
                        size);
@@ -236,10 +246,38 @@ bool FeatureCache::map(bool tell_fault) {
   }
   Header header;
   std::memcpy(&header, bytes.data(), sizeof header);
-  rows_ = reinterpret_cast<const float*>(bytes.data() +
-                                         data_begin(static_cast<std::size_t>(header.examples)));
+  const std::uint64_t begin = data_begin(static_cast<std::size_t>(header.examples));
+  rows_ = reinterpret_cast<const float*>(bytes.data() + begin);
+  sums_.resize(kept_);
+  std::memcpy(sums_.data(), bytes.data() + begin + header.tokens * hidden_ * sizeof(float),
+              kept_ * sizeof(std::uint64_t));
+  // Every example is read once before any is used: what is damaged is computed anew, all of it, so
+  // that a run has the same bits.
+  std::uint64_t released = 0;
+  for (std::size_t example = 0; example < kept_; ++example) {
+    if (!is_whole(example)) {
+      if (tell_fault)
+        tell(
+            fmt::format("{}: the features of example {} are damaged (another checksum); it is "
+                        "computed anew",
+                        file_.string(), example));
+      return false;
+    }
+    const std::uint64_t end = begin + starts_[example + 1] * hidden_ * sizeof(float);
+    if (end - released < released_bytes && example + 1 < kept_) continue;
+    pause();
+    mapped->release(released, end - released);
+    released = end;
+  }
   mapped_ = std::move(mapped);
   return true;
+}
+
+/// Whether the rows in the map are those that were written.
+bool FeatureCache::is_whole(std::size_t example) const {
+  const std::span<const float> rows(rows_ + starts_[example] * hidden_,
+                                    rows_ + starts_[example + 1] * hidden_);
+  return content_hash(std::as_bytes(rows)) == sums_[example];
 }
 
 void FeatureCache::fill() {
@@ -251,13 +289,14 @@ void FeatureCache::fill() {
   header.key = key_;
   header.examples = kept_;
   header.tokens = starts_[kept_];
-  header.size = data_begin(kept_) + bytes();
+  header.size = data_begin(kept_) + bytes() + kept_ * sizeof(std::uint64_t);
   output.write(&header, sizeof header);
   output.write(starts_.data(), (kept_ + 1) * sizeof(std::uint64_t));
   const std::array<char, 64> zeros = {};
   output.write(zeros.data(),
                data_begin(kept_) - sizeof header - (kept_ + 1) * sizeof(std::uint64_t));
 
+  std::vector<std::uint64_t> sums;
   std::vector<std::size_t> group;
   for (std::size_t begin = 0; begin < kept_; begin += group.size()) {
     pause();
@@ -270,7 +309,13 @@ void FeatureCache::fill() {
     host_.features(batch, {computed_.data(), batch.tokens(), hidden_});
     const std::uint64_t tokens = starts_[std::min(end, kept_)] - starts_[begin];
     output.write(computed_.data(), tokens * hidden_ * sizeof(float));
+    for (std::size_t i = 0; i < group.size() && group[i] < kept_; ++i) {
+      const std::span<const float> rows(computed_.data() + batch.starts[i] * hidden_,
+                                        computed_.data() + batch.starts[i + 1] * hidden_);
+      sums.push_back(content_hash(std::as_bytes(rows)));
+    }
   }
+  output.write(sums.data(), sums.size() * sizeof(std::uint64_t));
   output.commit();
 }
 
@@ -283,6 +328,9 @@ void FeatureCache::add_features(Batch& batch, std::span<const std::size_t> chose
       places.push_back(place);
       continue;
     }
+    if (!is_whole(example))
+      throw Error("{}: the features of example {} were changed while the run used them",
+                  file_.string(), example);
     std::copy(rows_ + starts_[example] * hidden_, rows_ + starts_[example + 1] * hidden_,
               features_.data() + batch.starts[place] * hidden_);
   }

@@ -21,11 +21,11 @@ namespace rankfold {
 /// at every step.
 void check_cacheable(const RunSettings& settings, std::size_t frozen_layers, bool dropout);
 
-/// What features depend on besides the tokens, to the last bit, as text: the model (config.json,
-/// names, shapes and beginnings of all tensors, sizes and times of the weight files), the number of
-/// frozen layers, the precision, and what computes: version, compiler, processor, kernels of
-/// OpenBLAS, threads. Not the method, rank, seed, head or batch size.
-std::string feature_origin(const std::filesystem::path& model, const Host& host,
+/// What features depend on besides the tokens, to the last bit, as text: the model (by the
+/// fingerprint of its content), the number of frozen layers, the precision, and what computes:
+/// version, compiler, processor, kernels of OpenBLAS, threads. Not the method, rank, seed, head or
+/// batch size.
+std::string feature_origin(const std::string& model, const Host& host,
                            const std::string& precision);
 
 /// Where features are kept and how many of them.
@@ -44,9 +44,10 @@ struct FeatureCacheSettings {
 ///
 /// The file is <folder>/<name>-<key>/features, the key a hash over origin and tokens. It is
 /// written under another name and renamed when it is whole. One process at a time fills it, under a
-/// lock that ends with the process; others wait and map what it wrote. A file that is not whole or
+/// lock that ends with the process; others wait and map what it wrote. Every example has a
+/// checksum, which is compared before the first use and at every use. A file that is not whole or
 /// belongs to something else is replaced, which `message` tells; so is one that holds fewer
-/// examples than this limit allows.
+/// examples than this limit allows. Files of other formats in the folder are told of.
 ///
 /// Kept features are computed in fixed groups: consecutive examples of the split of at most 2048
 /// tokens together (or one that is longer), whatever the limit is. So they are the same bits
@@ -65,14 +66,16 @@ class FeatureCache {
   const std::filesystem::path& file() const { return file_; }
 
   /// Gives the batch, which is packed of the `chosen` examples, its features; they are valid until
-  /// the next call.
+  /// the next call. Throws Error naming the file where it was changed meanwhile.
   void add_features(Batch& batch, std::span<const std::size_t> chosen);
 
  private:
   void open();
   std::string fault_of(std::span<const std::byte> bytes) const;
   bool map(bool tell_fault);
+  bool is_whole(std::size_t example) const;
   void fill();
+  void tell_old_files() const;
   std::uint64_t data_begin(std::size_t examples) const;
   void compute(const Batch& batch, std::span<const std::size_t> chosen,
                std::span<const std::size_t> places);
@@ -91,6 +94,7 @@ class FeatureCache {
   std::filesystem::path file_;
   std::unique_ptr<const MappedFile> mapped_;
   const float* rows_ = nullptr;             ///< in the map
+  std::vector<std::uint64_t> sums_;         ///< of the rows of each example
   std::vector<float> features_, computed_;  ///< of a batch, and of its examples that are not kept
 };
 

@@ -298,7 +298,7 @@ void check_merge(const SafetensorsFile& file, const MergeNote& note, const fs::p
         "fingerprint {}",
         file.path().string(), printable(note.method, 200), printable(note.adapter, 40),
         adapter.string(), found);
-  if (const std::string found = model_fingerprint(model); found != note.merged)
+  if (const std::string found = model_fingerprint(model, note.merged); found != note.merged)
     throw Error("{}: has changed since it was merged: its fingerprint is {}, merge wrote {}",
                 file.path().string(), found, printable(note.merged, 40));
 }

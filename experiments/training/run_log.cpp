@@ -7,6 +7,7 @@
 
 #include "analysis/run_file.h"
 #include "analysis/run_tags.h"
+#include "core/files.h"
 #include "experiments/training/settings.h"
 
 namespace rankfold {
@@ -47,6 +48,12 @@ void RunLog::scores(const std::map<std::string, double>& scores, std::size_t ste
   for (const auto& [metric, value] : scores) scalar(score_tag(metric), value, step);
 }
 
+void RunLog::judgement(bool constant_predictions, std::optional<double> majority_score,
+                       std::size_t step) {
+  scalar(constant_predictions_tag, constant_predictions ? 1 : 0, step);
+  if (majority_score) scalar(majority_score_tag, *majority_score, step);
+}
+
 void RunLog::finish(const RunResult& result, std::size_t step) {
   double loss = 0;
   for (const EpochResult& epoch : result.epochs) loss += epoch.loss;
@@ -63,6 +70,21 @@ void RunLog::finish_diverged(const std::map<std::string, double>& earlier_scores
                              std::size_t step) {
   for (const auto& [metric, value] : earlier_scores) scalar(score_tag(metric), std::nan(""), step);
   events_.end_session(false);
+}
+
+bool is_run_log(const std::filesystem::path& file) {
+  if (const auto session = read_session(file))
+    return session->contains("method") && session->contains("score-on");
+  // Everybody's first record alone tells nothing.
+  constexpr std::uintmax_t version_record = 64;
+  std::error_code failure;
+  if (std::filesystem::file_size(file, failure) > version_record || failure) return false;
+  const std::string text = read_text(file);
+  return text.empty() || text.find("brain.Event:") != std::string::npos;
+}
+
+bool is_log_of(const std::filesystem::path& file, const RunSettings& settings) {
+  return read_session(file) == hyper_parameters(settings);
 }
 
 }  // namespace rankfold

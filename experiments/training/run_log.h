@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "analysis/event_log.h"
@@ -23,6 +24,9 @@ class RunLog {
   void parameters(const ParameterCounts& counts, std::size_t step);
   void scalar(const std::string& tag, double value, std::size_t step);
   void scores(const std::map<std::string, double>& scores, std::size_t step);
+  /// Whether every scored row got one answer, and the score of the largest class where the task has
+  /// classes.
+  void judgement(bool constant_predictions, std::optional<double> majority_score, std::size_t step);
   /// The run's end: what run.json tells of training as a whole.
   void finish(const RunResult& result, std::size_t step);
   /// The run's end where it diverged: its earlier scores may not pass for its result where only the
@@ -32,5 +36,11 @@ class RunLog {
  private:
   EventWriter events_;
 };
+
+/// Whether an event file is a RunLog's, or holds nothing yet. Throws Error naming a file that
+/// cannot be read.
+bool is_run_log(const std::filesystem::path& file);
+/// Whether it is that of a run of these (canonical) settings, as far as it tells.
+bool is_log_of(const std::filesystem::path& file, const RunSettings& settings);
 
 }  // namespace rankfold

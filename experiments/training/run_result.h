@@ -9,6 +9,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "experiments/training/fingerprint.h"
 #include "experiments/training/settings.h"
 
 namespace rankfold {
@@ -40,7 +41,12 @@ struct RunResult {
   std::vector<std::string> plans;            ///< how the adapted sites were computed: explain_plans
   ParameterCounts parameters;                ///< as the adapter is stored
   std::map<std::string, std::size_t> ranks;  ///< by site, where each has its own
+  RunFingerprints fingerprints;              ///< of what was read
   std::map<std::string, double> scores;      ///< of the last epoch; empty unless done
+  /// The last epoch gave every scored row one answer: the score says nothing (a correlation, which
+  /// is undefined then, stands as 0; see metrics.h).
+  bool constant_predictions = false;
+  std::map<std::string, double> majority_scores;  ///< of the largest class; see metrics.h
   std::vector<EpochResult> epochs;
   double tokens_per_second = 0;  ///< real tokens over train_seconds
   double examples_per_second = 0;
@@ -62,7 +68,8 @@ std::string to_json_text(const RunResult& result);
 RunResult read_run(const std::filesystem::path& file);
 
 /// The run that a results folder holds, if its run.json is there and whole; a file that is not a
-/// run.json (half-written by other means, of another format) counts as none.
+/// run.json (half-written by other means, of another format) counts as none. RunFolder refuses to
+/// write over it.
 std::optional<RunResult> find_run(const std::filesystem::path& folder);
 
 }  // namespace rankfold

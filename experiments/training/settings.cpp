@@ -197,6 +197,18 @@ std::string canonical_rank(const std::string& text) {
   return join(ranks, "x");
 }
 
+/// run.json keeps the path, and JSON is UTF-8.
+std::string expect_utf8(std::string path) {
+  for (std::size_t i = 0; i < path.size();) {
+    const std::size_t length = utf8_length(std::string_view(path).substr(i));
+    if (length == 0)
+      throw UsageError("{}: the path of this folder is no UTF-8; expected another name",
+                       printable(path, 300));
+    i += length;
+  }
+  return path;
+}
+
 /// Absolute, with the links above it followed but its own name as it was given: a model keeps the
 /// name by which the user knows it.
 std::string absolute_folder(const std::string& text) {
@@ -206,11 +218,11 @@ std::string absolute_folder(const std::string& text) {
   std::error_code failure;
   if (name.empty() || name == "." || name == "..") {
     const fs::path whole = fs::weakly_canonical(fs::absolute(path, failure), failure);
-    return failure ? text : whole.string();
+    return expect_utf8(failure ? text : whole.string());
   }
   const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
   const fs::path above = fs::weakly_canonical(fs::absolute(parent, failure), failure);
-  return failure ? text : (above / name).string();
+  return expect_utf8(failure ? text : (above / name).string());
 }
 
 /// With links followed; the text itself where that cannot be.

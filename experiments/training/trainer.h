@@ -27,21 +27,23 @@ struct FinetuneOptions {
   std::function<void(const TrainingProgress&)> progress;
   ScoringProgress scoring;
   std::function<void(const std::string&)> message;  ///< one line for standard error
-  /// Asked before every step; true stops the run (see interrupt.h).
+  /// Asked while it loads, before every step and while it scores; true stops the run (see
+  /// interrupt.h).
   std::function<bool()> stop_requested;
 };
 
 /// One training run: model, task and method of `settings`; writes into `out` the event file, the
-/// folder `adapter/` and, last and atomically, `run.json`.
+/// folder `adapter/` and, last and atomically, `run.json` (see RunFolder).
 ///
-/// A folder that holds a finished run of the same settings is left as it is (`skipped`); of other
-/// settings: UsageError naming the file and the first key that differs (see identity). A loss,
-/// gradient, trained number or logit that is not finite, or a loss above 10,000 times the first
-/// one's (and 10,000), in a step or on the scored examples after an epoch, ends the run as
-/// "diverged": run.json is written and the result returned, nothing thrown. Any other failure
-/// writes status "failed" with the message where the folder is writable and throws; wrong settings
-/// (UsageError) and a missing model or data folder leave no file. A stop request throws Error and
-/// leaves no run.json. Same settings, seed and threads give the same bits.
+/// A folder that holds a finished run of the same settings on the same content (see
+/// RunFingerprints) is left as it is (`skipped`); of other settings or content: UsageError naming
+/// the file and the first difference. A loss, gradient, trained number or logit that is not finite,
+/// or a loss above 10,000 times the first one's (and 10,000), in a step or on the scored examples
+/// after an epoch, ends the run as "diverged": run.json is written and the result returned, nothing
+/// thrown. Any other failure writes status "failed" with the message, where the folder is writable
+/// and holds no earlier result, and throws; wrong settings (UsageError) and a missing model or data
+/// folder leave no file. A stop request throws Error and leaves no run.json but an earlier one.
+/// Same settings, seed and threads give the same bits.
 RunResult finetune(const RunSettings& settings, const std::filesystem::path& out,
                    const Registry& registry, const FinetuneOptions& options = {});
 

@@ -71,6 +71,30 @@ TEST_F(Process, SweepsTrainAndResume) {
   }
 }
 
+TEST_F(Process, ASweepNeverMixesRunsOnOtherContentUnderTheSameName) {
+  ASSERT_EQ(run(sweep("1", "1")).status, 0);
+  const fs::path first = finished().front();
+  const std::string before = read_text(first);
+  const fs::path rows = folder_.path / "data" / "dev.tsv";
+  write_atomically(rows, read_text(rows) + "good w7\t1\n");
+  // A run of the sweep, and one beside it that its table would have too.
+  for (const char* ranks : {"1,2", "2"}) {
+    const Result refused = run(sweep("1", ranks));
+    EXPECT_EQ(refused.status, 1) << ranks;
+    EXPECT_THAT(refused.err, HasSubstr("rank=1/epochs=1/max-length=16/seed=42 is a finished run"));
+    EXPECT_THAT(refused.err, HasSubstr("xxh64-"));
+    EXPECT_EQ(finished().size(), 1U);
+    EXPECT_EQ(read_text(first), before);
+  }
+  std::vector<std::string> again = sweep("1", "1,2");
+  again.emplace_back("--rerun-changed");
+  const Result made = run(again);
+  EXPECT_EQ(made.status, 0) << made.err;
+  EXPECT_THAT(made.err, HasSubstr("2 runs, 0 finished before"));
+  EXPECT_NE(read_text(first), before);
+  EXPECT_THAT(run(sweep("1", "1,2")).err, HasSubstr("2 runs, 2 finished before"));
+}
+
 TEST_F(Process, FinetuneAndSweepSayTheSameOfAMissingModel) {
   for (const std::string model : {"nowhere", "roberta-base"}) {
     std::vector<std::string> words = sweep("1", "1");

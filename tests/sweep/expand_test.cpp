@@ -1,4 +1,3 @@
-#include <chrono>
 #include <set>
 
 #include <gmock/gmock.h>
@@ -199,21 +198,18 @@ TEST(CountSweep, NamesTheRunThatDoesNotFit) {
               HasSubstr("(in lora rank 4096 on roberta-base)"));
 }
 
-TEST(CountSweep, CountsTenThousandSettingsInASecond) {
+TEST(CountSweep, CountsTenThousandSettings) {
   const Registry registry = builtin_registry();
   ShapeStore store(SweepKind::count);
   std::string ranks;
   for (int i = 1; i <= 768; ++i) ranks += (i > 1 ? "," : "") + std::to_string(i);
-  const auto start = std::chrono::steady_clock::now();
   const auto runs =
       runs_of("kind = count\nmodel = roberta-base\nmethod = lora, lotr, lorta\nrank = " + ranks +
               "\nlayers = all;first:6;last:6;first:1;last:1\n");
   const auto rows = count_runs(runs, registry, store);
-  counts_csv(rows);
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   EXPECT_GE(rows.size(), 10000U);
-  std::cout << rows.size() << " settings in " << seconds.count() << " s\n";
-  EXPECT_LT(seconds.count(), 4.0) << "expected below 1 s in an optimised build on a free machine";
+  const std::string text = counts_csv(rows);
+  EXPECT_EQ(static_cast<std::size_t>(std::ranges::count(text, '\n')), rows.size() + 1);
 }
 
 RunSettings run_of(std::map<std::string, std::string> values,

@@ -132,7 +132,8 @@ TEST_F(TrainSweep, PipesAndLoopsAmongResultsKeepNobodyWaiting) {
   ASSERT_EQ(::mkfifo((out_ / "other" / "run.json").c_str(), 0600), 0);
   fs::create_directories(out_ / "loop");
   fs::create_symlink("run.json", out_ / "loop" / "run.json");
-  const SweepPlan plan = plan_runs(runs_of(lines_ + "method = lora\nrank = 1\n"), out_, registry_);
+  const SweepPlan plan =
+      plan_runs(runs_of(lines_ + "method = lora\nrank = 1\n"), out_, registry_, contents_);
   EXPECT_EQ(plan.runs[0].state, RunState::finished);
   EXPECT_THAT(plan.notes, testing::ElementsAre(HasSubstr("loop/run.json: Too many levels"),
                                                HasSubstr("other/run.json: is a pipe")));
@@ -194,6 +195,23 @@ TEST_F(TrainSweep, AListThatIsDeepOrBrokenIsWrittenAnew) {
     const std::vector<std::string> folders = listed_folders(out_);
     EXPECT_EQ(folders.size(), text.find("\"kept\"") == text.npos ? 1 : 2) << text.substr(0, 60);
   }
+}
+
+TEST_F(TrainSweep, AResultOnOtherContentThanAtTheStartIsAFailure) {
+  std::vector<SweepRun> runs = plan("method = lora\nrank = 1,2\n");
+  TrainSweepOptions options = options_for(runs);
+  const RunFingerprints then{"xxh64-1", "xxh64-2", "xxh64-3"}, now{"xxh64-4", "xxh64-2", "xxh64-3"};
+  for (const SweepRun& planned : runs) {
+    RunResult result = read_run(planned.folder / "result");
+    result.fingerprints = planned.given.text("rank") == "1" ? then : now;
+    write_atomically(planned.folder / "result", to_json_text(result));
+  }
+  options.content = [&](const RunSettings&) -> const RunFingerprints& { return then; };
+  EXPECT_TRUE(run_sweep(runs, out_, registry_, options));
+  EXPECT_EQ(runs[0].state, RunState::finished);
+  EXPECT_EQ(runs[1].state, RunState::failed);
+  EXPECT_THAT(runs[1].reason, testing::AllOf(HasSubstr("model"), HasSubstr("xxh64-4"),
+                                             HasSubstr("replaced while the sweep ran")));
 }
 
 TEST_F(TrainSweep, AFinishedSweepCanBeReadWhereNothingCanBeWritten) {

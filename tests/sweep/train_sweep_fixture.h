@@ -27,7 +27,7 @@ class TrainSweep : public testing::Test {
   }
 
   std::vector<SweepRun> plan(const std::string& more) {
-    return plan_runs(runs_of(lines_ + more), out_, registry_).runs;
+    return plan_runs(runs_of(lines_ + more), out_, registry_, contents_, rerun_changed_).runs;
   }
 
   /// A script in place of the program: it finds run.json in the file `result`, one a folder, and
@@ -40,6 +40,7 @@ class TrainSweep : public testing::Test {
       result.status = status;
       result.scores = {{"accuracy", 0.5}};
       result.train_seconds = 6;
+      result.fingerprints = {"xxh64-1", "xxh64-2", "xxh64-3"};
       write_atomically(planned.folder / "result", to_json_text(result));
     }
     TrainSweepOptions options;
@@ -64,6 +65,8 @@ class TrainSweep : public testing::Test {
 
   TemporaryFolder folder_;
   Registry registry_ = builtin_registry();
+  Contents contents_;
+  bool rerun_changed_ = false;
   std::filesystem::path out_;
   std::string lines_;
 };

@@ -105,29 +105,51 @@ TEST(Scores, HoldEveryMetricOfTheTask) {
               UnorderedElementsAre(Key("pearson"), Key("spearman")));
 }
 
-TEST(Predictions, AreWrittenAsTsvWithTheLogitsOfEachClass) {
+TEST(Predictions, AreWrittenAsTsvWithTheLogitsOfEachClassAndTheText) {
   const Folder folder;
   const auto file = folder.path() / "new" / "predictions.tsv";
-  write_predictions(file, find_task("cola"), Floats{0.25F, -1.5F, 0.1F, 3}, Floats{0, 0});
+  const std::vector<Example> rows = {{"a \"b\"", "", 0}, {"tab\there\r\nend", "", 0}};
+  write_predictions(file, find_task("cola"), rows, Floats{0.25F, -1.5F, 0.1F, 3});
   EXPECT_EQ(read_text(file),
-            "index\tprediction\tlabel\tlogit_0\tlogit_1\n"
-            "0\t0\t0\t0.25\t-1.5\n"
-            "1\t1\t0\t0.1\t3\n");
-  write_predictions(file, find_task("stsb"), Floats{4.75F, 1e-9F}, Floats{5, 0.2F});
+            "index\tprediction\tlabel\tlogit_0\tlogit_1\tsentence\n"
+            "0\t0\t0\t0.25\t-1.5\ta \"b\"\n"
+            "1\t1\t0\t0.1\t3\ttab here  end\n");
+  const std::vector<Example> pairs = {{"one", "two", 5}, {"three", "four", 0.2F}};
+  write_predictions(file, find_task("stsb"), pairs, Floats{4.75F, 1e-9F});
   EXPECT_EQ(read_text(file),
-            "index\tprediction\tlabel\n"
-            "0\t4.75\t5\n"
-            "1\t1e-09\t0.2\n");
+            "index\tprediction\tlabel\tsentence1\tsentence2\n"
+            "0\t4.75\t5\tone\ttwo\n"
+            "1\t1e-09\t0.2\tthree\tfour\n");
 }
 
-TEST(Predictions, AreNotWrittenWhereRowsAndLabelsDiffer) {
+TEST(Predictions, AreNotWrittenWhereRowsAndLogitsDiffer) {
   const Folder folder;
   const auto file = folder.path() / "predictions.tsv";
+  const std::vector<Example> rows(2);
   EXPECT_THAT(message_of([&] {
-                write_predictions(file, find_task("cola"), Floats{1, 2}, Floats{0, 0});
+                write_predictions(file, find_task("cola"), rows, Floats{1, 2});
               }),
-              HasSubstr("1 predictions for 2 labels"));
+              HasSubstr("1 predictions for 2 rows"));
   EXPECT_FALSE(std::filesystem::exists(file));
+}
+
+TEST(Predictions, AreConstantWhereEveryRowGetsOneAnswer) {
+  const Task &classes = find_task("movies"), &numbers = find_task("stsb");
+  EXPECT_TRUE(constant_predictions(classes, Floats{1, 2, 0, 5, -3, -2}));
+  EXPECT_FALSE(constant_predictions(classes, Floats{1, 2, 0, 5, 3, 2}));
+  EXPECT_TRUE(constant_predictions(numbers, Floats{2.5F, 2.5F, 2.5F}));
+  EXPECT_FALSE(constant_predictions(numbers, Floats{2.5F, 2.5F, 2.6F}));
+  EXPECT_FALSE(constant_predictions(numbers, Floats{2.5F})) << "one row tells nothing";
+}
+
+TEST(MajorityScores, AreThoseOfTheLargestClass) {
+  const auto scores = majority_scores(find_task("movies"), Floats{1, 0, 1, 1});
+  EXPECT_EQ(scores.at("accuracy"), 0.75);
+  EXPECT_EQ(scores.at("f1"), 6.0 / 7);
+  EXPECT_EQ(scores.at("matthews_correlation"), 0);
+  EXPECT_EQ(majority_scores(find_task("movies"), Floats{1, 0}).at("f1"), 0)
+      << "the lower of equals";
+  EXPECT_TRUE(majority_scores(find_task("stsb"), Floats{1, 0}).empty());
 }
 
 }  // namespace

@@ -281,7 +281,7 @@ TEST_F(FeatureCaching, WaitsForAProcessThatComputesUntilItDies) {
   char byte = 0;
   ASSERT_EQ(::read(ready[0], &byte, 1), 1);
   // What it was writing.
-  write_atomically(path.parent_path() / ".rankfold-tmp-1-0", "half");
+  write_atomically(path.parent_path() / ".rankfold-tmp-0123456789abcdef", "half");
   FeatureCacheSettings waiting = settings();
   bool killed = false;
   waiting.pause = [&] {
@@ -334,22 +334,57 @@ TEST_F(FeatureCaching, NamesTheFileThatCannotBeWritten) {
 }
 
 TEST_F(FeatureCaching, KnowsWhatFeaturesDependOn) {
-  const fs::path model = folder_.path / "model";
-  fs::create_directories(model);
-  for (const char* name : {"config.json", "model.safetensors"})
-    fs::copy_file(golden / name, model / name);
-  const std::string first = feature_origin(model, *host_, "f32");
-  EXPECT_EQ(feature_origin(model, *host_, "f32"), first);
-  EXPECT_NE(feature_origin(model, *host_, "bf16"), first);
+  const std::string first = feature_origin("model", *host_, "f32");
+  EXPECT_EQ(feature_origin("model", *host_, "f32"), first);
+  EXPECT_NE(feature_origin("model", *host_, "bf16"), first);
+  EXPECT_NE(feature_origin("other", *host_, "f32"), first);
   set_threads(2);
-  EXPECT_NE(feature_origin(model, *host_, "f32"), first);
+  EXPECT_NE(feature_origin("model", *host_, "f32"), first);
   set_threads(1);
-  fs::last_write_time(model / "model.safetensors",
-                      fs::last_write_time(model / "model.safetensors") + std::chrono::seconds(1));
-  const std::string touched = feature_origin(model, *host_, "f32");
-  EXPECT_NE(touched, first);
-  std::ofstream(model / "config.json", std::ios::app) << " ";
-  EXPECT_NE(feature_origin(model, *host_, "f32"), touched);
+}
+
+TEST_F(FeatureCaching, ComputesADamagedFileAnewAndGivesTheSameBits) {
+  const std::vector<float> right = all_features();
+  const fs::path path = file();
+  const std::string whole = read_text(path);
+  for (const std::size_t place : {whole.size() / 2, whole.size() - 1, whole.size() - 8 * 400 - 1}) {
+    std::string damaged = whole;
+    damaged[place] ^= 1;
+    write_atomically(path, damaged);
+    EXPECT_EQ(all_features(), right) << place;
+    EXPECT_THAT(messages_, ElementsAre(HasSubstr("are damaged"), HasSubstr("computed in")))
+        << place;
+    EXPECT_EQ(read_text(path), whole);
+  }
+  std::string zeroed = whole;
+  std::fill(zeroed.begin() + static_cast<std::ptrdiff_t>(zeroed.size() / 2), zeroed.end(), '\0');
+  write_atomically(path, zeroed);
+  EXPECT_EQ(all_features(), right);
+}
+
+TEST_F(FeatureCaching, RefusesFeaturesThatChangeWhileTheyAreUsed) {
+  FeatureCache cache(*host_, split_, "train", settings());
+  const std::vector<std::size_t> first = {0};
+  features_of(cache, split_, first);
+  std::fstream stream(cache.file(), std::ios::in | std::ios::out | std::ios::binary);
+  stream.seekp(-400 * 8 - 16, std::ios::end);  // in the rows of the last example
+  stream.write("\1\2\3\4", 4);
+  stream.close();
+  const std::vector<std::size_t> last = {399};
+  EXPECT_THAT(message_of<Error>([&] { features_of(cache, split_, last); }),
+              HasSubstr("the features of example 399 were changed"));
+}
+
+TEST_F(FeatureCaching, TellsOfFilesOfOtherVersions) {
+  const fs::path path = file();
+  std::string old = read_text(path);
+  old[8] = 1;
+  write_atomically(folder_.path / "train-0000000000000000" / "features", old);
+  fs::remove(path);
+  all_features();
+  EXPECT_THAT(messages_, testing::Contains(HasSubstr("not used any more: 1 (")));
+  all_features();
+  EXPECT_THAT(messages_, ElementsAre(HasSubstr("found in")));
 }
 
 TEST(Cacheable, AreRunsWithFrozenLayersAndNoDropout) {

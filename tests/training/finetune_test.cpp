@@ -326,18 +326,86 @@ TEST_F(Finetune, NamesAFolderThatCannotBeWrittenBeforeItLoadsAnything) {
 
 TEST_F(Finetune, LeavesNoRunWhenItIsStopped) {
   FinetuneOptions options;
-  int steps = 0;
-  options.stop_requested = [&] { return ++steps > 3; };
+  std::size_t steps = 0;
+  options.progress = [&](const TrainingProgress& progress) { steps = progress.step; };
+  options.stop_requested = [&] { return steps == 3; };
   EXPECT_THAT(error_of([&] { run(settings(), "out", options); }),
               HasSubstr("stopped before step 4"));
   EXPECT_FALSE(fs::exists(folder / "out/run.json"));
   EXPECT_EQ(run(settings(), "out").epochs[1].loss, run(settings(), "other").epochs[1].loss);
 }
 
-TEST_F(Finetune, TakesABrokenRunFileForNone) {
-  fs::create_directories(folder / "out");
-  std::ofstream(folder / "out/run.json") << "{\"status\": \"done\", \"sett";
-  EXPECT_EQ(run(settings(), "out").status, "done");
+TEST_F(Finetune, TellsWhereEveryRowGotOneAnswer) {
+  // Rows that are the same cannot be told apart.
+  std::ofstream(folder / "data/dev.tsv") << "s\t1\t\tw5\ns\t1\t\tw5\ns\t0\t\tw5\n";
+  std::vector<std::string> messages;
+  FinetuneOptions options;
+  options.message = [&](const std::string& line) { messages.push_back(line); };
+  const RunResult result = run(settings(), "out", options);
+  EXPECT_TRUE(result.constant_predictions);
+  EXPECT_EQ(result.majority_scores, (std::map<std::string, double>{{"matthews_correlation", 0}}));
+  EXPECT_THAT(messages.back(), HasSubstr("every scored row got the same class"));
+  const RunResult read = read_run(folder / "out/run.json");
+  EXPECT_TRUE(read.constant_predictions);
+  EXPECT_EQ(read.majority_scores, result.majority_scores);
+  std::map<std::string, double> last;
+  for (const ScalarEvent& event : read_scalars(event_file(folder / "out")).events)
+    last[event.tag] = event.value;
+  EXPECT_EQ(last.at("scored/constant_predictions"), 1);
+  EXPECT_EQ(last.at("scored/majority_score"), 0);
+}
+
+TEST_F(Finetune, TellsNothingOfTheKindOtherwise) {
+  const RunResult result = run(settings(), "out");
+  const auto document = nlohmann::json::parse(read_text(folder / "out/run.json"));
+  EXPECT_EQ(document.at("constant_predictions"), result.constant_predictions);
+  RunSettings wild = settings();
+  wild.values["lr"] = "1e9";
+  run(wild, "wild");
+  const auto diverged = nlohmann::json::parse(read_text(folder / "wild/run.json"));
+  EXPECT_FALSE(diverged.contains("constant_predictions"));
+}
+
+TEST_F(Finetune, SaysHowMuchTimeIsLeftAfterAnEpoch) {
+  std::vector<std::string> epochs;
+  FinetuneOptions options;
+  options.message = [&](const std::string& line) {
+    if (line.starts_with("epoch ")) epochs.push_back(line);
+  };
+  run(settings(), "out", options);
+  ASSERT_EQ(epochs.size(), 2U);
+  EXPECT_THAT(epochs[0], testing::ContainsRegex("tokens/s, [0-9]+:[0-9][0-9] left$"));
+  EXPECT_THAT(epochs[1], testing::EndsWith("tokens/s"));
+}
+
+TEST_F(Finetune, RefusesAFolderWhoseNameRunJsonCannotKeep) {
+  fs::copy(folder / "model", folder / "m\xff");
+  RunSettings wanted = settings();
+  wanted.values["model"] = (folder / "m\xff").string();
+  EXPECT_THROW(run(wanted, "out"), UsageError);
+  EXPECT_THAT(error(wanted, "out"), HasSubstr("is no UTF-8"));
+  EXPECT_FALSE(fs::exists(folder / "out"));
+  EXPECT_EQ(run(settings(), "o\xff").status, "done");
+  EXPECT_TRUE(run(settings(), "o\xff").skipped);
+}
+
+TEST_F(Finetune, NamesTheKeyOfARunFileThatIsWrong) {
+  run(settings(), "out");
+  auto document = nlohmann::json::parse(read_text(folder / "out/run.json"));
+  document["epochs"][1]["loss"] = "low";
+  write_atomically(folder / "out/run.json", document.dump());
+  EXPECT_EQ(error_of([&] { read_run(folder / "out/run.json"); }),
+            (folder / "out/run.json").string() +
+                ": key 'epochs[1].loss': found a string, expected a number");
+}
+
+TEST_F(Finetune, ReadsARunOfVeryManyEpochs) {
+  run(settings(), "out");
+  auto document = nlohmann::json::parse(read_text(folder / "out/run.json"));
+  const nlohmann::json epoch = document["epochs"][0];
+  document["epochs"] = std::vector<nlohmann::json>(150'000, epoch);
+  write_atomically(folder / "out/run.json", document.dump());
+  EXPECT_EQ(read_run(folder / "out/run.json").epochs.size(), 150'000U);
 }
 
 }  // namespace
