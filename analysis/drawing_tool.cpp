@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <string_view>
 
 #include "core/error.h"
@@ -37,20 +36,10 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 
 }  // namespace
 
-ScratchFolder::ScratchFolder() {
+fs::path drawing_place() {
   std::error_code failure;
-  fs::path parent = fs::temp_directory_path(failure);
-  if (failure) parent = "/tmp";
-  std::string pattern = (parent / "rankfold-tmp-XXXXXX").string();
-  if (::mkdtemp(pattern.data()) == nullptr) {
-    throw Error("{}: cannot make a temporary folder: {}", pattern, std::strerror(errno));
-  }
-  path_ = pattern;
-}
-
-ScratchFolder::~ScratchFolder() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
+  const fs::path place = fs::temp_directory_path(failure);
+  return failure ? fs::path("/tmp") : place;
 }
 
 ToolResult run_drawing_tool(const fs::path& folder, std::vector<std::string> command) {

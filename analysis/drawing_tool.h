@@ -6,18 +6,8 @@
 
 namespace rankfold {
 
-/// A new folder that goes away with its content.
-class ScratchFolder {
- public:
-  ScratchFolder();
-  ~ScratchFolder();
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
+/// Where the files of a drawing lie meanwhile: the system's folder for temporary files.
+std::filesystem::path drawing_place();
 
 struct ToolResult {
   int spawn_error = 0;  ///< errno's meaning; 0 where the program was started

@@ -7,6 +7,7 @@
 
 #include "analysis/drawing_tool.h"
 #include "core/error.h"
+#include "core/scratch.h"
 #include "core/text.h"
 
 namespace rankfold {
@@ -82,7 +83,7 @@ FontCoverage::FontCoverage(std::string_view list) {
 }
 
 FontCoverage FontCoverage::of_machine() {
-  const ScratchFolder folder;
+  const ScratchFolder folder(drawing_place());
   const ToolResult listed =
       run_drawing_tool(folder.path(), {"fc-list", "--format", "%{fontformat}|%{charset}\n"});
   const bool is_known = listed.spawn_error == 0 && listed.exit_status == 0;

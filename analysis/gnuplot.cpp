@@ -7,6 +7,7 @@
 #include "analysis/drawing_tool.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/scratch.h"
 #include "core/text.h"
 
 namespace rankfold {
@@ -69,13 +70,13 @@ std::string gnuplot_text(std::string_view text, std::size_t limit) {
 }
 
 bool gnuplot_is_installed() {
-  const ScratchFolder folder;
+  const ScratchFolder folder(drawing_place());
   const ToolResult finished = run_drawing_tool(folder.path(), {"gnuplot", "--version"});
   return finished.spawn_error == 0 && finished.exit_status == 0;
 }
 
 std::string run_gnuplot(const std::string& script, const std::string& name) {
-  const ScratchFolder folder;
+  const ScratchFolder folder(drawing_place());
   write_atomically(folder.path() / "script", script);
   const ToolResult finished =
       run_drawing_tool(folder.path(), {"gnuplot", "--default-settings", "script"});
