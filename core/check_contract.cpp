@@ -163,7 +163,7 @@ void check_gradients(Bench<double>& bench, CheckReport& report) {
   for (std::size_t site = 0; site < bench.stack.sites.size(); ++site) bench.backward(site);
   Values twice = all_gradients(adapter);
   for (double& value : twice) value /= 2;
-  report.compare("gradients accumulate", twice, once, exact, least);
+  if (!once.empty()) report.compare("gradients accumulate", twice, once, exact, least);
   Values sum(once.size(), 0.0);
   for (std::size_t site = 0; site < bench.stack.sites.size(); ++site) {
     adapter.zero_gradients();
@@ -171,7 +171,7 @@ void check_gradients(Bench<double>& bench, CheckReport& report) {
     const Values part = all_gradients(adapter);
     std::transform(sum.begin(), sum.end(), part.begin(), sum.begin(), std::plus<>());
   }
-  report.compare("shared factors sum over sites", sum, once, exact, least);
+  if (!once.empty()) report.compare("shared factors sum over sites", sum, once, exact, least);
 }
 
 void check_application(Bench<double>& bench, CheckReport& report) {
@@ -192,7 +192,8 @@ void check_application(Bench<double>& bench, CheckReport& report) {
     report.compare("backward adds to dX", added, dx, exact, 1);
     bench.adapter->zero_gradients();
     bench.adapter->backward(index, bench.x(index), bench.dy(index), trace, {});
-    report.compare("backward without dX", all_gradients(*bench.adapter), gradients, exact, 1);
+    if (!gradients.empty())
+      report.compare("backward without dX", all_gradients(*bench.adapter), gradients, exact, 1);
 
     if (!bench.adapter->is_weight_update(index)) {
       Values delta(site.out * site.in);

@@ -34,9 +34,9 @@ class Case {
 
   /// Keys of the case itself, besides the options of the method.
   void expect_known_keys(const Method& method) const {
-    constexpr std::array<std::string_view, 15> known = {
+    constexpr std::array<std::string_view, 16> known = {
         "method",   "rank", "alpha",   "layers", "matrix_names", "heads",  "parameters", "loss",
-        "matrices", "case", "formula", "hidden", "order",        "copies", "modes"};
+        "matrices", "case", "formula", "hidden", "order",        "copies", "modes",      "scale"};
     for (const auto& [key, value] : document_.items())
       if (std::ranges::find(known, key) == known.end() &&
           !(key == "norm_detached" && find_option(method, "norm")) && !find_option(method, key))

@@ -168,7 +168,7 @@ Command collect_command() {
            {"index", "NAME", "",
             "what pandas reads as the index, and the order of the rows; by default all but value",
             false, true},
-           {"tags", "REGEX", "LoTR's and parameters/",
+           {"tags", "REGEX", "LoTR's, parameters/ and scored/",
             "which tags are kept: a regular expression of Python, for their beginning (re.match)"},
            {"depth", "N|any", "",
             "only files below N folders without a name, or below any number of them (shorter paths "

@@ -39,7 +39,7 @@ int run(const Arguments& arguments, Context& context) {
     if (base.empty())
       context.err << "base_model_name_or_path is null: neither --base nor --model was given\n";
     const PeftExport result = export_as_lora(source, context.registry, out, base);
-    document["base"] = base;
+    document["base"] = base.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(base);
     document["ranks"] = result.ranks;
     document["parameters"] = result.parameters;
     text = fmt::format("{} as lora of rank {}, {} parameters, {}", source.description.method,

@@ -98,7 +98,7 @@ int run(const Arguments& arguments, Context& context) {
 Command report_command() {
   std::vector<Option> options = result_options("see below");
   options.push_back({"out", "FILE", "", "the page: .html; it needs no other file and no network"});
-  options.push_back({"title", "TEXT", "", "its heading; default: the name of the first INPUT"});
+  options.push_back({"title", "TEXT", "", "its heading; default: Report of the first INPUT's name"});
   return {"report",
           "makes one HTML page of all runs: figures, scores, a table of runs, failures",
           {result_positional()},

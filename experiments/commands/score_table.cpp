@@ -90,7 +90,8 @@ int run(const Arguments& arguments, Context& context) {
   const auto decimals = static_cast<int>(std::min<std::size_t>(arguments.count("decimals", 2), 10));
   const ResultInput input = result_input(arguments, 0);
   if (arguments.has("out")) expect_not_an_input(arguments.text("out"), input.places);
-  const ScoreTable table = make_score_table(read_all_results(input, {}, context.err));
+  const ScoreTable table =
+      make_score_table(read_all_results(input, {"fits.csv", "counts.csv"}, context.err));
   std::vector<LineComparison> comparisons;
   if (show == "tests") comparisons = compare_lines(table, arguments.text("against"));
   const ScoreSheet sheet = show == "tests"    ? comparison_sheet(comparisons, table, decimals)

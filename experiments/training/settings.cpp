@@ -107,7 +107,7 @@ std::vector<SettingSpec> make_table() {
        choice,
        {"dev", "held-out"}},
       {"seed", "N", "42", "of head, factors, data order and dropout", false, count, {}},
-      {"threads", "N", "", "default: all processors; 1 in sweeps", false, count, {}},
+      {"threads", "N", "", "default: all processors; 1 in sweeps of training", false, count, {}},
       {"cache-features",
        "true|false",
        "false",

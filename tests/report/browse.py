@@ -23,7 +23,7 @@ def write_runs(folder):
         path.mkdir(parents=True)
         run = {"settings": {"model": "models/" + MARKUP.replace("/", ""), "task": "tweets, \"all\"",
                             "method": method, "rank": rank, "seed": seed, "lr": 0.001,
-                            "note\u2028": MARKUP, "threads": seed},
+                            "note\u2028": MARKUP, "threads": 1},
                "status": "done", "parameters": {"adapter": 1000 * rank, "trainable": 1000 * rank + 5,
                                                 "total": 10 ** 6},
                "scores": {"accuracy": score}, "train_seconds": 10.0 * rank + seed,
