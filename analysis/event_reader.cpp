@@ -1,6 +1,7 @@
 #include "analysis/event_reader.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -31,9 +32,16 @@ Number read_number(const char* bytes) {
 }  // namespace
 
 EventFileReader::EventFileReader(const std::filesystem::path& file)
-    : file_(file), descriptor_(::open(file.c_str(), O_RDONLY | O_CLOEXEC)), buffer_(buffer_size) {
+    : file_(file),
+      descriptor_(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)),
+      buffer_(buffer_size) {
   if (descriptor_ < 0)
     throw Error("{}: cannot be opened: {}", printable(file.string()), std::strerror(errno));
+  struct stat status {};
+  if (::fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
+    ::close(descriptor_);
+    throw Error("{}: is a pipe or device, expected a file", printable(file.string()));
+  }
 }
 
 EventFileReader::~EventFileReader() {

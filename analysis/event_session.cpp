@@ -41,6 +41,9 @@ HyperParameterValues values_of(const tensorboard::HyperParameters& content) {
 
 std::optional<HyperParameterValues> read_session(const std::filesystem::path& file) {
   constexpr std::size_t beginning = 65536;
+  std::error_code failure;
+  if (!std::filesystem::is_regular_file(file, failure))
+    throw Error("{}: is no file that can be read", printable(file.string()));
   std::ifstream stream(file, std::ios::binary);
   if (!stream) throw Error("{}: cannot be opened", printable(file.string()));
   std::string text(beginning, '\0');

@@ -86,7 +86,8 @@ FontCoverage FontCoverage::of_machine() {
   const ScratchFolder folder(drawing_place());
   const ToolResult listed =
       run_drawing_tool(folder.path(), {"fc-list", "--format", "%{fontformat}|%{charset}\n"});
-  const bool is_known = listed.spawn_error == 0 && listed.exit_status == 0;
+  const bool is_known =
+      listed.spawn_error == 0 && listed.exit_status == 0 && !listed.output.empty();
   return FontCoverage(is_known ? listed.output : without_fontconfig);
 }
 

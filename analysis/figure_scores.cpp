@@ -21,20 +21,21 @@ std::string lower_case(std::string text) {
   return text;
 }
 
-/// The best score of `none`, whose adapter has no parameters.
-std::optional<double> untouched_score(const FigurePanel& panel) {
+/// The best score of `none`, whose adapter has no parameters; `sign` makes more the better.
+std::optional<double> untouched_score(const FigurePanel& panel, double sign) {
   std::optional<double> best;
   for (const FigureLine& line : panel.references) {
     const FigurePoint& point = line.points[0];
     const auto& score = point.value.value;
     if (line.look.method == "none" && point.parameters == 0 && score)
-      best = std::max(best.value_or(*score), *score);
+      best = std::max(best.value_or(sign * *score), sign * *score);
   }
   return best;
 }
 
 /// Marks the points of a panel that another of its points, or the untouched encoder, dominates.
-void mark_dominated(FigurePanel& panel) {
+void mark_dominated(FigurePanel& panel, bool less_is_better) {
+  const double sign = less_is_better ? -1 : 1;
   std::vector<FigurePoint*> points;
   std::vector<SizedScore> scores;
   for (FigureLine& line : panel.lines) {
@@ -42,11 +43,11 @@ void mark_dominated(FigurePanel& panel) {
       if (line.look.published || !point.value.value) continue;
       point.dominated = true;
       points.push_back(&point);
-      scores.push_back({point.x, *point.value.value, point.value.standard_error});
+      scores.push_back({point.x, sign * *point.value.value, point.value.standard_error});
     }
   }
   if (points.empty()) return;
-  for (const std::size_t i : pareto_front(scores, untouched_score(panel)))
+  for (const std::size_t i : pareto_front(scores, untouched_score(panel, sign)))
     points[i]->dominated = false;
 }
 
@@ -226,7 +227,7 @@ class ScorePlan {
       has_majority_ = true;
     }
     if (planner_.kind() == FigureKind::parameter_efficiency) {
-      mark_dominated(shown);
+      mark_dominated(shown, metric.less_is_better);
       dominated_ = dominated_ || has_dominated(shown);
     }
     add_overlay(shown, task, *of_task[0], scores);

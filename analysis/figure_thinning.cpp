@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 
 #include "analysis/line_split.h"
+#include "analysis/score_metric.h"
 #include "core/text.h"
 
 namespace rankfold {
@@ -38,9 +39,7 @@ class Goodness {
  public:
   void add(const ResultRow& row) {
     if (!row.score || !std::isfinite(*row.score)) return;
-    const bool is_error =
-        row.metric == "relative_error" || row.metric.find("loss") != std::string::npos;
-    sum_ += is_error ? -*row.score : *row.score;
+    sum_ += score_metric(row.metric).less_is_better ? -*row.score : *row.score;
     ++count_;
   }
   double mean() const { return count_ > 0 ? sum_ / static_cast<double>(count_) : -INFINITY; }

@@ -25,22 +25,22 @@ struct Differences {
   }
 };
 
-bool is_single(double value) {
-  return static_cast<double>(static_cast<float>(value)) == value;
-}
-
 Differences differences(std::span<const ScorePair> pairs) {
   if (pairs.empty()) throw Error("a paired test of no pairs is not defined");
   Differences found;
   double largest = 0;
-  bool single = true;
   for (const ScorePair& pair : pairs) {
     if (!std::isfinite(pair.first) || !std::isfinite(pair.second)) continue;
     found.values.push_back(pair.first - pair.second);
     largest = std::max({largest, std::abs(pair.first), std::abs(pair.second)});
-    single = single && is_single(pair.first) && is_single(pair.second);
   }
-  found.rounding = std::ldexp(largest, single ? -22 : -50);
+  // Event logs hold scores in single precision: differences that are one but for its rounding are
+  // one, also of means over tasks, which double precision holds.
+  found.rounding = std::ldexp(largest, -50);
+  if (!found.values.empty()) {
+    const auto [least, most] = std::ranges::minmax(found.values);
+    if (most - least <= std::ldexp(largest, -21)) found.rounding = std::ldexp(largest, -21);
+  }
   for (double& value : found.values)
     if (std::abs(value) <= found.rounding) value = 0;
   found.test.count = found.values.size();

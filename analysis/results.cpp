@@ -24,9 +24,14 @@ const std::set<std::string> not_settings_of_a_count = {
     "relative", "status",    "sites",     "reason",  "adapted_layers"};
 
 bool is_parquet(const std::filesystem::path& file) {
-  if (file.extension() == ".parquet") return true;
   std::error_code failure;
-  if (!std::filesystem::is_regular_file(file, failure)) return false;  // a pipe is read once
+  const bool is_file = std::filesystem::is_regular_file(file, failure);
+  if (file.extension() == ".parquet") {
+    if (!is_file && std::filesystem::exists(file, failure))
+      throw Error("{}: is no regular file, as Parquet has to be", printable(file.string()));
+    return true;
+  }
+  if (!is_file) return false;  // a pipe is read once
   std::array<char, 4> start{};
   std::ifstream(file, std::ios::binary).read(start.data(), start.size());
   return std::string_view(start.data(), start.size()) == "PAR1";

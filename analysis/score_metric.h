@@ -16,10 +16,14 @@ struct ScoreMetric {
   /// Matthews' is 0 for one class, as scikit-learn has it.
   bool needs_spread = false;
 
+  bool is_known = true;  ///< else its name alone tells whether less of it is better
+
   Bounds shown_range() const { return {range.low * factor, range.high * factor}; }
 };
 
-/// A metric that rankfold does not know has its name as label, the factor 1 and no bounds.
+/// A metric that rankfold does not know has its name as label and the factor 1. Where a word of the
+/// name is that of an error (loss, mse, rmse, mae, perplexity, ...), less is better and it is 0 or
+/// more; else more is better and there are no bounds. acc, mcc, pearsonr, spearmanr are known.
 ScoreMetric score_metric(const std::string& name);
 
 }  // namespace rankfold

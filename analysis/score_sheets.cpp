@@ -150,7 +150,15 @@ void add_score_notes(Sheet& sheet, const ScoreTable& table, const UsedMarks& use
     notes.push_back("-a/+b where the interval ends with the metric's range on one of its sides");
   if (table.has_mean)
     notes.push_back(
-        "mean: over tasks; its interval is over seeds, each with its scores on all tasks");
+        "mean: over tasks; its interval is over seeds, each with its scores on all tasks (where "
+        "seeds "
+        "are missing or differ between tasks: cluster-robust, by seed)");
+  for (const ScoreColumn& column : table.columns) {
+    const ScoreMetric metric = score_metric(column.metric);
+    if (!metric.is_known)
+      notes.push_back(fmt::format("{}: an unknown metric, taken as better where it is {}",
+                                  column.metric, metric.less_is_better ? "less" : "more"));
+  }
   if (table.has_interquartile_mean)
     notes.push_back("IQM: interquartile mean of all scores; its interval is over seeds likewise");
   else if (table.has_mean)

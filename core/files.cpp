@@ -111,7 +111,15 @@ AtomicFile::AtomicFile(fs::path file) : file_(std::move(file)) {
   if (exists && S_ISDIR(existing.st_mode))
     throw Error("{}: is a folder, expected a file to write", shown(file_));
   if (exists && !S_ISREG(existing.st_mode)) {
-    descriptor_ = open_retrying(file_, O_WRONLY);
+    if (S_ISFIFO(existing.st_mode) && !may_be_special(file_)) {
+      // One that nobody reads would keep us waiting; who reads it gets all of it.
+      descriptor_ = open_retrying(file_, O_WRONLY | O_NONBLOCK);
+      if (descriptor_ < 0 && errno == ENXIO)
+        throw Error("{}: is a pipe that nobody reads, expected a file to write", shown(file_));
+      if (descriptor_ >= 0) ::fcntl(descriptor_, F_SETFL, O_WRONLY);
+    } else {
+      descriptor_ = open_retrying(file_, O_WRONLY);
+    }
     if (descriptor_ < 0) throw Error("{}: cannot be written: {}", shown(file_), reason(errno));
     return;
   }

@@ -46,15 +46,15 @@ struct FileSearch {
 };
 
 /// Every regular file below the folder that `wanted` takes by its name; linked folders once, under
-/// their own name if they lie there too. What cannot be read, leads nowhere or above `folder`, or is
-/// no regular file is passed over. Throws Error where `folder` itself is none or cannot be read.
+/// their own name if they lie there too. What cannot be read, leads nowhere or above `folder`, or
+/// is no regular file is passed over. Throws Error where `folder` itself is none or cannot be read.
 FileSearch find_files(const std::filesystem::path& folder,
                       const std::function<bool(const std::string& name)>& wanted);
 /// The same for one name.
 FileSearch find_files(const std::filesystem::path& folder, const std::string& name);
 
-/// Throws UsageError where `out` is, or lies in place of, one of the files that are read for it,
-/// however both are named.
+/// Throws UsageError where `out` is (however named) one of the files that are read for it, or a
+/// file of runs, models, adapters or data below a folder that is.
 void expect_not_an_input(const std::filesystem::path& out,
                          std::span<const std::filesystem::path> inputs);
 

@@ -114,11 +114,31 @@ FileSearch find_files(const fs::path& folder, const std::string& name) {
   return find_files(folder, [&](const std::string& found) { return found == name; });
 }
 
+/// What is read from folders of results, models, adapters and data; pictures, pages and other
+/// tables that lie there were drawn from them.
+bool is_read_from_a_folder(const fs::path& file) {
+  const std::string name = file.filename().string(), ending = file.extension().string();
+  return name.starts_with("events.out.tfevents") || name == "counts.csv" || name == "fits.csv" ||
+         name == "spectrum.csv" || name == "vocab.txt" || name == "merges.txt" ||
+         ending == ".json" || ending == ".jsonl" || ending == ".safetensors" || ending == ".tsv" ||
+         ending == ".model";
+}
+
+bool lies_below(const fs::path& file, const fs::path& folder) {
+  std::error_code failure;
+  const fs::path whole = fs::weakly_canonical(file, failure),
+                 top = fs::weakly_canonical(folder, failure);
+  const auto [rest, place] = std::mismatch(top.begin(), top.end(), whole.begin(), whole.end());
+  return rest == top.end() && place != whole.end();
+}
+
 void expect_not_an_input(const fs::path& out, std::span<const fs::path> inputs) {
   for (const fs::path& input : inputs) {
     std::error_code failure;
     const bool same = fs::equivalent(out, input, failure) ||
-                      fs::weakly_canonical(out, failure) == fs::weakly_canonical(input, failure);
+                      fs::weakly_canonical(out, failure) == fs::weakly_canonical(input, failure) ||
+                      (fs::is_directory(input, failure) && fs::is_regular_file(out, failure) &&
+                       is_read_from_a_folder(out) && lies_below(out, input));
     if (same)
       throw UsageError("{}: would replace what is read from it; write to another place",
                        printable(out.string()));

@@ -2,6 +2,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <complex>
 #include <cstdlib>
 #include <cstring>
@@ -204,12 +205,15 @@ KernelReport kernel_report() {
 
 void set_threads(int threads) {
   if (threads < 1) throw UsageError("--threads: got {}, expected at least 1", threads);
-  const int more = threads - openblas_get_num_threads();
+  // The memory of threads that were there once stays with OpenBLAS.
+  static std::atomic<int> counted{openblas_get_num_threads()};
+  const int more = threads - counted.load();
   if (more > 0 && !has_address_space(static_cast<std::size_t>(more) * bytes_of_a_thread))
     throw Error(
         "--threads: {} need {} MiB more than the limit of address space (ulimit -v) leaves; "
         "expected fewer, or a higher limit",
         threads, static_cast<std::size_t>(more) * bytes_of_a_thread >> 20);
+  if (more > 0) counted = threads;
   omp_set_dynamic(0);
   omp_set_num_threads(threads);
   openblas_set_num_threads(threads);

@@ -86,6 +86,12 @@ std::vector<SingularValue> singular_values(const Diagnosis& found) {
 }
 
 int run(const Arguments& arguments, Context& context) {
+  if (arguments.has("spectrum")) {
+    const std::filesystem::path inputs[] = {arguments.text("adapter"), arguments.text("model")};
+    constexpr std::string_view beginnings[] = {"site,layer,"};
+    expect_not_an_input(arguments.text("spectrum"), inputs);
+    expect_replaceable(arguments.text("spectrum"), "table of a spectrum", beginnings);
+  }
   const LoneAdapter source = load_lone_adapter(arguments.text("adapter"), arguments.text("model"),
                                                context.registry, make_openblas_backend());
   const Diagnosis found = diagnose(source);

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/files.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/scoring_bar.h"
 #include "experiments/training/evaluate.h"
@@ -19,6 +20,13 @@ int run(const Arguments& arguments, Context& context) {
   request.score_on = arguments.text("score-on");
   request.precision = arguments.text("precision");
   request.predictions = arguments.text("predictions");
+  if (!request.predictions.empty()) {
+    const std::filesystem::path inputs[] = {arguments.text("model"), arguments.text("adapter"),
+                                            arguments.text("data")};
+    constexpr std::string_view beginnings[] = {"index\tprediction\tlabel"};
+    expect_not_an_input(request.predictions, inputs);
+    expect_replaceable(request.predictions, "file of predictions", beginnings);
+  }
   request.batch = arguments.count("batch", request.batch);
   request.max_length = arguments.count("max-length", 0);
   request.threads = arguments.count("threads", 0);

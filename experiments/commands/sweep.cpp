@@ -94,6 +94,8 @@ int count_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run, Sh
     return 0;
   }
   expect_no_runs(sweep.out);
+  constexpr std::string_view beginnings[] = {"model,method,rank"};
+  expect_replaceable(file, "table of counts", beginnings);
   const FolderLock lock(make_out(sweep.out));
   write_atomically(file, counts_csv(rows));
   if (context.json)

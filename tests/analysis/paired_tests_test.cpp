@@ -127,5 +127,14 @@ TEST(PairScores, MatchesSeeds) {
   EXPECT_THROW(pair_scores(second, std::vector<SeedScore>{{"2", 1}, {"10", 1}}), Error);
 }
 
+TEST(PairedTests, RoundingOfMeansOverSinglePrecisionScoresIsNoFinding) {
+  std::vector<ScorePair> pairs;
+  for (const float first : {0.712f, 0.7231f, 0.7307f}) {
+    const float second = first - 0.1f;  // and a mean over three tasks, in double precision
+    pairs.push_back({(first + 0.61f + 0.82f) / 3.0, (second + 0.51f + 0.72f) / 3.0});
+  }
+  EXPECT_FALSE(paired_t_test(pairs).p_value.has_value());
+}
+
 }  // namespace
 }  // namespace rankfold

@@ -28,5 +28,20 @@ TEST(ScoreMetric, TellsWhichScoresArePossible) {
   EXPECT_TRUE(score_is_possible("rating", 7.5));
 }
 
+TEST(ScoreMetric, OfAnErrorsNameIsBetterWhereItIsLessAndNeverNegative) {
+  for (const char* name : {"eval_loss", "rmse", "test-MSE", "perplexity", "relative_error"}) {
+    EXPECT_TRUE(score_metric(name).less_is_better) << name;
+    EXPECT_EQ(score_metric(name).range.low, 0) << name;
+  }
+  for (const char* name : {"accuracy", "lossless_rate", "bleu", "terror_score"})
+    EXPECT_FALSE(score_metric(name).less_is_better) << name;
+  EXPECT_FALSE(score_metric("bleu").is_known);
+}
+
+TEST(ScoreMetric, HasTheUsualNamesOfOtherPrograms) {
+  EXPECT_EQ(score_metric("spearmanr").label, score_metric("spearman").label);
+  EXPECT_EQ(score_metric("acc").factor, 100);
+}
+
 }  // namespace
 }  // namespace rankfold

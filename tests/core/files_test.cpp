@@ -274,5 +274,32 @@ TEST(Outputs, ReplaceNeitherAnInputNorAFileOfAnotherFormat) {
   EXPECT_EQ(refusal([&] { expect_replaceable(file, "Parquet file", parquet); }), "no error");
 }
 
+TEST(Outputs, ReplaceNoFileOfAFolderThatIsRead) {
+  const TemporaryFolder folder;
+  const std::vector<fs::path> inputs = {folder.path / "results"};
+  for (const char* name : {"run.json", "model.safetensors", "dev.tsv", "vocab.txt", "fits.csv",
+                           "events.out.tfevents.1.host.1.0"}) {
+    const fs::path file = folder.path / "results" / "deep" / name;
+    EXPECT_EQ(refusal([&] { expect_not_an_input(file, inputs); }), "no error") << name;
+    write_atomically(file, "x");
+    EXPECT_THAT(refusal([&] { expect_not_an_input(file, inputs); }), HasSubstr("would replace"))
+        << name;
+  }
+  // What was drawn from a folder may lie in it.
+  write_atomically(folder.path / "results" / "rank.pdf", "%PDF");
+  EXPECT_EQ(refusal([&] { expect_not_an_input(folder.path / "results/rank.pdf", inputs); }),
+            "no error");
+  write_atomically(folder.path / "results-2" / "run.json", "x");
+  EXPECT_EQ(refusal([&] { expect_not_an_input(folder.path / "results-2/run.json", inputs); }),
+            "no error");
+}
+
+TEST(Files, APipeThatNobodyReadsIsNotWaitedFor) {
+  const TemporaryFolder folder;
+  const fs::path pipe = folder.path / "run.json";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_THAT(refusal([&] { write_atomically(pipe, "x"); }), HasSubstr("a pipe that nobody reads"));
+}
+
 }  // namespace
 }  // namespace rankfold
