@@ -101,6 +101,14 @@ std::string runs_document(const std::vector<RunRecord>& runs,
                                              label_of_metric(run.row.metric).second;
                                     }));
   }
+  if (std::ranges::any_of(runs,
+                          [](const RunRecord& run) { return run.row.constant_predictions; })) {
+    static const std::string one = "one answer", several;
+    columns.push_back(
+        text_column("predictions", runs, [](const RunRecord& run) -> const std::string& {
+          return run.row.constant_predictions ? one : several;
+        }));
+  }
   add_number("seconds", 1, [](const RunRecord& run) { return run.row.train_seconds; });
   add_number("tokens/s", 0, [](const RunRecord& run) { return run.row.tokens_per_second; });
   add_number("memory, MiB", 0, [](const RunRecord& run) { return run.row.peak_memory_mib; });

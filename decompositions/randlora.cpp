@@ -11,11 +11,14 @@ namespace rankfold {
 // rank, scaled by trainable diagonals. PEFT stores B as (long, n, p) and reads the same memory as
 // (long, p, n). lambda starts at zero.
 static Declaration declare(const Site& site, const Stack& stack, const MethodSettings& settings) {
-  std::size_t most_long = 0, most_short = 0;
+  // As PEFT sizes the shared bases: where some weights are tall and some wide, both sides are long.
+  std::size_t most_out = 0, most_in = 0;
   for (const Site& each : stack.sites) {
-    most_long = std::max({most_long, each.out, each.in});
-    most_short = std::max(most_short, std::min(each.out, each.in));
+    most_out = std::max(most_out, each.out);
+    most_in = std::max(most_in, each.in);
   }
+  const std::size_t most_long = std::max(most_out, most_in),
+                    most_short = std::min(most_out, most_in);
   const auto bases = [&](std::size_t side) { return (side + settings.rank - 1) / settings.rank; };
   const auto spread = [](std::size_t fan_in) {
     return uniform(1 / std::sqrt(static_cast<double>(fan_in)));
