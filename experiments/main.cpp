@@ -31,11 +31,14 @@ void check_address_space(int, char**, char** environment) {
       if (wanted > 0) threads = std::min(threads, wanted);
     }
   }
-  if (rankfold::has_address_space(static_cast<std::size_t>(threads) * rankfold::bytes_of_a_thread))
+  // One more for whoever calls it, and room for what is computed.
+  constexpr std::size_t room = std::size_t{64} << 20;
+  if (rankfold::has_address_space(
+          static_cast<std::size_t>(threads + 1) * rankfold::bytes_of_a_thread + room))
     return;
   constexpr std::string_view message =
       "rankfold: the limit of address space (ulimit -v) leaves less than the 136 MiB that OpenBLAS "
-      "takes for each thread; expected a higher limit, or a lower OMP_NUM_THREADS\n";
+      "takes for each thread and once more; expected a higher limit, or a lower OMP_NUM_THREADS\n";
   static_cast<void>(::write(STDERR_FILENO, message.data(), message.size()) > 0);
   ::_exit(1);
 }
