@@ -32,7 +32,8 @@ TEST(ParameterEfficiency, TakesTheUntouchedEncoderIntoItsFront) {
       result("sst2", "lora", "1", 0, 1000, 0.70), result("sst2", "none", "", 0, 0, 0.60)};
   const auto dominated = [&] {
     std::vector<bool> pale;
-    for (const FigureLine& line : plan(rows).panels[0].lines)
+    const FigurePlan planned = plan(rows);
+    for (const FigureLine& line : planned.panels[0].lines)
       pale.push_back(line.points[0].dominated);
     return pale;
   };
