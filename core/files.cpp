@@ -6,11 +6,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <system_error>
 #include <utility>
 
 #include "core/error.h"
 #include "core/scratch.h"
+#include "core/system_error.h"
 #include "core/text.h"
 
 namespace rankfold {
@@ -20,10 +20,6 @@ namespace fs = std::filesystem;
 
 std::string shown(const fs::path& file) {
   return printable(file.string());
-}
-
-std::string reason(int error) {
-  return std::generic_category().message(error);
 }
 
 int open_retrying(const fs::path& file, int flags, mode_t mode = 0) {
@@ -50,12 +46,12 @@ struct InputFile {
     // Opening a pipe that nobody writes to would wait.
     descriptor = open_retrying(file, O_RDONLY | (special ? 0 : O_NONBLOCK));
     if (descriptor < 0 && errno == ENOENT) throw Error("{}: no such file", shown(file));
-    if (descriptor < 0) throw Error("{}: cannot be opened: {}", shown(file), reason(errno));
+    if (descriptor < 0) throw Error("{}: cannot be opened: {}", shown(file), system_reason(errno));
     const bool examined = ::fstat(descriptor, &status) == 0;
     if (examined && (S_ISREG(status.st_mode) || (special && !S_ISDIR(status.st_mode)))) return;
     const int error = errno;
     ::close(descriptor);
-    if (!examined) throw Error("{}: cannot be examined: {}", shown(file), reason(error));
+    if (!examined) throw Error("{}: cannot be examined: {}", shown(file), system_reason(error));
     throw Error("{}: is {}, expected a file", shown(file),
                 S_ISDIR(status.st_mode) ? "a folder" : "a pipe or device");
   }
@@ -91,7 +87,7 @@ std::string read_text(const fs::path& file, std::size_t limit) {
   while (true) {
     const ssize_t count = ::read(opened.descriptor, buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw Error("{}: cannot be read: {}", shown(file), reason(errno));
+    if (count < 0) throw Error("{}: cannot be read: {}", shown(file), system_reason(errno));
     if (count == 0) return text;
     if (static_cast<std::size_t>(count) > limit - text.size()) refuse_size();
     text.append(buffer.data(), static_cast<std::size_t>(count));
@@ -120,7 +116,8 @@ AtomicFile::AtomicFile(fs::path file) : file_(std::move(file)) {
     } else {
       descriptor_ = open_retrying(file_, O_WRONLY);
     }
-    if (descriptor_ < 0) throw Error("{}: cannot be written: {}", shown(file_), reason(errno));
+    if (descriptor_ < 0)
+      throw Error("{}: cannot be written: {}", shown(file_), system_reason(errno));
     return;
   }
 
@@ -140,7 +137,7 @@ AtomicFile::AtomicFile(fs::path file) : file_(std::move(file)) {
     if (descriptor_ < 0 && errno != EEXIST) {
       const int error = errno;
       temporary_.clear();
-      throw Error("{}: cannot be written: {}", shown(file_), reason(error));
+      throw Error("{}: cannot be written: {}", shown(file_), system_reason(error));
     }
     if (descriptor_ >= 0 && !hold_scratch(descriptor_)) ::close(std::exchange(descriptor_, -1));
   }
@@ -158,7 +155,7 @@ void AtomicFile::write(const void* bytes, std::size_t size) {
   while (size > 0) {
     const ssize_t count = ::write(descriptor_, next, size);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw Error("{}: cannot be written: {}", shown(file_), reason(errno));
+    if (count < 0) throw Error("{}: cannot be written: {}", shown(file_), system_reason(errno));
     next += count;
     size -= static_cast<std::size_t>(count);
   }
@@ -166,13 +163,13 @@ void AtomicFile::write(const void* bytes, std::size_t size) {
 
 void AtomicFile::commit() {
   if (!flush_to_disk(descriptor_))
-    throw Error("{}: cannot be written: {}", shown(file_), reason(errno));
+    throw Error("{}: cannot be written: {}", shown(file_), system_reason(errno));
   // It is held as long as it has its temporary name.
   if (!temporary_.empty() && ::rename(temporary_.c_str(), file_.c_str()) != 0)
-    throw Error("{}: cannot be written: {}", shown(file_), reason(errno));
+    throw Error("{}: cannot be written: {}", shown(file_), system_reason(errno));
   const bool closed = ::close(std::exchange(descriptor_, -1)) == 0;
   if (temporary_.empty() && !closed)
-    throw Error("{}: cannot be written: {}", shown(file_), reason(errno));
+    throw Error("{}: cannot be written: {}", shown(file_), system_reason(errno));
   if (temporary_.empty()) return;
   const fs::path folder = temporary_.parent_path();
   temporary_.clear();
@@ -190,7 +187,8 @@ MappedFile::MappedFile(const fs::path& file) {
   size_ = static_cast<std::size_t>(opened.status.st_size);
   if (size_ == 0) return;
   void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, opened.descriptor, 0);
-  if (address == MAP_FAILED) throw Error("{}: cannot be mapped: {}", shown(file), reason(errno));
+  if (address == MAP_FAILED)
+    throw Error("{}: cannot be mapped: {}", shown(file), system_reason(errno));
   data_ = static_cast<const std::byte*>(address);
   pages_ = MappedPages(data_, size_, shown(file));
 }

@@ -5,21 +5,17 @@
 #include <cerrno>
 #include <memory>
 #include <set>
-#include <system_error>
 #include <utility>
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/system_error.h"
 #include "core/text.h"
 
 namespace rankfold {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string reason(int error) {
-  return std::generic_category().message(error);
-}
 
 using Folder = std::unique_ptr<DIR, int (*)(DIR*)>;
 
@@ -30,7 +26,7 @@ class Search {
   FileSearch run(const fs::path& folder) {
     Folder opened(::opendir(folder.c_str()), ::closedir);
     if (!opened)
-      throw Error("{}: cannot be searched: {}", printable(folder.string()), reason(errno));
+      throw Error("{}: cannot be searched: {}", printable(folder.string()), system_reason(errno));
     // A list instead of recursion: folders may be nested deeper than the stack.
     std::error_code failure;
     root_ = fs::canonical(folder, failure);
@@ -45,7 +41,7 @@ class Search {
       if (opened)
         look_through(next, opened.get(), folders);
       else
-        pass_over(next, reason(errno));
+        pass_over(next, system_reason(errno));
     }
     std::ranges::sort(found_.files);
     std::ranges::sort(found_.passed_over);
@@ -68,7 +64,7 @@ class Search {
 
   void look_through(const fs::path& folder, DIR* opened, std::vector<fs::path>& folders) {
     struct stat status {};
-    if (::fstat(::dirfd(opened), &status) != 0) return pass_over(folder, reason(errno));
+    if (::fstat(::dirfd(opened), &status) != 0) return pass_over(folder, system_reason(errno));
     if (!seen_.emplace(status.st_dev, status.st_ino).second) return;
     while (const dirent* entry = ::readdir(opened)) {
       const std::string name = entry->d_name;
@@ -79,7 +75,7 @@ class Search {
       if (::stat(path.c_str(), &status) != 0) {
         // A link without a wanted name may be meant for a folder.
         const int error = errno;
-        if (is_wanted || entry->d_type == DT_LNK) pass_over(path, reason(error));
+        if (is_wanted || entry->d_type == DT_LNK) pass_over(path, system_reason(error));
       } else if (S_ISDIR(status.st_mode)) {
         std::error_code failure;
         if (!fs::is_symlink(path, failure))

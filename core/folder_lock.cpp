@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <system_error>
 
+#include "core/system_error.h"
 #include "core/text.h"
 
 namespace rankfold {
@@ -38,8 +38,7 @@ bool is_inherited(int folder) {
 FolderLock::FolderLock(const std::filesystem::path& folder)
     : descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
   const std::string name = printable(folder.string());
-  if (descriptor_ < 0)
-    throw Error("{}: cannot be opened: {}", name, std::generic_category().message(errno));
+  if (descriptor_ < 0) throw Error("{}: cannot be opened: {}", name, system_reason(errno));
   if (take_lock(descriptor_) || is_inherited(descriptor_)) return;
   ::close(descriptor_);
   throw FolderInUse("{}: is in use by another sweep or run; wait for it or choose another folder",

@@ -9,10 +9,10 @@
 #include <cerrno>
 #include <cstdint>
 #include <random>
-#include <system_error>
 #include <vector>
 
 #include "core/error.h"
+#include "core/system_error.h"
 #include "core/text.h"
 
 namespace rankfold {
@@ -69,8 +69,7 @@ ScratchFolder::ScratchFolder(const fs::path& parent) {
                   failure.message());
     descriptor_ = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (descriptor_ < 0)
-      throw Error("{}: cannot be opened: {}", printable(path.string()),
-                  std::generic_category().message(errno));
+      throw Error("{}: cannot be opened: {}", printable(path.string()), system_reason(errno));
     if (hold_scratch(descriptor_)) {
       path_ = path;
     } else {

@@ -84,11 +84,11 @@ int run(const Arguments& arguments, Context& context) {
         std::pair("share", "methods")})
     if (arguments.has(option) && show != wanted)
       throw UsageError("--{} goes with --show {}", option, wanted);
-  if (result_input(arguments, 0).empty())
+  const ResultInput input = result_input(arguments, 0);
+  if (input.empty())
     throw UsageError("table: INPUT is missing; expected a table of results or a folder of runs");
   if (format == "peft") return write_peft(arguments, context);
   const auto decimals = static_cast<int>(std::min<std::size_t>(arguments.count("decimals", 2), 10));
-  const ResultInput input = result_input(arguments, 0);
   if (arguments.has("out")) expect_not_an_input(arguments.text("out"), input.places);
   const ScoreTable table =
       make_score_table(read_all_results(input, {"fits.csv", "counts.csv"}, context.err));

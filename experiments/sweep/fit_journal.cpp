@@ -4,13 +4,13 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <system_error>
 
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/files.h"
 #include "core/json_reader.h"
+#include "core/system_error.h"
 #include "core/text.h"
 
 namespace rankfold {
@@ -19,21 +19,17 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-std::string reason(int error) {
-  return std::generic_category().message(error);
-}
-
 /// Appends in one piece, so that a line is whole unless the disk is full.
 void append(const fs::path& file, const std::string& text) {
   const std::string name = printable(file.string());
   const int descriptor =
       ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC, 0666);
-  if (descriptor < 0) throw Error("{}: cannot be written: {}", name, reason(errno));
+  if (descriptor < 0) throw Error("{}: cannot be written: {}", name, system_reason(errno));
   const ssize_t written = ::write(descriptor, text.data(), text.size());
   const int failure = written < 0 ? errno : ENOSPC;
   ::close(descriptor);
   if (written != static_cast<ssize_t>(text.size()))
-    throw Error("{}: cannot be written: {}", name, reason(failure));
+    throw Error("{}: cannot be written: {}", name, system_reason(failure));
 }
 
 }  // namespace

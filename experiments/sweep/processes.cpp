@@ -12,10 +12,10 @@
 #include <cstdlib>
 #include <deque>
 #include <map>
-#include <system_error>
 
 #include <fmt/core.h>
 
+#include "core/system_error.h"
 #include "core/text.h"
 
 namespace rankfold {
@@ -76,15 +76,13 @@ int open_log(const std::filesystem::path& path, std::string& obstacle) {
   const int log = ::open(path.c_str(), O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0666);
   struct stat status {};
   if (log < 0 || ::fstat(log, &status) != 0) {
-    obstacle =
-        fmt::format("{}: cannot be written: {}", name, std::generic_category().message(errno));
+    obstacle = fmt::format("{}: cannot be written: {}", name, system_reason(errno));
   } else if (!S_ISREG(status.st_mode)) {
     obstacle = name + ": is no regular file";
   } else if (::ftruncate(log, 0) != 0 ||
              (::fallocate(log, FALLOC_FL_KEEP_SIZE, 0, log_reserve) != 0 &&
               (errno == ENOSPC || errno == EDQUOT))) {
-    obstacle =
-        fmt::format("{}: cannot be written: {}", name, std::generic_category().message(errno));
+    obstacle = fmt::format("{}: cannot be written: {}", name, system_reason(errno));
   } else {
     return log;
   }
@@ -160,8 +158,8 @@ class Runner {
       const pid_t process = ::fork();
       if (process == 0) become(words, environment, log, job.descriptor, parent);
       if (process < 0)
-        end.obstacle = fmt::format("{}: cannot be started: {}", job.command.front(),
-                                   std::generic_category().message(errno));
+        end.obstacle =
+            fmt::format("{}: cannot be started: {}", job.command.front(), system_reason(errno));
       ::close(log);
       if (process > 0) {
         // Both sides set the group, so that it exists whoever comes first.

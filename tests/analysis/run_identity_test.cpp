@@ -37,16 +37,6 @@ Results settled(const std::vector<fs::path>& places, const RunSelection& selecti
   return all;
 }
 
-template <class Call>
-std::string refusal(const Call& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 /// Mean, number of runs and of diverged ones of a table that has one cell for lora.
 std::vector<double> only_cell(const std::vector<ResultRow>& rows) {
   ScoreTable table = make_score_table(rows);
@@ -104,7 +94,7 @@ TEST(SettledRuns, CountColumnsOfAnyTypeOrRefuseThemByName) {
       EXPECT_EQ(key + " " + value, "lr 1e-3") << name;
   }
   EXPECT_EQ(make_score_table(settled({golden / "precision.parquet"}).rows).lines.size(), 2u);
-  EXPECT_THAT(refusal([] { settled({golden / "list.parquet"}); }),
+  EXPECT_THAT(message_of<Error>([] { settled({golden / "list.parquet"}); }),
               AllOf(HasSubstr("list.parquet: column 'targets' is of type list<"),
                     HasSubstr("expected numbers or text")));
   EXPECT_THAT(settled({golden / "twice-differs.parquet"}).notes,
@@ -140,8 +130,8 @@ TEST_F(RunFolders, CountCopiesOfRunsOnceInTablesFiguresAndReports) {
 TEST_F(RunFolders, RefuseOneRunWithTwoResults) {
   write("a", run(1, 0.5));
   write("b", run(1, 0.6));
-  for (const auto& message : {refusal([&] { settled({folder_.path}); }),
-                              refusal([&] { read_run_records(folder_.path); })})
+  for (const auto& message : {message_of<Error>([&] { settled({folder_.path}); }),
+                              message_of<Error>([&] { read_run_records(folder_.path); })})
     EXPECT_THAT(message, AllOf(HasSubstr((folder_.path / "a/run.json").string()),
                                HasSubstr((folder_.path / "b/run.json").string()),
                                HasSubstr("seed 1"), HasSubstr("score 0.5 and 0.6")));
@@ -209,7 +199,9 @@ TEST_F(RunFolders, ArePickedByWhatTheirSettingsMean) {
   EXPECT_EQ(count({"method=lora,lotr", "rank=8"}), 6u);
   EXPECT_EQ(count({"seed=1", "seed=2", "lr=0.0010"}), 8u);
   EXPECT_EQ(count({"rank=8.0", "model=tiny"}), 6u);
-  const auto refused = [&](const std::string& where) { return refusal([&] { count({where}); }); };
+  const auto refused = [&](const std::string& where) {
+    return message_of<Error>([&] { count({where}); });
+  };
   EXPECT_THAT(refused("metod=lora"), AllOf(HasSubstr("--where"), HasSubstr("mean 'method'")));
   EXPECT_THAT(refused("lr=0.5"), AllOf(HasSubstr("no run has it"), HasSubstr("found: 1e-3")));
   EXPECT_THAT(refused("lora"), HasSubstr("expected key=value"));
@@ -224,7 +216,7 @@ TEST_F(RunFolders, DoNotDifferInWhatIsIgnored) {
   }
   EXPECT_THAT(only_cell(settled({folder_.path}).rows), IsEmpty());
   EXPECT_THAT(only_cell(settled({folder_.path}, {{}, {"threads"}}).rows), ElementsAre(50, 2, 0));
-  EXPECT_THAT(refusal([&] {
+  EXPECT_THAT(message_of<Error>([&] {
                 settled({folder_.path}, {{}, {"thread"}});
               }),
               HasSubstr("did you mean 'threads'?"));

@@ -5,8 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <functional>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -188,22 +186,13 @@ TEST(Files, AMappedFileMoves) {
   EXPECT_EQ(text_of(third), "second");
 }
 
-std::string refusal(const std::function<void()>& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 TEST(Files, APipeIsNotWaitedFor) {
   const TemporaryFolder folder;
   const fs::path pipe = folder.path / "run.json";
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
-  EXPECT_EQ(refusal([&] { read_text(pipe); }),
+  EXPECT_EQ(message_of<Error>([&] { read_text(pipe); }),
             pipe.string() + ": is a pipe or device, expected a file");
-  EXPECT_EQ(refusal([&] { MappedFile{pipe}; }),
+  EXPECT_EQ(message_of<Error>([&] { MappedFile{pipe}; }),
             pipe.string() + ": is a pipe or device, expected a file");
   EXPECT_EQ(read_text("/dev/null"), "");
 }
@@ -251,7 +240,7 @@ TEST(FindFiles, PassesOverWhatIsNoFileAndSaysSo) {
   ASSERT_EQ(found.passed_over.size(), 2U);
   EXPECT_THAT(found.passed_over[0], HasSubstr("p/run.json: is a pipe or device"));
   EXPECT_THAT(found.passed_over[1], HasSubstr("Too many levels of symbolic links"));
-  EXPECT_THAT(refusal([&] { find_files(folder.path / "none", "run.json"); }),
+  EXPECT_THAT(message_of<Error>([&] { find_files(folder.path / "none", "run.json"); }),
               HasSubstr("cannot be searched: No such file"));
 }
 
@@ -261,17 +250,19 @@ TEST(Outputs, ReplaceNeitherAnInputNorAFileOfAnotherFormat) {
   write_atomically(file, "method,rank\n");
   fs::create_hard_link(file, folder.path / "same.csv");
   const std::vector<fs::path> inputs = {folder.path / "other.csv", folder.path / "." / "a.csv"};
-  EXPECT_THAT(refusal([&] { expect_not_an_input(file, inputs); }), HasSubstr("would replace"));
-  EXPECT_THAT(refusal([&] { expect_not_an_input(folder.path / "same.csv", inputs); }),
+  EXPECT_THAT(message_of<Error>([&] { expect_not_an_input(file, inputs); }),
               HasSubstr("would replace"));
-  EXPECT_THAT(refusal([&] { expect_not_an_input(folder.path / "new.csv", inputs); }), "no error");
+  EXPECT_THAT(message_of<Error>([&] { expect_not_an_input(folder.path / "same.csv", inputs); }),
+              HasSubstr("would replace"));
+  EXPECT_THAT(message_of<Error>([&] { expect_not_an_input(folder.path / "new.csv", inputs); }), "");
   const std::string_view parquet[] = {"PAR1"};
-  EXPECT_THAT(refusal([&] { expect_replaceable(file, "Parquet file", parquet); }),
+  EXPECT_THAT(message_of<Error>([&] { expect_replaceable(file, "Parquet file", parquet); }),
               HasSubstr("a.csv: exists and is no Parquet file"));
-  EXPECT_EQ(refusal([&] { expect_replaceable(folder.path / "new", "Parquet file", parquet); }),
-            "no error");
+  EXPECT_EQ(
+      message_of<Error>([&] { expect_replaceable(folder.path / "new", "Parquet file", parquet); }),
+      "");
   write_atomically(file, "PAR1...");
-  EXPECT_EQ(refusal([&] { expect_replaceable(file, "Parquet file", parquet); }), "no error");
+  EXPECT_EQ(message_of<Error>([&] { expect_replaceable(file, "Parquet file", parquet); }), "");
 }
 
 TEST(Outputs, ReplaceNoFileOfAFolderThatIsRead) {
@@ -280,25 +271,29 @@ TEST(Outputs, ReplaceNoFileOfAFolderThatIsRead) {
   for (const char* name : {"run.json", "model.safetensors", "dev.tsv", "vocab.txt", "fits.csv",
                            "events.out.tfevents.1.host.1.0"}) {
     const fs::path file = folder.path / "results" / "deep" / name;
-    EXPECT_EQ(refusal([&] { expect_not_an_input(file, inputs); }), "no error") << name;
+    EXPECT_EQ(message_of<Error>([&] { expect_not_an_input(file, inputs); }), "") << name;
     write_atomically(file, "x");
-    EXPECT_THAT(refusal([&] { expect_not_an_input(file, inputs); }), HasSubstr("would replace"))
+    EXPECT_THAT(message_of<Error>([&] { expect_not_an_input(file, inputs); }),
+                HasSubstr("would replace"))
         << name;
   }
   // What was drawn from a folder may lie in it.
   write_atomically(folder.path / "results" / "rank.pdf", "%PDF");
-  EXPECT_EQ(refusal([&] { expect_not_an_input(folder.path / "results/rank.pdf", inputs); }),
-            "no error");
+  EXPECT_EQ(
+      message_of<Error>([&] { expect_not_an_input(folder.path / "results/rank.pdf", inputs); }),
+      "");
   write_atomically(folder.path / "results-2" / "run.json", "x");
-  EXPECT_EQ(refusal([&] { expect_not_an_input(folder.path / "results-2/run.json", inputs); }),
-            "no error");
+  EXPECT_EQ(
+      message_of<Error>([&] { expect_not_an_input(folder.path / "results-2/run.json", inputs); }),
+      "");
 }
 
 TEST(Files, APipeThatNobodyReadsIsNotWaitedFor) {
   const TemporaryFolder folder;
   const fs::path pipe = folder.path / "run.json";
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
-  EXPECT_THAT(refusal([&] { write_atomically(pipe, "x"); }), HasSubstr("a pipe that nobody reads"));
+  EXPECT_THAT(message_of<Error>([&] { write_atomically(pipe, "x"); }),
+              HasSubstr("a pipe that nobody reads"));
 }
 
 }  // namespace

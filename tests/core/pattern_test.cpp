@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "core/error.h"
+#include "temporary_folder.h"
 
 namespace rankfold {
 namespace {
@@ -110,27 +111,18 @@ TEST(Pattern, RefusesWhatPythonRefuses) {
     EXPECT_THROW(Pattern{expression}, Error) << expression;
 }
 
-std::string message_of(const std::function<void()>& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 TEST(Pattern, NamesTheExpressionAndTheReason) {
-  EXPECT_EQ(message_of([] { Pattern("a\\h", "key of rank_pattern"); }),
+  EXPECT_EQ(message_of<Error>([] { Pattern("a\\h", "key of rank_pattern"); }),
             "key of rank_pattern 'a\\h' is no regular expression of Python: bad escape \\h");
-  EXPECT_THAT(message_of([] { Pattern(std::string(30'000, 'a')); }),
+  EXPECT_THAT(message_of<Error>([] { Pattern(std::string(30'000, 'a')); }),
               testing::HasSubstr("more than the 20000 that are read"));
 }
 
 TEST(Pattern, StopsABacktrackingThatWouldNotEnd) {
   const Pattern pattern("(a|aa)+$");
-  EXPECT_THAT(message_of([&] { pattern.found_in(std::string(64, 'a') + "!"); }),
+  EXPECT_THAT(message_of<Error>([&] { pattern.found_in(std::string(64, 'a') + "!"); }),
               testing::HasSubstr("cannot be looked for"));
-  EXPECT_THAT(message_of([&] { pattern.found_in("\xff"); }), testing::HasSubstr("UTF-8"));
+  EXPECT_THAT(message_of<Error>([&] { pattern.found_in("\xff"); }), testing::HasSubstr("UTF-8"));
 }
 
 TEST(Pattern, TellsWhatAGroupTook) {
@@ -138,7 +130,7 @@ TEST(Pattern, TellsWhatAGroupTook) {
   EXPECT_EQ(layer.group_of_beginning("bert.layer.11.h.2.query", "idx"), "11");
   EXPECT_EQ(layer.group_of_beginning("bert.layer.11.h.2.query", "rest"), std::nullopt);
   EXPECT_EQ(layer.group_of_beginning("bert.pooler.dense", "idx"), std::nullopt);
-  EXPECT_THAT(message_of([&] { layer.group_of_beginning("h.1.", "index"); }),
+  EXPECT_THAT(message_of<Error>([&] { layer.group_of_beginning("h.1.", "index"); }),
               testing::HasSubstr("has no group 'index'"));
 }
 

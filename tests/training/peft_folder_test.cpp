@@ -10,6 +10,7 @@
 #include "decompositions/registry.h"
 #include "experiments/training/merge.h"
 #include "golden_batch.h"
+#include "relative_error.h"
 #include "source_paths.h"
 #include "workplace.h"
 
@@ -28,16 +29,6 @@ std::vector<fs::path> peft_cases(const char* folder) {
     if (entry.is_directory()) cases.push_back(entry.path());
   std::ranges::sort(cases);
   return cases;
-}
-
-double relative_error(const std::vector<float>& got, const std::vector<float>& expected) {
-  EXPECT_EQ(got.size(), expected.size());
-  double difference = 0, norm = 0;
-  for (std::size_t i = 0; i < std::min(got.size(), expected.size()); ++i) {
-    difference += std::pow(static_cast<double>(got[i]) - expected[i], 2);
-    norm += std::pow(static_cast<double>(expected[i]), 2);
-  }
-  return std::sqrt(difference / norm);
 }
 
 class PeftCase : public testing::TestWithParam<fs::path> {

@@ -12,6 +12,7 @@
 #include "experiments/training/peft_folder.h"
 #include "experiments/training/peft_form.h"
 #include "golden_batch.h"
+#include "relative_error.h"
 #include "source_paths.h"
 #include "workplace.h"
 
@@ -30,16 +31,6 @@ AdaptedModel load(const fs::path& folder) {
   return load_adapted_model(model, folder, builtin_registry(), make_openblas_backend());
 }
 
-double distance(const std::vector<float>& got, const std::vector<float>& expected) {
-  EXPECT_EQ(got.size(), expected.size());
-  double difference = 0, norm = 0;
-  for (std::size_t i = 0; i < std::min(got.size(), expected.size()); ++i) {
-    difference += std::pow(static_cast<double>(got[i]) - expected[i], 2);
-    norm += std::pow(static_cast<double>(expected[i]), 2);
-  }
-  return std::sqrt(difference / norm);
-}
-
 /// The value of `name`, which a model without its head calls otherwise.
 std::vector<float> merged_value(const SafetensorsFile& file, const std::string& name) {
   return file.read<float>(file.find(name) ? name : "bert." + name);
@@ -53,9 +44,9 @@ TEST_P(PeftKeys, GiveWhatPeftComputes) {
   const AdaptedModel adapted = load(adapter);
   if (expected.find("logits")) {
     EXPECT_TRUE(adapted.untrained.empty());
-    EXPECT_LE(
-        distance(adapted.host->predict(read_golden_batch(model)), expected.read<float>("logits")),
-        1e-5);
+    EXPECT_LE(relative_error(adapted.host->predict(read_golden_batch(model)),
+                             expected.read<float>("logits")),
+              1e-5);
   }
   merge(model, adapter, folder / "merged", builtin_registry());
   const SafetensorsFile merged(folder / "merged/model.safetensors");
@@ -64,7 +55,8 @@ TEST_P(PeftKeys, GiveWhatPeftComputes) {
   for (const TensorEntry& entry : expected.entries()) {
     if (entry.name == "logits") continue;
     const std::string name = entry.name.substr(std::string_view("merged.").size());
-    EXPECT_LE(distance(merged_value(merged, name), expected.read<float>(entry.name)), tolerance)
+    EXPECT_LE(relative_error(merged_value(merged, name), expected.read<float>(entry.name)),
+              tolerance)
         << name;
   }
 }
