@@ -373,6 +373,7 @@ CollectReport collect(const CollectRequest& request) {
                                          if (request.progress) request.progress(done, paths.size());
                                        });
   report.problems = std::move(read.problems);
+  report.repeated = std::move(read.repeated);
   for (const std::string& place : read.unreadable) report.notes.push_back(place + "; passed over");
   std::ranges::sort(read.runs, {}, &SortedRun::order);
   const std::vector<bool> kept = files_with_rows(logs, request, read.runs, report);

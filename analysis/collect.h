@@ -43,6 +43,7 @@ struct CollectReport {
     std::string text;  ///< "ends inside a record, at byte 120", "damaged record at byte ..."
   };
   std::vector<Problem> problems;  ///< files of which the rows before that place were kept
+  std::vector<Problem> repeated;  ///< files whose steps go back without a mark; all rows were kept
   std::vector<Problem> restarts;  ///< files and what was left out of them (log_restarts.h)
   /// Files without a scalar that is kept, or at other depths than the one asked for.
   std::vector<Problem> passed_over;

@@ -77,12 +77,14 @@ class Worker {
     std::uint64_t order = std::uint64_t{file} << 32;
     newest_.clear();
     bool has_version = false;
+    std::uint64_t goes_back = 0;  // scalars below a step that their tag had before
     while (reader.next(scalars_)) {
       const EventMessage& event = reader.message();
       has_version = has_version || event.has_version();
       if (event.is_start()) {
         keep(order++, result);
         result.restarts.push_back({file, order, event.step(), every_tag});
+        newest_.clear();
       }
       for (const ScalarView& scalar : scalars_) {
         const std::uint32_t tag = number_of(scalar.tag);
@@ -93,12 +95,18 @@ class Worker {
           keep(order++, result);
           result.restarts.push_back({file, order, scalar.step, tag});
         }
+        if (has_version && newest != newest_.end() && scalar.step < newest->second) ++goes_back;
         newest_[tag] = scalar.step;
         rows_.push_back({scalar.step, scalar.value, tag, file});
       }
       if (rows_.size() >= run_rows) keep(order++, result);
     }
     keep(order, result);
+    if (goes_back > 0)
+      result.repeated.push_back(
+          {path, fmt::format("goes back to earlier steps {} time{} without marking a restart; all "
+                             "of its scalars are kept, as TensorBoard does",
+                             goes_back, goes_back == 1 ? "" : "s")});
     if (reader.damage())
       result.problems.push_back({path, describe(*reader.damage())});
     else if (reader.truncated())
@@ -200,10 +208,12 @@ ScalarFiles read_scalar_files(const std::vector<std::filesystem::path>& files,
   for (ScalarFiles& result : results) {
     std::ranges::move(result.runs, std::back_inserter(all.runs));
     std::ranges::move(result.problems, std::back_inserter(all.problems));
+    std::ranges::move(result.repeated, std::back_inserter(all.repeated));
     std::ranges::move(result.restarts, std::back_inserter(all.restarts));
     std::ranges::move(result.unreadable, std::back_inserter(all.unreadable));
   }
   std::ranges::sort(all.problems, {}, &CollectReport::Problem::file);
+  std::ranges::sort(all.repeated, {}, &CollectReport::Problem::file);
   std::ranges::sort(all.unreadable);
   std::ranges::sort(all.restarts, {}, &RestartMark::order);
   all.tags = numbers.take();

@@ -18,7 +18,8 @@ struct ScalarFiles {
   std::vector<SortedRun> runs;
   std::vector<std::string> tags;  ///< by number, in any order
   std::vector<RestartMark> restarts;
-  std::vector<std::string> unreadable;  ///< files, with the reason
+  std::vector<std::string> unreadable;           ///< files, with the reason
+  std::vector<CollectReport::Problem> repeated;  ///< see CollectReport
   std::vector<CollectReport::Problem> problems;
 };
 

@@ -66,6 +66,10 @@ void tell_problems(const CollectReport& report, Context& context) {
     return fmt::format("{}: {}; --restarts all keeps them",
                        printable(report.restarts[i].file.string(), 300), report.restarts[i].text);
   });
+  tell_some(report.repeated.size(), [&](std::size_t i) {
+    return fmt::format("{}: {}", printable(report.repeated[i].file.string(), 300),
+                       report.repeated[i].text);
+  });
   tell_some(report.problems.size(), [&](std::size_t i) {
     return fmt::format("{}: {}; what comes before was kept",
                        printable(report.problems[i].file.string(), 300), report.problems[i].text);
@@ -97,6 +101,7 @@ void tell(const CollectReport& report, const CollectRequest& request, double sec
                          {"index", report.index},
                          {"problems", listed(report.problems, "problem")},
                          {"restarts", listed(report.restarts, "left_out")},
+                         {"repeated", listed(report.repeated, "repeated")},
                          {"passed_over", listed(report.passed_over, "reason")},
                          {"notes", report.notes},
                          {"seconds", seconds}};

@@ -111,5 +111,17 @@ TEST_F(CollectTrees, TellsFoldersThatMeanTheSame) {
   EXPECT_THAT(report.notes[0], AllOf(HasSubstr("lr=1e-3"), HasSubstr("lr=0.001")));
 }
 
+TEST_F(CollectTrees, TellsStepsThatGoBackInOneFileAndKeepsThemAll) {
+  const fs::path file = write("a", [](EventWriter& writer) {
+    for (const int step : {1, 2, 3, 1, 2}) writer.scalar("train/loss", 0.1 * step, step);
+  });
+  const CollectReport report = collect(request_);
+  EXPECT_EQ(report.rows, 5u);
+  ASSERT_EQ(report.repeated.size(), 1u);
+  EXPECT_EQ(report.repeated[0].file, file);
+  EXPECT_THAT(report.repeated[0].text, HasSubstr("goes back to earlier steps 1 time without"));
+  EXPECT_TRUE(report.restarts.empty());
+}
+
 }  // namespace
 }  // namespace rankfold
