@@ -2,8 +2,8 @@
 
 #include <fmt/core.h>
 
-#include "core/bfloat16_weight.h"
-#include "core/random.h"
+#include "core/base/random.h"
+#include "core/device/bfloat16_weight.h"
 
 // Products of a frozen weight with 4096 tokens in float32 and in bfloat16, forward (with the bias)
 // and backward (added to dX). Compare within one run.
@@ -22,9 +22,9 @@ struct Layer {
   MatrixView<float> y_view() { return {y.data(), tokens, out}; }
 
   std::size_t out, in;
-  std::shared_ptr<const Backend> backend = make_openblas_backend();
-  Buffer<float> weight{backend, out*in}, bias{backend, out}, x{backend, tokens*in},
-      y{backend, tokens*out};
+  std::shared_ptr<const Device> device = make_cpu_device();
+  Buffer<float> weight{device, out*in}, bias{device, out}, x{device, tokens*in},
+      y{device, tokens*out};
 };
 
 void measure(benchmark::State& state, std::size_t out, std::size_t in, bool bfloat16,
@@ -42,11 +42,11 @@ void measure(benchmark::State& state, std::size_t out, std::size_t in, bool bflo
     else if (rounded)
       rounded->forward(layer.x_view(), layer.bias.data(), layer.y_view());
     else if (backward)
-      layer.backend->gemm(false, false, tokens, in, out, 1.0f, layer.y.data(), out,
-                          layer.weight.data(), in, 1.0f, layer.x.data(), in);
+      layer.device->gemm(false, false, tokens, in, out, 1.0f, layer.y.data(), out,
+                         layer.weight.data(), in, 1.0f, layer.x.data(), in);
     else
-      layer.backend->gemm(false, true, tokens, out, in, 1.0f, layer.x.data(), in,
-                          layer.weight.data(), in, 0.0f, layer.y.data(), out);
+      layer.device->gemm(false, true, tokens, out, in, 1.0f, layer.x.data(), in,
+                         layer.weight.data(), in, 0.0f, layer.y.data(), out);
   }
   state.counters["GFLOP/s"] =
       benchmark::Counter(2e-9 * static_cast<double>(tokens * out * in * state.iterations()),

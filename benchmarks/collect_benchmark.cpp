@@ -15,8 +15,8 @@
 
 #include <fmt/core.h>
 
-#include "analysis/checksum.h"
-#include "analysis/collect.h"
+#include "analysis/logs/checksum.h"
+#include "analysis/logs/collect.h"
 
 namespace fs = std::filesystem;
 

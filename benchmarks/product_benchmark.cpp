@@ -11,9 +11,9 @@
 #include <numeric>
 #include <string_view>
 
-#include "core/backend.h"
-#include "core/matrix_product.h"
-#include "core/random.h"
+#include "core/base/random.h"
+#include "core/device/device.h"
+#include "core/device/matrix_product.h"
 
 // Our products against their rooflines and OpenBLAS within one run. Compute is the speed of a
 // large product in processor time, memory that of streaming over an array of the long operand's
@@ -101,9 +101,9 @@ void multiply_openblas(const ProductArguments& p) {
 }
 
 struct Memory {
-  std::shared_ptr<const Backend> backend = make_openblas_backend();
-  Buffer<float> a{backend, 4096 * 3072}, b{backend, a.size()}, c{backend, a.size()},
-      large{backend, 3 * 2048 * 2048};
+  std::shared_ptr<const Device> device = make_cpu_device();
+  Buffer<float> a{device, 4096 * 3072}, b{device, a.size()}, c{device, a.size()},
+      large{device, 3 * 2048 * 2048};
   Memory() {
     for (auto* values : {&a, &b, &large})
       RandomStream(1, "benchmark").fill_normal(values->span(), 0.0, 1.0);

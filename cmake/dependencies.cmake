@@ -49,7 +49,7 @@ add_library(rankfold::xsimd ALIAS rankfold_xsimd)
 get_target_property(xsimd_includes xsimd INTERFACE_INCLUDE_DIRECTORIES)
 target_include_directories(rankfold_xsimd SYSTEM INTERFACE ${xsimd_includes})
 
-# Python's regular expressions (core/pattern.h).
+# Python's regular expressions (core/base/pattern.h).
 find_path(PCRE2_INCLUDE pcre2.h)
 find_library(PCRE2_LIBRARY pcre2-8)
 if(NOT PCRE2_LIBRARY OR NOT PCRE2_INCLUDE)

@@ -7,7 +7,7 @@ foreach(table ${tables})
   file(READ ${table} text)
   string(APPEND entries "    {\"${name}\", R\"csv(${text})csv\"},\n")
 endforeach()
-file(WRITE ${OUT} "#include \"analysis/published.h\"\n\nnamespace rankfold {\n
+file(WRITE ${OUT} "#include \"analysis/published/published.h\"\n\nnamespace rankfold {\n
 std::span<const PublishedTable> published_tables() {
   static const std::initializer_list<PublishedTable> tables = {\n${entries}  };
   return {tables.begin(), tables.size()};

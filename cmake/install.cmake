@@ -3,8 +3,9 @@
 # rankfold::plugin is what a plug-in links; the program that loads it has the definitions.
 include(CMakePackageConfigHelpers)
 set(public_headers
-    core/adapter.h core/backend.h core/error.h core/linear_algebra.h core/method.h core/network.h
-    core/plugin.h core/random.h core/stack.h core/start.h decompositions/common.h)
+    core/adapter/adapter.h core/adapter/method.h core/base/error.h core/base/random.h core/device/device.h core/error.h
+    core/linalg/linear_algebra.h core/network/network.h core/network/stack.h core/network/start.h core/plugin.h
+    decompositions/common.h)
 add_library(rankfold_plugin INTERFACE)
 add_library(rankfold::plugin ALIAS rankfold_plugin)
 set_target_properties(rankfold_plugin PROPERTIES EXPORT_NAME plugin)

@@ -20,11 +20,15 @@ if(RANKFOLD_SANITIZE)
   endif()
 endif()
 
-# rankfold_library(FOLDER [PUBLIC ...] [PRIVATE ...]): every .cpp of FOLDER as rankfold::<last part>.
+# rankfold_library(FOLDER [EXCEPT ROOM] [PUBLIC ...] [PRIVATE ...]): every .cpp of FOLDER and of the rooms in it,
+# but for one, as rankfold::<last part>.
 function(rankfold_library folder)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "PUBLIC;PRIVATE")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" EXCEPT "PUBLIC;PRIVATE")
   get_filename_component(name ${folder} NAME)
-  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cpp)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cpp)
+  if(arg_EXCEPT)
+    list(FILTER sources EXCLUDE REGEX "/${folder}/${arg_EXCEPT}/")
+  endif()
   add_library(rankfold_${name} STATIC ${sources})
   add_library(rankfold::${name} ALIAS rankfold_${name})
   target_include_directories(rankfold_${name} PUBLIC ${PROJECT_SOURCE_DIR})
@@ -63,7 +67,8 @@ set(rankfold_test_environment RANKFOLD_RATES=nominal OMP_NUM_THREADS=1)
 # rankfold_test(ROOM): one test program from tests/ROOM/*.cpp; it may use every library.
 function(rankfold_test room)
   find_package(GTest REQUIRED)
-  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${room}/*.cpp)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${room}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "/tests/commands/plugins/")
   if(NOT sources)
     return()
   endif()

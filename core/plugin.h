@@ -2,8 +2,9 @@
 
 #include <cstddef>
 
-#include "core/method.h"
-#include "core/start.h"
+#include "core/adapter/method.h"
+#include "core/base/error.h"
+#include "core/network/start.h"
 
 // What a shared library defines to add methods to the program that loads it (`--plugin FILE`):
 //
@@ -15,7 +16,7 @@
 namespace rankfold {
 
 /// Raised by every change of an installed header that a library compiled before does not survive.
-inline constexpr int plugin_interface = 4;
+inline constexpr int plugin_interface = 5;
 
 /// Tells libraries compiled with other headers or another layout apart: the interface in millions,
 /// and a checksum over the sizes of the shared structs below. Computed where it is compiled, so

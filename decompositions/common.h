@@ -4,8 +4,8 @@
 #include <optional>
 #include <vector>
 
-#include "core/method.h"
-#include "core/start.h"
+#include "core/adapter/method.h"
+#include "core/network/start.h"
 
 namespace rankfold {
 

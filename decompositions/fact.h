@@ -2,8 +2,8 @@
 
 #include <vector>
 
-#include "core/network.h"
-#include "core/stack.h"
+#include "core/network/network.h"
+#include "core/network/stack.h"
 
 namespace rankfold {
 

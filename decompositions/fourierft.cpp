@@ -4,9 +4,9 @@
 #include <numeric>
 #include <random>
 
-#include "core/error.h"
-#include "core/start.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/text.h"
+#include "core/network/start.h"
 #include "decompositions/common.h"
 #include "decompositions/registry.h"
 

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "core/start.h"
+#include "core/network/start.h"
 
 // Starts of LoRA's factors that follow from the weight or from the task's data.
 

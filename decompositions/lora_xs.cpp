@@ -1,4 +1,4 @@
-#include "core/start.h"
+#include "core/network/start.h"
 #include "decompositions/common.h"
 #include "decompositions/registry.h"
 

@@ -4,8 +4,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/method.h"
-#include "core/network.h"
+#include "core/adapter/method.h"
+#include "core/network/network.h"
 
 namespace rankfold {
 

@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "decompositions/common.h"
 #include "decompositions/registry.h"
 

@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "core/start.h"
+#include "core/network/start.h"
 #include "decompositions/common.h"
 #include "decompositions/registry.h"
 

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "core/error.h"
-#include "core/start.h"
+#include "core/base/error.h"
+#include "core/network/start.h"
 #include "decompositions/common.h"
 #include "decompositions/registry.h"
 

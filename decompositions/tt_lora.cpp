@@ -2,7 +2,7 @@
 #include <cmath>
 #include <string>
 
-#include "core/start.h"
+#include "core/network/start.h"
 #include "decompositions/common.h"
 #include "decompositions/loretta.h"
 #include "decompositions/registry.h"

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/address_space.h"
-#include "core/mapped_pages.h"
+#include "core/base/address_space.h"
+#include "core/base/mapped_pages.h"
 #include "experiments/commands/command.h"
 
 namespace {

@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "core/error.h"
-#include "core/method.h"
+#include "core/adapter/method.h"
+#include "core/base/error.h"
 
 namespace rankfold {
 

@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "core/safetensors.h"
+#include "core/base/safetensors.h"
 #include "experiments/models/host.h"
 
 namespace rankfold {

@@ -6,7 +6,7 @@
 #include <arrow/result.h>
 #include <arrow/status.h>
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 namespace rankfold {
 

@@ -2,8 +2,8 @@
 
 #include <arrow/config.h>
 
-#include "analysis/parquet.h"
 #include "analysis/parquet/make.h"
+#include "experiments/runs/parquet.h"
 
 namespace {
 

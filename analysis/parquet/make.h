@@ -1,6 +1,6 @@
 #pragma once
 
-#include "analysis/parquet.h"
+#include "experiments/runs/parquet.h"
 
 namespace rankfold {
 

@@ -7,9 +7,9 @@
 #include <exception>
 #include <numeric>
 
-#include "core/error.h"
-#include "core/linear_algebra.h"
-#include "core/random.h"
+#include "core/base/error.h"
+#include "core/base/random.h"
+#include "core/linalg/linear_algebra.h"
 
 namespace rankfold {
 namespace {
@@ -33,11 +33,11 @@ void orthonormalise(std::vector<T>& matrix, std::size_t rows, std::size_t column
 
 /// The sum of the `rank` largest eigenvalues of Z^T Z for Z[any, count].
 template <class T>
-double leading_energy(const Backend& backend, const std::vector<T>& z, std::size_t count,
+double leading_energy(const Device& device, const std::vector<T>& z, std::size_t count,
                       std::size_t rank) {
   std::vector<T> gram(count * count);
-  backend.gemm(true, false, count, count, z.size() / count, T{1}, z.data(), count, z.data(), count,
-               T{0}, gram.data(), count);
+  device.gemm(true, false, count, count, z.size() / count, T{1}, z.data(), count, z.data(), count,
+              T{0}, gram.data(), count);
   const std::vector<double> exact(gram.begin(), gram.end());
   const std::vector<double> values = decompose_symmetric({exact.data(), count, count}).values;
   return std::accumulate(values.begin(),
@@ -48,22 +48,22 @@ double leading_energy(const Backend& backend, const std::vector<T>& z, std::size
 /// or a random combination of columns where that is empty. Returns the part of sum |basis^T Y_s|^2
 /// that its leading `rank` directions hold.
 template <class T>
-double follow_subspace(const Backend& backend, const std::vector<T>& stack, std::size_t sites,
+double follow_subspace(const Device& device, const std::vector<T>& stack, std::size_t sites,
                        std::size_t rows, std::size_t width, std::size_t count, std::size_t rank,
                        std::vector<T>& basis) {
   const SingleThread single(work_of(sites * rows, width, count) < worth_threads);
   std::vector<T> images(sites * width * count);
   const auto project = [&] {
     for_each(sites, [&](std::size_t s) {
-      backend.gemm(true, false, width, count, rows, T{1}, stack.data() + s * rows * width, width,
-                   basis.data(), count, T{0}, images.data() + s * width * count, count);
+      device.gemm(true, false, width, count, rows, T{1}, stack.data() + s * rows * width, width,
+                  basis.data(), count, T{0}, images.data() + s * width * count, count);
     });
   };
   const auto collect = [&] {
     basis.assign(rows * count, T{0});
     for (std::size_t s = 0; s < sites; ++s)
-      backend.gemm(false, false, rows, count, width, T{1}, stack.data() + s * rows * width, width,
-                   images.data() + s * width * count, count, T{1}, basis.data(), count);
+      device.gemm(false, false, rows, count, width, T{1}, stack.data() + s * rows * width, width,
+                  images.data() + s * width * count, count, T{1}, basis.data(), count);
     orthonormalise(basis, rows, count);
   };
   if (sites == 1 && width == count) {
@@ -80,7 +80,7 @@ double follow_subspace(const Backend& backend, const std::vector<T>& stack, std:
     }
   }
   project();
-  return leading_energy(backend, images, count, rank);
+  return leading_energy(device, images, count, rank);
 }
 
 }  // namespace
@@ -137,7 +137,7 @@ void for_each(std::size_t count, const std::function<void(std::size_t)>& body) {
 template <class T>
 Compression<T> compress(const UpdateSource<T>& source, const std::vector<std::size_t>& sites,
                         std::size_t rows, std::size_t columns, BasisSize out_basis,
-                        BasisSize in_basis, const Backend& backend,
+                        BasisSize in_basis, const Device& device,
                         const std::function<std::string(std::size_t)>& describe) {
   const std::size_t count = sites.size(), out = out_basis.width, in = in_basis.width;
   Compression<T> result;
@@ -163,15 +163,15 @@ Compression<T> compress(const UpdateSource<T>& source, const std::vector<std::si
   const auto times_right = [&](std::vector<T>& stack) {  // D_s right
     stack.resize(count * rows * in);
     pass([&](std::size_t s, const T* matrix) {
-      backend.gemm(false, false, rows, in, columns, T{1}, matrix, columns, result.right.data(), in,
-                   T{0}, stack.data() + s * rows * in, in);
+      device.gemm(false, false, rows, in, columns, T{1}, matrix, columns, result.right.data(), in,
+                  T{0}, stack.data() + s * rows * in, in);
     });
   };
   const auto times_left = [&](std::vector<T>& stack) {  // D_s^T left
     stack.resize(count * columns * out);
     pass([&](std::size_t s, const T* matrix) {
-      backend.gemm(true, false, columns, out, rows, T{1}, matrix, columns, result.left.data(), out,
-                   T{0}, stack.data() + s * columns * out, out);
+      device.gemm(true, false, columns, out, rows, T{1}, matrix, columns, result.left.data(), out,
+                  T{0}, stack.data() + s * columns * out, out);
     });
   };
   const auto draw = [&](std::vector<T>& basis, std::size_t side, std::size_t width) {
@@ -197,11 +197,11 @@ Compression<T> compress(const UpdateSource<T>& source, const std::vector<std::si
     for (int passes = 1;; ++passes) {
       times_right(result.half);
       const double found =
-          follow_subspace(backend, result.half, count, rows, in, out, out_basis.rank, result.left);
+          follow_subspace(device, result.half, count, rows, in, out, out_basis.rank, result.left);
       if ((is_done(found) && passes > 1) || passes >= most_passes) break;
       times_left(other);
       const double across =
-          follow_subspace(backend, other, count, columns, out, in, in_basis.rank, result.right);
+          follow_subspace(device, other, count, columns, out, in, in_basis.rank, result.right);
       // Of one matrix both sides have the same singular values.
       if (count == 1) captured = across;
       ++passes;
@@ -209,9 +209,9 @@ Compression<T> compress(const UpdateSource<T>& source, const std::vector<std::si
     const SingleThread single(work_of(count * rows, out, in) < worth_threads);
     result.core.resize(count * out * in);
     for (std::size_t s = 0; s < count; ++s)
-      backend.gemm(true, false, out, in, rows, T{1}, result.left.data(), out,
-                   result.half.data() + s * rows * in, in, T{0}, result.core.data() + s * out * in,
-                   in);
+      device.gemm(true, false, out, in, rows, T{1}, result.left.data(), out,
+                  result.half.data() + s * rows * in, in, T{0}, result.core.data() + s * out * in,
+                  in);
     return result;
   }
   // One side: the basis follows the products with the matrices and their transposes.
@@ -223,13 +223,13 @@ Compression<T> compress(const UpdateSource<T>& source, const std::vector<std::si
   std::vector<T> stack;
   for (int passes = 0; passes < most_passes; ++passes) {
     is_right ? times_right(stack) : times_left(stack);
-    if (is_done(leading_energy(backend, stack, width, (is_right ? in_basis : out_basis).rank)))
+    if (is_done(leading_energy(device, stack, width, (is_right ? in_basis : out_basis).rank)))
       break;
     std::vector<T> next(side * width, T{0});
     for (std::size_t s = 0; s < count; ++s) {
       std::vector<T> scratch;
-      backend.gemm(is_right, false, side, width, across, T{1}, source.read(sites[s], scratch),
-                   columns, stack.data() + s * across * width, width, T{1}, next.data(), width);
+      device.gemm(is_right, false, side, width, across, T{1}, source.read(sites[s], scratch),
+                  columns, stack.data() + s * across * width, width, T{1}, next.data(), width);
       source.release(sites[s]);
     }
     basis = std::move(next);
@@ -251,11 +251,10 @@ Compression<T> compress(const UpdateSource<T>& source, const std::vector<std::si
 template double sum_of_squares(const float*, std::size_t);
 template double sum_of_squares(const double*, std::size_t);
 template Compression<float> compress(const UpdateSource<float>&, const std::vector<std::size_t>&,
-                                     std::size_t, std::size_t, BasisSize, BasisSize, const Backend&,
+                                     std::size_t, std::size_t, BasisSize, BasisSize, const Device&,
                                      const std::function<std::string(std::size_t)>&);
 template Compression<double> compress(const UpdateSource<double>&, const std::vector<std::size_t>&,
-                                      std::size_t, std::size_t, BasisSize, BasisSize,
-                                      const Backend&,
+                                      std::size_t, std::size_t, BasisSize, BasisSize, const Device&,
                                       const std::function<std::string(std::size_t)>&);
 
 }  // namespace rankfold

@@ -3,7 +3,7 @@
 #include <functional>
 #include <vector>
 
-#include "core/backend.h"
+#include "core/device/device.h"
 #include "core/fit/update_source.h"
 
 namespace rankfold {
@@ -37,7 +37,7 @@ std::size_t basis_width(std::size_t rank);
 template <class T>
 Compression<T> compress(const UpdateSource<T>& source, const std::vector<std::size_t>& sites,
                         std::size_t rows, std::size_t columns, BasisSize out, BasisSize in,
-                        const Backend& backend,
+                        const Device& device,
                         const std::function<std::string(std::size_t)>& describe);
 
 /// sum x^2 in double precision.

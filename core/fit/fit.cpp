@@ -6,7 +6,7 @@
 #include <map>
 #include <mutex>
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/fit/in_factor.h"
 #include "core/fit/joint_fit.h"
 #include "core/fit/measure.h"
@@ -49,12 +49,12 @@ template <class T>
 class Fit {
  public:
   Fit(const Method& method, Adapter<T>& adapter, const MethodSettings& settings,
-      const UpdateSource<T>& source, const FitSettings& fit, std::shared_ptr<const Backend> backend,
+      const UpdateSource<T>& source, const FitSettings& fit, std::shared_ptr<const Device> device,
       const std::function<void(std::size_t)>& progress)
       : method_(method),
         adapter_(adapter),
         fit_(fit),
-        backend_(std::move(backend)),
+        device_(std::move(device)),
         progress_(progress),
         networks_(compile_sites(method, adapter, settings)) {
     for (const Parameter<T>& parameter : adapter.parameters())
@@ -65,7 +65,7 @@ class Fit {
 
   FitReport run() {
     const std::vector<FitHistory> histories = run_jobs(plan_sets(*source_, nullptr));
-    const SiteResiduals left = in_units(measure(networks_, adapter_, *source_, backend_));
+    const SiteResiduals left = in_units(measure(networks_, adapter_, *source_, device_));
     FitReport report = summarise(histories, left);
     if (report.convergence.empty()) report.convergence.push_back(report.relative_error);
     take_units_out();
@@ -75,18 +75,18 @@ class Fit {
   /// The plain fit, then the weighted one from it.
   FitReport run(const InputMetrics& metrics) requires std::same_as<T, double> {
     passes_ = 2;
-    const WeightedSource weighted(*source_, metrics, adapter_.stack(), *backend_, kept_products);
+    const WeightedSource weighted(*source_, metrics, adapter_.stack(), *device_, kept_products);
     // Planned first: what is refused is refused before anything runs.
     const std::vector<Job> jobs = plan_sets(weighted, &metrics);
     run_jobs(plan_sets(*source_, nullptr));
     const SiteResiduals before =
-        in_units(measure_weighted(networks_, adapter_, weighted, metrics, backend_));
+        in_units(measure_weighted(networks_, adapter_, weighted, metrics, device_));
     std::vector<std::vector<double>> plain;
     for (const Parameter<T>& parameter : adapter_.parameters())
       plain.emplace_back(parameter.value.span().begin(), parameter.value.span().end());
     const std::vector<FitHistory> histories = run_jobs(jobs);
     SiteResiduals after =
-        in_units(measure_weighted(networks_, adapter_, weighted, metrics, backend_));
+        in_units(measure_weighted(networks_, adapter_, weighted, metrics, device_));
     for (const std::vector<std::size_t>& sites : sets_) {
       double gain = 0;
       for (const std::size_t site : sites)
@@ -103,7 +103,7 @@ class Fit {
     FitReport report = summarise(histories, after);
     if (report.convergence.empty()) report.convergence.push_back(report.relative_error);
     report.weighted = {report.relative_error, report.site_errors, before.relative_error()};
-    const SiteResiduals left = in_units(measure(networks_, adapter_, *source_, backend_));
+    const SiteResiduals left = in_units(measure(networks_, adapter_, *source_, device_));
     report.relative_error = left.relative_error();
     report.site_errors = left.site_errors();
     take_units_out();
@@ -208,7 +208,7 @@ class Fit {
     const Site& site = adapter_.stack().sites[joint.sites.front()];
     const FitBlock block = joint.block();
     if (!joint_plan_ || !joint_plan_->suits(block, site))
-      joint_plan_ = std::make_shared<JointPlan<T>>(joint, site, fit_, backend_);
+      joint_plan_ = std::make_shared<JointPlan<T>>(joint, site, fit_, device_);
     return [this, &source, metrics, plan = joint_plan_,
             joint = std::move(joint)](FitHistory& history) {
       std::vector<std::vector<double>> values = plan->fit(
@@ -295,7 +295,7 @@ class Fit {
         const auto stored = adapter_.parameters()[used[i]].value.span();
         std::vector<double> values(stored.begin(), stored.end());
         if (const InFactor* factor = root_in(used[i]))
-          put_root_in(metrics->metrics[factor->metric], factor->stride, *backend_, values);
+          put_root_in(metrics->metrics[factor->metric], factor->stride, *device_, values);
         state.set(i, std::move(values));
       }
       std::vector<std::vector<T>> scratch(sites.size());
@@ -338,7 +338,7 @@ class Fit {
                                                 const std::vector<std::size_t>& sites,
                                                 const InputMetrics* metrics) const {
     try {
-      return std::make_shared<LeastSquares<T>>(std::move(blocks), std::move(parameters), backend_);
+      return std::make_shared<LeastSquares<T>>(std::move(blocks), std::move(parameters), device_);
     } catch (const Error& error) {
       if (!metrics) throw;
       throw Error(
@@ -352,7 +352,7 @@ class Fit {
   Adapter<T>& adapter_;
   std::unique_ptr<ScaledSource<T>> source_;
   const FitSettings& fit_;
-  std::shared_ptr<const Backend> backend_;
+  std::shared_ptr<const Device> device_;
   const std::function<void(std::size_t)>& progress_;
   std::vector<SiteNetwork> networks_;
   std::vector<FitParameter> parameters_;
@@ -395,8 +395,8 @@ template <class T>
 std::unique_ptr<Adapter<T>> make_adapter_to_fit(const Method& method, const Stack& stack,
                                                 const MethodSettings& settings,
                                                 const UpdateSource<T>& source, std::uint64_t seed,
-                                                std::shared_ptr<const Backend> backend) {
-  std::unique_ptr<Adapter<T>> adapter = make_adapter<T>(method, stack, settings, backend);
+                                                std::shared_ptr<const Device> device) {
+  std::unique_ptr<Adapter<T>> adapter = make_adapter<T>(method, stack, settings, device);
   if (!has_frozen_factors(*adapter)) return adapter;
   std::vector<std::vector<T>> weights(stack.sites.size());
   std::vector<FrozenLinear<T>> frozen;
@@ -415,7 +415,7 @@ std::unique_ptr<Adapter<T>> make_adapter_to_fit(const Method& method, const Stac
 void expect_fittable(const Method& method, const Stack& stack, const MethodSettings& settings,
                      bool knows_weights) {
   const Method plain = as_updates(method);
-  const auto adapter = make_adapter<float>(plain, stack, settings, make_openblas_backend());
+  const auto adapter = make_adapter<float>(plain, stack, settings, make_cpu_device());
   if (has_frozen_factors(*adapter) && !knows_weights) {
     if (adapter->needs_frozen()) refuse_unknown_weights(method);
     adapter->initialise(0);
@@ -426,12 +426,12 @@ void expect_fittable(const Method& method, const Stack& stack, const MethodSetti
 template <class T>
 FittedUpdates<T> fit_updates(const Method& method, const Stack& stack,
                              const MethodSettings& settings, const UpdateSource<T>& source,
-                             const FitSettings& fit, std::shared_ptr<const Backend> backend,
+                             const FitSettings& fit, std::shared_ptr<const Device> device,
                              const std::function<void(std::size_t)>& progress) {
   const Method plain = as_updates(method);
   FittedUpdates<T> result;
-  result.adapter = make_adapter_to_fit<T>(plain, stack, settings, source, fit.seed, backend);
-  Fit<T> work(plain, *result.adapter, settings, source, fit, backend, progress);
+  result.adapter = make_adapter_to_fit<T>(plain, stack, settings, source, fit.seed, device);
+  Fit<T> work(plain, *result.adapter, settings, source, fit, device, progress);
   result.report = work.run();
   return result;
 }
@@ -440,24 +440,24 @@ FittedUpdates<double> fit_weighted_updates(const Method& method, const Stack& st
                                            const MethodSettings& settings,
                                            const UpdateSource<double>& source,
                                            const InputMetrics& metrics, const FitSettings& fit,
-                                           std::shared_ptr<const Backend> backend,
+                                           std::shared_ptr<const Device> device,
                                            const std::function<void(std::size_t)>& progress) {
   expect_metrics(metrics, stack);
   const Method plain = as_updates(method);
   FittedUpdates<double> result;
-  result.adapter = make_adapter_to_fit<double>(plain, stack, settings, source, fit.seed, backend);
-  Fit<double> work(plain, *result.adapter, settings, source, fit, backend, progress);
+  result.adapter = make_adapter_to_fit<double>(plain, stack, settings, source, fit.seed, device);
+  Fit<double> work(plain, *result.adapter, settings, source, fit, device, progress);
   result.report = work.run(metrics);
   return result;
 }
 
 template FittedUpdates<float> fit_updates(const Method&, const Stack&, const MethodSettings&,
                                           const UpdateSource<float>&, const FitSettings&,
-                                          std::shared_ptr<const Backend>,
+                                          std::shared_ptr<const Device>,
                                           const std::function<void(std::size_t)>&);
 template FittedUpdates<double> fit_updates(const Method&, const Stack&, const MethodSettings&,
                                            const UpdateSource<double>&, const FitSettings&,
-                                           std::shared_ptr<const Backend>,
+                                           std::shared_ptr<const Device>,
                                            const std::function<void(std::size_t)>&);
 
 }  // namespace rankfold

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "core/adapter.h"
+#include "core/adapter/adapter.h"
+#include "core/adapter/method.h"
 #include "core/fit/input_metric.h"
 #include "core/fit/update_source.h"
-#include "core/method.h"
 
 namespace rankfold {
 
@@ -63,7 +63,7 @@ struct FittedUpdates {
 template <class T>
 FittedUpdates<T> fit_updates(const Method& method, const Stack& stack,
                              const MethodSettings& settings, const UpdateSource<T>& source,
-                             const FitSettings& fit, std::shared_ptr<const Backend> backend,
+                             const FitSettings& fit, std::shared_ptr<const Device> device,
                              const std::function<void(std::size_t)>& progress = {});
 
 /// Fits to the outputs that the updates give on inputs X_s[samples, in]:
@@ -89,7 +89,7 @@ FittedUpdates<double> fit_weighted_updates(const Method& method, const Stack& st
                                            const MethodSettings& settings,
                                            const UpdateSource<double>& source,
                                            const InputMetrics& metrics, const FitSettings& fit,
-                                           std::shared_ptr<const Backend> backend,
+                                           std::shared_ptr<const Device> device,
                                            const std::function<void(std::size_t)>& progress = {});
 
 /// Throws what fit_updates would of the method, its settings and the stack's shapes, and reads no

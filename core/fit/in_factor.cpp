@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/linear_algebra.h"
+#include "core/linalg/linear_algebra.h"
 
 namespace rankfold {
 namespace {
@@ -31,12 +31,12 @@ bool holds_all_of_it(const FitOperand& operand, const Axis& in, std::size_t size
 
 }  // namespace
 
-void put_root_in(const InputMetric& metric, std::size_t stride, const Backend& backend,
+void put_root_in(const InputMetric& metric, std::size_t stride, const Device& device,
                  std::vector<double>& values) {
   const std::vector<double> old = values;
   for (std::size_t at = 0; at < values.size(); at += metric.size * stride)
-    backend.gemm(false, false, metric.size, stride, metric.size, 1.0, metric.root.data(),
-                 metric.size, old.data() + at, stride, 0.0, values.data() + at, stride);
+    device.gemm(false, false, metric.size, stride, metric.size, 1.0, metric.root.data(),
+                metric.size, old.data() + at, stride, 0.0, values.data() + at, stride);
 }
 
 void take_root_out(const InputMetric& metric, std::size_t stride, double* values,

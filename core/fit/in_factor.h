@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "core/backend.h"
+#include "core/device/device.h"
 #include "core/fit/input_metric.h"
 #include "core/fit/site_network.h"
 
@@ -19,7 +19,7 @@ struct InFactor {
 };
 
 /// f R^T from f, and f from f R^T, in place.
-void put_root_in(const InputMetric& metric, std::size_t stride, const Backend& backend,
+void put_root_in(const InputMetric& metric, std::size_t stride, const Device& device,
                  std::vector<double>& values);
 void take_root_out(const InputMetric& metric, std::size_t stride, double* values, std::size_t size);
 

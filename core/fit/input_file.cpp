@@ -5,10 +5,10 @@
 
 #include <fmt/format.h>
 
-#include "core/error.h"
+#include "core/base/error.h"
+#include "core/base/safetensors.h"
+#include "core/base/text.h"
 #include "core/fit/numpy_file.h"
-#include "core/safetensors.h"
-#include "core/text.h"
 
 namespace rankfold {
 namespace fs = std::filesystem;

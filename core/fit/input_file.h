@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "core/fit/input_metric.h"
-#include "core/stack.h"
+#include "core/network/stack.h"
 
 namespace rankfold {
 

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/fit/compression.h"
-#include "core/linear_algebra.h"
+#include "core/linalg/linear_algebra.h"
 
 namespace rankfold {
 namespace {
@@ -23,8 +23,8 @@ std::vector<double> gram_of_inputs(const std::vector<double>& inputs, std::size_
   const std::size_t samples = size == 0 ? 0 : inputs.size() / size;
   if (samples == 0) throw Error("{}: holds no input", what);
   std::vector<double> gram(size * size);
-  make_openblas_backend()->gemm(true, false, size, size, samples, 1 / static_cast<double>(samples),
-                                inputs.data(), size, inputs.data(), size, 0.0, gram.data(), size);
+  make_cpu_device()->gemm(true, false, size, size, samples, 1 / static_cast<double>(samples),
+                          inputs.data(), size, inputs.data(), size, 0.0, gram.data(), size);
   const double trace = trace_of(gram, size);
   if (!std::isfinite(trace))
     throw Error("{}: holds numbers that are not finite, or whose squares are not", what);
@@ -40,15 +40,15 @@ InputMetric make_metric(std::vector<double> gram, std::size_t size, double ridge
   return {size, upper_root(std::move(gram), size)};
 }
 
-void multiply_by_root(const InputMetric& metric, const Backend& backend, const double* matrix,
+void multiply_by_root(const InputMetric& metric, const Device& device, const double* matrix,
                       std::size_t rows, double* product) {
-  backend.gemm(false, true, rows, metric.size, metric.size, 1.0, matrix, metric.size,
-               metric.root.data(), metric.size, 0.0, product, metric.size);
+  device.gemm(false, true, rows, metric.size, metric.size, 1.0, matrix, metric.size,
+              metric.root.data(), metric.size, 0.0, product, metric.size);
 }
 
 WeightedSource::WeightedSource(const UpdateSource<double>& source, const InputMetrics& metrics,
-                               const Stack& stack, const Backend& backend, std::size_t limit)
-    : source_(source), metrics_(metrics), stack_(stack), backend_(backend) {
+                               const Stack& stack, const Device& device, std::size_t limit)
+    : source_(source), metrics_(metrics), stack_(stack), device_(device) {
   std::size_t total = 0;
   for (const Site& site : stack.sites) {
     begin_.push_back(total);
@@ -72,7 +72,7 @@ const double* WeightedSource::read(std::size_t site, std::vector<double>& scratc
 void WeightedSource::form(std::size_t site, double* product) const {
   std::vector<double> scratch;
   const double* matrix = source_.read(site, scratch);
-  multiply_by_root(metrics_.at(site), backend_, matrix, stack_.sites[site].out, product);
+  multiply_by_root(metrics_.at(site), device_, matrix, stack_.sites[site].out, product);
 }
 
 }  // namespace rankfold

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "core/backend.h"
+#include "core/device/device.h"
 #include "core/fit/update_source.h"
-#include "core/stack.h"
+#include "core/network/stack.h"
 
 namespace rankfold {
 
@@ -38,7 +38,7 @@ constexpr double least_ridge = 1e-12, usual_ridge = 1e-10;
 InputMetric make_metric(std::vector<double> gram, std::size_t size, double ridge = usual_ridge);
 
 /// matrix[rows, size] R^T.
-void multiply_by_root(const InputMetric& metric, const Backend& backend, const double* matrix,
+void multiply_by_root(const InputMetric& metric, const Device& device, const double* matrix,
                       std::size_t rows, double* product);
 
 /// D_s R_s^T in place of the updates D_s.
@@ -47,7 +47,7 @@ class WeightedSource final : public UpdateSource<double> {
   /// Keeps all products where they take at most `limit` bytes, else forms them whenever they are
   /// read. What it is given must outlive it.
   WeightedSource(const UpdateSource<double>& source, const InputMetrics& metrics,
-                 const Stack& stack, const Backend& backend, std::size_t limit);
+                 const Stack& stack, const Device& device, std::size_t limit);
 
   const double* read(std::size_t site, std::vector<double>& scratch) const override;
   void release(std::size_t site) const override { source_.release(site); }
@@ -58,7 +58,7 @@ class WeightedSource final : public UpdateSource<double> {
   const UpdateSource<double>& source_;
   const InputMetrics& metrics_;
   const Stack& stack_;
-  const Backend& backend_;
+  const Device& device_;
   std::vector<double> kept_;
   std::vector<std::size_t> begin_;  ///< of each site in `kept_`
 };

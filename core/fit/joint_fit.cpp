@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 namespace rankfold {
 namespace {
@@ -23,17 +23,17 @@ std::vector<FitParameter> parameters_of(const FitBlock& block) {
 
 template <class T>
 std::unique_ptr<LeastSquares<T>> make_problem(const FitBlock& block,
-                                              const std::shared_ptr<const Backend>& backend) {
+                                              const std::shared_ptr<const Device>& device) {
   return std::make_unique<LeastSquares<T>>(std::vector<FitBlock>{block}, parameters_of(block),
-                                           backend);
+                                           device);
 }
 
 }  // namespace
 
 template <class T>
 JointPlan<T>::JointPlan(const JointNetwork& network, const Site& site, const FitSettings& fit,
-                        std::shared_ptr<const Backend> backend)
-    : block_(network.block()), sites_(network.sites.size()), backend_(std::move(backend)) {
+                        std::shared_ptr<const Device> device)
+    : block_(network.block()), sites_(network.sites.size()), device_(std::move(device)) {
   const std::size_t site_modes = network.site_modes.size(), out_axes = network.network.out_axes;
   out_ = find_side(site_modes, out_axes, site.out);
   in_ = find_side(site_modes + out_axes, network.network.data.size() - out_axes, site.in);
@@ -46,11 +46,11 @@ JointPlan<T>::JointPlan(const JointNetwork& network, const Site& site, const Fit
   if (tree_ && small_block_.terms.front().operands.size() <= 2) sweeps_ = 0;
   if (!tree_ || sweeps_ > 0) {
     if (compressed)
-      small_ = make_problem<double>(small_block_, backend_);
+      small_ = make_problem<double>(small_block_, device_);
     else
-      whole_ = make_problem<T>(small_block_, backend_);
+      whole_ = make_problem<T>(small_block_, device_);
   }
-  if (out_.width && in_.width) half_ = make_problem<T>(with_sizes(site.out, in_.width), backend_);
+  if (out_.width && in_.width) half_ = make_problem<T>(with_sizes(site.out, in_.width), device_);
 }
 
 /// Axes first .. first + count of the data are a side of the weight.
@@ -116,9 +116,9 @@ std::vector<double> JointPlan<T>::expand(const std::vector<double>& values, cons
   const std::vector<double> exact(basis.begin(), basis.end());
   std::vector<double> expanded(before * side.size * behind);
   for (std::size_t b = 0; b < before; ++b)
-    backend_->gemm(false, false, side.size, behind, side.width, 1.0, exact.data(), side.width,
-                   values.data() + b * side.width * behind, behind, 0.0,
-                   expanded.data() + b * side.size * behind, behind);
+    device_->gemm(false, false, side.size, behind, side.width, 1.0, exact.data(), side.width,
+                  values.data() + b * side.width * behind, behind, 0.0,
+                  expanded.data() + b * side.size * behind, behind);
   return expanded;
 }
 
@@ -130,7 +130,7 @@ std::vector<std::vector<double>> JointPlan<T>::solve(const LeastSquares<Value>* 
                                                      const std::string& purpose,
                                                      FitHistory& history) const {
   std::vector<std::vector<double>> values;
-  if (tree_) values = decompose_tree(*tree_, block, tensor, *backend_);
+  if (tree_) values = decompose_tree(*tree_, block, tensor, *device_);
   if (!problem) return values;
   FitData<Value> data{{tensor}, sum_of_squares(tensor, volume(block.data)), outside};
   FitState<Value> state = problem->make_state();
@@ -175,7 +175,7 @@ std::vector<std::vector<double>> JointPlan<T>::fit(
   }
   const Compression<T> part =
       compress<T>(source, sites, out_.size, in_.size, {out_.width, out_.rank},
-                  {in_.width, in_.rank}, *backend_, describe);
+                  {in_.width, in_.rank}, *device_, describe);
   const SingleThread single(part.core.size() < (std::size_t{1} << 22));
   const std::vector<double> core(part.core.begin(), part.core.end());
   double total = 0;

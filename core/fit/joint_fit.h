@@ -18,7 +18,7 @@ template <class T>
 class JointPlan {
  public:
   JointPlan(const JointNetwork& network, const Site& site, const FitSettings& fit,
-            std::shared_ptr<const Backend> backend);
+            std::shared_ptr<const Device> device);
 
   /// Whether a set of sites with this block and these sides is fitted alike.
   bool suits(const FitBlock& block, const Site& site) const;
@@ -54,7 +54,7 @@ class JointPlan {
   FitBlock small_block_;
   std::optional<TreeShape> tree_;
   std::size_t sweeps_ = 0, starts_ = 1;
-  std::shared_ptr<const Backend> backend_;
+  std::shared_ptr<const Device> device_;
   std::unique_ptr<LeastSquares<double>> small_;  ///< of compressed data
   std::unique_ptr<LeastSquares<T>> whole_;       ///< of the data themselves
   std::unique_ptr<LeastSquares<T>> half_;        ///< of data with the in side compressed

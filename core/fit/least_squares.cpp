@@ -4,8 +4,8 @@
 #include <map>
 #include <numeric>
 
-#include "core/error.h"
-#include "core/linear_algebra.h"
+#include "core/base/error.h"
+#include "core/linalg/linear_algebra.h"
 
 namespace rankfold {
 namespace {
@@ -69,8 +69,8 @@ void FitState<T>::set(std::size_t parameter, std::vector<double> value) {
 
 template <class T>
 LeastSquares<T>::LeastSquares(std::vector<FitBlock> blocks, std::vector<FitParameter> parameters,
-                              std::shared_ptr<const Backend> backend)
-    : blocks_(std::move(blocks)), parameters_(std::move(parameters)), backend_(std::move(backend)) {
+                              std::shared_ptr<const Device> device)
+    : blocks_(std::move(blocks)), parameters_(std::move(parameters)), device_(std::move(device)) {
   for (const FitBlock& block : blocks_) {
     std::vector<FitProduct<T>> models;
     std::vector<bool> constant;
@@ -257,7 +257,7 @@ void LeastSquares<T>::remove_constant_part(std::size_t index, T* data, FitState<
   for (std::size_t t = 0; t < block.terms.size(); ++t)
     if (constant_[index][t])
       models_[index][t].run(
-          *backend_,
+          *device_,
           gather(block.terms[t],
                  all_but(block.terms[t].operands.size(), block.terms[t].operands.size()),
                  state.rounded),
@@ -275,7 +275,7 @@ double LeastSquares<T>::update(std::size_t parameter, std::span<const T* const> 
       const FitTerm& term = block.terms[read.term];
       std::vector<const T*> factors = gather(term, read.others, state.rounded);
       factors.insert(factors.begin(), data[part.block]);
-      read.right.run(*backend_, factors, static_cast<T>(term.scale),
+      read.right.run(*device_, factors, static_cast<T>(term.scale),
                      state.right.data() + term.operands[read.operand].offset, false, state.memory);
     }
     for (const Cross& cross : part.crosses) {
@@ -285,7 +285,7 @@ double LeastSquares<T>::update(std::size_t parameter, std::span<const T* const> 
       for (const T* factor :
            gather(other, all_but(other.operands.size(), other.operands.size()), state.rounded))
         factors.push_back(factor);
-      cross.right.run(*backend_, factors, static_cast<T>(-term.scale * other.scale),
+      cross.right.run(*device_, factors, static_cast<T>(-term.scale * other.scale),
                       state.right.data() + term.operands[read.operand].offset, false, state.memory);
     }
   }
@@ -311,7 +311,7 @@ void LeastSquares<T>::solve_regular(const ParameterPlan& plan, FitState<T>& stat
   state.normal.resize(plan.matrices);
   std::vector<const double*> factors = gather(term, read.others, state.values);
   factors.insert(factors.end(), factors.begin(), factors.begin() + read.others.size());
-  part.pairs.front().normal.run(*backend_, factors, term.scale * term.scale, state.normal.data(),
+  part.pairs.front().normal.run(*device_, factors, term.scale * term.scale, state.normal.data(),
                                 true, state.normal_memory);
   std::vector<double> matrix(m * m), right(m * count), start(m * count);
   for (std::size_t v = 0; v < read.varying.size(); ++v) {
@@ -345,7 +345,7 @@ void LeastSquares<T>::solve_systems(const ParameterPlan& plan, FitState<T>& stat
       std::vector<const double*> factors = gather(terms[first.term], first.others, state.values);
       for (const double* factor : gather(terms[second.term], second.others, state.values))
         factors.push_back(factor);
-      pair.normal.run(*backend_, factors, terms[first.term].scale * terms[second.term].scale,
+      pair.normal.run(*device_, factors, terms[first.term].scale * terms[second.term].scale,
                       part_normal.data(), true, state.normal_memory);
       for (std::size_t v = 0; v < front.varying.size(); ++v)
         for (std::size_t u = 0; u < front.uniform.size(); ++u)
@@ -387,7 +387,7 @@ double LeastSquares<T>::residual(std::span<const T* const> data, FitState<T>& st
       if (constant_[index][t]) continue;  // taken off the data
       const FitTerm& term = block.terms[t];
       models_[index][t].run(
-          *backend_,
+          *device_,
           gather(term, all_but(term.operands.size(), term.operands.size()), state.rounded),
           static_cast<T>(-term.scale), state.model.data(), false, state.memory);
     }

@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "core/fit/planned_product.h"
+#include "core/fit/fit_product.h"
 
 namespace rankfold {
 
@@ -58,7 +58,7 @@ class LeastSquares {
  public:
   /// Throws Error where a parameter stands twice in one product.
   LeastSquares(std::vector<FitBlock> blocks, std::vector<FitParameter> parameters,
-               std::shared_ptr<const Backend> backend);
+               std::shared_ptr<const Device> device);
 
   const std::vector<FitParameter>& parameters() const { return parameters_; }
   const std::vector<FitBlock>& blocks() const { return blocks_; }
@@ -120,7 +120,7 @@ class LeastSquares {
 
   std::vector<FitBlock> blocks_;
   std::vector<FitParameter> parameters_;
-  std::shared_ptr<const Backend> backend_;
+  std::shared_ptr<const Device> device_;
   std::vector<ParameterPlan> plans_;
   std::vector<std::vector<FitProduct<T>>> models_;  ///< by block and term
   std::vector<std::vector<bool>> constant_;         ///< by block and term

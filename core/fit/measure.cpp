@@ -7,8 +7,8 @@
 #include <span>
 
 #include "core/fit/compression.h"
-#include "core/fit/planned_product.h"
-#include "core/linear_algebra.h"
+#include "core/fit/fit_product.h"
+#include "core/linalg/linear_algebra.h"
 
 namespace rankfold {
 namespace {
@@ -38,7 +38,7 @@ double norm_of(const T* values, std::size_t count) {
 template <class T>
 SiteResiduals measure_changed(const std::vector<SiteNetwork>& networks, const Adapter<T>& adapter,
                               const UpdateSource<T>& source,
-                              const std::shared_ptr<const Backend>& backend,
+                              const std::shared_ptr<const Device>& device,
                               const std::function<void(std::size_t, Buffer<T>&)>& change) {
   const std::vector<Site>& sites = adapter.stack().sites;
   // One plan for neighbours of one structure.
@@ -60,14 +60,14 @@ SiteResiduals measure_changed(const std::vector<SiteNetwork>& networks, const Ad
   for_each(sites.size(), [&](std::size_t i) {
     const std::size_t size = sites[i].out * sites[i].in;
     std::vector<T> scratch;
-    Buffer<T> dense(backend, size);
+    Buffer<T> dense(device, size);
     ProductMemory<T> memory;
     for (std::size_t t = 0; t < networks[i].terms.size(); ++t) {
       const FitTerm& term = networks[i].terms[t];
       std::vector<const T*> operands;
       for (const FitOperand& operand : term.operands)
         operands.push_back(adapter.parameters()[operand.parameter].value.data() + operand.offset);
-      (*products[i])[t].run(*backend, operands, static_cast<T>(term.scale), dense.data(), t == 0,
+      (*products[i])[t].run(*device, operands, static_cast<T>(term.scale), dense.data(), t == 0,
                             memory);
     }
     change(i, dense);
@@ -117,26 +117,25 @@ std::vector<double> SiteResiduals::site_errors() const {
 
 template <class T>
 SiteResiduals measure(const std::vector<SiteNetwork>& networks, const Adapter<T>& adapter,
-                      const UpdateSource<T>& source, std::shared_ptr<const Backend> backend) {
-  return measure_changed<T>(networks, adapter, source, backend, [](std::size_t, Buffer<T>&) {});
+                      const UpdateSource<T>& source, std::shared_ptr<const Device> device) {
+  return measure_changed<T>(networks, adapter, source, device, [](std::size_t, Buffer<T>&) {});
 }
 
 SiteResiduals measure_weighted(const std::vector<SiteNetwork>& networks,
                                const Adapter<double>& adapter, const UpdateSource<double>& weighted,
-                               const InputMetrics& metrics,
-                               std::shared_ptr<const Backend> backend) {
+                               const InputMetrics& metrics, std::shared_ptr<const Device> device) {
   return measure_changed<double>(
-      networks, adapter, weighted, backend, [&](std::size_t site, Buffer<double>& dense) {
-        Buffer<double> product(backend, dense.size());
-        multiply_by_root(metrics.at(site), *backend, dense.data(), adapter.stack().sites[site].out,
+      networks, adapter, weighted, device, [&](std::size_t site, Buffer<double>& dense) {
+        Buffer<double> product(device, dense.size());
+        multiply_by_root(metrics.at(site), *device, dense.data(), adapter.stack().sites[site].out,
                          product.data());
         dense = std::move(product);
       });
 }
 
 template SiteResiduals measure(const std::vector<SiteNetwork>&, const Adapter<float>&,
-                               const UpdateSource<float>&, std::shared_ptr<const Backend>);
+                               const UpdateSource<float>&, std::shared_ptr<const Device>);
 template SiteResiduals measure(const std::vector<SiteNetwork>&, const Adapter<double>&,
-                               const UpdateSource<double>&, std::shared_ptr<const Backend>);
+                               const UpdateSource<double>&, std::shared_ptr<const Device>);
 
 }  // namespace rankfold

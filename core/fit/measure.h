@@ -3,7 +3,7 @@
 #include <memory>
 #include <vector>
 
-#include "core/adapter.h"
+#include "core/adapter/adapter.h"
 #include "core/fit/input_metric.h"
 #include "core/fit/site_network.h"
 #include "core/fit/update_source.h"
@@ -31,11 +31,11 @@ struct SiteResiduals {
 /// Of the adapter's parameters as they are stored.
 template <class T>
 SiteResiduals measure(const std::vector<SiteNetwork>& networks, const Adapter<T>& adapter,
-                      const UpdateSource<T>& source, std::shared_ptr<const Backend> backend);
+                      const UpdateSource<T>& source, std::shared_ptr<const Device> device);
 
 /// The same of D_s R_s^T and dW_s R_s^T; `weighted` gives the former.
 SiteResiduals measure_weighted(const std::vector<SiteNetwork>& networks,
                                const Adapter<double>& adapter, const UpdateSource<double>& weighted,
-                               const InputMetrics& metrics, std::shared_ptr<const Backend> backend);
+                               const InputMetrics& metrics, std::shared_ptr<const Device> device);
 
 }  // namespace rankfold

@@ -9,9 +9,9 @@
 
 #include <fmt/format.h>
 
-#include "core/error.h"
-#include "core/half_precision.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/half_precision.h"
+#include "core/base/text.h"
 
 namespace rankfold {
 namespace fs = std::filesystem;

@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "core/files.h"
-#include "core/safetensors.h"
+#include "core/base/files.h"
+#include "core/base/safetensors.h"
 
 namespace rankfold {
 

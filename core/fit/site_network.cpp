@@ -4,9 +4,9 @@
 #include <map>
 #include <numeric>
 
-#include "core/compiled_network.h"
-#include "core/error.h"
-#include "core/network_adapter.h"
+#include "core/adapter/network_adapter.h"
+#include "core/base/error.h"
+#include "core/network/compiled_network.h"
 
 namespace rankfold {
 namespace {

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "core/adapter.h"
+#include "core/adapter/adapter.h"
+#include "core/adapter/method.h"
 #include "core/fit/least_squares.h"
-#include "core/method.h"
 
 namespace rankfold {
 

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <map>
 
-#include "core/linear_algebra.h"
-#include "core/random.h"
+#include "core/base/random.h"
+#include "core/linalg/linear_algebra.h"
 
 namespace rankfold {
 namespace {
@@ -96,24 +96,24 @@ std::vector<double> leading_vectors(const std::vector<double>& matrix, std::size
 /// U[rows, rank], orthonormal: the leading left singular vectors of M[rows, columns], rank below
 /// both sides.
 template <class T>
-std::vector<T> leading_left(const Backend& backend, const T* matrix, std::size_t rows,
+std::vector<T> leading_left(const Device& device, const T* matrix, std::size_t rows,
                             std::size_t columns, std::size_t rank) {
   std::vector<T> basis;
   std::size_t width = rank;
   int passes = 1;
   if (rows <= small_side && rows <= columns) {
     std::vector<T> gram(rows * rows);
-    backend.gemm(false, true, rows, rows, columns, T{1}, matrix, columns, matrix, columns, T{0},
-                 gram.data(), rows);
+    device.gemm(false, true, rows, rows, columns, T{1}, matrix, columns, matrix, columns, T{0},
+                gram.data(), rows);
     basis = rounded<T>(leading_vectors(exact(gram), rows, rank));
   } else if (columns <= small_side) {
     std::vector<T> gram(columns * columns);
-    backend.gemm(true, false, columns, columns, rows, T{1}, matrix, columns, matrix, columns, T{0},
-                 gram.data(), columns);
+    device.gemm(true, false, columns, columns, rows, T{1}, matrix, columns, matrix, columns, T{0},
+                gram.data(), columns);
     const std::vector<T> right = rounded<T>(leading_vectors(exact(gram), columns, rank));
     std::vector<T> image(rows * rank);
-    backend.gemm(false, false, rows, rank, columns, T{1}, matrix, columns, right.data(), rank, T{0},
-                 image.data(), rank);
+    device.gemm(false, false, rows, rank, columns, T{1}, matrix, columns, right.data(), rank, T{0},
+                image.data(), rank);
     basis = rounded<T>(orthonormal_columns({exact(image).data(), rows, rank}));
   } else {
     width = std::min({rows, columns, rank + std::max<std::size_t>(8, rank / 2)});
@@ -121,31 +121,31 @@ std::vector<T> leading_left(const Backend& backend, const T* matrix, std::size_t
     std::vector<T> start(columns * width);
     RandomStream(0, "fit/range").fill_normal(std::span<T>(start), 0, 1);
     basis.resize(rows * width);
-    backend.gemm(false, false, rows, width, columns, T{1}, matrix, columns, start.data(), width,
-                 T{0}, basis.data(), width);
+    device.gemm(false, false, rows, width, columns, T{1}, matrix, columns, start.data(), width,
+                T{0}, basis.data(), width);
     basis = rounded<T>(orthonormal_columns({exact(basis).data(), rows, width}));
   }
   // A step of the subspace iteration: products with M itself find what rounding of M M^T hides.
   std::vector<T> image(columns * width);
   const auto project = [&] {
-    backend.gemm(true, false, columns, width, rows, T{1}, matrix, columns, basis.data(), width,
-                 T{0}, image.data(), width);
+    device.gemm(true, false, columns, width, rows, T{1}, matrix, columns, basis.data(), width, T{0},
+                image.data(), width);
   };
   for (int pass = 0; pass < passes; ++pass) {
     project();
     if (passes > 1) image = rounded<T>(orthonormal_columns({exact(image).data(), columns, width}));
-    backend.gemm(false, false, rows, width, columns, T{1}, matrix, columns, image.data(), width,
-                 T{0}, basis.data(), width);
+    device.gemm(false, false, rows, width, columns, T{1}, matrix, columns, image.data(), width,
+                T{0}, basis.data(), width);
     basis = rounded<T>(orthonormal_columns({exact(basis).data(), rows, width}));
   }
   if (width == rank) return basis;
   project();
   std::vector<T> gram(width * width), turned(rows * rank);
-  backend.gemm(true, false, width, width, columns, T{1}, image.data(), width, image.data(), width,
-               T{0}, gram.data(), width);
+  device.gemm(true, false, width, width, columns, T{1}, image.data(), width, image.data(), width,
+              T{0}, gram.data(), width);
   const std::vector<T> turn = rounded<T>(leading_vectors(exact(gram), width, rank));
-  backend.gemm(false, false, rows, rank, width, T{1}, basis.data(), width, turn.data(), rank, T{0},
-               turned.data(), rank);
+  device.gemm(false, false, rows, rank, width, T{1}, basis.data(), width, turn.data(), rank, T{0},
+              turned.data(), rank);
   return turned;
 }
 
@@ -213,7 +213,7 @@ std::optional<TreeShape> find_tree(const FitBlock& block) {
 
 template <class T>
 std::vector<std::vector<double>> decompose_tree(const TreeShape& shape, const FitBlock& block,
-                                                const T* data, const Backend& backend) {
+                                                const T* data, const Device& device) {
   const FitTerm& term = block.terms.front();
   const std::vector<FitOperand>& operands = term.operands;
   std::map<int, std::size_t> size_of;
@@ -294,13 +294,13 @@ std::vector<std::vector<double>> decompose_tree(const TreeShape& shape, const Fi
         left = rounded<T>(orthonormal_columns(
             {std::vector<double>(tensor, tensor + rows * columns).data(), rows, columns}));
       } else {
-        left = leading_left(backend, tensor, rows, columns, rank);
+        left = leading_left(device, tensor, rows, columns, rank);
       }
       for (std::size_t i = 0; i < rows; ++i)
         for (std::size_t p = 0; p < rank; ++p)
           basis[i * bond + p] = static_cast<double>(left[i * rank + p]);
-      backend.gemm(true, false, rank, columns, rows, T{1}, left.data(), rank, tensor, columns, T{0},
-                   projected.data(), columns);
+      device.gemm(true, false, rank, columns, rows, T{1}, left.data(), rank, tensor, columns, T{0},
+                  projected.data(), columns);
     }
     TensorAxes next;
     for (const int mode : shape.bond[node]) {
@@ -327,8 +327,8 @@ std::vector<std::vector<double>> decompose_tree(const TreeShape& shape, const Fi
 }
 
 template std::vector<std::vector<double>> decompose_tree(const TreeShape&, const FitBlock&,
-                                                         const float*, const Backend&);
+                                                         const float*, const Device&);
 template std::vector<std::vector<double>> decompose_tree(const TreeShape&, const FitBlock&,
-                                                         const double*, const Backend&);
+                                                         const double*, const Device&);
 
 }  // namespace rankfold

@@ -28,6 +28,6 @@ std::optional<TreeShape> find_tree(const FitBlock& block);
 /// zeros.
 template <class T>
 std::vector<std::vector<double>> decompose_tree(const TreeShape& shape, const FitBlock& block,
-                                                const T* data, const Backend& backend);
+                                                const T* data, const Device& device);
 
 }  // namespace rankfold

@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "core/base/safetensors.h"
 #include "core/fit/numpy_file.h"
 #include "core/fit/update_source.h"
-#include "core/safetensors.h"
-#include "core/stack.h"
+#include "core/network/stack.h"
 
 namespace rankfold {
 

@@ -4,11 +4,11 @@
 
 #include <fmt/core.h>
 
-#include "core/backend.h"
-#include "core/error.h"
+#include "core/base/error.h"
+#include "core/base/machine.h"
+#include "core/base/random.h"
+#include "core/device/device.h"
 #include "core/fit/fit.h"
-#include "core/random.h"
-#include "core/version.h"
 #include "experiments/bench/layer_bench.h"
 #include "experiments/bench/timing.h"
 
@@ -36,7 +36,7 @@ FitBenchReport bench_fit(const FitBenchRequest& request, const Stack& stack,
   check_request(request, registry);
   const bool named = !request.methods.empty();
   const std::vector<std::string> names = named ? request.methods : registry.names();
-  const auto backend = make_openblas_backend();
+  const auto device = make_cpu_device();
   const auto settings_of = [&](const Method& method) {
     return resolve_settings(method, {method.has_rank ? request.rank : "", {}, "", {}}, stack);
   };
@@ -53,7 +53,7 @@ FitBenchReport bench_fit(const FitBenchRequest& request, const Stack& stack,
       for (std::size_t repeat = 0; repeat < request.repeats; ++repeat)
         seconds.push_back(seconds_of([&] {
           const FittedUpdates<T> fitted =
-              fit_updates<T>(method, stack, settings, source, {}, backend);
+              fit_updates<T>(method, stack, settings, source, {}, device);
           row.parameters = fitted.adapter->parameter_count();
           row.relative_error = fitted.report.relative_error;
           row.starts = fitted.report.starts;
@@ -86,7 +86,7 @@ RandomUpdates::RandomUpdates(std::size_t layers, std::size_t width) {
   const std::size_t directions = std::min(width, most_directions);
   std::vector<float> shared(directions * width), own(width * directions);
   RandomStream(1, "bench/fit/a").fill_normal(std::span<float>(shared), 0, 1);
-  const auto backend = make_openblas_backend();
+  const auto device = make_cpu_device();
   for (std::size_t layer = 0; layer < layers; ++layer) {
     float* matrix = values_.data() + layer * size_;
     RandomStream(1, "bench/fit/noise", layer)
@@ -95,8 +95,8 @@ RandomUpdates::RandomUpdates(std::size_t layers, std::size_t width) {
     for (std::size_t i = 0; i < width; ++i)
       for (std::size_t k = 0; k < directions; ++k)
         own[i * directions + k] /= static_cast<float>(k + 1);
-    backend->gemm(false, false, width, width, directions, 1.0F, own.data(), directions,
-                  shared.data(), width, 1.0F, matrix, width);
+    device->gemm(false, false, width, width, directions, 1.0F, own.data(), directions,
+                 shared.data(), width, 1.0F, matrix, width);
     largest_.push_back(largest_magnitude(matrix, size_));
   }
 }

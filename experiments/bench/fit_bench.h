@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "core/adapter/method.h"
 #include "core/fit/update_source.h"
-#include "core/method.h"
-#include "core/stack.h"
+#include "core/network/stack.h"
 #include "experiments/bench/skipped_method.h"
 
 namespace rankfold {

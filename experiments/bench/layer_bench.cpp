@@ -5,13 +5,13 @@
 
 #include <fmt/core.h>
 
-#include "core/adapter.h"
-#include "core/error.h"
-#include "core/explain.h"
-#include "core/frozen_product.h"
-#include "core/machine_rates.h"
-#include "core/random.h"
-#include "core/version.h"
+#include "core/adapter/adapter.h"
+#include "core/adapter/explain.h"
+#include "core/adapter/frozen_product.h"
+#include "core/base/error.h"
+#include "core/base/machine.h"
+#include "core/base/random.h"
+#include "core/device/machine_rates.h"
 #include "experiments/bench/timing.h"
 
 namespace rankfold {
@@ -21,7 +21,7 @@ constexpr std::size_t warm_up_rounds = 2;
 
 /// Frozen layers and the matrices of one forward and backward.
 struct Layers {
-  std::shared_ptr<const Backend> backend = make_calibrated_backend();
+  std::shared_ptr<const Device> device = make_calibrated_device();
   std::size_t width, tokens;
   std::vector<Buffer<float>> weights, biases;
   Buffer<float> x, y, dy, dx;
@@ -29,13 +29,13 @@ struct Layers {
   explicit Layers(const LayerRequest& request)
       : width(request.width),
         tokens(request.tokens),
-        x(backend, tokens * width),
-        y(backend, tokens * width),
-        dy(backend, tokens * width),
-        dx(backend, tokens * width) {
+        x(device, tokens * width),
+        y(device, tokens * width),
+        dy(device, tokens * width),
+        dx(device, tokens * width) {
     for (std::size_t site = 0; site < request.sites; ++site) {
-      weights.emplace_back(backend, width * width);
-      biases.emplace_back(backend, width);
+      weights.emplace_back(device, width * width);
+      biases.emplace_back(device, width);
       RandomStream(1, "bench/weight", site).fill_normal(weights.back().span(), 0.0, 0.02);
       RandomStream(1, "bench/bias", site).fill_normal(biases.back().span(), 0.0, 0.02);
     }
@@ -62,12 +62,12 @@ Times run_frozen(Layers& layers) {
   Times times;
   times.forward = seconds_of([&] {
     for (std::size_t site = 0; site < layers.sites(); ++site)
-      frozen_forward<float>(*layers.backend, layers.frozen(site), x, y, Bias::add);
+      frozen_forward<float>(*layers.device, layers.frozen(site), x, y, Bias::add);
   });
   times.both =
       times.forward + seconds_of([&] {
         for (std::size_t site = layers.sites(); site-- > 0;)
-          frozen_backward<float>(*layers.backend, layers.frozen(site), dy, dx, Into::overwrite);
+          frozen_backward<float>(*layers.device, layers.frozen(site), dy, dx, Into::overwrite);
       });
   return times;
 }
@@ -114,7 +114,7 @@ void check_request(const LayerRequest& request, const Registry& registry) {
 
 LayerRow measure(const Method& method, const MethodSettings& settings, const Stack& stack,
                  std::size_t rounds, Layers& layers, std::vector<Times>& frozen) {
-  const auto adapter = make_adapter<float>(method, stack, settings, layers.backend);
+  const auto adapter = make_adapter<float>(method, stack, settings, layers.device);
   std::vector<FrozenLinear<float>> weights;
   for (std::size_t site = 0; site < layers.sites(); ++site) weights.push_back(layers.frozen(site));
   adapter->set_frozen(std::move(weights));

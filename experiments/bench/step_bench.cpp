@@ -5,11 +5,11 @@
 #include <memory>
 #include <optional>
 
-#include "core/error.h"
-#include "core/explain.h"
-#include "core/machine_rates.h"
-#include "core/random.h"
-#include "core/version.h"
+#include "core/adapter/explain.h"
+#include "core/base/error.h"
+#include "core/base/machine.h"
+#include "core/base/random.h"
+#include "core/device/machine_rates.h"
 #include "experiments/bench/timing.h"
 #include "experiments/models/host.h"
 #include "experiments/models/shapes.h"
@@ -51,7 +51,7 @@ Batch random_batch(std::size_t sequences, std::size_t length, std::size_t vocabu
 class Training {
  public:
   Training(const StepRequest& request, const Method& method, bool random_weights,
-           std::shared_ptr<const Backend> backend,
+           std::shared_ptr<const Device> device,
            const std::function<void(const std::string&)>& message);
 
   void step();
@@ -71,15 +71,15 @@ class Training {
 };
 
 Training::Training(const StepRequest& request, const Method& method, bool random_weights,
-                   std::shared_ptr<const Backend> backend,
+                   std::shared_ptr<const Device> device,
                    const std::function<void(const std::string&)>& message) {
   const RunSettings& settings = request.settings;
   HostSettings host_settings;
   host_settings.seed = seed;
   host_settings.bfloat16 = settings.text("precision") == "bf16";
   if (!settings.text("dropout").empty()) host_settings.dropout = settings.number("dropout");
-  host_ = random_weights ? load_random_host(request.model, host_settings, backend)
-                         : load_host(request.model, host_settings, backend);
+  host_ = random_weights ? load_random_host(request.model, host_settings, device)
+                         : load_host(request.model, host_settings, device);
   if (request.length > host_->max_tokens())
     throw UsageError("--length is {}; {} has {} positions", request.length, request.model,
                      host_->max_tokens());
@@ -88,10 +88,10 @@ Training::Training(const StepRequest& request, const Method& method, bool random
   method_settings_ = resolve_settings(method, method_request(settings), stack);
   if (method.notes)
     for (const std::string& note : method.notes(stack, method_settings_)) message(note);
-  adapter_ = make_adapter<float>(trained_form(method), stack, method_settings_, backend);
+  adapter_ = make_adapter<float>(trained_form(method), stack, method_settings_, device);
   if (!adapter_->parameters().empty()) host_->attach(adapter_.get());
   adapter_->initialise(seed);
-  if (method.truncation) low_rank_.emplace(method, method_settings_, *adapter_, seed, backend);
+  if (method.truncation) low_rank_.emplace(method, method_settings_, *adapter_, seed, device);
 
   std::vector<TrainedSpan> tensors;
   for (Parameter<float>& parameter : adapter_->parameters())
@@ -147,8 +147,8 @@ StepReport bench_step(const StepRequest& request, const Registry& registry,
   report.threads = settings.text("threads").empty() ? cpu_count() : settings.count("threads");
   set_threads(static_cast<int>(report.threads));
 
-  const auto plain = make_calibrated_backend();
-  const auto counting = std::make_shared<CountingBackend>(plain);
+  const auto plain = make_calibrated_device();
+  const auto counting = std::make_shared<CountingDevice>(plain);
   Training training(request, method, report.random_weights, counting, message);
   if (report.random_weights)
     message(report.model + ": no weights are there; random ones serve, N(0, 0.02)");

@@ -6,9 +6,9 @@
 #include <map>
 #include <string>
 
-#include "core/counting_backend.h"
-#include "core/method.h"
-#include "experiments/training/settings.h"
+#include "core/adapter/method.h"
+#include "core/device/counting_device.h"
+#include "experiments/runs/settings.h"
 
 namespace rankfold {
 
@@ -37,7 +37,7 @@ struct StepReport {
   double floor_ms = 0;                      ///< flops at that rate
   double share_of_floor = 0;                ///< floor_ms / step_ms
   std::uint64_t flops = 0, thin_flops = 0;  ///< of all products of a step; of those with a side of
-                                            ///< at most CountingBackend::thin_side
+                                            ///< at most CountingDevice::thin_side
   double allocations = 0;                   ///< a step, after the second
   std::vector<std::string> plans;           ///< explain_plans for the batch
   std::map<Work, double> profile;           ///< share of the steps' time by kind of work

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/elapsed.h"
-#include "core/error.h"
+#include "core/base/elapsed.h"
+#include "core/base/error.h"
 
 namespace rankfold {
 
@@ -21,11 +21,11 @@ double median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
-LargeProduct::LargeProduct(std::shared_ptr<const Backend> backend)
-    : backend_(std::move(backend)),
-      a_(backend_, size * size),
-      b_(backend_, size * size),
-      c_(backend_, size * size) {
+LargeProduct::LargeProduct(std::shared_ptr<const Device> device)
+    : device_(std::move(device)),
+      a_(device_, size * size),
+      b_(device_, size * size),
+      c_(device_, size * size) {
   for (std::size_t i = 0; i < size * size; ++i) {
     a_.data()[i] = static_cast<float>(i % 1009) / 1009.0f - 0.5f;
     b_.data()[i] = static_cast<float>(i % 1013) / 1013.0f - 0.5f;
@@ -35,8 +35,8 @@ LargeProduct::LargeProduct(std::shared_ptr<const Backend> backend)
 
 double LargeProduct::measure() {
   const double seconds = seconds_of([&] {
-    backend_->gemm(false, false, size, size, size, 1.0f, a_.data(), size, b_.data(), size, 0.0f,
-                   c_.data(), size);
+    device_->gemm(false, false, size, size, size, 1.0f, a_.data(), size, b_.data(), size, 0.0f,
+                  c_.data(), size);
   });
   return 2.0 * size * size * size / seconds;
 }

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "core/backend.h"
+#include "core/device/device.h"
 
 namespace rankfold {
 
@@ -19,14 +19,14 @@ double median(std::vector<double> values);
 /// every cache and as near to the peak as BLAS comes.
 class LargeProduct {
  public:
-  explicit LargeProduct(std::shared_ptr<const Backend> backend);
+  explicit LargeProduct(std::shared_ptr<const Device> device);
 
   /// One product; returns its rate in FLOPs a second.
   double measure();
 
  private:
   static constexpr std::size_t size = 2048;
-  std::shared_ptr<const Backend> backend_;
+  std::shared_ptr<const Device> device_;
   Buffer<float> a_, b_, c_;
 };
 

@@ -1,10 +1,10 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "core/backend.h"
-#include "core/error.h"
-#include "core/json_text.h"
-#include "core/version.h"
+#include "core/base/error.h"
+#include "core/base/json_text.h"
+#include "core/base/machine.h"
+#include "core/device/device.h"
 #include "experiments/bench/layer_bench.h"
 #include "experiments/commands/bench_methods.h"
 #include "experiments/commands/command.h"

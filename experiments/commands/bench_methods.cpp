@@ -4,9 +4,9 @@
 
 #include <fmt/core.h>
 
-#include "core/error.h"
-#include "core/progress.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/progress.h"
+#include "core/base/text.h"
 #include "experiments/commands/setting_options.h"
 
 namespace rankfold {

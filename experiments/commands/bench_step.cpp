@@ -1,8 +1,8 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "core/json_text.h"
-#include "core/text.h"
+#include "core/base/json_text.h"
+#include "core/base/text.h"
 #include "experiments/bench/step_bench.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/setting_options.h"

@@ -4,11 +4,11 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "core/backend.h"
-#include "core/check_method.h"
-#include "core/error.h"
-#include "core/json_text.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/json_text.h"
+#include "core/base/text.h"
+#include "core/contract/check_method.h"
+#include "core/device/device.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/table.h"
 #include "experiments/models/check_model.h"
@@ -93,7 +93,7 @@ int check_model_folder(const Arguments& arguments, Context& context) {
   const fs::path folder = arguments.positional(0);
   std::optional<fs::path> io;
   if (arguments.has("io")) io = arguments.text("io");
-  const ModelIoReport result = check_model(folder, io, make_openblas_backend());
+  const ModelIoReport result = check_model(folder, io, make_cpu_device());
   for (const std::string& note : result.notes) context.err << note << '\n';
   if (!result.skipped.empty())
     context.err << fmt::format("{} without a counterpart here: {}\n",

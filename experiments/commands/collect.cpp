@@ -1,4 +1,4 @@
-#include "analysis/collect.h"
+#include "analysis/logs/collect.h"
 
 #include <algorithm>
 #include <chrono>
@@ -9,12 +9,12 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "analysis/log_tree.h"
-#include "core/elapsed.h"
-#include "core/error.h"
-#include "core/json_text.h"
-#include "core/progress.h"
-#include "core/text.h"
+#include "analysis/logs/log_tree.h"
+#include "core/base/elapsed.h"
+#include "core/base/error.h"
+#include "core/base/json_text.h"
+#include "core/base/progress.h"
+#include "core/base/text.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/table.h"
 #include "experiments/training/interrupt.h"

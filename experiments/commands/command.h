@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/method.h"
+#include "core/adapter/method.h"
 #include "experiments/commands/options.h"
 
 namespace rankfold {

@@ -1,16 +1,16 @@
-#include "experiments/training/compress.h"
+#include "experiments/adapter_files/compress.h"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
-#include "core/json_text.h"
-#include "core/text.h"
-#include "core/version.h"
+#include "core/base/atomic_folder.h"
+#include "core/base/error.h"
+#include "core/base/json_text.h"
+#include "core/base/machine.h"
+#include "core/base/text.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/setting_options.h"
 #include "experiments/commands/table.h"
-#include "experiments/training/atomic_folder.h"
 
 namespace rankfold {
 namespace {
@@ -59,10 +59,10 @@ int run(const Arguments& arguments, Context& context) {
   set_threads(static_cast<int>(arguments.count("threads", cpu_count())));
   const std::string out = arguments.text("out");
   AtomicFolder folder(out);
-  const auto backend = make_openblas_backend();
+  const auto device = make_cpu_device();
   LoneAdapter lone = load_lone_adapter(arguments.text("adapter"), arguments.text("model"),
-                                       context.registry, backend);
-  const CompressReport report = compress(lone, goal, context.registry, backend);
+                                       context.registry, device);
+  const CompressReport report = compress(lone, goal, context.registry, device);
   save_adapter(folder.path(), lone);
   folder.commit();
   if (report.unchanged)

@@ -3,9 +3,9 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "core/degrees_of_freedom.h"
-#include "core/error.h"
-#include "core/json_text.h"
+#include "core/base/error.h"
+#include "core/base/json_text.h"
+#include "core/reach/degrees_of_freedom.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/setting_options.h"
 #include "experiments/commands/table.h"
@@ -96,7 +96,7 @@ Effective measure(const ModelShape& shape, const Method& method, const RunSettin
       select_stack(catalogue(shape), chosen_targets(settings, method), settings.text("layers"));
   Effective effective{find_degrees_of_freedom(
                           method, stack, resolve_settings(method, method_request(settings), stack),
-                          make_openblas_backend()),
+                          make_cpu_device()),
                       {}};
   for (const Site& site : stack.sites) effective.sites.push_back(site.name);
   if (effective.found.reduced_sizes)

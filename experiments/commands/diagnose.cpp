@@ -1,12 +1,12 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "analysis/spectrum.h"
-#include "core/files.h"
-#include "core/json_text.h"
+#include "analysis/figures/spectrum.h"
+#include "core/base/files.h"
+#include "core/base/json_text.h"
+#include "experiments/adapter_files/diagnosis.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/table.h"
-#include "experiments/training/diagnosis.h"
 
 namespace rankfold {
 namespace {
@@ -93,7 +93,7 @@ int run(const Arguments& arguments, Context& context) {
     expect_replaceable(arguments.text("spectrum"), "table of a spectrum", beginnings);
   }
   const LoneAdapter source = load_lone_adapter(arguments.text("adapter"), arguments.text("model"),
-                                               context.registry, make_openblas_backend());
+                                               context.registry, make_cpu_device());
   const Diagnosis found = diagnose(source);
   if (arguments.has("spectrum"))
     write_atomically(arguments.text("spectrum"), spectrum_csv(singular_values(found)));

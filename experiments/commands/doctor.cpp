@@ -8,15 +8,15 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "analysis/gnuplot.h"
-#include "analysis/parquet.h"
-#include "core/backend.h"
-#include "core/bfloat16_weight.h"
-#include "core/json_text.h"
-#include "core/text.h"
-#include "core/version.h"
+#include "analysis/figures/gnuplot.h"
+#include "core/base/json_text.h"
+#include "core/base/machine.h"
+#include "core/base/text.h"
+#include "core/device/bfloat16_weight.h"
+#include "core/device/device.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/table.h"
+#include "experiments/runs/parquet.h"
 
 namespace rankfold {
 namespace {

@@ -1,12 +1,12 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
-#include "core/files.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/scoring_bar.h"
+#include "experiments/runs/settings.h"
 #include "experiments/training/evaluate.h"
-#include "experiments/training/settings.h"
 
 namespace rankfold {
 namespace {

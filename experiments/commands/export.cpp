@@ -1,12 +1,12 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
-#include "core/json_text.h"
+#include "core/base/atomic_folder.h"
+#include "core/base/error.h"
+#include "core/base/json_text.h"
+#include "experiments/adapter_files/peft_folder.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/table.h"
-#include "experiments/training/atomic_folder.h"
-#include "experiments/training/peft_folder.h"
 
 namespace rankfold {
 namespace {
@@ -26,7 +26,7 @@ int run(const Arguments& arguments, Context& context) {
   if (arguments.has("base") && form != "lora")
     throw UsageError("--base goes with --as lora, not with {}", form);
   const LoneAdapter source = load_lone_adapter(arguments.text("adapter"), arguments.text("model"),
-                                               context.registry, make_openblas_backend());
+                                               context.registry, make_cpu_device());
   nlohmann::ordered_json document = {{"out", out},
                                      {"as", form},
                                      {"method", source.description.method},

@@ -1,17 +1,17 @@
-#include "analysis/figure.h"
+#include "analysis/figures/figure.h"
 
 #include <algorithm>
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "analysis/published_rows.h"
-#include "analysis/run_file.h"
-#include "core/error.h"
-#include "core/json_text.h"
-#include "core/text.h"
+#include "analysis/published/published_rows.h"
+#include "core/base/error.h"
+#include "core/base/json_text.h"
+#include "core/base/text.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/result_input.h"
+#include "experiments/runs/run_file.h"
 
 namespace rankfold {
 namespace {

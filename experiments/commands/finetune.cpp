@@ -2,8 +2,8 @@
 
 #include <fmt/core.h>
 
-#include "core/error.h"
-#include "core/progress.h"
+#include "core/base/error.h"
+#include "core/base/progress.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/scoring_bar.h"
 #include "experiments/commands/setting_options.h"

@@ -9,21 +9,21 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "core/elapsed.h"
-#include "core/error.h"
-#include "core/files.h"
+#include "core/base/atomic_folder.h"
+#include "core/base/elapsed.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/json_text.h"
+#include "core/base/machine.h"
+#include "core/base/progress.h"
+#include "core/base/safetensors.h"
+#include "core/base/text.h"
 #include "core/fit/input_file.h"
 #include "core/fit/update_file.h"
 #include "core/fit/working_memory.h"
-#include "core/json_text.h"
-#include "core/progress.h"
-#include "core/safetensors.h"
-#include "core/text.h"
-#include "core/version.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/setting_options.h"
 #include "experiments/commands/table.h"
-#include "experiments/training/atomic_folder.h"
 
 namespace rankfold {
 namespace {
@@ -89,9 +89,9 @@ FittedUpdates<T> make_fit(const Method& method, const Stack& stack, const Method
                           const std::function<void(std::size_t)>& progress) {
   if constexpr (std::is_same_v<T, double>)
     if (metrics)
-      return fit_weighted_updates(method, stack, settings, source, *metrics, fit,
-                                  make_openblas_backend(), progress);
-  return fit_updates<T>(method, stack, settings, source, fit, make_openblas_backend(), progress);
+      return fit_weighted_updates(method, stack, settings, source, *metrics, fit, make_cpu_device(),
+                                  progress);
+  return fit_updates<T>(method, stack, settings, source, fit, make_cpu_device(), progress);
 }
 
 template <class T>

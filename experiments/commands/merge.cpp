@@ -1,11 +1,11 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "core/json_text.h"
+#include "core/base/json_text.h"
+#include "experiments/adapter_files/adapter_folder.h"
+#include "experiments/adapter_files/merge.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/table.h"
-#include "experiments/training/adapter_folder.h"
-#include "experiments/training/merge.h"
 
 namespace rankfold {
 namespace {

@@ -1,14 +1,14 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
-#include "core/files.h"
-#include "core/json_text.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/json_text.h"
+#include "core/base/text.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/methods_page.h"
 #include "experiments/commands/table.h"
-#include "experiments/training/settings.h"
+#include "experiments/runs/settings.h"
 
 namespace rankfold {
 namespace {

@@ -6,14 +6,14 @@
 
 #include <fmt/core.h>
 
-#include "analysis/network_diagram.h"
-#include "core/adapter.h"
-#include "core/error.h"
-#include "core/machine_rates.h"
-#include "core/text.h"
+#include "analysis/drawings/network_diagram.h"
+#include "core/adapter/adapter.h"
+#include "core/base/error.h"
+#include "core/base/text.h"
+#include "core/device/machine_rates.h"
 #include "experiments/commands/table.h"
 #include "experiments/models/shapes.h"
-#include "experiments/training/settings.h"
+#include "experiments/runs/settings.h"
 
 namespace rankfold {
 namespace {
@@ -119,7 +119,7 @@ Answer<Cost> predict_cost(const Method& method) {
     const MachineRates rates = nominal_rates();
     const Stack stack({{"layer", MatrixType::q, 0, layer_width, layer_width, 12}});
     const auto adapter = make_adapter<float>(method, stack, settings_at(method, page_rank, stack),
-                                             make_openblas_backend(rates));
+                                             make_cpu_device(rates));
     const std::size_t site = 0;
     Cost cost{1, adapter->plan({&site, 1}, layer_tokens, true)};
     const Plan& plan = cost.plan;

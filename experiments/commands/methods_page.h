@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "core/method.h"
+#include "core/adapter/method.h"
 
 namespace rankfold {
 

@@ -9,10 +9,10 @@
 #include <filesystem>
 #include <fstream>
 
-#include "core/error.h"
+#include "core/base/error.h"
+#include "core/base/machine.h"
+#include "core/base/text.h"
 #include "core/plugin.h"
-#include "core/text.h"
-#include "core/version.h"
 
 namespace rankfold {
 namespace {

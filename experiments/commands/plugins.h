@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "core/method.h"
+#include "core/adapter/method.h"
 
 namespace rankfold {
 

@@ -1,4 +1,4 @@
-#include "analysis/report.h"
+#include "analysis/report/report.h"
 
 #include <cstdlib>
 #include <ctime>
@@ -6,10 +6,10 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
-#include "core/files.h"
-#include "core/json_text.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/json_text.h"
+#include "core/base/text.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/result_input.h"
 
@@ -98,7 +98,8 @@ int run(const Arguments& arguments, Context& context) {
 Command report_command() {
   std::vector<Option> options = result_options("see below");
   options.push_back({"out", "FILE", "", "the page: .html; it needs no other file and no network"});
-  options.push_back({"title", "TEXT", "", "its heading; default: Report of the first INPUT's name"});
+  options.push_back(
+      {"title", "TEXT", "", "its heading; default: Report of the first INPUT's name"});
   return {"report",
           "makes one HTML page of all runs: figures, scores, a table of runs, failures",
           {result_positional()},

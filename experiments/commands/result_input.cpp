@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "analysis/run_file.h"
-#include "core/error.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/text.h"
+#include "experiments/runs/run_file.h"
 
 namespace rankfold {
 

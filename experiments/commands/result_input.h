@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "analysis/results.h"
-#include "analysis/run_identity.h"
 #include "experiments/commands/options.h"
+#include "experiments/runs/results.h"
+#include "experiments/runs/run_identity.h"
 
 namespace rankfold {
 

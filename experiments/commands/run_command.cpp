@@ -4,10 +4,10 @@
 
 #include <fmt/core.h>
 
-#include "core/backend.h"
-#include "core/error.h"
-#include "core/text.h"
-#include "core/version.h"
+#include "core/base/error.h"
+#include "core/base/machine.h"
+#include "core/base/text.h"
+#include "core/device/device.h"
 #include "decompositions/registry.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/plugins.h"

@@ -1,14 +1,14 @@
 #include <algorithm>
 
-#include "analysis/peft_result.h"
-#include "analysis/score_sheets.h"
-#include "core/error.h"
-#include "core/files.h"
-#include "core/json_text.h"
-#include "core/text.h"
+#include "analysis/tables/peft_result.h"
+#include "analysis/tables/score_sheets.h"
+#include "core/base/atomic_folder.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/json_text.h"
+#include "core/base/text.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/result_input.h"
-#include "experiments/training/atomic_folder.h"
 
 namespace rankfold {
 namespace {

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <memory>
 
-#include "core/progress.h"
+#include "core/base/progress.h"
 
 namespace rankfold {
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "core/error.h"
-#include "core/rank_budget.h"
+#include "core/adapter/rank_budget.h"
+#include "core/base/error.h"
 
 namespace rankfold {
 

@@ -5,7 +5,7 @@
 
 #include "experiments/commands/options.h"
 #include "experiments/models/shapes.h"
-#include "experiments/training/settings.h"
+#include "experiments/runs/settings.h"
 
 namespace rankfold {
 

@@ -6,15 +6,15 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "core/backend.h"
-#include "core/elapsed.h"
-#include "core/error.h"
-#include "core/files.h"
-#include "core/folder_lock.h"
-#include "core/json_text.h"
-#include "core/machine_rates.h"
-#include "core/progress.h"
-#include "core/text.h"
+#include "core/base/elapsed.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/folder_lock.h"
+#include "core/base/json_text.h"
+#include "core/base/progress.h"
+#include "core/base/text.h"
+#include "core/device/device.h"
+#include "core/device/machine_rates.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/setting_options.h"
 #include "experiments/commands/sweep_report.h"
@@ -229,7 +229,7 @@ void calibrate(const std::vector<SweepRun>& runs) {
     if (run.state == RunState::open) threads.insert(run.given.text("threads"));
   for (const std::string& count : threads) {
     set_threads(static_cast<int>(parse_number<unsigned>(count).value_or(1)));
-    make_calibrated_backend();
+    make_calibrated_device();
   }
 }
 

@@ -5,11 +5,11 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "analysis/results.h"
-#include "core/json_text.h"
-#include "core/progress.h"
-#include "core/text.h"
+#include "core/base/json_text.h"
+#include "core/base/progress.h"
+#include "core/base/text.h"
 #include "experiments/commands/table.h"
+#include "experiments/runs/results.h"
 
 namespace rankfold {
 namespace {

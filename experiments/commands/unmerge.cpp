@@ -1,11 +1,11 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "core/json_text.h"
-#include "core/text.h"
+#include "core/base/json_text.h"
+#include "core/base/text.h"
+#include "experiments/adapter_files/merge.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/table.h"
-#include "experiments/training/merge.h"
 
 namespace rankfold {
 namespace {

@@ -7,11 +7,11 @@
 
 #include <fmt/ranges.h>
 
-#include "core/error.h"
-#include "core/method.h"
-#include "core/random.h"
-#include "core/safetensors.h"
-#include "core/text.h"
+#include "core/adapter/method.h"
+#include "core/base/error.h"
+#include "core/base/random.h"
+#include "core/base/safetensors.h"
+#include "core/base/text.h"
 #include "decompositions/registry.h"
 #include "experiments/models/config_file.h"
 #include "experiments/models/host.h"
@@ -136,14 +136,14 @@ std::vector<Site> sites_with_gradient(const Host& host, const SafetensorsFile& f
 }
 
 void compare_training(Host& host, const SafetensorsFile& file, const Inputs& inputs,
-                      const std::shared_ptr<const Backend>& backend, ModelIoReport& report) {
+                      const std::shared_ptr<const Device>& device, ModelIoReport& report) {
   if (inputs.batch.labels.empty()) return;
   std::unique_ptr<Adapter<float>> dense;
   if (const std::vector<Site> sites = sites_with_gradient(host, file); !sites.empty()) {
     const Registry registry = builtin_registry();
     const Method& full = registry.at("full");
     const Stack stack{std::vector<Site>(sites)};
-    dense = make_adapter<float>(full, stack, resolve_settings(full, {}, stack), backend);
+    dense = make_adapter<float>(full, stack, resolve_settings(full, {}, stack), device);
     host.attach(dense.get());
   }
   host.zero_gradients();
@@ -196,10 +196,10 @@ double ModelIoReport::worst() const {
 
 ModelIoReport check_model(const std::filesystem::path& folder,
                           const std::optional<std::filesystem::path>& io,
-                          std::shared_ptr<const Backend> backend) {
+                          std::shared_ptr<const Device> device) {
   ModelIoReport report;
   if (!io) {
-    const std::unique_ptr<Host> host = load_host(folder, settings_for(folder, 2), backend);
+    const std::unique_ptr<Host> host = load_host(folder, settings_for(folder, 2), device);
     report.notes = host->notes();
     run_packed_and_alone(*host, report);
     return report;
@@ -211,13 +211,13 @@ ModelIoReport check_model(const std::filesystem::path& folder,
     throw Error("{}: tensor logits has shape [{}], expected [sequences, labels]",
                 printable(file.path().string()), fmt::join(logits->shape, ", "));
   const HostSettings settings = settings_for(folder, logits ? logits->shape[1] : 2);
-  const std::unique_ptr<Host> host = load_host(folder, settings, backend);
+  const std::unique_ptr<Host> host = load_host(folder, settings, device);
   report.notes = host->notes();
   compare_hidden(*host, file, inputs, report);
   if (logits)
     report.errors["logits"] =
         relative_error(host->predict(inputs.batch), file.read<float>("logits"), "logits");
-  compare_training(*host, file, inputs, backend, report);
+  compare_training(*host, file, inputs, device, report);
   for (const TensorEntry& entry : file.entries())
     if (!report.errors.contains(entry.name) && !is_input(entry.name))
       report.skipped.push_back(entry.name);

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/backend.h"
+#include "core/device/device.h"
 
 namespace rankfold {
 
@@ -33,6 +33,6 @@ struct ModelIoReport {
 /// is left to compare.
 ModelIoReport check_model(const std::filesystem::path& folder,
                           const std::optional<std::filesystem::path>& io,
-                          std::shared_ptr<const Backend> backend);
+                          std::shared_ptr<const Device> device);
 
 }  // namespace rankfold

@@ -7,10 +7,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
-#include "core/files.h"
-#include "core/json_reader.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/json_reader.h"
+#include "core/base/text.h"
 
 namespace rankfold {
 namespace {

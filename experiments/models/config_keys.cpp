@@ -11,9 +11,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
-#include "core/foreign_keys.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/foreign_keys.h"
+#include "core/base/text.h"
 
 namespace rankfold {
 namespace {

@@ -8,10 +8,10 @@
 
 #include <fmt/ranges.h>
 
-#include "core/error.h"
-#include "core/hash.h"
-#include "core/random.h"
-#include "experiments/models/row_kernels.h"
+#include "core/base/error.h"
+#include "core/base/hash.h"
+#include "core/base/random.h"
+#include "core/device/row_kernels.h"
 
 namespace rankfold {
 namespace {

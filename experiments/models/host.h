@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "core/adapter.h"
-#include "core/backend.h"
-#include "core/stack.h"
+#include "core/adapter/adapter.h"
+#include "core/device/device.h"
+#include "core/network/stack.h"
 
 namespace rankfold {
 
@@ -107,12 +107,12 @@ class Host {
 /// known here, a missing tensor, a wrong shape, a number that is not finite; or where bfloat16 is
 /// asked for and cannot be had (bfloat16_obstacle).
 std::unique_ptr<Host> load_host(const std::filesystem::path& folder, const HostSettings& settings,
-                                std::shared_ptr<const Backend> backend);
+                                std::shared_ptr<const Device> device);
 
 /// A host with the sizes of a built-in shape or of a folder's config.json and random weights
 /// N(0, 0.02) (norms 1 and 0, biases 0), in memory: for measuring speed. Throws UsageError where
 /// the name is neither or no host computes the family; Error as load_host does.
 std::unique_ptr<Host> load_random_host(const std::string& name_or_folder, HostSettings settings,
-                                       std::shared_ptr<const Backend> backend);
+                                       std::shared_ptr<const Device> device);
 
 }  // namespace rankfold

@@ -2,10 +2,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
-#include "experiments/models/bert.h"
+#include "core/base/error.h"
 #include "experiments/models/config_file.h"
 #include "experiments/models/config_keys.h"
+#include "experiments/models/families/bert.h"
 #include "experiments/models/host.h"
 #include "experiments/models/shapes.h"
 
@@ -29,18 +29,18 @@ ConfigFile bert_config(const ModelShape& shape) {
 }  // namespace
 
 std::unique_ptr<Host> load_host(const std::filesystem::path& folder, const HostSettings& settings,
-                                std::shared_ptr<const Backend> backend) {
+                                std::shared_ptr<const Device> device) {
   const ConfigFile config(folder / "config.json");
   const std::string type = config.text("model_type");
   if (type == "bert") {
     expect_known_config(config, type);
-    return load_bert(folder, config, settings, std::move(backend));
+    return load_bert(folder, config, settings, std::move(device));
   }
   throw Error("{}: model_type is '{}', expected bert", config.path().string(), type);
 }
 
 std::unique_ptr<Host> load_random_host(const std::string& name_or_folder, HostSettings settings,
-                                       std::shared_ptr<const Backend> backend) {
+                                       std::shared_ptr<const Device> device) {
   const ModelShape shape = find_shape(name_or_folder);
   if (shape.family != "bert")
     throw UsageError("{}: the network is of the family {}, expected bert: no other runs yet",
@@ -48,8 +48,8 @@ std::unique_ptr<Host> load_random_host(const std::string& name_or_folder, HostSe
   settings.random_weights = true;
   if (std::ranges::find(built_in_shapes(), name_or_folder, &ModelShape::name) ==
       built_in_shapes().end())
-    return load_host(name_or_folder, settings, std::move(backend));
-  return load_bert(name_or_folder, bert_config(shape), settings, std::move(backend));
+    return load_host(name_or_folder, settings, std::move(device));
+  return load_bert(name_or_folder, bert_config(shape), settings, std::move(device));
 }
 
 }  // namespace rankfold

@@ -6,8 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/text.h"
 #include "experiments/models/config_file.h"
 #include "experiments/models/config_keys.h"
 #include "experiments/models/shape_families.h"

@@ -5,8 +5,8 @@
 
 #include <fmt/core.h>
 
-#include "core/error.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/text.h"
 #include "decompositions/loretta.h"
 #include "experiments/models/shape_families.h"
 

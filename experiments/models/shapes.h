@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/stack.h"
+#include "core/network/stack.h"
 
 namespace rankfold {
 

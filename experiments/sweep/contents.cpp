@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "experiments/sweep/sweep.h"
 
 namespace rankfold {

@@ -3,8 +3,8 @@
 #include <map>
 #include <string>
 
-#include "experiments/training/fingerprint.h"
-#include "experiments/training/settings.h"
+#include "experiments/runs/fingerprint.h"
+#include "experiments/runs/settings.h"
 
 namespace rankfold {
 

@@ -2,9 +2,9 @@
 
 #include <set>
 
-#include "analysis/csv.h"
-#include "core/error.h"
-#include "core/text.h"
+#include "core/base/csv.h"
+#include "core/base/error.h"
+#include "core/base/text.h"
 
 namespace rankfold {
 

@@ -1,6 +1,6 @@
 #include "experiments/sweep/counting.h"
 
-#include "experiments/training/trained_parts.h"
+#include "experiments/models/trained_parts.h"
 
 namespace rankfold {
 namespace {

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "core/method.h"
+#include "core/adapter/method.h"
 #include "experiments/models/shapes.h"
-#include "experiments/training/settings.h"
+#include "experiments/runs/settings.h"
 
 namespace rankfold {
 

@@ -3,8 +3,8 @@
 #include <set>
 #include <unordered_set>
 
-#include "core/error.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/text.h"
 #include "experiments/sweep/sweep.h"
 
 namespace rankfold {

@@ -7,11 +7,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
-#include "core/files.h"
-#include "core/json_reader.h"
-#include "core/system_error.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/json_reader.h"
+#include "core/base/system_error.h"
+#include "core/base/text.h"
 
 namespace rankfold {
 namespace {

@@ -4,16 +4,16 @@
 #include <filesystem>
 #include <set>
 
-#include "analysis/csv.h"
-#include "core/backend.h"
-#include "core/elapsed.h"
-#include "core/error.h"
-#include "core/files.h"
+#include "core/adapter/rank_budget.h"
+#include "core/base/csv.h"
+#include "core/base/elapsed.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/hash.h"
+#include "core/base/machine.h"
+#include "core/device/device.h"
 #include "core/fit/fit.h"
 #include "core/fit/working_memory.h"
-#include "core/hash.h"
-#include "core/rank_budget.h"
-#include "core/version.h"
 #include "experiments/sweep/count_sweep.h"
 #include "experiments/sweep/fit_journal.h"
 
@@ -30,7 +30,7 @@ void run_one(const Method& method, const UpdateFile& file, const UpdateSource<T>
   const MethodSettings settings = settings_of(method, row.run, file.stack());
   const auto start = Clock::now();
   const FittedUpdates<T> fitted =
-      fit_updates<T>(method, file.stack(), settings, source, fit, make_openblas_backend());
+      fit_updates<T>(method, file.stack(), settings, source, fit, make_cpu_device());
   row.seconds = seconds_since(start);
   row.parameters = fitted.adapter->parameter_count();
   row.relative_error = fitted.report.relative_error;

@@ -31,8 +31,8 @@ class UpdateFiles {
   std::map<std::string, std::string> names_;
 };
 
-/// The rank that choose_rank (core/rank_budget.h) finds for the matrices of the run's file; nothing
-/// where the smallest has more parameters.
+/// The rank that choose_rank (core/adapter/rank_budget.h) finds for the matrices of the run's file;
+/// nothing where the smallest has more parameters.
 std::optional<std::string> fit_rank_within_budget(const Method& method, const PlannedRun& run,
                                                   std::size_t budget, const UpdateFiles& files);
 

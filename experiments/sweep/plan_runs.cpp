@@ -5,12 +5,13 @@
 
 #include <fmt/core.h>
 
-#include "core/error.h"
-#include "core/files.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/text.h"
 #include "experiments/models/config_file.h"
+#include "experiments/models/input_checks.h"
+#include "experiments/runs/run_paths.h"
 #include "experiments/sweep/count_sweep.h"
-#include "experiments/sweep/run_paths.h"
 #include "experiments/sweep/run_state.h"
 #include "experiments/sweep/shape_store.h"
 #include "experiments/sweep/train_sweep.h"

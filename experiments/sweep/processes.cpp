@@ -15,8 +15,8 @@
 
 #include <fmt/core.h>
 
-#include "core/system_error.h"
-#include "core/text.h"
+#include "core/base/system_error.h"
+#include "core/base/text.h"
 
 namespace rankfold {
 namespace {

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "experiments/training/settings.h"
+#include "experiments/runs/settings.h"
 
 namespace rankfold {
 

@@ -1,6 +1,6 @@
 #include "experiments/sweep/shape_store.h"
 
-#include "core/rank_budget.h"
+#include "core/adapter/rank_budget.h"
 
 namespace rankfold {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <tuple>
 
-#include "core/method.h"
+#include "core/adapter/method.h"
 #include "experiments/models/shapes.h"
 #include "experiments/sweep/counting.h"
 #include "experiments/sweep/sweep.h"
@@ -33,8 +33,8 @@ class ShapeStore {
   std::map<std::tuple<std::string, std::string, std::string>, Stack> stacks_;
 };
 
-/// The rank that choose_rank (core/rank_budget.h) finds for the budget; nothing where the smallest
-/// has more parameters. For a method without a rank: "" where it fits.
+/// The rank that choose_rank (core/adapter/rank_budget.h) finds for the budget; nothing where the
+/// smallest has more parameters. For a method without a rank: "" where it fits.
 std::optional<std::string> rank_within_budget(const Method& method, const PlannedRun& run,
                                               std::size_t budget, ShapeStore& store);
 

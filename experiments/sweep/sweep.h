@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "core/adapter/method.h"
 #include "core/fit/fit.h"
-#include "core/method.h"
-#include "experiments/training/settings.h"
+#include "experiments/runs/settings.h"
 
 namespace rankfold {
 

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <set>
 
-#include "core/error.h"
-#include "core/files.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/text.h"
 #include "experiments/sweep/sweep.h"
 
 namespace rankfold {

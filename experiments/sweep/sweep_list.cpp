@@ -6,10 +6,10 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
-#include "core/files.h"
-#include "core/json_reader.h"
-#include "core/version.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/json_reader.h"
+#include "core/base/machine.h"
 
 namespace rankfold {
 namespace {

@@ -9,9 +9,9 @@
 
 #include <fmt/core.h>
 
-#include "core/error.h"
-#include "core/folder_lock.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/folder_lock.h"
+#include "core/base/text.h"
 #include "experiments/sweep/processes.h"
 #include "experiments/sweep/run_state.h"
 #include "experiments/sweep/sweep_list.h"
@@ -156,9 +156,9 @@ class SweepJobs {
 }  // namespace
 
 std::shared_ptr<const RunOutcome> outcome_of(const RunResult& result) {
-  return std::make_shared<const RunOutcome>(RunOutcome{
-      result.status, result.error, result.scores, result.parameters.adapter, result.train_seconds,
-      result.fingerprints});
+  return std::make_shared<const RunOutcome>(RunOutcome{result.status, result.error, result.scores,
+                                                       result.parameters.adapter,
+                                                       result.train_seconds, result.fingerprints});
 }
 
 RunState state_of(const RunOutcome& outcome) {

@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "core/method.h"
+#include "core/adapter/method.h"
+#include "experiments/runs/run_result.h"
 #include "experiments/sweep/contents.h"
 #include "experiments/sweep/run_costs.h"
 #include "experiments/sweep/sweep.h"
-#include "experiments/training/run_result.h"
 
 namespace rankfold {
 

@@ -9,9 +9,9 @@
 
 #include <fmt/format.h>
 
-#include "core/error.h"
-#include "core/files.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/text.h"
 
 namespace rankfold {
 namespace {

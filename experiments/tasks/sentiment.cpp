@@ -6,9 +6,9 @@
 #include <utility>
 #include <vector>
 
-#include "core/error.h"
-#include "core/hash.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/hash.h"
+#include "core/base/text.h"
 #include "experiments/tasks/sources.h"
 #include "experiments/tasks/tsv.h"
 

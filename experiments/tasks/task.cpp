@@ -1,7 +1,7 @@
 #include "experiments/tasks/task.h"
 
-#include "core/error.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/text.h"
 #include "experiments/tasks/sources.h"
 
 namespace rankfold {

@@ -5,9 +5,9 @@
 #include <optional>
 #include <utility>
 
-#include "core/error.h"
-#include "core/files.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/text.h"
 
 namespace rankfold {
 namespace {

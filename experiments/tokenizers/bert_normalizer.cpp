@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "experiments/tokenizers/unicode.h"
 
 namespace rankfold {

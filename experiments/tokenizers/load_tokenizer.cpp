@@ -1,7 +1,7 @@
 #include <system_error>
 
-#include "core/error.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/text.h"
 #include "experiments/tokenizers/loaders.h"
 #include "experiments/tokenizers/tokenizer.h"
 

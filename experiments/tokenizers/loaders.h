@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "core/json_reader.h"
+#include "core/base/json_reader.h"
 #include "experiments/tokenizers/tokenizer.h"
 
 namespace rankfold {

@@ -4,8 +4,8 @@
 #include <string>
 #include <utility>
 
-#include "core/error.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/text.h"
 
 namespace rankfold {
 namespace {

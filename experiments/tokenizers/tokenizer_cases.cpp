@@ -7,10 +7,10 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
-#include "core/json_field.h"
-#include "core/json_reader.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/json_field.h"
+#include "core/base/json_reader.h"
+#include "core/base/text.h"
 #include "experiments/tokenizers/loaders.h"
 
 namespace rankfold {

@@ -6,11 +6,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
-#include "core/foreign_keys.h"
-#include "core/json_field.h"
-#include "core/json_reader.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/foreign_keys.h"
+#include "core/base/json_field.h"
+#include "core/base/json_reader.h"
+#include "core/base/text.h"
 #include "experiments/tokenizers/loaders.h"
 #include "experiments/tokenizers/written_tokenizer.h"
 

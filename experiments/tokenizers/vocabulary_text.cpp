@@ -2,9 +2,9 @@
 #include <string>
 #include <utility>
 
-#include "core/error.h"
-#include "core/files.h"
-#include "core/text.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/text.h"
 #include "experiments/tokenizers/loaders.h"
 #include "experiments/tokenizers/unicode.h"
 #include "experiments/tokenizers/written_tokenizer.h"

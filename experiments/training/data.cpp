@@ -4,8 +4,8 @@
 #include <exception>
 #include <numeric>
 
-#include "core/error.h"
-#include "core/random.h"
+#include "core/base/error.h"
+#include "core/base/random.h"
 #include "experiments/training/feature_cache.h"
 
 namespace rankfold {

@@ -1,17 +1,18 @@
 #include "experiments/training/evaluate.h"
+#include "experiments/models/input_checks.h"
 
-#include "core/backend.h"
-#include "core/elapsed.h"
-#include "core/error.h"
-#include "core/machine_rates.h"
-#include "core/safetensors.h"
-#include "core/text.h"
-#include "core/version.h"
+#include "core/base/elapsed.h"
+#include "core/base/error.h"
+#include "core/base/machine.h"
+#include "core/base/safetensors.h"
+#include "core/base/text.h"
+#include "core/device/device.h"
+#include "core/device/machine_rates.h"
+#include "experiments/adapter_files/adapter_folder.h"
+#include "experiments/runs/settings.h"
 #include "experiments/tasks/metrics.h"
 #include "experiments/tasks/task.h"
-#include "experiments/training/adapter_folder.h"
 #include "experiments/training/run_folder.h"
-#include "experiments/training/settings.h"
 
 namespace rankfold {
 namespace {
@@ -69,13 +70,13 @@ Evaluation evaluate(const EvaluationRequest& request, const Registry& registry) 
   check_model_folder(request.model);
   check_data_folder(request.data);
   set_threads(static_cast<int>(request.threads == 0 ? cpu_count() : request.threads));
-  const auto backend = make_calibrated_backend();
+  const auto device = make_calibrated_device();
 
   AdaptedModel adapted;
   const bool with_adapter = !request.adapter.empty();
   if (with_adapter) {
     adapted =
-        load_adapted_model(request.model, request.adapter, registry, backend, request.precision);
+        load_adapted_model(request.model, request.adapter, registry, device, request.precision);
     require_trained(adapted, request);
   }
   const Task& task = choose_task(request, with_adapter ? &adapted.description : nullptr);
@@ -86,7 +87,7 @@ Evaluation evaluate(const EvaluationRequest& request, const Registry& registry) 
     settings.labels = task.labels;
     settings.regression = task.regression;
     settings.bfloat16 = request.precision == "bf16";
-    adapted.host = load_host(request.model, settings, backend);
+    adapted.host = load_host(request.model, settings, device);
   }
 
   const std::size_t max_length =

@@ -15,12 +15,12 @@
 #include <thread>
 #include <utility>
 
-#include "core/elapsed.h"
-#include "core/error.h"
-#include "core/hash.h"
-#include "core/scratch.h"
-#include "core/text.h"
-#include "core/version.h"
+#include "core/base/elapsed.h"
+#include "core/base/error.h"
+#include "core/base/hash.h"
+#include "core/base/machine.h"
+#include "core/base/scratch.h"
+#include "core/base/text.h"
 
 namespace rankfold {
 namespace {

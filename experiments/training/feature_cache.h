@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "core/files.h"
+#include "core/base/files.h"
 #include "experiments/models/host.h"
+#include "experiments/runs/settings.h"
 #include "experiments/training/data.h"
-#include "experiments/training/settings.h"
 
 namespace rankfold {
 

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "decompositions/registry.h"
 
 namespace rankfold {
@@ -30,14 +30,14 @@ Method trained_form(const Method& method) {
 
 LowRankTraining::LowRankTraining(const Method& method, const MethodSettings& settings,
                                  Adapter<float>& adapter, std::uint64_t seed,
-                                 std::shared_ptr<const Backend> backend)
+                                 std::shared_ptr<const Device> device)
     : tolerance_(method.truncation(settings)),
       most_(settings.rank),
       adapter_(adapter),
-      backend_(std::move(backend)) {
+      device_(std::move(device)) {
   const Stack& stack = adapter.stack();
   const std::unique_ptr<Adapter<float>> start =
-      make_adapter<float>(method, stack, settings, backend_);
+      make_adapter<float>(method, stack, settings, device_);
   start->initialise(seed);
   if (start->parameters().size() != 3 * stack.sites.size())
     throw Error("[{}] has {} factors on {} sites, expected U, S and V of each", method.name,
@@ -62,7 +62,7 @@ LowRankTraining::LowRankTraining(const Method& method, const MethodSettings& set
 }
 
 void LowRankTraining::write_update(std::size_t site) {
-  const std::vector<double> update = expand(sites_[site], *backend_);
+  const std::vector<double> update = expand(sites_[site], *device_);
   std::ranges::transform(update, adapter_.parameters()[site].value.data(),
                          [](double value) { return static_cast<float>(value); });
 }
@@ -75,7 +75,7 @@ bool LowRankTraining::step() {
       return false;
     target_.assign(update.begin(), update.end());
     matrix = low_rank_step(matrix, {target_.data(), matrix.out, matrix.in}, {tolerance_, most_},
-                           *backend_);
+                           *device_);
     write_update(site);
   }
   largest_ = std::max(largest_, parameter_count());

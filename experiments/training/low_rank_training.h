@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "core/low_rank_dynamics.h"
-#include "core/method.h"
+#include "core/adapter/method.h"
+#include "core/linalg/low_rank_dynamics.h"
 
 namespace rankfold {
 
@@ -21,7 +21,8 @@ Method trained_form(const Method& method);
 ///
 ///   G = dLoss/d(dW) of every site, by one forward and backward;
 ///   the optimizer's step on dW, of whatever rule: A = dW - lr G with SGD, as published;
-///   LowRankTraining::step: dW = U S V^T, the low-rank step towards A (core/low_rank_dynamics.h).
+///   LowRankTraining::step: dW = U S V^T, the low-rank step towards A
+///   (core/linalg/low_rank_dynamics.h).
 ///
 /// One G serves all three steps, since the augmented bases stand for the same weights. It takes the
 /// memory of dW and G (and AdamW's moments) a site, where gradients of K, L and S alone would take
@@ -32,7 +33,7 @@ class LowRankTraining {
   /// Draws U, S, V as the method starts them and sets the adapter's dW by them. The adapter stays
   /// the caller's. Throws Error where the method's factors are not those that truncation asks for.
   LowRankTraining(const Method& method, const MethodSettings& settings, Adapter<float>& adapter,
-                  std::uint64_t seed, std::shared_ptr<const Backend> backend);
+                  std::uint64_t seed, std::shared_ptr<const Device> device);
 
   /// Takes dW as the optimizer left it to low rank again. False, and nothing changed from there on,
   /// where it holds numbers that are not finite.
@@ -54,7 +55,7 @@ class LowRankTraining {
   double tolerance_;
   std::size_t most_;
   Adapter<float>& adapter_;
-  std::shared_ptr<const Backend> backend_;
+  std::shared_ptr<const Device> device_;
   std::vector<LowRankMatrix> sites_;
   std::vector<double> target_;
   std::size_t largest_ = 0;

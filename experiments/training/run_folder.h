@@ -4,19 +4,11 @@
 #include <optional>
 #include <string>
 
-#include "core/folder_lock.h"
-#include "core/scratch.h"
-#include "experiments/training/settings.h"
+#include "core/base/folder_lock.h"
+#include "core/base/scratch.h"
+#include "experiments/runs/settings.h"
 
 namespace rankfold {
-
-/// Throw Error in one wording where a run's model or data folder does not exist; where the model is
-/// the name of a built-in shape, it says that a shape has no weights.
-void check_model_folder(const std::filesystem::path& model);
-void check_data_folder(const std::filesystem::path& data);
-
-/// Throws Error in one wording where products of that precision ("f32", "bf16") cannot run here.
-void check_precision(const std::string& precision);
 
 /// The first setting in which two identities differ, in the order of run_settings, as
 /// "lr is 1e-3 there and 5e-4 here"; "" where they are the same.

@@ -5,10 +5,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "analysis/run_file.h"
-#include "analysis/run_tags.h"
-#include "core/files.h"
-#include "experiments/training/settings.h"
+#include "core/base/files.h"
+#include "experiments/runs/run_file.h"
+#include "experiments/runs/run_tags.h"
+#include "experiments/runs/settings.h"
 
 namespace rankfold {
 namespace {

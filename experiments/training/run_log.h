@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
-#include "analysis/event_log.h"
-#include "experiments/training/run_result.h"
+#include "analysis/logs/event_log.h"
+#include "experiments/runs/run_result.h"
 
 namespace rankfold {
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "core/error.h"
-#include "core/frozen_product.h"
+#include "core/adapter/frozen_product.h"
+#include "core/base/error.h"
 #include "decompositions/registry.h"
 
 namespace rankfold {
@@ -12,8 +12,8 @@ namespace {
 /// The frozen layers themselves, which remember what they were given.
 class InputProbe final : public Adapter<float> {
  public:
-  InputProbe(const Stack& stack, std::shared_ptr<const Backend> backend)
-      : Adapter("inputs", stack, std::vector<Place>(stack.sites.size(), Place::beside), backend),
+  InputProbe(const Stack& stack, std::shared_ptr<const Device> device)
+      : Adapter("inputs", stack, std::vector<Place>(stack.sites.size(), Place::beside), device),
         moments_(stack.sites.size()),
         tokens_(stack.sites.size()) {
     for (std::size_t index = 0; index < moments_.size(); ++index)
@@ -37,10 +37,10 @@ class InputProbe final : public Adapter<float> {
   void do_forward(std::span<const SiteMatrix<float>> outputs, MatrixView<const float> x,
                   Trace<float>*, Bias bias) const override {
     std::vector<float> products(x.columns * x.columns);
-    backend_->gemm(true, false, x.columns, x.columns, x.rows, 1.0F, x.data, x.stride, x.data,
-                   x.stride, 0.0F, products.data(), x.columns);
+    device_->gemm(true, false, x.columns, x.columns, x.rows, 1.0F, x.data, x.stride, x.data,
+                  x.stride, 0.0F, products.data(), x.columns);
     for (const SiteMatrix<float>& output : outputs) {
-      frozen_forward(*backend_, frozen_[output.site], x, output.matrix, bias);
+      frozen_forward(*device_, frozen_[output.site], x, output.matrix, bias);
       std::vector<double>& sum = moments_[output.site];
       for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<double>(products[i]);
       tokens_[output.site] += x.rows;
@@ -63,13 +63,13 @@ class InputProbe final : public Adapter<float> {
 
 std::vector<SiteSamples> sample_start(Host& host, const Stack& stack, StartSamples wanted,
                                       const EncodedSplit& split, std::size_t batch,
-                                      std::uint64_t seed, std::shared_ptr<const Backend> backend) {
+                                      std::uint64_t seed, std::shared_ptr<const Device> device) {
   if (wanted == StartSamples::none) return {};
   std::vector<std::vector<std::size_t>> batches = epoch_batches(split.size(), batch, seed, 1);
   if (batches.size() > start_batches) batches.resize(start_batches);
   std::vector<SiteSamples> samples(stack.sites.size());
   if (wanted == StartSamples::inputs) {
-    InputProbe probe(stack, backend);
+    InputProbe probe(stack, device);
     host.attach(&probe);
     for (const std::vector<std::size_t>& chosen : batches) host.predict(pack(split, chosen));
     host.attach(nullptr);
@@ -80,7 +80,7 @@ std::vector<SiteSamples> sample_start(Host& host, const Stack& stack, StartSampl
   // The gradient of a dense update that is zero is that of the weight.
   const Method dense = full();
   const auto adapter =
-      make_adapter<float>(dense, stack, resolve_settings(dense, {}, stack), backend);
+      make_adapter<float>(dense, stack, resolve_settings(dense, {}, stack), device);
   host.attach(adapter.get());
   adapter->initialise(seed);
   adapter->zero_gradients();

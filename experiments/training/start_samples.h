@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "core/adapter.h"
+#include "core/adapter/adapter.h"
 #include "experiments/training/data.h"
 
 namespace rankfold {
@@ -18,6 +18,6 @@ inline constexpr std::size_t start_batches = 8;
 /// attached when it returns.
 std::vector<SiteSamples> sample_start(Host& host, const Stack& stack, StartSamples wanted,
                                       const EncodedSplit& split, std::size_t batch,
-                                      std::uint64_t seed, std::shared_ptr<const Backend> backend);
+                                      std::uint64_t seed, std::shared_ptr<const Device> device);
 
 }  // namespace rankfold

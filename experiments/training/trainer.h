@@ -5,10 +5,10 @@
 #include <functional>
 #include <string>
 
-#include "core/method.h"
+#include "core/adapter/method.h"
+#include "experiments/runs/run_result.h"
+#include "experiments/runs/settings.h"
 #include "experiments/training/data.h"
-#include "experiments/training/run_result.h"
-#include "experiments/training/settings.h"
 
 namespace rankfold {
 

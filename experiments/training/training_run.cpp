@@ -3,15 +3,15 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/backend.h"
-#include "core/explain.h"
-#include "core/machine_rates.h"
-#include "core/progress.h"
+#include "core/adapter/explain.h"
+#include "core/base/progress.h"
+#include "core/device/device.h"
+#include "core/device/machine_rates.h"
+#include "experiments/adapter_files/adapter_folder.h"
 #include "experiments/models/shapes.h"
+#include "experiments/models/trained_parts.h"
 #include "experiments/tasks/metrics.h"
-#include "experiments/training/adapter_folder.h"
 #include "experiments/training/start_samples.h"
-#include "experiments/training/trained_parts.h"
 
 namespace rankfold {
 namespace {
@@ -50,7 +50,7 @@ std::vector<float> labels_of(const std::vector<Example>& rows) {
 
 void TrainingRun::load() {
   const fs::path model = settings_.text("model");
-  const auto backend = make_calibrated_backend();
+  const auto device = make_calibrated_device();
   // Refuses parts that do not go together, as count does.
   trained_part_parameters(read_shape(model), settings_.text("train"), task_.labels,
                           tensor_train_head_rank(settings_.text("rank")));
@@ -65,7 +65,7 @@ void TrainingRun::load() {
   host_settings.bfloat16 = settings_.text("precision") == "bf16";
   const auto pause = [this] { check_stop(); };
   content_.emplace(model, pause);
-  host_ = load_host(model, host_settings, backend);
+  host_ = load_host(model, host_settings, device);
   result_.dropout = host_->dropouts();
 
   const std::size_t max_length = settings_.count("max-length");
@@ -81,7 +81,7 @@ void TrainingRun::load() {
     for (const std::string& note : host_->notes()) options_.message(note);
     for (const std::string& note : result_.notes) options_.message(note);
   }
-  adapter_ = make_adapter<float>(trained_form(method_), stack, method_settings_, backend);
+  adapter_ = make_adapter<float>(trained_form(method_), stack, method_settings_, device);
   // Without factors there is nothing to apply, and no gradient to carry below the head.
   if (!adapter_->parameters().empty()) host_->attach(adapter_.get());
   if (caches_features())
@@ -99,13 +99,12 @@ void TrainingRun::load() {
   dev_split_ = encode_split(scored, *tokenizer, max_length, pause);
 
   if (const StartSamples wanted = adapter_->start_samples(); wanted != StartSamples::none) {
-    adapter_->set_samples(
-        sample_start(*host_, stack, wanted, train_split_, batch_, seed_, backend));
+    adapter_->set_samples(sample_start(*host_, stack, wanted, train_split_, batch_, seed_, device));
     host_->attach(adapter_.get());
   }
   adapter_->initialise(seed_);  // some starts read the frozen weights
   adapter_->set_samples({});
-  if (method_.truncation) low_rank_.emplace(method_, method_settings_, *adapter_, seed_, backend);
+  if (method_.truncation) low_rank_.emplace(method_, method_settings_, *adapter_, seed_, device);
 
   result_.plans = explain_plans(*adapter_, mean_batch_tokens(train_split_, batch_));
   if (options_.explain && options_.message)
@@ -337,8 +336,8 @@ void TrainingRun::save() const {
   if (!low_rank_) return save_adapter(folder_.place() / "adapter", description, *adapter_, *host_);
   for (const Site& site : adapter_->stack().sites)
     description.sites.push_back({site.name, std::to_string(result_.ranks.at(site.name))});
-  const auto stored = make_described_adapter<float>(description, host_->catalogue(), registry_,
-                                                    make_openblas_backend());
+  const auto stored =
+      make_described_adapter<float>(description, host_->catalogue(), registry_, make_cpu_device());
   low_rank_->store(*stored);
   save_adapter(folder_.place() / "adapter", description, *stored, *host_);
 }

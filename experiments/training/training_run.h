@@ -7,11 +7,11 @@
 #include <span>
 #include <string>
 
-#include "core/elapsed.h"
-#include "core/error.h"
+#include "core/base/elapsed.h"
+#include "core/base/error.h"
 #include "experiments/models/host.h"
+#include "experiments/runs/fingerprint.h"
 #include "experiments/training/feature_cache.h"
-#include "experiments/training/fingerprint.h"
 #include "experiments/training/low_rank_training.h"
 #include "experiments/training/optimizer.h"
 #include "experiments/training/run_folder.h"

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "analysis/results.h"
+#include "experiments/runs/results.h"
 
 namespace rankfold {
 

@@ -7,11 +7,11 @@
 
 #include <gtest/gtest.h>
 
-#include "analysis/collect.h"
-#include "analysis/event_log.h"
-#include "analysis/scalar_table.h"
-#include "core/error.h"
-#include "core/files.h"
+#include "analysis/logs/collect.h"
+#include "analysis/logs/event_log.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "experiments/runs/scalar_table.h"
 #include "temporary_folder.h"
 
 namespace rankfold {

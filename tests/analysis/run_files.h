@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/files.h"
+#include "core/base/files.h"
 
 namespace rankfold {
 

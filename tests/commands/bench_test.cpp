@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "commands/command_line.h"
-#include "core/error.h"
+#include "core/base/error.h"
 #include "experiments/bench/layer_bench.h"
 #include "experiments/bench/timing.h"
 #include "source_paths.h"

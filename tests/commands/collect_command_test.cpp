@@ -1,9 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "analysis/event_log.h"
-#include "analysis/parquet.h"
+#include "analysis/logs/event_log.h"
 #include "command_line.h"
+#include "experiments/runs/parquet.h"
 #include "process.h"
 
 namespace rankfold {

@@ -4,11 +4,11 @@
 #include <gtest/gtest.h>
 
 #include "commands/command_line.h"
-#include "core/error.h"
-#include "core/safetensors.h"
+#include "core/base/error.h"
+#include "core/base/safetensors.h"
 #include "decompositions/registry.h"
 #include "experiments/commands/options.h"
-#include "experiments/training/settings.h"
+#include "experiments/runs/settings.h"
 #include "source_paths.h"
 #include "temporary_folder.h"
 

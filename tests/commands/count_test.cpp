@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "commands/command_line.h"
-#include "core/files.h"
+#include "core/base/files.h"
 #include "decompositions/registry.h"
 #include "experiments/models/shapes.h"
 #include "source_paths.h"

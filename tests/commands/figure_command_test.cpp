@@ -5,9 +5,9 @@
 
 #include <fmt/core.h>
 
-#include "analysis/gnuplot.h"
+#include "analysis/figures/gnuplot.h"
 #include "command_line.h"
-#include "core/files.h"
+#include "core/base/files.h"
 #include "temporary_folder.h"
 
 namespace rankfold {

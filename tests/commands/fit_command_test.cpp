@@ -3,10 +3,10 @@
 
 #include <cmath>
 
-#include "analysis/gnuplot.h"
-#include "analysis/results.h"
+#include "analysis/figures/gnuplot.h"
 #include "command_line.h"
-#include "core/safetensors.h"
+#include "core/base/safetensors.h"
+#include "experiments/runs/results.h"
 #include "temporary_folder.h"
 
 namespace rankfold {

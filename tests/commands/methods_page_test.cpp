@@ -8,10 +8,10 @@
 
 #include <set>
 
-#include "analysis/svg.h"
+#include "analysis/drawings/svg.h"
 #include "commands/command_line.h"
-#include "core/error.h"
-#include "core/files.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
 #include "decompositions/registry.h"
 #include "experiments/models/shapes.h"
 #include "source_paths.h"

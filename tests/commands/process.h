@@ -15,7 +15,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/files.h"
+#include "core/base/files.h"
 #include "source_paths.h"
 #include "temporary_folder.h"
 

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "analysis/event_log.h"
+#include "analysis/logs/event_log.h"
 #include "commands/process.h"
 
 namespace rankfold {

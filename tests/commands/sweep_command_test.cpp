@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "commands/command_line.h"
-#include "core/files.h"
+#include "core/base/files.h"
 #include "temporary_folder.h"
 
 namespace rankfold {

@@ -6,7 +6,7 @@
 #include <fmt/core.h>
 
 #include "command_line.h"
-#include "core/files.h"
+#include "core/base/files.h"
 #include "temporary_folder.h"
 
 namespace rankfold {

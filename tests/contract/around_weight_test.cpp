@@ -3,11 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/added_bias.h"
-#include "core/check_method.h"
-#include "core/degrees_of_freedom.h"
-#include "core/linear_algebra.h"
-#include "core/random.h"
+#include "core/adapter/added_bias.h"
+#include "core/base/random.h"
+#include "core/contract/check_method.h"
+#include "core/linalg/linear_algebra.h"
+#include "core/reach/degrees_of_freedom.h"
 
 namespace rankfold {
 namespace {
@@ -38,7 +38,7 @@ TEST(LinearMapAroundTheWeight, IsNoUpdateOnceItHasAnActivation) {
     };
     const Stack stack({{"s", MatrixType::q, 0, 6, 6, 1}});
     const auto adapter = make_adapter<double>(
-        method, stack, resolve_settings(method, {"2", {}, "", {}}, stack), make_openblas_backend());
+        method, stack, resolve_settings(method, {"2", {}, "", {}}, stack), make_cpu_device());
     EXPECT_FALSE(adapter->is_weight_update());
     EXPECT_FALSE(adapter->needs_frozen());
     std::vector<double> delta(36);
@@ -55,7 +55,7 @@ TEST(LinearMapAroundTheWeight, NeedsTheWeightItMultiplies) {
   const Method method = around_weight({Place::before});
   const Stack stack({{"s", MatrixType::q, 0, 6, 5, 1}});
   const auto adapter = make_adapter<double>(
-      method, stack, resolve_settings(method, {"2", {}, "", {}}, stack), make_openblas_backend());
+      method, stack, resolve_settings(method, {"2", {}, "", {}}, stack), make_cpu_device());
   EXPECT_TRUE(adapter->is_weight_update());
   EXPECT_TRUE(adapter->needs_frozen());
   std::vector<double> delta(30);
@@ -66,7 +66,7 @@ TEST(LinearMapAroundTheWeight, HasTheDegreesOfFreedomOfItsMap) {
   const Method method = around_weight({Place::before});
   const Stack stack({{"s", MatrixType::q, 0, 12, 8, 1}});
   const DegreesOfFreedom found = find_degrees_of_freedom(
-      method, stack, resolve_settings(method, {"2", {}, "", {}}, stack), make_openblas_backend());
+      method, stack, resolve_settings(method, {"2", {}, "", {}}, stack), make_cpu_device());
   EXPECT_EQ(found.total, 2U * (8 + 8 - 2));
   EXPECT_EQ(found.attainable_ranks, std::vector<std::size_t>{2});
 }
@@ -143,7 +143,7 @@ class Calls : public testing::Test {
   Stack stack{{{"a", MatrixType::q, 0, 3, 4, 1}, {"b", MatrixType::v, 0, 3, 4, 1}}};
   Method method = even_rank();
   std::unique_ptr<Adapter<double>> adapter = make_adapter<double>(
-      method, stack, resolve_settings(method, {"2", {}, "", {}}, stack), make_openblas_backend());
+      method, stack, resolve_settings(method, {"2", {}, "", {}}, stack), make_cpu_device());
   std::vector<double> weight = std::vector<double>(12, 0.5), x = std::vector<double>(20, 1),
                       y = std::vector<double>(40);
 };

@@ -3,8 +3,8 @@
 
 #include <filesystem>
 
-#include "core/check_method.h"
-#include "core/error.h"
+#include "core/base/error.h"
+#include "core/contract/check_method.h"
 #include "decompositions/registry.h"
 #include "source_paths.h"
 

@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/check_method.h"
+#include "core/contract/check_method.h"
 #include "decompositions/registry.h"
 
 // The example of docs/adding-a-method.md, compiled from there.

@@ -5,11 +5,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/check_method.h"
-#include "core/error.h"
-#include "core/files.h"
-#include "core/json_reader.h"
-#include "core/safetensors.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/json_reader.h"
+#include "core/base/safetensors.h"
+#include "core/contract/check_method.h"
 #include "decompositions/registry.h"
 #include "source_paths.h"
 #include "temporary_folder.h"

@@ -9,38 +9,90 @@
 
 #include "source_paths.h"
 
-// Dependencies point one way: core <- decompositions <- experiments, core <- analysis <- the
-// command line. Inside experiments: tokenizers, tasks, models <- training <- sweep, bench <-
-// commands; core <- core/fit <- sweep, bench, commands.
+// Dependencies point one way:
+//   core: base <- device, linalg <- network <- adapter <- contract, reach, fit
+//   core <- decompositions <- experiments; core, experiments/runs <- analysis <- the command line
+//   experiments: tokenizers, tasks <- runs; models; runs, models <- adapter_files <- training <-
+//   sweep, bench <- commands analysis: drawings, logs, statistics, published <- figures <- tables
+//   <- report
 
 namespace rankfold {
 namespace {
 
-const std::map<std::string, std::set<std::string>>& allowed() {
-  static const std::map<std::string, std::set<std::string>> rooms = {
-      {"core", {"core"}},
-      {"decompositions", {"core", "decompositions"}},
-      {"core/fit", {"core", "core/fit"}},
-      {"analysis", {"core", "analysis"}},
-      {"analysis/parquet", {"core", "analysis", "analysis/parquet"}},
-      {"experiments/tokenizers", {"core", "experiments/tokenizers"}},
-      {"experiments/tasks", {"core", "experiments/tasks"}},
-      {"experiments/models", {"core", "decompositions", "experiments/models"}},
-      {"experiments/training",
-       {"core", "core/fit", "decompositions", "analysis", "experiments/tokenizers",
-        "experiments/tasks", "experiments/models", "experiments/training"}},
-      {"experiments/sweep",
-       {"core", "core/fit", "decompositions", "analysis", "experiments/tokenizers",
-        "experiments/tasks", "experiments/models", "experiments/training", "experiments/sweep"}},
-      {"experiments/bench",
-       {"core", "core/fit", "decompositions", "experiments/models", "experiments/training",
-        "experiments/bench"}},
-      {"experiments/commands",
-       {"core", "core/fit", "decompositions", "analysis", "experiments/tokenizers",
-        "experiments/tasks", "experiments/models", "experiments/training", "experiments/sweep",
-        "experiments/bench", "experiments/commands"}},
-  };
+using Rooms = std::set<std::string>;
+
+/// All that the lists hold.
+Rooms join(std::initializer_list<Rooms> lists) {
+  Rooms all;
+  for (const Rooms& list : lists) all.insert(list.begin(), list.end());
+  return all;
+}
+
+/// By room, the rooms that it may include.
+const std::map<std::string, Rooms>& allowed() {
+  static const std::map<std::string, Rooms> rooms = [] {
+    const Rooms base = {"core/base"};
+    const Rooms device = join({base, {"core/device"}});
+    const Rooms linalg = join({device, {"core/linalg"}});
+    const Rooms network = join({linalg, {"core/network"}});
+    const Rooms adapter = join({network, {"core/adapter"}});
+    const Rooms core = join({adapter, {"core", "core/contract", "core/reach", "core/fit"}});
+    const Rooms methods = join({core, {"decompositions"}});
+    const Rooms runs = join({core, {"experiments/tasks", "experiments/runs"}});
+    const Rooms logs = join({runs, {"analysis/logs"}});
+    const Rooms figures = join(
+        {logs,
+         {"analysis/statistics", "analysis/drawings", "analysis/published", "analysis/figures"}});
+    const Rooms analysis = join({figures, {"analysis/tables", "analysis/report"}});
+    const Rooms blocks = join({methods, {"experiments/models", "experiments/models/blocks"}});
+    const Rooms models = join({blocks, {"experiments/models/families"}});
+    const Rooms files = join({models, runs, {"experiments/adapter_files"}});
+    const Rooms training = join({files, logs, {"experiments/tokenizers", "experiments/training"}});
+    const Rooms sweep = join({training, analysis, {"experiments/sweep"}});
+    const Rooms bench = join({training, {"experiments/bench"}});
+    return std::map<std::string, Rooms>{
+        {"core", adapter},
+        {"core/base", base},
+        {"core/device", device},
+        {"core/linalg", linalg},
+        {"core/network", network},
+        {"core/adapter", adapter},
+        {"core/contract", join({adapter, {"core/contract"}})},
+        {"core/reach", join({adapter, {"core/reach"}})},
+        {"core/fit", join({adapter, {"core/fit"}})},
+        {"decompositions", join({adapter, {"core", "decompositions"}})},
+        {"analysis/logs", logs},
+        {"analysis/parquet", join({runs, {"analysis/parquet"}})},
+        {"analysis/statistics", join({runs, {"analysis/statistics"}})},
+        {"analysis/drawings", join({core, {"analysis/drawings"}})},
+        {"analysis/published", join({runs, {"analysis/published"}})},
+        {"analysis/figures", figures},
+        {"analysis/tables", join({figures, {"analysis/tables"}})},
+        {"analysis/report", analysis},
+        {"experiments/tokenizers", join({core, {"experiments/tokenizers"}})},
+        {"experiments/tasks", join({core, {"experiments/tasks"}})},
+        {"experiments/runs", runs},
+        {"experiments/models", models},
+        {"experiments/models/blocks", blocks},
+        {"experiments/models/families", models},
+        {"experiments/adapter_files", files},
+        {"experiments/training", training},
+        {"experiments/sweep", sweep},
+        {"experiments/bench", bench},
+        {"experiments/commands", join({sweep, bench, {"experiments/commands"}})},
+    };
+  }();
   return rooms;
+}
+
+TEST(Rooms, AreAllKnown) {
+  const std::filesystem::path source = RANKFOLD_SOURCE_DIR;
+  for (const char* top : {"core", "decompositions", "experiments", "analysis"})
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(source / top)) {
+      if (entry.path().extension() != ".h" && entry.path().extension() != ".cpp") continue;
+      const std::string room = entry.path().parent_path().lexically_relative(source).string();
+      EXPECT_TRUE(allowed().contains(room) || room == "experiments") << entry.path();
+    }
 }
 
 TEST(Rooms, IncludeOnlyWhatLiesBelowThem) {

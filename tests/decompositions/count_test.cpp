@@ -85,7 +85,7 @@ TEST(Start, OfOloraIsTheWeightsProjectionOnItsFirstColumns) {
   const Stack stack = square_stack(1, 12, 3, {MatrixType::q});
   const auto adapter = make_adapter<double>(
       lora(), stack, resolve_settings(lora(), {"2", {}, "", {{"init", "olora"}}}, stack),
-      make_openblas_backend());
+      make_cpu_device());
   std::vector<double> weight(12 * 12), update(12 * 12);
   for (std::size_t i = 0; i < weight.size(); ++i)
     weight[i] = std::sin(static_cast<double>(i * i + 3 * i));
@@ -112,7 +112,7 @@ TEST(Start, IsAsPublished) {
                            std::map<std::string, std::string> options = {}) {
     const auto adapter = make_adapter<double>(
         method, stack, resolve_settings(method, {rank, {}, "", std::move(options)}, stack),
-        make_openblas_backend());
+        make_cpu_device());
     adapter->initialise(3);
     double most = 0;
     for (const double value : adapter->parameter(factor).value.span())

@@ -1,8 +1,8 @@
-#include "core/degrees_of_freedom.h"
+#include "core/reach/degrees_of_freedom.h"
 
 #include <gtest/gtest.h>
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "decompositions/registry.h"
 
 // Closed forms of the dimension of what each method can reach, kept only here: the library ranks
@@ -27,7 +27,7 @@ DegreesOfFreedom find(const std::string& name, const Stack& stack, const std::st
   return find_degrees_of_freedom(
       method, stack,
       resolve_settings(method, {method.has_rank ? rank : "", {}, "", std::move(options)}, stack),
-      make_openblas_backend());
+      make_cpu_device());
 }
 
 std::size_t degrees(const std::string& name, const Stack& stack, const std::string& rank,

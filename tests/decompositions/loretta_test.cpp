@@ -3,7 +3,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "decompositions/loretta.h"
 #include "decompositions/registry.h"
 
@@ -60,7 +60,7 @@ struct Layer {
 
   explicit Layer(std::vector<std::size_t> shape)
       : adapter(make_adapter<double>(tensorised_linear(std::move(shape)), stack, {},
-                                     make_openblas_backend())) {
+                                     make_cpu_device())) {
     for (std::size_t k = 0; k < 4; ++k)
       fill_core(adapter->parameter("G" + std::to_string(k + 1) + ".0").value.span(), k);
     std::ranges::copy(bias_values(6), adapter->parameter("bias.0").value.data());
@@ -146,7 +146,7 @@ TEST(LorettaVectors, HoldForTheAdapter) {
       method,
       {"2", {}, "", {{"bottleneck", "4"}, {"shape-down", "3,4,2,2"}, {"shape-up", "2,2,3,4"}}},
       stack);
-  const auto adapter = make_adapter<double>(method, stack, settings, make_openblas_backend());
+  const auto adapter = make_adapter<double>(method, stack, settings, make_cpu_device());
   for (std::size_t k = 0; k < 4; ++k) {
     fill_core(adapter->parameter("down" + std::to_string(k + 1) + ".0").value.span(), k);
     fill_core(adapter->parameter("up" + std::to_string(k + 1) + ".0").value.span(), k + 5);
@@ -170,7 +170,7 @@ TEST(LorettaVectors, HoldForTheReparameterisation) {
       method,
       {"2", 16.0, "", {{"bottleneck", "4"}, {"shape-a", "3,4,2,2"}, {"shape-b", "2,2,2,3"}}},
       stack);
-  const auto adapter = make_adapter<double>(method, stack, settings, make_openblas_backend());
+  const auto adapter = make_adapter<double>(method, stack, settings, make_cpu_device());
   for (std::size_t k = 0; k < 4; ++k) {
     fill_core(adapter->parameter("a" + std::to_string(k + 1) + ".0").value.span(), k);
     fill_core(adapter->parameter("b" + std::to_string(k + 1) + ".0").value.span(), k + 5);
@@ -186,7 +186,7 @@ TEST(LorettaTrain, StartsWithEntriesOfThePublishedVariance) {
   const Stack stack({{"0", MatrixType::q, 0, 768, 768, 12}});
   const Method method = loretta_adp();
   const auto adapter = make_adapter<double>(
-      method, stack, resolve_settings(method, {"5", {}, "", {}}, stack), make_openblas_backend());
+      method, stack, resolve_settings(method, {"5", {}, "", {}}, stack), make_cpu_device());
   // Var = 1 / (768 + 64), averaged over seeds: few cores carry many entries.
   double mean_square = 0;
   constexpr int seeds = 300;

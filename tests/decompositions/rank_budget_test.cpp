@@ -1,4 +1,4 @@
-#include "core/rank_budget.h"
+#include "core/adapter/rank_budget.h"
 
 #include <gtest/gtest.h>
 

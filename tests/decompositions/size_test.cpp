@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "core/files.h"
+#include "core/base/files.h"
 #include "decompositions/registry.h"
 #include "source_paths.h"
 

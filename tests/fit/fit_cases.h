@@ -9,10 +9,10 @@
 
 #include <fmt/core.h>
 
-#include "core/adapter.h"
+#include "core/adapter/adapter.h"
+#include "core/adapter/method.h"
+#include "core/base/random.h"
 #include "core/fit/update_source.h"
-#include "core/method.h"
-#include "core/random.h"
 
 namespace rankfold {
 
@@ -58,7 +58,7 @@ inline MethodSettings settings_of(const Method& method, const Case& given, const
 template <class T>
 Matrices<T> random_updates(const Method& method, const MethodSettings& settings, const Stack& stack,
                            std::uint64_t seed) {
-  const auto adapter = make_adapter<T>(method, stack, settings, make_openblas_backend());
+  const auto adapter = make_adapter<T>(method, stack, settings, make_cpu_device());
   const auto is_frozen = [](const auto& parameter) { return !parameter.trainable; };
   if (std::ranges::any_of(adapter->parameters(), is_frozen)) adapter->initialise(0);
   for (auto& parameter : adapter->parameters())

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/error.h"
-#include "core/linear_algebra.h"
-#include "core/random.h"
+#include "core/base/error.h"
+#include "core/base/random.h"
+#include "core/linalg/linear_algebra.h"
 #include "decompositions/registry.h"
 #include "fit/fit_cases.h"
 
@@ -24,8 +24,7 @@ TEST_P(EveryFit, ReportsTheErrorOfWhatItsFactorsReconstruct) {
   const Matrices<double> updates = noise<double>(stack);
   FitSettings fit;
   fit.iterations = 5;
-  const auto fitted =
-      fit_updates<double>(method, stack, settings, updates, fit, make_openblas_backend());
+  const auto fitted = fit_updates<double>(method, stack, settings, updates, fit, make_cpu_device());
   EXPECT_NEAR(fitted.report.relative_error, reconstruction_error(*fitted.adapter, updates), 1e-10);
   EXPECT_EQ(fitted.report.site_errors.size(), stack.sites.size());
   if (GetParam().method != "none") {
@@ -44,8 +43,7 @@ TEST_P(DirectFit, FindsFactorsOfWhatTheyCanRepresent) {
   const Stack stack = square_stack(3, 48);
   const MethodSettings settings = settings_of(method, GetParam(), stack);
   const Matrices<double> updates = random_updates<double>(method, settings, stack, 3);
-  const auto fitted =
-      fit_updates<double>(method, stack, settings, updates, {}, make_openblas_backend());
+  const auto fitted = fit_updates<double>(method, stack, settings, updates, {}, make_cpu_device());
   EXPECT_LT(fitted.report.relative_error, 1e-9);
   EXPECT_NEAR(fitted.report.relative_error, reconstruction_error(*fitted.adapter, updates), 1e-12);
 }
@@ -56,8 +54,7 @@ TEST_P(DirectFit, FindsThemInFloats) {
   const Stack stack = square_stack(3, 48);
   const MethodSettings settings = settings_of(method, GetParam(), stack);
   const Matrices<float> updates = random_updates<float>(method, settings, stack, 3);
-  const auto fitted =
-      fit_updates<float>(method, stack, settings, updates, {}, make_openblas_backend());
+  const auto fitted = fit_updates<float>(method, stack, settings, updates, {}, make_cpu_device());
   EXPECT_LT(fitted.report.relative_error, 1e-6);
   EXPECT_NEAR(fitted.report.relative_error, reconstruction_error(*fitted.adapter, updates), 1e-7);
 }
@@ -73,9 +70,9 @@ TEST(FitOfEveryMethod, IsTestedOrRefused) {
     if (std::ranges::find(cases, method.name, &Case::method) != cases.end()) continue;
     const MethodSettings settings =
         resolve_settings(method, {method.has_rank ? "2" : "", {}, "", {}}, stack);
-    EXPECT_THROW(fit_updates<double>(method, stack, settings, noise<double>(stack), {},
-                                     make_openblas_backend()),
-                 Error)
+    EXPECT_THROW(
+        fit_updates<double>(method, stack, settings, noise<double>(stack), {}, make_cpu_device()),
+        Error)
         << method.name << " can be fitted: give it a case in all_cases() of tests/fit/fit_cases.h";
   }
 }
@@ -107,7 +104,7 @@ TEST(FitOfMixedSites, SharedFactorsAreFittedToAllOfThem) {
     fit.iterations = 300;
     fit.tolerance = 1e-9;
     const auto fitted =
-        fit_updates<double>(method, stack, settings, updates, fit, make_openblas_backend());
+        fit_updates<double>(method, stack, settings, updates, fit, make_cpu_device());
     const FitReport& report = fitted.report;
     EXPECT_NEAR(report.relative_error, reconstruction_error(*fitted.adapter, updates), 1e-10)
         << name;
@@ -131,8 +128,7 @@ TEST(FitOfWholeUpdates, IsNotWorseThanTheSingularValuesAllow) {
       if (k >= 6) residual += svd.s[k] * svd.s[k];
     }
   }
-  const auto fitted =
-      fit_updates<double>(method, stack, settings, updates, {}, make_openblas_backend());
+  const auto fitted = fit_updates<double>(method, stack, settings, updates, {}, make_cpu_device());
   EXPECT_LT(fitted.report.relative_error, 1.001 * std::sqrt(residual / whole));
   EXPECT_GE(fitted.report.relative_error, (1 - 1e-12) * std::sqrt(residual / whole));
 }
@@ -154,7 +150,7 @@ TEST(FitOfWholeUpdates, NumbersThatAreNotFiniteAreNamed) {
         stack);
     try {
       fit_updates<double>(method, stack, settings, Matrices<double>(matrices), {},
-                          make_openblas_backend());
+                          make_cpu_device());
       FAIL() << name;
     } catch (const Error& error) {
       EXPECT_NE(std::string(error.what()).find("site layer.0.v: holds numbers"), std::string::npos)
@@ -172,7 +168,7 @@ TEST(FitOfWholeUpdates, ZerosAreFittedByZeros) {
     const Matrices<double> updates(
         std::vector<std::vector<double>>(2, std::vector<double>(48 * 48)));
     const auto fitted =
-        fit_updates<double>(method, stack, settings, updates, {}, make_openblas_backend());
+        fit_updates<double>(method, stack, settings, updates, {}, make_cpu_device());
     std::vector<double> dense(48 * 48);
     fitted.adapter->reconstruct(1, {dense.data(), 48, 48});
     for (const double value : dense) EXPECT_NEAR(value, 0, 1e-12) << name;

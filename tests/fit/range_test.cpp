@@ -5,9 +5,9 @@
 #include <limits>
 
 #include "around_weight.h"
-#include "core/error.h"
+#include "core/base/error.h"
+#include "core/base/random.h"
 #include "core/fit/fit.h"
-#include "core/random.h"
 #include "decompositions/registry.h"
 #include "fit/fit_cases.h"
 
@@ -36,7 +36,7 @@ FitReport fit(const Method& method, const std::string& rank, std::vector<std::ve
   const Matrices<T> updates(std::move(matrices));
   return fit_updates<T>(method, stack,
                         resolve_settings(method, {method.has_rank ? rank : "", {}, "", {}}, stack),
-                        updates, {}, make_openblas_backend())
+                        updates, {}, make_cpu_device())
       .report;
 }
 
@@ -82,7 +82,7 @@ TEST(FitRange, FactorsMakeTheUpdatesThemselves) {
   const Matrices<double> updates(matrices);
   const auto fitted = fit_updates<double>(
       method, stack, resolve_settings(method, {std::to_string(side), {}, "", {}}, stack), updates,
-      {}, make_openblas_backend());
+      {}, make_cpu_device());
   std::vector<double> delta(side * side);
   fitted.adapter->reconstruct(0, {delta.data(), side, side});
   for (std::size_t i = 0; i < delta.size(); ++i)
@@ -146,7 +146,7 @@ TEST(FitWithWeights, FindsLinearMapsAroundTheWeightThatMadeTheUpdates) {
   for (const Place place : {Place::before, Place::after}) {
     const Method method = around_weight({place});
     const MethodSettings settings = resolve_settings(method, {"2", {}, "", {}}, stack);
-    const auto made = make_adapter<double>(method, stack, settings, make_openblas_backend());
+    const auto made = make_adapter<double>(method, stack, settings, make_cpu_device());
     const std::vector<std::vector<double>> weights = {drawn<double>(1, "w/a"),
                                                       drawn<double>(1, "w/b")};
     made->set_frozen({{weights[0].data(), nullptr}, {weights[1].data(), nullptr}});
@@ -159,14 +159,14 @@ TEST(FitWithWeights, FindsLinearMapsAroundTheWeightThatMadeTheUpdates) {
     fit.iterations = 300;
     const KnownWeights source(updates, weights);
     const auto fitted =
-        fit_updates<double>(method, stack, settings, source, fit, make_openblas_backend());
+        fit_updates<double>(method, stack, settings, source, fit, make_cpu_device());
     EXPECT_LT(fitted.report.relative_error, 1e-6);
     EXPECT_EQ(fitted.adapter->parameter_count(), made->parameter_count());
     EXPECT_NO_THROW(expect_fittable(method, stack, settings, true));
     for (const auto& refused :
          {std::function<void()>([&] {
             fit_updates<double>(method, stack, settings, Matrices<double>(updates), fit,
-                                make_openblas_backend());
+                                make_cpu_device());
           }),
           std::function<void()>([&] { expect_fittable(method, stack, settings); })})
       try {
@@ -186,8 +186,7 @@ TEST(FitWithWeights, FitsMethodsWhoseFrozenFactorsAreWeights) {
   const std::vector<std::vector<double>> weights = {drawn<double>(1, "w/a"),
                                                     drawn<double>(1, "w/b")};
   const KnownWeights source({drawn<double>(1, "a"), drawn<double>(1, "b")}, weights);
-  const auto fitted =
-      fit_updates<double>(method, stack, settings, source, {}, make_openblas_backend());
+  const auto fitted = fit_updates<double>(method, stack, settings, source, {}, make_cpu_device());
   EXPECT_LT(fitted.report.relative_error, 0.95);
 }
 

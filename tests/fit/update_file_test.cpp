@@ -7,9 +7,9 @@
 #include <bit>
 #include <limits>
 
-#include "core/error.h"
+#include "core/base/error.h"
+#include "core/base/random.h"
 #include "core/fit/fit.h"
-#include "core/random.h"
 #include "decompositions/registry.h"
 #include "fit/array_bytes.h"
 #include "temporary_folder.h"
@@ -253,7 +253,7 @@ TEST_F(UpdateFiles, StreamedInputsGiveTheSameFit) {
     fit.iterations = 3;
     const auto errors = [&](std::size_t limit) {
       return fit_updates<float>(method, file.stack(), settings, *file.open<float>(limit), fit,
-                                make_openblas_backend())
+                                make_cpu_device())
           .report.site_errors;
     };
     EXPECT_EQ(errors(0), errors(1 << 20)) << name;

@@ -3,9 +3,9 @@
 
 #include <cmath>
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/fit/fit.h"
-#include "core/linear_algebra.h"
+#include "core/linalg/linear_algebra.h"
 #include "decompositions/registry.h"
 #include "fit/fit_cases.h"
 
@@ -78,7 +78,7 @@ FittedUpdates<double> fit_weighted(const Case& given, const Stack& stack,
   const Registry registry = builtin_registry();
   const Method& method = registry.at(given.method);
   return fit_weighted_updates(method, stack, settings_of(method, given, stack), updates,
-                              metrics_of(stack, inputs), fit, make_openblas_backend());
+                              metrics_of(stack, inputs), fit, make_cpu_device());
 }
 
 class EveryWeightedFit : public testing::TestWithParam<std::tuple<Case, bool>> {};
@@ -104,7 +104,7 @@ TEST_P(EveryWeightedFit, IsNeverWorseOnItsInputsThanThePlainFit) {
   const Registry registry = builtin_registry();
   const Method& method = registry.at(given.method);
   const auto plain = fit_updates<double>(method, stack, settings_of(method, given, stack), updates,
-                                         fit, make_openblas_backend());
+                                         fit, make_cpu_device());
   EXPECT_NEAR(errors.unweighted_fit, output_error(*plain.adapter, updates, inputs), 1e-4);
   EXPECT_EQ(errors.site_errors.size(), stack.sites.size());
 }
@@ -245,10 +245,9 @@ TEST(WeightedFit, WithALargeRidgeIsThePlainFit) {
   for (const Case& given : {Case{"lora", "3"}, Case{"lotr", "3"}, Case{"loha", "2"}}) {
     const Method& method = registry.at(given.method);
     const MethodSettings settings = settings_of(method, given, stack);
-    const auto weighted = fit_weighted_updates(method, stack, settings, updates, metrics, {},
-                                               make_openblas_backend());
-    const auto plain =
-        fit_updates<double>(method, stack, settings, updates, {}, make_openblas_backend());
+    const auto weighted =
+        fit_weighted_updates(method, stack, settings, updates, metrics, {}, make_cpu_device());
+    const auto plain = fit_updates<double>(method, stack, settings, updates, {}, make_cpu_device());
     // It goes on from the plain fit, so it may come out a little better.
     EXPECT_NEAR(weighted.report.relative_error, plain.report.relative_error, 1e-3) << given.method;
     EXPECT_LE(weighted.report.relative_error, plain.report.relative_error + 1e-6) << given.method;

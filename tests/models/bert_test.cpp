@@ -7,11 +7,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
-#include "core/files.h"
-#include "core/method.h"
-#include "core/random.h"
-#include "core/safetensors.h"
+#include "core/adapter/method.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/random.h"
+#include "core/base/safetensors.h"
 #include "decompositions/registry.h"
 #include "experiments/models/check_model.h"
 #include "experiments/models/host.h"
@@ -39,15 +39,14 @@ std::unique_ptr<Adapter<float>> adapter_on(const Host& host, const std::string& 
   request.rank = rank;
   request.alpha = alpha;
   const Method& found = registry.at(method);
-  auto adapter = make_adapter<float>(found, stack, resolve_settings(found, request, stack),
-                                     make_openblas_backend());
+  auto adapter =
+      make_adapter<float>(found, stack, resolve_settings(found, request, stack), make_cpu_device());
   adapter->initialise(7);
   return adapter;
 }
 
 TEST(Bert, MatchesTransformers) {
-  const ModelIoReport report =
-      check_model(golden, golden / "io.safetensors", make_openblas_backend());
+  const ModelIoReport report = check_model(golden, golden / "io.safetensors", make_cpu_device());
   for (const char* name :
        {"hidden.0", "hidden.1", "hidden.2", "logits", "loss", "grad.classifier.weight",
         "grad.classifier.bias", "grad.bert.encoder.layer.0.attention.self.query.weight",
@@ -90,7 +89,7 @@ void adamw_step(std::vector<Trained>& tensors, double rate, int step) {
 TEST(Bert, TrainsLoraAsPeftDoes) {
   const SafetensorsFile start(golden / "trace.safetensors");
   const auto trace = nlohmann::json::parse(read_text(golden / "trace.json"));
-  const auto host = load_host(golden, without_dropout(), make_openblas_backend());
+  const auto host = load_host(golden, without_dropout(), make_cpu_device());
   const auto lora = adapter_on(*host, "lora", "4", "q,v", "all", 8.0);
   std::vector<Trained> tensors;
   const auto add = [&](std::span<float> value, std::span<float> gradient, const std::string& name) {
@@ -121,7 +120,7 @@ TEST(Bert, TrainsLoraAsPeftDoes) {
 }
 
 TEST(Bert, PredictsPackedSequencesAsAlone) {
-  const auto host = load_host(golden, {}, make_openblas_backend());
+  const auto host = load_host(golden, {}, make_cpu_device());
   const auto lora = adapter_on(*host, "lora", "2", "q,k,v,o,up,down");
   for (Parameter<float>& parameter : lora->parameters())
     RandomStream(1, parameter.name).fill_normal(parameter.value.span(), 0.0, 0.1);
@@ -195,7 +194,7 @@ TEST_P(BertGradients, AreThoseOfTheLossWithDropout) {
   settings.parts = c.parts;
   settings.regression = c.regression;
   settings.labels = c.regression ? 1 : 2;
-  const auto host = load_host(golden, settings, make_openblas_backend());
+  const auto host = load_host(golden, settings, make_cpu_device());
   std::unique_ptr<Adapter<float>> adapter;
   if (!c.method.empty()) {
     adapter = adapter_on(*host, c.method, c.rank, c.targets, c.layers);
@@ -228,7 +227,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Bert, HasTheGradientOfManyRowsThatItsPartsHaveTogether) {
   HostSettings settings = without_dropout();
   settings.parts.norms = true;
-  const auto host = load_host(golden, settings, make_openblas_backend());
+  const auto host = load_host(golden, settings, make_cpu_device());
   const auto lora = adapter_on(*host, "lora", "2", "q,v");
   for (Parameter<float>& parameter : lora->parameters())
     RandomStream(1, parameter.name).fill_normal(parameter.value.span(), 0.0, 0.2);
@@ -275,7 +274,7 @@ TEST(Bert, HasTheGradientOfManyRowsThatItsPartsHaveTogether) {
 TEST(Bert, DropsAnewEachStepAndTheSameForEqualSteps) {
   HostSettings settings;
   settings.dropout = 0.1;
-  const auto host = load_host(golden, settings, make_openblas_backend());
+  const auto host = load_host(golden, settings, make_cpu_device());
   const double first = host->train_pass(example(), 1, 1);
   EXPECT_EQ(host->train_pass(example(), 1, 1), first);
   EXPECT_NE(host->train_pass(example(), 1, 2), first);
@@ -283,7 +282,7 @@ TEST(Bert, DropsAnewEachStepAndTheSameForEqualSteps) {
 }
 
 TEST(Bert, NamesItsSitesAsPeftDoes) {
-  const auto host = load_host(golden, {}, make_openblas_backend());
+  const auto host = load_host(golden, {}, make_cpu_device());
   const SiteCatalogue& catalogue = host->catalogue();
   EXPECT_EQ(catalogue.layers, 2u);
   EXPECT_EQ(catalogue.sites.size(), 12u);
@@ -300,7 +299,7 @@ TEST(Bert, NamesItsSitesAsPeftDoes) {
 }
 
 TEST(Bert, RefusesAnAdapterOfAnotherModelAndStaysAsItWas) {
-  const auto host = load_host(golden, {}, make_openblas_backend());
+  const auto host = load_host(golden, {}, make_cpu_device());
   const std::vector<float> before = host->predict(example());
   for (const bool renamed : {true, false}) {
     Site site = host->catalogue().sites[0];
@@ -311,8 +310,8 @@ TEST(Bert, RefusesAnAdapterOfAnotherModelAndStaysAsItWas) {
     const Stack stack{std::vector<Site>{site}};
     const Registry registry = builtin_registry();
     const Method& full = registry.at("full");
-    const auto adapter = make_adapter<float>(full, stack, resolve_settings(full, {}, stack),
-                                             make_openblas_backend());
+    const auto adapter =
+        make_adapter<float>(full, stack, resolve_settings(full, {}, stack), make_cpu_device());
     EXPECT_THROW(host->attach(adapter.get()), Error);
   }
   EXPECT_EQ(host->predict(example()), before);
@@ -321,13 +320,13 @@ TEST(Bert, RefusesAnAdapterOfAnotherModelAndStaysAsItWas) {
 TEST(Bert, StartsTheClassifierAnewForAnotherNumberOfLabels) {
   HostSettings settings;
   settings.labels = 3;
-  const auto host = load_host(golden, settings, make_openblas_backend());
+  const auto host = load_host(golden, settings, make_cpu_device());
   EXPECT_THAT(host->notes(), testing::ElementsAre(HasSubstr("classifier starts anew")));
   EXPECT_EQ(host->predict(example()).size(), 9u);
 }
 
 TEST(Bert, RefusesBatchesThatDoNotFit) {
-  const auto host = load_host(golden, {}, make_openblas_backend());
+  const auto host = load_host(golden, {}, make_cpu_device());
   const auto refused = [&](const std::function<void(Batch&)>& change, const std::string& message) {
     Batch batch = example();
     change(batch);

@@ -6,9 +6,9 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
-#include "core/files.h"
-#include "core/safetensors.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/safetensors.h"
 #include "experiments/models/check_model.h"
 #include "models/bert_example.h"
 #include "temporary_folder.h"
@@ -46,7 +46,7 @@ class Reference {
   }
 
   ModelIoReport report(const std::function<bool(const std::string&)>& keep) {
-    return check_model(golden, write(keep), make_openblas_backend());
+    return check_model(golden, write(keep), make_cpu_device());
   }
 
  private:
@@ -82,7 +82,7 @@ TEST(CheckModel, ANumberThatIsNoneIsTheWorst) {
   Reference reference;
   const auto file = reference.write([](const auto&) { return true; }, "logits",
                                     [](auto& values) { values[1] = std::nanf(""); });
-  EXPECT_TRUE(std::isnan(check_model(golden, file, make_openblas_backend()).worst()));
+  EXPECT_TRUE(std::isnan(check_model(golden, file, make_cpu_device()).worst()));
 }
 
 TEST(CheckModel, RefusesALossThatIsNotComputedHere) {
@@ -92,9 +92,8 @@ TEST(CheckModel, RefusesALossThatIsNotComputedHere) {
   auto config = nlohmann::json::parse(read_text(golden / "config.json"));
   config["problem_type"] = "multi_label_classification";
   write_atomically(folder.path / "config.json", config.dump());
-  EXPECT_THAT(message_of<Error>([&] {
-                check_model(folder.path, golden / "io.safetensors", make_openblas_backend());
-              }),
+  EXPECT_THAT(message_of<Error>(
+                  [&] { check_model(folder.path, golden / "io.safetensors", make_cpu_device()); }),
               HasSubstr("problem_type is multi_label_classification"));
 }
 
@@ -110,12 +109,12 @@ TEST(CheckModel, NamesTensorsOfTheCheckpointThatNoPartReads) {
   tensors.push_back(
       make_tensor("bert.embeddings.position_ids", {1}, std::span<const float>(value)));
   write_safetensors(folder.path / "model.safetensors", tensors);
-  const auto backend = make_openblas_backend();
-  EXPECT_THAT(load_host(folder.path, {}, backend)->notes(), testing::IsEmpty());
+  const auto device = make_cpu_device();
+  EXPECT_THAT(load_host(folder.path, {}, device)->notes(), testing::IsEmpty());
   tensors.push_back(make_tensor("bert.encoder.layer.2.attention.self.query.lora_A", {1},
                                 std::span<const float>(value)));
   write_safetensors(folder.path / "model.safetensors", tensors);
-  EXPECT_THAT(load_host(folder.path, {}, backend)->notes(),
+  EXPECT_THAT(load_host(folder.path, {}, device)->notes(),
               ElementsAre(HasSubstr("layer.2.attention.self.query.lora_A")));
 }
 

@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "decompositions/registry.h"
 #include "experiments/models/host.h"
 #include "models/bert_example.h"
@@ -22,15 +22,15 @@ struct AdaptedHost {
     HostSettings settings;
     settings.dropout = 0;
     settings.parts = parts;
-    const auto backend = make_openblas_backend();
-    host = load_host(golden, settings, backend);
+    const auto device = make_cpu_device();
+    host = load_host(golden, settings, device);
     if (method == "none") return;
     const Registry registry = builtin_registry();
     const Method& found = registry.at(method);
     const Stack stack = select_stack(host->catalogue(), targets, layers);
     MethodRequest request;
     if (found.has_rank) request.rank = "2";
-    adapter = make_adapter<float>(found, stack, resolve_settings(found, request, stack), backend);
+    adapter = make_adapter<float>(found, stack, resolve_settings(found, request, stack), device);
     adapter->initialise(7);
     host->attach(adapter.get());
   }

@@ -8,9 +8,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
-#include "core/files.h"
-#include "core/safetensors.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/safetensors.h"
 #include "experiments/models/check_model.h"
 #include "experiments/models/host.h"
 #include "models/bert_example.h"
@@ -40,7 +40,7 @@ class DamagedFolder : public testing::Test {
   }
   void expect_error(const std::string& message) {
     try {
-      load_host(folder_, {}, make_openblas_backend());
+      load_host(folder_, {}, make_cpu_device());
       ADD_FAILURE() << "loaded; expected: " << message;
     } catch (const Error& error) {
       EXPECT_THAT(error.what(), HasSubstr(message));
@@ -114,9 +114,9 @@ TEST_F(DamagedFolder, WithNamesWithoutPrefixIsTheSameModel) {
     tensors.push_back({name, entry.type, entry.shape, file.bytes(entry)});
   }
   write_safetensors(folder_ / "model.safetensors", tensors);
-  const auto backend = make_openblas_backend();
-  EXPECT_EQ(load_host(folder_, {}, backend)->predict(example()),
-            load_host(golden, {}, backend)->predict(example()));
+  const auto device = make_cpu_device();
+  EXPECT_EQ(load_host(folder_, {}, device)->predict(example()),
+            load_host(golden, {}, device)->predict(example()));
 }
 
 TEST_F(DamagedFolder, InAnotherPrecisionIsTheSameModel) {
@@ -128,9 +128,9 @@ TEST_F(DamagedFolder, InAnotherPrecisionIsTheSameModel) {
     tensors.push_back(make_tensor(entry.name, entry.shape, std::span<const double>(values.back())));
   }
   write_safetensors(folder_ / "model.safetensors", tensors);
-  const auto backend = make_openblas_backend();
-  EXPECT_EQ(load_host(folder_, {}, backend)->predict(example()),
-            load_host(golden, {}, backend)->predict(example()));
+  const auto device = make_cpu_device();
+  EXPECT_EQ(load_host(folder_, {}, device)->predict(example()),
+            load_host(golden, {}, device)->predict(example()));
 }
 
 TEST_F(DamagedFolder, WithoutPoolerAndClassifierGetsNewOnesAndSaysSo) {
@@ -140,33 +140,33 @@ TEST_F(DamagedFolder, WithoutPoolerAndClassifierGetsNewOnesAndSaysSo) {
     if (!entry.name.starts_with("bert.pooler") && !entry.name.starts_with("classifier"))
       tensors.push_back({entry.name, entry.type, entry.shape, file.bytes(entry)});
   write_safetensors(folder_ / "model.safetensors", tensors);
-  const auto backend = make_openblas_backend();
+  const auto device = make_cpu_device();
   HostSettings settings;
   settings.seed = 3;
-  const auto host = load_host(folder_, settings, backend);
+  const auto host = load_host(folder_, settings, device);
   EXPECT_THAT(host->notes(), testing::ElementsAre(HasSubstr("no bert.pooler.dense")));
-  EXPECT_EQ(host->predict(example()), load_host(folder_, settings, backend)->predict(example()));
+  EXPECT_EQ(host->predict(example()), load_host(folder_, settings, device)->predict(example()));
   settings.seed = 4;
-  EXPECT_NE(host->predict(example()), load_host(folder_, settings, backend)->predict(example()));
-  EXPECT_LT(check_model(folder_, {}, backend).worst(), 1e-5);
+  EXPECT_NE(host->predict(example()), load_host(folder_, settings, device)->predict(example()));
+  EXPECT_LT(check_model(folder_, {}, device).worst(), 1e-5);
 }
 
 TEST_F(DamagedFolder, WithAnyKeySetOtherwiseComputesWhatItSaysOrIsRefused) {
-  const auto backend = make_openblas_backend();
-  const std::vector<float> expected = load_host(golden, {}, backend)->predict(example());
+  const auto device = make_cpu_device();
+  const std::vector<float> expected = load_host(golden, {}, device)->predict(example());
   const auto config = nlohmann::json::parse(read_text(golden / "config.json"));
   const std::map<std::string, nlohmann::json> honoured = {{"hidden_act", "relu"},
                                                           {"layer_norm_eps", 0.1}};
   for (const auto& [key, value] : honoured) {
     set(key, value);
-    EXPECT_NE(load_host(folder_, {}, backend)->predict(example()), expected) << key;
+    EXPECT_NE(load_host(folder_, {}, device)->predict(example()), expected) << key;
     set(key, config[key]);
   }
   for (const char* dropout :
        {"hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"}) {
     set(dropout, 0.25);
     double largest = 0;
-    for (const auto& [place, probability] : load_host(folder_, {}, backend)->dropouts())
+    for (const auto& [place, probability] : load_host(folder_, {}, device)->dropouts())
       largest = std::max(largest, probability);
     EXPECT_EQ(largest, 0.25) << dropout;
     set(dropout, config[dropout]);
@@ -204,7 +204,7 @@ TEST_F(DamagedFolder, WithAnyKeySetOtherwiseComputesWhatItSaysOrIsRefused) {
                                                                  {"hidden_dropout_prob", 0.3}};
   for (const auto& [key, value] : changes_nothing) {
     set(key, value);
-    EXPECT_EQ(load_host(folder_, {}, backend)->predict(example()), expected) << key;
+    EXPECT_EQ(load_host(folder_, {}, device)->predict(example()), expected) << key;
   }
 }
 

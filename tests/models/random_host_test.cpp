@@ -4,8 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/error.h"
-#include "core/files.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
 #include "experiments/models/frozen_weights.h"
 #include "experiments/models/host.h"
 #include "models/bert_example.h"
@@ -20,20 +20,20 @@ using testing::HasSubstr;
 TEST(RandomHost, RunsFromAConfigAlone) {
   const TemporaryFolder folder;
   fs::copy_file(golden / "config.json", folder.path / "config.json");
-  const auto backend = make_openblas_backend();
-  const auto host = load_random_host(folder.path.string(), {}, backend);
+  const auto device = make_cpu_device();
+  const auto host = load_random_host(folder.path.string(), {}, device);
   const std::vector<float> logits = host->predict(example());
   ASSERT_EQ(logits.size(), 6u);
   EXPECT_TRUE(std::ranges::all_of(logits, [](float x) { return std::isfinite(x) && x != 0; }));
-  EXPECT_EQ(logits, load_random_host(folder.path.string(), {}, backend)->predict(example()));
+  EXPECT_EQ(logits, load_random_host(folder.path.string(), {}, device)->predict(example()));
   HostSettings other;
   other.seed = 1;
-  EXPECT_NE(logits, load_random_host(folder.path.string(), other, backend)->predict(example()));
-  EXPECT_EQ(host->total_parameters(), load_host(golden, {}, backend)->total_parameters());
+  EXPECT_NE(logits, load_random_host(folder.path.string(), other, device)->predict(example()));
+  EXPECT_EQ(host->total_parameters(), load_host(golden, {}, device)->total_parameters());
 }
 
 TEST(RandomHost, HasTheSizesOfABuiltInShape) {
-  const auto host = load_random_host("minilm-l6", {}, make_openblas_backend());
+  const auto host = load_random_host("minilm-l6", {}, make_cpu_device());
   EXPECT_EQ(host->catalogue().layers, 6u);
   EXPECT_EQ(host->catalogue().sites.size(), 36u);
   EXPECT_EQ(host->total_parameters(), 22713216u + 2 * 384 + 2);
@@ -43,7 +43,7 @@ TEST(RandomHost, HasTheSizesOfABuiltInShape) {
 TEST(RandomHost, RefusesFamiliesThatNoHostComputes) {
   const auto load = [](const std::string& name) {
     try {
-      load_random_host(name, {}, make_openblas_backend());
+      load_random_host(name, {}, make_cpu_device());
     } catch (const UsageError& error) {
       return std::string(error.what());
     }

@@ -3,7 +3,7 @@
 #include <memory>
 #include <vector>
 
-#include "core/counting_backend.h"
+#include "core/device/counting_device.h"
 #include "decompositions/registry.h"
 #include "experiments/models/host.h"
 #include "models/bert_example.h"
@@ -25,11 +25,11 @@ class TrainingMemory : public testing::Test {
     HostSettings settings;
     settings.dropout = 0.1;
     settings.parts.norms = norms;
-    return load_host(golden, settings, backend_);
+    return load_host(golden, settings, device_);
   }
 
-  /// What was asked for so far, of the heap and of the backend.
-  std::size_t asked() const { return allocation_count() + backend_->count().allocations; }
+  /// What was asked for so far, of the heap and of the device.
+  std::size_t asked() const { return allocation_count() + device_->count().allocations; }
 
   /// Passes over `batches`, the largest first and twice; returns how much the later ones allocated.
   std::size_t count_later_allocations(Host& host, const std::vector<Batch>& batches) const {
@@ -43,8 +43,7 @@ class TrainingMemory : public testing::Test {
     return asked() - before;
   }
 
-  std::shared_ptr<CountingBackend> backend_ =
-      std::make_shared<CountingBackend>(make_openblas_backend());
+  std::shared_ptr<CountingDevice> device_ = std::make_shared<CountingDevice>(make_cpu_device());
   int threads_ = 1;
 };
 
@@ -78,7 +77,7 @@ TEST_F(TrainingMemory, IsNotAllocatedAnewByTheAdapterOfAnyMethodUnderAnyPlan) {
       MethodRequest request;
       if (method.has_rank) request.rank = "2";
       const auto adapter =
-          make_adapter<float>(method, stack, resolve_settings(method, request, stack), backend_);
+          make_adapter<float>(method, stack, resolve_settings(method, request, stack), device_);
       adapter->set_policy(policy);
       host->attach(adapter.get());
       adapter->initialise(1);

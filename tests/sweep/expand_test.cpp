@@ -3,9 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/error.h"
+#include "core/base/error.h"
+#include "experiments/runs/run_paths.h"
 #include "experiments/sweep/count_sweep.h"
-#include "experiments/sweep/run_paths.h"
 #include "experiments/sweep/shape_store.h"
 #include "sweep/sweep_fixture.h"
 

@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
-#include "core/files.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
 #include "decompositions/registry.h"
 #include "experiments/sweep/fit_journal.h"
 #include "experiments/sweep/fit_sweep.h"

@@ -9,7 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/files.h"
+#include "core/base/files.h"
 #include "experiments/sweep/processes.h"
 #include "temporary_folder.h"
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "core/files.h"
+#include "core/base/files.h"
 #include "decompositions/registry.h"
 #include "experiments/sweep/sweep.h"
 #include "temporary_folder.h"

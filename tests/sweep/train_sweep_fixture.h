@@ -7,8 +7,8 @@
 
 #include <gtest/gtest.h>
 
-#include "core/error.h"
-#include "core/files.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
 #include "experiments/sweep/train_sweep.h"
 #include "sweep/sweep_fixture.h"
 

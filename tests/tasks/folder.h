@@ -8,8 +8,8 @@
 
 #include <gtest/gtest.h>
 
-#include "core/error.h"
-#include "core/files.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
 
 namespace rankfold {
 

@@ -7,7 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "experiments/tokenizers/bert_normalizer.h"
 #include "experiments/tokenizers/prefix_tree.h"
 #include "experiments/tokenizers/tokenizer.h"

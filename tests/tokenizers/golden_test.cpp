@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "core/files.h"
+#include "core/base/files.h"
 #include "experiments/tokenizers/tokenizer.h"
 #include "experiments/tokenizers/tokenizer_cases.h"
 #include "experiments/tokenizers/unicode.h"

@@ -7,8 +7,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "core/error.h"
-#include "core/files.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
 #include "experiments/tokenizers/tokenizer.h"
 #include "experiments/tokenizers/tokenizer_cases.h"
 #include "temporary_folder.h"

@@ -4,13 +4,13 @@
 #include <cmath>
 
 #include "around_weight.h"
-#include "core/error.h"
-#include "experiments/training/merge.h"
-#include "experiments/training/peft_folder.h"
+#include "core/base/error.h"
+#include "experiments/adapter_files/merge.h"
+#include "experiments/adapter_files/peft_folder.h"
 #include "golden_batch.h"
-#include "random_adapter.h"
 #include "source_paths.h"
 #include "temporary_folder.h"
+#include "training/random_adapter.h"
 
 namespace rankfold {
 namespace {
@@ -27,7 +27,7 @@ double distance(const std::vector<float>& got, const std::vector<float>& expecte
 }
 
 std::vector<float> logits(const std::filesystem::path& model) {
-  return load_host(model, {}, make_openblas_backend())->predict(read_golden_batch(bert));
+  return load_host(model, {}, make_cpu_device())->predict(read_golden_batch(bert));
 }
 
 class AroundTheWeight : public testing::TestWithParam<Place> {};
@@ -46,7 +46,7 @@ TEST_P(AroundTheWeight, ALinearMapIsMergedAndExportedAsAnUpdateOfTheWeight) {
   EXPECT_LT(distance(logits(folder.path / "merged"), expected), 1e-5);
 
   const LoneAdapter source =
-      load_lone_adapter(folder.path / "adapter", bert, registry, make_openblas_backend());
+      load_lone_adapter(folder.path / "adapter", bert, registry, make_cpu_device());
   const auto export_it = [&] { return export_as_lora(source, registry, folder.path / "lora"); };
   if (GetParam() == Place::after) {  // W' x + b + F b: a LoRA has no place for F b
     EXPECT_THROW(export_it(), Error);
@@ -54,7 +54,7 @@ TEST_P(AroundTheWeight, ALinearMapIsMergedAndExportedAsAnUpdateOfTheWeight) {
   }
   EXPECT_EQ(export_it().largest_rank, 2U);
   AdaptedModel exported =
-      load_adapted_model(bert, folder.path / "lora", registry, make_openblas_backend());
+      load_adapted_model(bert, folder.path / "lora", registry, make_cpu_device());
   EXPECT_LT(distance(exported.host->predict(read_golden_batch(bert)), expected), 1e-5);
 }
 

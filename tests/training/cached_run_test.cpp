@@ -1,11 +1,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/error.h"
-#include "core/files.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
 #include "decompositions/registry.h"
 #include "experiments/training/trainer.h"
-#include "workplace.h"
+#include "training/workplace.h"
 
 namespace rankfold {
 namespace {

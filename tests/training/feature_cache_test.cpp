@@ -13,7 +13,7 @@
 #include <future>
 #include <numeric>
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "models/bert_example.h"
 #include "temporary_folder.h"
 
@@ -51,7 +51,7 @@ std::size_t tokens_of(const EncodedSplit& split, std::size_t examples) {
 std::unique_ptr<Host> make_host() {
   HostSettings settings;
   settings.dropout = 0;
-  return load_host(golden, settings, make_openblas_backend());
+  return load_host(golden, settings, make_cpu_device());
 }
 
 std::vector<float> features_of(FeatureCache& cache, const EncodedSplit& split,

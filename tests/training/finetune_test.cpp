@@ -5,14 +5,14 @@
 #include <algorithm>
 #include <cmath>
 
-#include "analysis/event_log.h"
-#include "core/bfloat16_weight.h"
-#include "core/error.h"
-#include "core/files.h"
+#include "analysis/logs/event_log.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/device/bfloat16_weight.h"
 #include "decompositions/registry.h"
-#include "experiments/training/run_result.h"
+#include "experiments/runs/run_result.h"
 #include "experiments/training/trainer.h"
-#include "workplace.h"
+#include "training/workplace.h"
 
 namespace rankfold {
 namespace {

@@ -6,17 +6,17 @@
 #include <limits>
 #include <set>
 
-#include "analysis/event_log.h"
-#include "core/error.h"
-#include "core/files.h"
-#include "core/random.h"
-#include "core/safetensors.h"
+#include "analysis/logs/event_log.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/random.h"
+#include "core/base/safetensors.h"
 #include "decompositions/registry.h"
-#include "experiments/training/adapter_folder.h"
+#include "experiments/adapter_files/adapter_folder.h"
+#include "experiments/adapter_files/merge.h"
 #include "experiments/training/evaluate.h"
-#include "experiments/training/merge.h"
 #include "experiments/training/trainer.h"
-#include "workplace.h"
+#include "training/workplace.h"
 
 namespace rankfold {
 namespace {
@@ -28,12 +28,12 @@ using testing::HasSubstr;
 struct Bench {
   explicit Bench(const std::string& tau, const Method& method = dlrt(), const char* rank = "3")
       : settings(resolve_settings(method, {rank, {}, "", {{"tau", tau}}}, stack)),
-        adapter(make_adapter<float>(trained_form(method), stack, settings, backend)),
-        training(method, settings, *adapter, 5, backend) {}
+        adapter(make_adapter<float>(trained_form(method), stack, settings, device)),
+        training(method, settings, *adapter, 5, device) {}
 
   std::span<float> update(std::size_t site) { return adapter->parameters()[site].value.span(); }
 
-  std::shared_ptr<const Backend> backend = make_openblas_backend();
+  std::shared_ptr<const Device> device = make_cpu_device();
   Stack stack{{{"first", MatrixType::q, 0, 12, 9, 3}, {"second", MatrixType::v, 0, 7, 10, 1}}};
   MethodSettings settings;
   std::unique_ptr<Adapter<float>> adapter;
@@ -68,8 +68,8 @@ TEST(LowRankTraining, StoresTheUpdateThatItTrained) {
   }
   SiteCatalogue catalogue;
   catalogue.sites = bench.stack.sites;
-  const auto adapter = make_described_adapter<float>(description, catalogue, builtin_registry(),
-                                                     make_openblas_backend());
+  const auto adapter =
+      make_described_adapter<float>(description, catalogue, builtin_registry(), make_cpu_device());
   bench.training.store(*adapter);
   for (const Parameter<float>& parameter : adapter->parameters()) stored += parameter.value.size();
   EXPECT_EQ(stored, bench.training.parameter_count());
@@ -159,7 +159,7 @@ TEST_F(DlrtRun, LearnsAndStoresTheRanksThatItKept) {
   EXPECT_EQ(read.settings, result.settings);
 
   const auto lone =
-      load_lone_adapter(folder / "run/adapter", {}, builtin_registry(), make_openblas_backend());
+      load_lone_adapter(folder / "run/adapter", {}, builtin_registry(), make_cpu_device());
   EXPECT_EQ(lone.adapter->parameter_count(), numbers);
 }
 

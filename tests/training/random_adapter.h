@@ -4,9 +4,9 @@
 #include <filesystem>
 #include <string>
 
-#include "core/random.h"
+#include "core/base/random.h"
 #include "decompositions/registry.h"
-#include "experiments/training/adapter_folder.h"
+#include "experiments/adapter_files/adapter_folder.h"
 
 namespace rankfold {
 
@@ -24,12 +24,12 @@ inline AdaptedModel random_adapter(const std::filesystem::path& model, const std
   description.task = "cola";
   description.model = "model";
   description.fingerprint = model_fingerprint(model);
-  const auto backend = make_openblas_backend();
+  const auto device = make_cpu_device();
   HostSettings settings;
   settings.seed = description.seed;
-  adapted.host = load_host(model, settings, backend);
+  adapted.host = load_host(model, settings, device);
   adapted.adapter =
-      make_described_adapter<float>(description, adapted.host->catalogue(), registry, backend);
+      make_described_adapter<float>(description, adapted.host->catalogue(), registry, device);
   if (!adapted.adapter->parameters().empty()) adapted.host->attach(adapted.adapter.get());
   adapted.adapter->initialise(description.seed);
   for (Parameter<float>& parameter : adapted.adapter->parameters())

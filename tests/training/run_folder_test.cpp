@@ -6,12 +6,12 @@
 
 #include <fstream>
 
-#include "analysis/event_log.h"
-#include "core/error.h"
-#include "core/files.h"
+#include "analysis/logs/event_log.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
 #include "decompositions/registry.h"
 #include "experiments/training/trainer.h"
-#include "workplace.h"
+#include "training/workplace.h"
 
 namespace rankfold {
 namespace {

@@ -5,12 +5,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/error.h"
-#include "core/linear_algebra.h"
+#include "core/base/error.h"
+#include "core/linalg/linear_algebra.h"
 #include "decompositions/registry.h"
 #include "experiments/training/evaluate.h"
 #include "experiments/training/trainer.h"
-#include "workplace.h"
+#include "training/workplace.h"
 
 namespace rankfold {
 namespace {
@@ -22,7 +22,7 @@ class StartSamplesOfATask : public Workplace {
   StartSamplesOfATask() {
     HostSettings settings;
     settings.dropout = 0;
-    host = load_host(folder / "model", settings, backend);
+    host = load_host(folder / "model", settings, device);
     stack = select_stack(host->catalogue(), "q,v", "all");
     for (int i = 0; i < 5; ++i) {
       Encoding encoding;
@@ -36,10 +36,10 @@ class StartSamplesOfATask : public Workplace {
   }
   std::unique_ptr<Adapter<float>> lora(const std::string& init) const {
     return make_adapter<float>(
-        method, stack, resolve_settings(method, {"3", {}, "", {{"init", init}}}, stack), backend);
+        method, stack, resolve_settings(method, {"3", {}, "", {{"init", init}}}, stack), device);
   }
 
-  std::shared_ptr<const Backend> backend = make_openblas_backend();
+  std::shared_ptr<const Device> device = make_cpu_device();
   Method method = builtin_registry().at("lora");
   std::unique_ptr<Host> host;
   Stack stack;
@@ -47,7 +47,7 @@ class StartSamplesOfATask : public Workplace {
 };
 
 TEST_F(StartSamplesOfATask, InputsAreTheHiddenStatesThatTheSiteSees) {
-  const auto samples = sample_start(*host, stack, StartSamples::inputs, split, 2, 1, backend);
+  const auto samples = sample_start(*host, stack, StartSamples::inputs, split, 2, 1, device);
   ASSERT_EQ(samples.size(), stack.sites.size());
   const std::size_t width = host->hidden_size();
   std::vector<double> expected(width * width);
@@ -71,9 +71,9 @@ TEST_F(StartSamplesOfATask, EvaStartsAlongTheDirectionsThatHoldMostOfTheInputs) 
   EXPECT_THAT(error_of([&] { adapter->initialise(1); }),
               HasSubstr("its start reads the task's inputs, which only training has"));
   EXPECT_EQ(adapter->start_samples(), StartSamples::inputs);
-  adapter->set_samples(sample_start(*host, stack, StartSamples::inputs, split, 2, 1, backend));
+  adapter->set_samples(sample_start(*host, stack, StartSamples::inputs, split, 2, 1, device));
   adapter->initialise(1);
-  const auto samples = sample_start(*host, stack, StartSamples::inputs, split, 2, 1, backend);
+  const auto samples = sample_start(*host, stack, StartSamples::inputs, split, 2, 1, device);
   const std::size_t width = host->hidden_size();
   const SymmetricParts parts = decompose_symmetric({samples[0].input_moments.data(), width, width});
   const std::span<const float> a = adapter->parameter("A." + stack.sites[0].name).value.span();
@@ -93,11 +93,11 @@ TEST_F(StartSamplesOfATask, EvaStartsAlongTheDirectionsThatHoldMostOfTheInputs) 
 }
 
 TEST_F(StartSamplesOfATask, TheGradientIsThatOfTheLossByTheWeight) {
-  const auto samples = sample_start(*host, stack, StartSamples::gradient, split, 5, 1, backend);
+  const auto samples = sample_start(*host, stack, StartSamples::gradient, split, 5, 1, device);
   const Batch batch = pack(split, epoch_batches(split.size(), 5, 1, 1).front());
   const Method dense = full();
   const auto adapter =
-      make_adapter<float>(dense, stack, resolve_settings(dense, {}, stack), backend);
+      make_adapter<float>(dense, stack, resolve_settings(dense, {}, stack), device);
   host->attach(adapter.get());
   for (const std::size_t site : {0U, 3U}) {
     Parameter<float>& update = adapter->parameter("D." + stack.sites[site].name);
@@ -115,7 +115,7 @@ TEST_F(StartSamplesOfATask, TheGradientIsThatOfTheLossByTheWeight) {
 
 TEST_F(StartSamplesOfATask, AStartAtTheGradientLeavesTheWeightAsItWas) {
   const auto adapter = lora("svd-of-gradient");
-  adapter->set_samples(sample_start(*host, stack, StartSamples::gradient, split, 2, 1, backend));
+  adapter->set_samples(sample_start(*host, stack, StartSamples::gradient, split, 2, 1, device));
   adapter->initialise(1);
   const Site& site = stack.sites.front();
   double norm = 0;

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <limits>
 
-#include "core/files.h"
-#include "core/safetensors.h"
+#include "core/base/files.h"
+#include "core/base/safetensors.h"
 #include "decompositions/registry.h"
 #include "experiments/models/host.h"
 #include "experiments/training/optimizer.h"
@@ -27,12 +27,12 @@ std::unique_ptr<Adapter<float>> make_lora(const Host& host) {
   request.rank = "4";
   request.alpha = 8;
   return make_adapter<float>(lora, stack, resolve_settings(lora, request, stack),
-                             make_openblas_backend());
+                             make_cpu_device());
 }
 
 // Twelve steps of PEFT's LoRA with torch's AdamW, clipping and warm-up, from the same start.
 TEST(Training, FollowsTwelveStepsOfPeftAndTorch) {
-  const std::unique_ptr<Host> host = load_host(folder, {}, make_openblas_backend());
+  const std::unique_ptr<Host> host = load_host(folder, {}, make_cpu_device());
   const std::unique_ptr<Adapter<float>> adapter = make_lora(*host);
 
   const SafetensorsFile start(folder / "trace.safetensors");
@@ -71,7 +71,7 @@ TEST(Training, FollowsTwelveStepsOfPeftAndTorch) {
 
 // The trainer looks at loss and gradients only; no kernel may hide a NaN from it.
 TEST(Training, ShowsEveryFactorThatIsNotFiniteInLossOrGradient) {
-  const std::unique_ptr<Host> host = load_host(folder, {}, make_openblas_backend());
+  const std::unique_ptr<Host> host = load_host(folder, {}, make_cpu_device());
   const std::unique_ptr<Adapter<float>> adapter = make_lora(*host);
   host->attach(adapter.get());
   const Batch batch = read_golden_batch(folder);

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <string>
 
-#include "experiments/training/settings.h"
+#include "experiments/runs/settings.h"
 #include "source_paths.h"
 
 namespace rankfold {

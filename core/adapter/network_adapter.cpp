@@ -1,0 +1,232 @@
+#include "core/adapter/network_adapter.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "core/base/error.h"
+#include "core/network/start.h"
+
+namespace rankfold {
+namespace {
+
+/// Rows that contraction orders are chosen for; any number may be run.
+constexpr std::size_t planned_tokens = 4096;
+
+std::vector<std::size_t> shape_of(const Factor& factor) {
+  std::vector<std::size_t> shape;
+  for (const Mode& mode : factor.modes) shape.push_back(mode.size);
+  return shape;
+}
+
+std::vector<Place> places_of(const std::vector<Declaration>& declarations) {
+  std::vector<Place> places;
+  for (const Declaration& declaration : declarations) places.push_back(declaration.place);
+  return places;
+}
+
+std::vector<std::size_t> magnitude_sizes(Normalisation::Kind kind, const Site& site) {
+  switch (kind) {
+    case Normalisation::Kind::rows:
+      return {site.out};
+    case Normalisation::Kind::rows_then_columns:
+      return {site.out, site.in};
+    case Normalisation::Kind::whole:
+      return {1, 1};
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string owner_key(Owner owner, const Site& site) {
+  switch (owner) {
+    case Owner::model:
+      return "";
+    case Owner::layer:
+      return std::to_string(site.layer);
+    case Owner::matrix:
+      return std::string(to_string(site.matrix));
+    case Owner::site:
+      return site.name;
+  }
+  return "";
+}
+
+std::string parameter_name(const Factor& factor, const Site& site) {
+  const std::string key = owner_key(factor.owner, site);
+  return key.empty() ? factor.name : factor.name + "." + key;
+}
+
+template <class T>
+NetworkAdapter<T>::NetworkAdapter(std::string method, const Stack& stack,
+                                  const std::vector<Declaration>& declarations,
+                                  std::shared_ptr<const Device> device)
+    : Adapter<T>(std::move(method), stack, places_of(declarations), device) {
+  PlanCache cache;
+  for (std::size_t index = 0; index < stack.sites.size(); ++index) {
+    const Site& site = stack.sites[index];
+    const std::string what = fmt::format("[{}] site {}", this->method_, site.name);
+    CompiledSite compiled;
+    const auto find_parameter = [&](const Factor& factor) {
+      compiled.factors.push_back(add_parameter(factor, site));
+      return compiled.factors.back();
+    };
+    const Place place = declarations[index].place;
+    const std::size_t last = place == Place::before ? site.in : site.out;
+    std::size_t width = place == Place::after ? site.out : site.in;
+    for (const Stage& stage : declarations[index].stages) {
+      CompiledStage ready{
+          compile_network(stage.network, planned_tokens, find_parameter, cache, what),
+          stage.activation};
+      if (ready.network.in != width)
+        throw Error("{}: a stage reads {} numbers, expected {}", what, ready.network.in, width);
+      width = ready.network.out;
+      compiled.stages.push_back(std::move(ready));
+    }
+    if (!compiled.stages.empty() && width != last)
+      throw Error("{}: the update has {} outputs, expected {}", what, width, last);
+    if (place == Place::beside && compiled.stages.size() > 1)
+      throw Error("{}: an update beside the weight has one stage, got {}", what,
+                  compiled.stages.size());
+    if (is_linear(declarations[index])) {
+      for (const CompiledStage& stage : compiled.stages)
+        compiled.reconstructions.emplace_back(stage.network, this->parameters_);
+      compiled.purely_linear =
+          place == Place::beside && !compiled.stages.empty() &&
+          std::ranges::none_of(compiled.stages.front().network.terms, &CompiledTerm::constant);
+    }
+    if (const auto& normalisation = declarations[index].normalisation) {
+      if (!compiled.purely_linear)
+        throw Error("{}: only a plain weight update can be normalised", what);
+      const std::vector<std::size_t> expected = magnitude_sizes(normalisation->kind, site);
+      std::vector<std::size_t> found;
+      for (const Factor& magnitude : normalisation->magnitudes) {
+        if (!magnitude.trainable)
+          throw Error("{}: magnitude '{}' is frozen, expected a trainable one", what,
+                      magnitude.name);
+        compiled.magnitudes.push_back(find_parameter(magnitude));
+        found.push_back(this->parameters_[compiled.magnitudes.back()].value.span().size());
+      }
+      if (found != expected)
+        throw Error("{}: magnitudes of [{}] numbers, expected [{}]", what, fmt::join(found, ", "),
+                    fmt::join(expected, ", "));
+      compiled.normalised.emplace(normalisation->kind, normalisation->detached, site.out, site.in);
+    }
+    compiled.start = declarations[index].start;
+    if (declarations[index].samples != StartSamples::none)
+      start_samples_ = declarations[index].samples;
+    sites_.push_back(std::move(compiled));
+  }
+}
+
+template <class T>
+std::size_t NetworkAdapter<T>::add_parameter(const Factor& factor, const Site& site) {
+  const std::string name = parameter_name(factor, site);
+  std::vector<std::size_t> shape = shape_of(factor);
+  auto& parameters = this->parameters_;
+  const auto found = std::ranges::find(parameters, name, &Parameter<T>::name);
+  if (found != parameters.end()) {
+    const auto position = static_cast<std::size_t>(found - parameters.begin());
+    if (found->shape != shape)
+      throw UsageError(
+          "[{}] sites {} and {} share factor '{}' but need unequal shapes: {} and {}; choose "
+          "targets "
+          "of one shape",
+          this->method_, first_user_[position], site.name, factor.name,
+          fmt::join(found->shape, "x"), fmt::join(shape, "x"));
+    return position;
+  }
+  std::size_t size = 1;
+  for (const std::size_t extent : shape)
+    if (__builtin_mul_overflow(size, extent, &size))
+      throw Error("[{}] factor '{}' is too large: {}", this->method_, name, fmt::join(shape, "x"));
+  Parameter<T> parameter;
+  parameter.name = name;
+  parameter.factor = factor.name;
+  parameter.shape = std::move(shape);
+  parameter.trainable = factor.trainable;
+  parameter.storage = factor.storage;
+  parameter.initialiser = factor.initialiser;
+  parameter.value = Buffer<T>(this->device_, size);
+  if (factor.trainable) parameter.gradient = Buffer<T>(this->device_, size);
+  parameters.push_back(std::move(parameter));
+  first_user_.push_back(site.name);
+  return parameters.size() - 1;
+}
+
+/// Sites without a stage stay as they are.
+template <class T>
+bool NetworkAdapter<T>::is_weight_update(std::size_t site) const {
+  const CompiledSite& compiled = sites_.at(site);
+  return compiled.reconstructions.size() == compiled.stages.size();
+}
+
+template <class T>
+bool NetworkAdapter<T>::needs_frozen() const {
+  for (std::size_t site = 0; site < sites_.size(); ++site)
+    if (sites_[site].normalised || (this->places_[site] != Place::beside &&
+                                    !sites_[site].stages.empty() && is_weight_update(site)))
+      return true;
+  return std::ranges::any_of(this->parameters_, [](const Parameter<T>& parameter) {
+    return parameter.storage == Storage::weight;
+  });
+}
+
+template <class T>
+bool NetworkAdapter<T>::adds_bias(std::size_t site) const {
+  const std::vector<CompiledStage>& stages = sites_.at(site).stages;
+  if (stages.empty() || !is_weight_update(site)) return false;
+  const auto adds = [](const CompiledStage& stage) {
+    return std::ranges::any_of(stage.network.terms, &CompiledTerm::constant);
+  };
+  return std::ranges::any_of(stages, adds) ||
+         (this->places_[site] == Place::after && this->frozen_[site].bias);
+}
+
+template <class T>
+void NetworkAdapter<T>::do_start(std::uint64_t seed) {
+  for (std::size_t index = 0; index < sites_.size(); ++index) {
+    const CompiledSite& compiled = sites_[index];
+    if (!compiled.start) continue;
+    const Site& site = this->stack_.sites[index];
+    const auto find = [&](std::string_view name) -> Parameter<T>& {
+      for (const std::size_t factor : compiled.factors)
+        if (this->parameters_[factor].factor == name) return this->parameters_[factor];
+      throw Error("[{}] site {}: its start asks for a factor '{}' that it does not have",
+                  this->method_, site.name, name);
+    };
+    const auto sampled = [&](std::vector<double> SiteSamples::*part, const char* what) {
+      if (this->samples_.empty() || (this->samples_[index].*part).empty())
+        throw Error("[{}] site {}: its start reads the task's {}, which only training has",
+                    this->method_, site.name, what);
+      return this->samples_[index].*part;
+    };
+    Start start(site, fmt::format("start/{}", this->method_), seed,
+                {[&](std::string_view name) {
+                   const auto values = find(name).value.span();
+                   return std::vector<double>(values.begin(), values.end());
+                 },
+                 [&](std::string_view name, std::span<const double> values) {
+                   Parameter<T>& parameter = find(name);
+                   if (values.size() != parameter.value.size())
+                     throw Error("[{}] site {}: factor '{}' starts with {} numbers, expected {}",
+                                 this->method_, site.name, name, values.size(),
+                                 parameter.value.size());
+                   std::ranges::transform(values, parameter.value.data(),
+                                          [](double value) { return static_cast<T>(value); });
+                 },
+                 [&] {
+                   const T* weight = frozen_weight(index);
+                   return std::vector<double>(weight, weight + site.out * site.in);
+                 },
+                 [&] { return sampled(&SiteSamples::input_moments, "inputs"); },
+                 [&] { return sampled(&SiteSamples::weight_gradient, "gradients"); }});
+    compiled.start(start);
+  }
+}
+
+template class NetworkAdapter<float>;
+template class NetworkAdapter<double>;
+
+}  // namespace rankfold

@@ -1,0 +1,394 @@
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "core/adapter/added_bias.h"
+#include "core/base/error.h"
+#include "core/base/random.h"
+#include "core/contract/check_method.h"
+#include "core/contract/contract_bench.h"
+#include "core/linalg/linear_algebra.h"
+
+namespace rankfold {
+namespace {
+
+using namespace contract;
+
+constexpr double by_differences = 1e-6;  // networks are linear in each entry: only rounding remains
+constexpr double in_float = 1e-4;
+
+struct SmallStack {
+  std::string name;
+  Stack stack;
+};
+
+/// Small stacks with pairwise different sizes, so that a transposed or swapped index shows.
+std::vector<SmallStack> small_stacks() {
+  const auto build = [](std::size_t layers, std::vector<MatrixType> matrices, auto&& shape) {
+    std::vector<Site> sites;
+    for (std::size_t layer = 0; layer < layers; ++layer)
+      for (const MatrixType matrix : matrices) {
+        const auto [out, in] = shape(matrix);
+        sites.push_back({fmt::format("layer.{}.{}", 2 * layer, to_string(matrix)), matrix,
+                         2 * layer, out, in, 3});
+      }
+    return Stack(std::move(sites));
+  };
+  const auto wide = [](MatrixType) { return std::pair<std::size_t, std::size_t>{15, 8}; };
+  const auto square = [](MatrixType) { return std::pair<std::size_t, std::size_t>{12, 12}; };
+  const auto mixed = [](MatrixType matrix) -> std::pair<std::size_t, std::size_t> {
+    return matrix == MatrixType::down || matrix == MatrixType::o ? std::pair(6, 10)
+                                                                 : std::pair(9, 6);
+  };
+  return {
+      {"3 layers of q, v, 15x8", build(3, {MatrixType::q, MatrixType::v}, wide)},
+      {"2 layers of q, k, v, o, 12x12",
+       build(2, {MatrixType::q, MatrixType::k, MatrixType::v, MatrixType::o}, square)},
+      {"2 layers of o 6x10, up 9x6, down 6x10",
+       build(2, {MatrixType::o, MatrixType::up, MatrixType::down}, mixed)},
+  };
+}
+
+/// A rank of its own for every mode, "2x3x4x..." where the method takes such.
+std::string unequal_ranks(const Method& method) {
+  if (!method.rank_modes) return "";
+  MethodSettings defaults;
+  for (const MethodOption& option : method.options) defaults.options[option.name] = option.fallback;
+  std::string text;
+  for (std::size_t i = 0; i < method.rank_modes(defaults).size(); ++i)
+    text += fmt::format("{}{}", i > 0 ? "x" : "", i + 2);
+  return text;
+}
+
+/// The method's own small cases, or the defaults and every other choice of every option alone.
+std::vector<MethodRequest> requests(const Method& method, const Stack& stack) {
+  if (method.small_cases) return method.small_cases(stack);
+  std::vector<MethodRequest> all;
+  for (const char* rank : {"1", "3"}) {
+    MethodRequest plain;
+    if (method.has_rank) plain.rank = rank;
+    all.push_back(plain);
+    if (const std::string ranks = unequal_ranks(method); *rank == '1' && !ranks.empty()) {
+      all.push_back(plain);
+      all.back().rank = ranks;
+    }
+    for (const MethodOption& option : method.options)
+      for (const std::string& choice : option.choices)
+        if (choice != option.fallback) {
+          all.push_back(plain);
+          all.back().options[option.name] = choice;
+        }
+    if (!method.has_rank) break;
+  }
+  return all;
+}
+
+/// (f(x + h) - f(x - h)) / 2h for every entry of `values`. Where the slopes of the two sides
+/// differ, a kink (relu) lies between and h shrinks.
+template <class Function>
+Values central_differences(std::span<double> values, Function&& function) {
+  const double middle = function();
+  Values slopes;
+  for (double& value : values) {
+    const double kept = value;
+    double slope = 0;
+    for (double step = 1e-3; step > 1e-7; step /= 10) {
+      value = kept + step;
+      const double right = (function() - middle) / step;
+      value = kept - step;
+      const double left = (middle - function()) / step;
+      slope = (left + right) / 2;
+      const double rounding = 1e-13 * std::abs(middle) / step;
+      if (std::abs(right - left) <= 1e-7 * std::abs(slope) + rounding) break;
+    }
+    value = kept;
+    slopes.push_back(slope);
+  }
+  return slopes;
+}
+
+/// The same of a smooth function, by five points: exact to the fourth order.
+template <class Function>
+Values smooth_differences(std::span<double> values, Function&& function) {
+  constexpr double step = 2e-4;
+  Values slopes;
+  for (double& value : values) {
+    const double kept = value;
+    const auto at = [&](double offset) {
+      value = kept + offset;
+      return function();
+    };
+    slopes.push_back((8 * (at(step) - at(-step)) - (at(2 * step) - at(-2 * step))) / (12 * step));
+    value = kept;
+  }
+  return slopes;
+}
+
+/// What a loss of the bench is a sum over: rounding makes errors of its size times 1e-16.
+double loss_scale(const Bench<double>& bench) {
+  double scale = 0;
+  for (std::size_t site = 0; site < bench.stack.sites.size(); ++site)
+    scale = std::max(scale, norm<double>(bench.forward(site, nullptr)) *
+                                norm<double>(bench.output_gradients[site]));
+  return scale;
+}
+
+void check_gradients(Bench<double>& bench, CheckReport& report) {
+  Adapter<double>& adapter = *bench.adapter;
+  adapter.zero_gradients();
+  std::vector<Values> input_gradients;
+  for (std::size_t site = 0; site < bench.stack.sites.size(); ++site)
+    input_gradients.push_back(bench.backward(site));
+  const auto differences = [&](std::span<double> values, auto&& of) {
+    const auto loss = [&] { return bench.loss(of); };
+    return bench.curved ? smooth_differences(values, loss) : central_differences(values, loss);
+  };
+  // A gradient may vanish (of a length that norms take away, or at the inputs of a zero map): then
+  // it is compared with the others, and with what rounding of the loss makes of its differences.
+  const double least = 1e-4 * loss_scale(bench),
+               floor = std::max(1e-3 * norm<double>(all_gradients(adapter)), least);
+  // Where norms are constants to the gradient, they are to the differences.
+  adapter.set_policy({.hold_norms = bench.detached});
+  for (Parameter<double>& parameter : adapter.parameters())
+    if (parameter.trainable)
+      report.compare("gradient of " + parameter.factor, parameter.gradient.span(),
+                     differences(parameter.value.span(), parameter), by_differences, floor);
+  for (std::size_t site = 0; site < bench.stack.sites.size(); ++site)
+    report.compare("gradient of the input", input_gradients[site],
+                   differences(bench.inputs[site], site), by_differences, least);
+  adapter.set_policy({});
+
+  // A second pass adds the same again; so do the sites one by one.
+  const Values once = all_gradients(adapter);
+  for (std::size_t site = 0; site < bench.stack.sites.size(); ++site) bench.backward(site);
+  Values twice = all_gradients(adapter);
+  for (double& value : twice) value /= 2;
+  if (!once.empty()) report.compare("gradients accumulate", twice, once, exact, least);
+  Values sum(once.size(), 0.0);
+  for (std::size_t site = 0; site < bench.stack.sites.size(); ++site) {
+    adapter.zero_gradients();
+    bench.backward(site);
+    const Values part = all_gradients(adapter);
+    std::transform(sum.begin(), sum.end(), part.begin(), sum.begin(), std::plus<>());
+  }
+  if (!once.empty()) report.compare("shared factors sum over sites", sum, once, exact, least);
+}
+
+void check_application(Bench<double>& bench, CheckReport& report) {
+  const std::vector<Values> inputs = bench.inputs, output_gradients = bench.output_gradients;
+  for (std::size_t index = 0; index < bench.stack.sites.size(); ++index) {
+    const Site& site = bench.stack.sites[index];
+    Trace<double> trace;
+    const Values y = bench.forward(index, &trace);
+    report.compare("forward with and without a trace", bench.forward(index, nullptr), y, exact);
+    // dX added to what is there, skipped where it is not wanted, factors' gradients alike.
+    bench.adapter->zero_gradients();
+    Values dx = bench.backward(index);
+    const Values gradients = all_gradients(*bench.adapter);
+    Values added(dx.size(), 1.0);
+    bench.adapter->backward(index, bench.x(index), bench.dy(index), trace,
+                            {added.data(), tokens, site.in});
+    for (double& value : added) value -= 1;
+    report.compare("backward adds to dX", added, dx, exact, 1);
+    bench.adapter->zero_gradients();
+    bench.adapter->backward(index, bench.x(index), bench.dy(index), trace, {});
+    if (!gradients.empty())
+      report.compare("backward without dX", all_gradients(*bench.adapter), gradients, exact, 1);
+
+    if (!bench.adapter->is_weight_update(index)) {
+      Values delta(site.out * site.in);
+      try {
+        bench.adapter->reconstruct(index, {delta.data(), site.out, site.in});
+        report.failures.push_back("reconstruct: a method that is no weight update gave one");
+      } catch (const Error&) {
+      }
+      continue;
+    }
+    Values delta(site.out * site.in, 5.0), applied = bench.frozen_output(index);
+    bench.adapter->reconstruct(index, {delta.data(), site.out, site.in});
+    make_cpu_device()->gemm(false, true, tokens, site.out, site.in, 1.0, bench.inputs[index].data(),
+                            site.in, delta.data(), site.in, 1.0, applied.data(), site.out);
+    if (bench.adapter->adds_bias(index)) {
+      const Values bias = added_bias(*bench.adapter, index);
+      for (std::size_t i = 0; i < applied.size(); ++i) applied[i] += bias[i % site.out];
+    }
+    report.compare("apply against reconstruct", y, applied, exact);
+  }
+  if (inputs != bench.inputs || output_gradients != bench.output_gradients)
+    report.failures.push_back("X or dY was changed by a call");
+}
+
+void check_float(const Method& method, const Stack& stack, const MethodSettings& settings,
+                 Bench<double>& bench, CheckReport& report) {
+  Bench<float> single(method, stack, settings);
+  for (std::size_t site = 0; site < stack.sites.size(); ++site) {
+    const std::vector<float> y = single.forward(site, nullptr);
+    report.compare("float against double", Values(y.begin(), y.end()), bench.forward(site, nullptr),
+                   in_float);
+  }
+}
+
+/// Factors of Storage::seed start alike over any frozen weights.
+void check_seeded(Bench<double>& bench, CheckReport& report) {
+  Adapter<double>& adapter = *bench.adapter;
+  const auto seeded = [&] {
+    adapter.initialise(1);
+    Values all;
+    for (const Parameter<double>& parameter : adapter.parameters())
+      if (parameter.storage == Storage::seed)
+        all.insert(all.end(), parameter.value.span().begin(), parameter.value.span().end());
+    return all;
+  };
+  const Values first = seeded();
+  for (Values& weight : bench.weights)
+    for (double& value : weight) value = 1 - value;
+  if (seeded() != first)
+    report.failures.push_back("initialise: a factor of Storage::seed follows from the weights");
+}
+
+void check_start(Bench<double>& bench, CheckReport& report) {
+  Adapter<double>& adapter = *bench.adapter;
+  const auto start = [&](std::uint64_t seed) {
+    adapter.initialise(seed);
+    Values all;
+    for (const Parameter<double>& parameter : adapter.parameters())
+      all.insert(all.end(), parameter.value.span().begin(), parameter.value.span().end());
+    return all;
+  };
+  const Values first = start(1), again = start(1), other = start(2);
+  if (first != again) report.failures.push_back("initialise: one seed gave two starts");
+  const bool draws =
+      std::ranges::any_of(adapter.parameters(), [](const Parameter<double>& parameter) {
+        return parameter.trainable && parameter.initialiser.kind != Initialiser::Kind::constant;
+      });
+  if (draws && !bench.starts && first == other)
+    report.failures.push_back("initialise: two seeds gave one start");
+  check_seeded(bench, report);
+  for (const double value : first)
+    if (!std::isfinite(value)) {
+      report.failures.push_back("initialise: a start is not finite");
+      break;
+    }
+}
+
+void check_count(const Method& method, const Stack& stack, const MethodSettings& settings,
+                 const Adapter<double>& adapter, CheckReport& report) {
+  const Count count = count_parameters(method, stack, settings);
+  std::size_t listed = 0;
+  for (const FactorCount& factor : count.factors)
+    if (factor.trainable)
+      listed += factor.copies * std::accumulate(factor.shape.begin(), factor.shape.end(),
+                                                std::size_t{1}, std::multiplies<>());
+  if (count.trainable != adapter.parameter_count() || listed != count.trainable)
+    report.failures.push_back(fmt::format("count: {} counted, {} listed by factor, {} held",
+                                          count.trainable, listed, adapter.parameter_count()));
+}
+
+/// What must be refused with an error that names the method.
+void check_refusals(const Method& method, const Stack& stack, CheckReport& report) {
+  const auto expect_refused = [&](const std::string& what, MethodRequest request) {
+    try {
+      resolve_settings(method, request, stack);
+      report.failures.push_back(what + " was accepted");
+    } catch (const UsageError& error) {
+      if (std::string_view(error.what()).find(method.name) == std::string_view::npos)
+        report.failures.push_back(what + ": the error does not name the method: " + error.what());
+    }
+  };
+  MethodRequest request = requests(method, stack).front();
+  request.options["no-such-option"] = "1";
+  expect_refused("an unknown option", request);
+  for (const std::string rank : {"0", "-1", "1.5", "many", "99999999999999999999"})
+    expect_refused("rank " + rank, {rank, {}, "", {}});
+  if (method.has_rank) expect_refused("no rank", {"", {}, "", {}});
+  if (!method.has_rank || !method.rank_limit) return;
+  if (const auto limit = method.rank_limit(stack))
+    expect_refused("a rank beyond the limit", {std::to_string(*limit + 1), {}, "", {}});
+}
+
+void check_bad_calls(Bench<double>& bench, const Method& method, CheckReport& report) {
+  const Site& site = bench.stack.sites.front();
+  Values y(tokens * site.out), x(tokens * (site.in + 1));
+  const auto expect_error = [&](const std::string& what, auto&& call) {
+    try {
+      call();
+      report.failures.push_back(what + " was accepted");
+    } catch (const Error& error) {
+      if (std::string_view(error.what()).find(method.name) == std::string_view::npos)
+        report.failures.push_back(what + ": the error does not name the method: " + error.what());
+    }
+  };
+  expect_error("a site that does not exist", [&] {
+    bench.adapter->forward(bench.stack.sites.size(), bench.x(0), {y.data(), tokens, site.out},
+                           nullptr);
+  });
+  expect_error("an input of a wrong width", [&] {
+    bench.adapter->forward(0, {x.data(), tokens, site.in + 1}, {y.data(), tokens, site.out},
+                           nullptr);
+  });
+  expect_error("an output of a wrong height", [&] {
+    bench.adapter->forward(0, bench.x(0), {y.data(), tokens - 1, site.out}, nullptr);
+  });
+  expect_error("one site twice in a call", [&] {
+    Values other(tokens * site.out);
+    const std::vector<SiteMatrix<double>> both = {{0, {y.data(), tokens, site.out}},
+                                                  {0, {other.data(), tokens, site.out}}};
+    bench.adapter->forward(both, bench.x(0), nullptr);
+  });
+  expect_error("the trace of a call on fewer rows", [&] {
+    Trace<double> trace;
+    bench.adapter->forward(0, {x.data(), tokens - 1, site.in}, {y.data(), tokens - 1, site.out},
+                           &trace);
+    bench.adapter->backward(0, bench.x(0), bench.dy(0), trace, {});
+  });
+  expect_error("a backward call without a trace",
+               [&] { bench.adapter->backward(0, bench.x(0), bench.dy(0), {}, {}); });
+  expect_error("an output that overlaps the input", [&] {
+    Values shared(tokens * (site.in + site.out));
+    bench.adapter->forward(0, {shared.data(), tokens, site.in},
+                           {shared.data() + tokens * site.in - 1, tokens, site.out}, nullptr);
+  });
+}
+
+}  // namespace
+
+CheckReport check_contract(const Method& method, ContractScope scope) {
+  CheckReport report;
+  report.name = method.name;
+  for (const auto* text : {&method.name, &method.summary, &method.formula, &method.reference})
+    if (text->empty()) report.failures.push_back("name, summary, formula or reference is empty");
+  std::string refused;
+  for (const SmallStack& small : small_stacks()) {
+    std::size_t before = report.accepted;
+    if (scope == ContractScope::one_case && before > 0) break;
+    for (const MethodRequest& request : requests(method, small.stack)) {
+      if (scope == ContractScope::one_case && report.accepted > 0) break;
+      MethodSettings settings;
+      try {
+        settings = resolve_settings(method, request, small.stack);
+        make_adapter<double>(method, small.stack, settings, make_cpu_device());
+      } catch (const Error& error) {
+        refused = error.what();
+        if (method.small_cases)
+          report.failures.push_back(fmt::format(
+              "{}: one of the method's own small cases was refused: {}", small.name, error.what()));
+        continue;
+      }
+      ++report.accepted;
+      Bench<double> bench(method, small.stack, settings);
+      check_count(method, small.stack, settings, *bench.adapter, report);
+      check_gradients(bench, report);
+      check_application(bench, report);
+      check_plans(bench, report);
+      check_float(method, small.stack, settings, bench, report);
+      check_bad_calls(bench, method, report);
+      check_start(bench, report);
+    }
+    if (report.accepted > before) check_refusals(method, small.stack, report);
+  }
+  if (report.accepted == 0)
+    report.failures.push_back("the method accepts none of the small stacks: " + refused);
+  return report;
+}
+
+}  // namespace rankfold

@@ -1,0 +1,139 @@
+#include "core/network/stack.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+#include <set>
+
+#include "core/base/error.h"
+#include "core/base/text.h"
+
+namespace rankfold {
+namespace {
+
+constexpr std::array<std::string_view, 8> matrix_names = {"q",    "k",  "v",    "o",
+                                                          "gate", "up", "down", "in_proj"};
+
+std::vector<std::string> split_at(const std::string& text, char separator) {
+  std::vector<std::string> parts(1);
+  for (const char character : text) {
+    if (character == separator)
+      parts.emplace_back();
+    else if (character != ' ')
+      parts.back() += character;
+  }
+  return parts;
+}
+
+std::optional<std::size_t> parse_index(std::string_view text) {
+  std::size_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return {};
+  return value;
+}
+
+}  // namespace
+
+std::string_view to_string(MatrixType type) {
+  return matrix_names[static_cast<std::size_t>(type)];
+}
+
+std::optional<MatrixType> find_matrix_type(std::string_view name) {
+  const auto found = std::ranges::find(matrix_names, name);
+  if (found == std::end(matrix_names)) return {};
+  return static_cast<MatrixType>(found - std::begin(matrix_names));
+}
+
+Stack::Stack(std::vector<Site> unordered) : sites(std::move(unordered)) {
+  std::stable_sort(sites.begin(), sites.end(), [](const Site& left, const Site& right) {
+    return std::pair(left.layer, left.matrix) < std::pair(right.layer, right.matrix);
+  });
+  std::set<std::string_view> names;
+  std::set<std::size_t> distinct_layers;
+  std::set<MatrixType> distinct_matrices;
+  for (const Site& site : sites) {
+    if (!names.insert(site.name).second) throw Error("stack: two sites are named '{}'", site.name);
+    distinct_layers.insert(site.layer);
+    distinct_matrices.insert(site.matrix);
+  }
+  layers.assign(distinct_layers.begin(), distinct_layers.end());
+  matrices.assign(distinct_matrices.begin(), distinct_matrices.end());
+}
+
+std::size_t Stack::layer_position(const Site& site) const {
+  return static_cast<std::size_t>(std::ranges::lower_bound(layers, site.layer) - layers.begin());
+}
+
+std::size_t Stack::matrix_position(const Site& site) const {
+  return static_cast<std::size_t>(std::ranges::find(matrices, site.matrix) - matrices.begin());
+}
+
+std::vector<MatrixType> parse_targets(const std::string& targets, const SiteCatalogue& catalogue) {
+  if (targets == "adapters") {
+    if (catalogue.adapter_places.empty())
+      throw UsageError("--targets adapters: {} has no places for adapters", catalogue.model);
+    return catalogue.adapter_places;
+  }
+  std::set<MatrixType> present;
+  for (const Site& site : catalogue.sites) present.insert(site.matrix);
+  std::vector<std::string> known{"adapters"};
+  for (const MatrixType type : present) known.emplace_back(to_string(type));
+  std::set<MatrixType> chosen;
+  for (const std::string& part : split_at(targets, ',')) {
+    const auto found = std::ranges::find(matrix_names, part);
+    const auto type = static_cast<MatrixType>(found - matrix_names.begin());
+    if (found == matrix_names.end() || !present.contains(type))
+      throw unknown_name(fmt::format("target of {}", catalogue.model), part, known);
+    if (!chosen.insert(type).second)
+      throw UsageError("--targets {}: '{}' stands twice", printable(targets, 80), part);
+  }
+  return {chosen.begin(), chosen.end()};
+}
+
+std::vector<std::size_t> parse_layers(const std::string& layers, std::size_t layer_count) {
+  const auto wrong = [&](const std::string& why) {
+    return UsageError("--layers {}: {}; expected all, first:N, last:N or a list such as 0,2,5-7",
+                      printable(layers, 80), why);
+  };
+  std::size_t begin = 0, end = layer_count;
+  if (layers == "all") {
+  } else if (layers.starts_with("first:") || layers.starts_with("last:")) {
+    const bool first = layers.starts_with("first:");
+    const auto count = parse_index(std::string_view(layers).substr(first ? 6 : 5));
+    if (!count || *count == 0) throw wrong("not a positive number");
+    if (*count > layer_count) throw wrong(fmt::format("the model has {} layers", layer_count));
+    (first ? end : begin) = first ? *count : layer_count - *count;
+  } else {
+    std::set<std::size_t> chosen;
+    for (const std::string& part : split_at(layers, ',')) {
+      const std::size_t dash = part.find('-');
+      const auto low = parse_index(std::string_view(part).substr(0, dash));
+      const auto high =
+          dash == std::string::npos ? low : parse_index(std::string_view(part).substr(dash + 1));
+      if (!low || !high || *low > *high)
+        throw wrong(fmt::format("'{}' is no layer or range", printable(part, 80)));
+      if (*high >= layer_count)
+        throw wrong(fmt::format("layer {} of a model with layers 0 to {}", *high, layer_count - 1));
+      for (std::size_t layer = *low; layer <= *high; ++layer) chosen.insert(layer);
+    }
+    return {chosen.begin(), chosen.end()};
+  }
+  std::vector<std::size_t> chosen;
+  for (std::size_t layer = begin; layer < end; ++layer) chosen.push_back(layer);
+  return chosen;
+}
+
+Stack select_stack(const SiteCatalogue& catalogue, const std::string& targets,
+                   const std::string& layers) {
+  const std::vector<MatrixType> matrices = parse_targets(targets, catalogue);
+  const std::vector<std::size_t> chosen = parse_layers(layers, catalogue.layers);
+  std::vector<Site> sites;
+  for (const Site& site : catalogue.sites)
+    if (std::ranges::find(matrices, site.matrix) != matrices.end() &&
+        std::ranges::binary_search(chosen, site.layer))
+      sites.push_back(site);
+  return Stack(std::move(sites));
+}
+
+}  // namespace rankfold

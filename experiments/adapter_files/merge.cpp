@@ -1,0 +1,367 @@
+#include "experiments/adapter_files/merge.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/adapter/added_bias.h"
+#include "core/base/atomic_folder.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/json_reader.h"
+#include "core/base/json_text.h"
+#include "core/base/safetensors.h"
+#include "core/base/text.h"
+#include "core/device/device.h"
+#include "experiments/adapter_files/adapter_folder.h"
+#include "experiments/adapter_files/foreign_folder.h"
+#include "experiments/models/input_checks.h"
+
+namespace rankfold {
+namespace {
+
+namespace fs = std::filesystem;
+using json = nlohmann::ordered_json;
+using Shape = std::vector<std::size_t>;
+
+constexpr const char* tensors_name = "model.safetensors";
+constexpr const char* note_key = "rankfold_merge";
+
+/// What a merged file's metadata tell of it, as a JSON text.
+struct MergeNote {
+  std::string base;     ///< model_fingerprint of the base model
+  std::string merged;   ///< fingerprint of the tensors in the file
+  std::string adapter;  ///< adapter_fingerprint
+  std::string method;
+  std::string configuration;          ///< the base model's config.json
+  std::vector<std::string> added;     ///< tensors that the base model has not
+  std::vector<std::string> replaced;  ///< trained tensors that it has, with other values
+  std::vector<std::string>
+      left_out;  ///< tensors that it has: a head, where the adapter's is missing
+};
+
+std::string to_text(const MergeNote& note) {
+  const json document = {
+      {"base", note.base},         {"merged", note.merged},        {"adapter", note.adapter},
+      {"method", note.method},     {"config", note.configuration}, {"added", note.added},
+      {"replaced", note.replaced}, {"left_out", note.left_out}};
+  return document.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+MergeNote read_note(const SafetensorsFile& file) {
+  const auto found = file.metadata().find(note_key);
+  if (found == file.metadata().end())
+    throw Error("{}: its metadata have no '{}'; expected a model that rankfold merge wrote",
+                file.path().string(), note_key);
+  MergeNote note;
+  try {
+    const json document = parse_json<json>(found->second, file.path());
+    document.at("base").get_to(note.base);
+    document.at("merged").get_to(note.merged);
+    document.at("adapter").get_to(note.adapter);
+    document.at("method").get_to(note.method);
+    document.at("config").get_to(note.configuration);
+    document.at("added").get_to(note.added);
+    document.at("replaced").get_to(note.replaced);
+    note.left_out = document.value("left_out", note.left_out);
+    if (!parse_json<json>(note.configuration, file.path()).is_object())
+      throw Error("config is no object");
+  } catch (const std::exception&) {
+    throw Error("{}: '{}' of its metadata is not what rankfold merge writes", file.path().string(),
+                note_key);
+  }
+  return note;
+}
+
+/// What a checkpoint without a head leaves out of its names, e.g. "bert.": the full names are those
+/// of the model with its head, which is what is written.
+std::string missing_prefix(const WeightFolder& weights, const Stack& stack) {
+  if (stack.sites.empty()) return "";
+  const std::string full = stack.sites.front().name + ".weight";
+  if (weights.find(full) != nullptr) return "";
+  const std::size_t dot = full.find('.');
+  if (dot != std::string::npos && weights.find(full.substr(dot + 1)) != nullptr) {
+    return full.substr(0, dot + 1);
+  }
+  throw Error("{}: tensor '{}' is missing", weights.path().string(), full);
+}
+
+json read_configuration(const fs::path& file) {
+  json configuration = read_json<json>(file);
+  if (!configuration.is_object()) throw Error("{}: is not a JSON object", file.string());
+  return configuration;
+}
+
+std::string architecture_of(const std::string& model_type, const std::string& ending) {
+  static const std::map<std::string, std::string> names{
+      {"bert", "Bert"},       {"roberta", "Roberta"},      {"albert", "Albert"},
+      {"deberta", "Deberta"}, {"deberta-v2", "DebertaV2"}, {"llama", "Llama"}};
+  const auto found = names.find(model_type);
+  return found == names.end() ? "" : found->second + ending;
+}
+
+void name_labels(const AdapterDescription& description, json& configuration) {
+  json id_to_label = json::object(), label_to_id = json::object();
+  for (std::size_t label = 0; label < description.labels; ++label) {
+    const std::string name = fmt::format("LABEL_{}", label);
+    id_to_label[std::to_string(label)] = name;
+    label_to_id[name] = label;
+  }
+  configuration["num_labels"] = description.labels;
+  configuration["id2label"] = id_to_label;
+  configuration["label2id"] = label_to_id;
+  configuration["problem_type"] =
+      description.regression ? "regression" : "single_label_classification";
+}
+
+void write_configuration(const fs::path& model, const AdaptedModel& adapted, const fs::path& out) {
+  json configuration = read_configuration(model / "config.json");
+  const bool has_head = adapted.untrained.empty();
+  if (has_head) name_labels(adapted.description, configuration);
+  const std::string architecture = architecture_of(
+      configuration.value("model_type", ""), has_head ? "ForSequenceClassification" : "Model");
+  if (!architecture.empty()) configuration["architectures"] = json::array({architecture});
+  for (const char* key : {"dtype", "torch_dtype"}) {
+    if (configuration.contains(key)) configuration[key] = "float32";
+  }
+  write_atomically(out / "config.json", json_text(configuration));
+}
+
+/// Everything a tokenizer reads; weights and their index are written anew.
+void copy_tokenizer(const fs::path& model, const fs::path& out) {
+  for (const char* name :
+       {"tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt",
+        "special_tokens_map.json", "added_tokens.json", "spiece.model", "spm.model",
+        "tokenizer.model", "sentencepiece.bpe.model"}) {
+    if (!fs::exists(model / name)) continue;
+    std::error_code failure;
+    fs::copy_file(model / name, out / name, failure);
+    if (failure) throw Error("{}: {}", (model / name).string(), failure.message());
+  }
+}
+
+/// weight + sign * dW of a site, in float32.
+std::vector<float> updated_weight(const Adapter<float>& adapter, std::size_t index,
+                                  const float* weight, float sign) {
+  const Site& site = adapter.stack().sites[index];
+  std::vector<float> result(site.out * site.in);
+  adapter.reconstruct(index, MatrixView<float>(result.data(), site.out, site.in));
+  for (std::size_t i = 0; i < result.size(); ++i) result[i] = weight[i] + sign * result[i];
+  if (!std::ranges::all_of(result, [](float value) { return std::isfinite(value); }))
+    throw Error("the weight {} is not finite with the update of method {}", site.name,
+                adapter.method());
+  return result;
+}
+
+/// bias + sign * the bias that the adapter adds.
+std::vector<float> updated_bias(const Adapter<float>& adapter, std::size_t index,
+                                const std::vector<float>& bias, float sign) {
+  std::vector<float> result = added_bias(adapter, index);
+  for (std::size_t i = 0; i < result.size(); ++i) result[i] = bias[i] + sign * result[i];
+  return result;
+}
+
+/// Throws Error unless the tensor is there with these numbers.
+void check_tensor(const TensorEntry& entry, const Shape& expected, const fs::path& file) {
+  if (entry.type != DataType::f32 || entry.shape != expected)
+    throw Error("{}: tensor '{}' is {} [{}]; expected F32 [{}]", file.string(), entry.name,
+                data_type_name(entry.type), fmt::join(entry.shape, ", "),
+                fmt::join(expected, ", "));
+}
+
+std::vector<TensorToWrite> list_of(const std::map<std::string, TensorToWrite>& tensors) {
+  std::vector<TensorToWrite> list;
+  for (const auto& [name, tensor] : tensors) list.push_back(tensor);
+  return list;
+}
+
+bool is_head(const std::string& name) {
+  return name.starts_with("classifier.") || name.starts_with("score.");
+}
+
+/// Writes the merged tensors, and says in the file's metadata what they are made of: see MergeNote.
+std::size_t write_tensors(const WeightFolder& weights, AdaptedModel& adapted, MergeNote note,
+                          const fs::path& out) {
+  const std::string prefix = missing_prefix(weights, adapted.adapter->stack());
+  std::map<std::string, TensorToWrite> tensors;
+  for (const std::string& name : weights.names()) {
+    const TensorEntry& entry = weights.at(name);
+    const std::string full = is_head(name) || name.starts_with(prefix) ? name : prefix + name;
+    tensors[full] = {full, entry.type, entry.shape, weights.bytes(name)};
+  }
+  std::vector<std::vector<float>> merged;
+  const std::vector<Site>& sites = adapted.adapter->stack().sites;
+  merged.reserve(2 * sites.size());
+  for (std::size_t index = 0; index < sites.size(); ++index) {
+    merged.push_back(
+        updated_weight(*adapted.adapter, index, adapted.host->frozen(sites[index]).weight, 1));
+    const std::string name = sites[index].name + ".weight";
+    if (!tensors.contains(name)) {
+      throw Error("{}: tensor '{}' is missing", weights.path().string(), name);
+    }
+    tensors[name] = make_tensor(name, {sites[index].out, sites[index].in},
+                                std::span<const float>(merged.back()));
+    if (!adapted.adapter->adds_bias(index)) continue;
+    const std::string bias = sites[index].name + ".bias";
+    const float* frozen = adapted.host->frozen(sites[index]).bias;
+    if (!tensors.contains(bias) || !frozen)
+      throw Error("{}: tensor '{}' is missing, which the adapter's bias is added to",
+                  weights.path().string(), bias);
+    merged.push_back(updated_bias(*adapted.adapter, index, {frozen, frozen + sites[index].out}, 1));
+    tensors[bias] = make_tensor(bias, {sites[index].out}, std::span<const float>(merged.back()));
+  }
+  for (const std::string& name : adapted.untrained)
+    if (tensors.erase(name) > 0) note.left_out.push_back(name);
+  std::set<std::string> base;
+  for (const auto& [name, tensor] : tensors) base.insert(name);
+  const auto is_random = [&](const std::string& name) {
+    return std::ranges::find(adapted.untrained, name) != adapted.untrained.end();
+  };
+  for (const TrainedTensor& tensor : adapted.host->trained()) {
+    if (is_random(tensor.name)) continue;
+    if (!tensors.contains(tensor.name) && !is_head(tensor.name)) {
+      throw Error("{}: tensor '{}' of the adapter is missing", weights.path().string(),
+                  tensor.name);
+    }
+    tensors[tensor.name] =
+        make_tensor(tensor.name, tensor.shape, std::span<const float>(tensor.value));
+    if (base.contains(tensor.name)) note.replaced.push_back(tensor.name);
+  }
+  for (const Host::DrawnTensor& tensor : adapted.host->drawn())
+    if (!is_random(tensor.name))
+      tensors[tensor.name] = make_tensor(tensor.name, tensor.shape, tensor.value);
+  for (const auto& [name, tensor] : tensors)
+    if (!base.contains(name)) note.added.push_back(name);
+  const std::vector<TensorToWrite> list = list_of(tensors);
+  note.merged = fingerprint(list);
+  write_safetensors(out / tensors_name, list, {{"format", "pt"}, {note_key, to_text(note)}});
+  return list.size();
+}
+
+}  // namespace
+
+MergeResult merge(const fs::path& model, const fs::path& adapter, const fs::path& out,
+                  const Registry& registry) {
+  check_model_folder(model);
+  AtomicFolder folder(out);
+  AdaptedModel adapted = load_adapted_model(model, adapter, registry, make_cpu_device(), "f32");
+  const AdapterDescription& description = adapted.description;
+  for (const std::string& part : split(description.train, ',')) {
+    if (trim(part) == "tt-head") {
+      throw Error(
+          "{}: its head is a tensor train (tt-head), which a plain model folder cannot hold",
+          adapter.string());
+    }
+  }
+  if (!adapted.adapter->is_weight_update()) {
+    throw Error("{}: method {} adds to the activations, not to the weights; it cannot be merged",
+                adapter.string(), description.method);
+  }
+  MergeResult result;
+  result.method = description.method;
+  result.sites = adapted.adapter->parameters().empty() ? 0 : adapted.adapter->stack().sites.size();
+  MergeNote note;
+  note.base = model_fingerprint(model);
+  note.adapter = adapter_fingerprint(adapter);
+  note.method = description.method;
+  note.configuration = read_text(model / "config.json");
+  result.tensors = write_tensors(WeightFolder(model), adapted, std::move(note), folder.path());
+  result.bytes = fs::file_size(folder.path() / tensors_name);
+  write_configuration(model, adapted, folder.path());
+  result.left_out = adapted.untrained;
+  copy_tokenizer(model, folder.path());
+  folder.commit();
+  return result;
+}
+
+namespace {
+
+[[noreturn]] void refuse_frozen(const fs::path& adapter, const std::string& method) {
+  throw Error(
+      "{}: the update of method {} depends on the base model's weights, which are what is asked "
+      "for; it cannot be taken out of the merged ones",
+      adapter.string(), method);
+}
+
+/// Throws Error unless `model` holds that merge of that adapter, unchanged.
+void check_merge(const SafetensorsFile& file, const MergeNote& note, const fs::path& model,
+                 const fs::path& adapter) {
+  if (const std::string found = adapter_fingerprint(adapter); found != note.adapter)
+    throw Error(
+        "{}: holds the merge of another adapter, of method {} (fingerprint {}); {} has "
+        "fingerprint {}",
+        file.path().string(), printable(note.method, 200), printable(note.adapter, 40),
+        adapter.string(), found);
+  if (const std::string found = model_fingerprint(model, note.merged); found != note.merged)
+    throw Error("{}: has changed since it was merged: its fingerprint is {}, merge wrote {}",
+                file.path().string(), found, printable(note.merged, 40));
+}
+
+}  // namespace
+
+UnmergeResult unmerge(const fs::path& model, const fs::path& adapter, const fs::path& out,
+                      const Registry& registry) {
+  check_model_folder(model);
+  AtomicFolder folder(out);
+  const SafetensorsFile file(model / tensors_name);
+  const MergeNote note = read_note(file);
+  check_merge(file, note, model, adapter);
+  const bool foreign = is_foreign_folder(adapter);
+  if (!foreign) {
+    AdapterDescription description = read_adapter_description(adapter);
+    const SiteCatalogue catalogue = list_sites(description, description.stack);
+    if (!description.stack.empty() &&
+        make_described_adapter<float>(description, catalogue, registry, make_cpu_device())
+            ->needs_frozen())
+      refuse_frozen(adapter, description.method);
+  }
+  // Other programs' folders do not say where their weights lie in the model; the merged one has
+  // them all.
+  const LoneAdapter lone =
+      load_lone_adapter(adapter, foreign ? model : fs::path(), registry, make_cpu_device());
+  if (lone.adapter->needs_frozen() || lone.starts_from_weights)
+    refuse_frozen(adapter, lone.description.method);
+
+  UnmergeResult result;
+  result.method = lone.description.method;
+  result.dropped = note.added;
+  result.kept = note.replaced;
+  result.lost = note.left_out;
+  std::map<std::string, TensorToWrite> tensors;
+  for (const TensorEntry& entry : file.entries())
+    if (std::ranges::find(note.added, entry.name) == note.added.end())
+      tensors[entry.name] = {entry.name, entry.type, entry.shape, file.bytes(entry)};
+  const std::vector<Site>& sites = lone.adapter->stack().sites;
+  if (!lone.adapter->parameters().empty()) result.sites = sites.size();
+  std::vector<std::vector<float>> weights;
+  weights.reserve(2 * sites.size());
+  const auto take_back = [&](const std::string& name, const Shape& shape, const auto& update) {
+    check_tensor(file.at(name), shape, file.path());
+    weights.push_back(update(file.read<float>(name)));
+    tensors[name] = make_tensor(name, shape, std::span<const float>(weights.back()));
+  };
+  for (std::size_t index = 0; index < sites.size(); ++index) {
+    const Site& site = sites[index];
+    take_back(site.name + ".weight", {site.out, site.in}, [&](const std::vector<float>& weight) {
+      return updated_weight(*lone.adapter, index, weight.data(), -1);
+    });
+    if (lone.adapter->adds_bias(index))
+      take_back(site.name + ".bias", {site.out}, [&](const std::vector<float>& bias) {
+        return updated_bias(*lone.adapter, index, bias, -1);
+      });
+  }
+  result.tensors = tensors.size();
+  write_safetensors(folder.path() / tensors_name, list_of(tensors), {{"format", "pt"}});
+  result.bytes = fs::file_size(folder.path() / tensors_name);
+  write_atomically(folder.path() / "config.json", note.configuration);
+  copy_tokenizer(model, folder.path());
+  folder.commit();
+  return result;
+}
+
+}  // namespace rankfold

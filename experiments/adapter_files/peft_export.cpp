@@ -1,0 +1,165 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <nlohmann/json.hpp>
+
+#include "core/base/atomic_folder.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/safetensors.h"
+#include "core/linalg/linear_algebra.h"
+#include "experiments/adapter_files/peft_folder.h"
+#include "experiments/adapter_files/peft_form.h"
+
+namespace rankfold {
+namespace {
+
+namespace fs = std::filesystem;
+using json = nlohmann::ordered_json;
+
+constexpr double largest_float = std::numeric_limits<float>::max();
+
+/// The adapter in double precision, with the values and frozen weights of the one at hand.
+struct DoubleAdapter {
+  std::vector<std::vector<double>> weights;
+  std::unique_ptr<Adapter<double>> adapter;
+
+  DoubleAdapter(const LoneAdapter& source, const Registry& registry) {
+    AdapterDescription description = source.description;
+    const SiteCatalogue catalogue = list_sites(description, source.adapter->stack().sites);
+    adapter = make_described_adapter<double>(description, catalogue, registry, make_cpu_device());
+    for (std::size_t i = 0; i < adapter->parameters().size(); ++i)
+      std::ranges::copy(source.adapter->parameters()[i].value.span(),
+                        adapter->parameters()[i].value.data());
+    if (!source.host) return;
+    std::vector<FrozenLinear<double>> frozen;
+    for (const Site& site : adapter->stack().sites) {
+      const float* weight = source.host->frozen(site).weight;
+      weights.emplace_back(weight, weight + site.out * site.in);
+    }
+    for (const std::vector<double>& weight : weights) frozen.push_back({weight.data(), nullptr});
+    adapter->set_frozen(std::move(frozen));
+  }
+};
+
+/// dW = B A with the smallest number of columns that gives it to rounding; at least one, which PEFT
+/// needs.
+struct LoraPair {
+  std::size_t rank = 0;
+  std::vector<float> a, b;
+};
+
+LoraPair factorise(const std::vector<double>& update, std::size_t out, std::size_t in,
+                   const Device& device) {
+  constexpr double rounding = 1e-12;
+  const Svd svd = decompose_low_rank({update.data(), out, in}, rounding, device);
+  const auto counts = [&](double value) { return value > rounding * svd.s.front(); };
+  const auto rank = static_cast<std::size_t>(std::ranges::count_if(svd.s, counts));
+  LoraPair pair{std::max<std::size_t>(rank, 1), {}, {}};
+  if (rank == 0) {
+    pair.a.resize(in);
+    pair.b.resize(out);
+    return pair;
+  }
+  for (std::size_t row = 0; row < out; ++row)
+    for (std::size_t p = 0; p < pair.rank; ++p)
+      pair.b.push_back(static_cast<float>(svd.u[row * svd.s.size() + p] * std::sqrt(svd.s[p])));
+  for (std::size_t p = 0; p < pair.rank; ++p)
+    for (std::size_t column = 0; column < in; ++column)
+      pair.a.push_back(static_cast<float>(std::sqrt(svd.s[p]) * svd.v[p * in + column]));
+  return pair;
+}
+
+/// The module of a site: in a model without a head names are without the model's own part.
+std::string module_of(const Site& site, const LoneAdapter& source) {
+  return source.description.head ? site.name : site.name.substr(site.name.find('.') + 1);
+}
+
+json lora_config(const std::vector<std::string>& modules, const std::vector<LoraPair>& pairs,
+                 const std::vector<std::string>& saved, const std::string& base_name) {
+  std::size_t largest = 1;
+  for (const LoraPair& pair : pairs) largest = std::max(largest, pair.rank);
+  json ranks = json::object(), targets = json::array();
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    targets.push_back(modules[i]);
+    if (pairs[i].rank != largest) ranks[modules[i]] = pairs[i].rank;
+  }
+  // alpha equals the rank everywhere: the scale is 1.
+  return {{"alpha_pattern", ranks},
+          {"base_model_name_or_path", base_name.empty() ? json(nullptr) : json(base_name)},
+          {"bias", "none"},
+          {"fan_in_fan_out", false},
+          {"inference_mode", true},
+          {"init_lora_weights", true},
+          {"lora_alpha", largest},
+          {"lora_dropout", 0.0},
+          {"modules_to_save", saved.empty() ? json(nullptr) : json(saved)},
+          {"peft_type", "LORA"},
+          {"r", largest},
+          {"rank_pattern", ranks},
+          {"target_modules", targets},
+          // With this task PEFT looks for a trained head.
+          {"task_type", saved.empty() ? json(nullptr) : json("SEQ_CLS")},
+          {"use_dora", false},
+          {"use_rslora", false}};
+}
+
+}  // namespace
+
+PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry, const fs::path& out,
+                          const std::string& base_name) {
+  if (!source.adapter->is_weight_update())
+    throw Error("method {} adds to the activations, not to the weights; it is no LoRA",
+                source.description.method);
+  for (std::size_t index = 0; index < source.adapter->stack().sites.size(); ++index)
+    if (source.adapter->adds_bias(index))
+      throw Error("method {} adds a trained bias to {}, which a LoRA has no place for",
+                  source.description.method, source.adapter->stack().sites[index].name);
+  if (source.description.train.find("tt-head") != std::string::npos)
+    throw Error("the adapter's head is a tensor train (tt-head), which PEFT cannot hold");
+  const DoubleAdapter exact(source, registry);
+  const auto device = make_cpu_device();
+  const Stack& stack = exact.adapter->stack();
+  std::vector<LoraPair> pairs;
+  PeftExport result;
+  for (std::size_t index = 0; index < stack.sites.size(); ++index) {
+    const Site& site = stack.sites[index];
+    std::vector<double> update(site.out * site.in);
+    exact.adapter->reconstruct(index, {update.data(), site.out, site.in});
+    if (!std::ranges::all_of(update, [](double value) { return std::abs(value) < largest_float; }))
+      throw Error("the update of {} is beyond the range of float", site.name);
+    pairs.push_back(factorise(update, site.out, site.in, *device));
+    result.ranks.push_back(pairs.back().rank);
+    result.parameters += pairs.back().rank * (site.out + site.in);
+  }
+  result.sites = pairs.size();
+  result.largest_rank = result.ranks.empty() ? 0 : std::ranges::max(result.ranks);
+
+  std::vector<TensorToWrite> tensors;
+  std::vector<std::string> modules;
+  for (std::size_t index = 0; index < pairs.size(); ++index) {
+    const Site& site = stack.sites[index];
+    const LoraPair& pair = pairs[index];
+    const std::string& module = modules.emplace_back(module_of(site, source));
+    tensors.push_back(make_tensor(peft_prefix + module + ".lora_A.weight", {pair.rank, site.in},
+                                  std::span(pair.a)));
+    tensors.push_back(make_tensor(peft_prefix + module + ".lora_B.weight", {site.out, pair.rank},
+                                  std::span(pair.b)));
+  }
+  std::vector<std::string> saved;
+  for (const LoneAdapter::HeadTensor& tensor : source.head) {
+    tensors.push_back(make_tensor(peft_prefix + tensor.name, tensor.shape,
+                                  std::span<const float>(tensor.values)));
+    const std::string module = tensor.name.substr(0, tensor.name.rfind('.'));
+    if (std::ranges::find(saved, module) == saved.end()) saved.push_back(module);
+  }
+  AtomicFolder folder(out);
+  write_safetensors(folder.path() / "adapter_model.safetensors", tensors, {{"format", "pt"}});
+  write_atomically(folder.path() / "adapter_config.json",
+                   lora_config(modules, pairs, saved, base_name).dump(2) + "\n");
+  folder.commit();
+  return result;
+}
+
+}  // namespace rankfold

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/adapter/adapter.h"
+#include "core/device/arena.h"
+#include "core/device/device.h"
+#include "experiments/models/blocks/encoder_layer.h"
+#include "experiments/models/blocks/trained_storage.h"
+#include "experiments/models/frozen_weights.h"
+#include "experiments/models/host.h"
+
+namespace rankfold {
+
+/// BERT's head on the first row of each sequence: logits = classifier(dropout(tanh(pooler(x)))).
+/// The classifier trains; the pooler is frozen unless a tensor train replaces it.
+class ClassificationHead {
+ public:
+  /// Tensors that the checkpoint of `model` lacks are drawn anew; `notes` says so.
+  ClassificationHead(const std::string& model, std::size_t hidden, double dropout,
+                     const HostSettings& settings, FrozenWeights& weights,
+                     std::shared_ptr<const Device> device, std::vector<std::string>& notes);
+
+  std::vector<TrainedTensor> trained_classifier();
+  std::vector<TrainedTensor> trained_pooler();
+  void zero_gradients();
+  std::vector<Host::DrawnTensor> drawn() const;
+  /// Numbers that the checkpoint does not have.
+  std::size_t new_elements() const;
+
+  /// Logits [sequences, labels] of x [sequences, hidden], in the arena; so is what a backward
+  /// needs.
+  MatrixView<float> forward(MatrixView<const float> x, const EncoderPass& pass, Arena& arena);
+  /// Adds to the gradients of what trains; dx is overwritten, skipped where its data is null. x as
+  /// in the forward.
+  void backward(MatrixView<const float> x, MatrixView<const float> d_logits,
+                const EncoderPass& pass, MatrixView<float> dx, Arena& arena);
+
+ private:
+  void load_classifier(const std::string& model, FrozenWeights& weights,
+                       std::vector<std::string>& notes);
+  void load_pooler(const std::string& model, FrozenWeights& weights,
+                   std::vector<std::string>& notes);
+  void pool(MatrixView<const float> x, MatrixView<float> pooled, bool keep);
+  Dropout dropout(const EncoderPass& pass) const {
+    return pass.dropout(dropout_, "dropout/classifier");
+  }
+
+  std::size_t hidden_, labels_;
+  double dropout_;
+  std::uint64_t seed_;
+  std::shared_ptr<const Device> device_;
+  TrainedStorage weight_, bias_;
+  FrozenLinear<float> pooler_;
+  std::vector<float> new_pooler_;  ///< weight and bias where the checkpoint has none
+  std::unique_ptr<Adapter<float>> tensor_train_;
+  Trace<float> tensor_train_trace_;
+  std::size_t new_elements_ = 0;
+  MatrixView<float> pooled_, classified_;  ///< of the last forward
+};
+
+}  // namespace rankfold

@@ -1,0 +1,43 @@
+#include "experiments/models/blocks/tensor_train_head.h"
+
+#include <cmath>
+
+#include "core/adapter/method.h"
+#include "decompositions/loretta.h"
+
+namespace rankfold {
+namespace {
+
+Declaration declare(const Site& site, const Stack&, const MethodSettings& settings) {
+  const Mode out{"out", site.out}, in{"in", site.in};
+  const Initialiser bias = uniform(1.0 / std::sqrt(static_cast<double>(site.out)));
+  Network network;
+  network.out = {out};
+  network.in = {in};
+  network.terms = {{.product = {loretta_train("t", loretta_shape({}, site.in, site.out),
+                                              settings.rank, in, out, site.name)}},
+                   {.product = {Factor{"bias", {out}, bias}}, .constant = true}};
+  return weight_update(network);
+}
+
+}  // namespace
+
+std::unique_ptr<Adapter<float>> make_tensor_train_head(const std::string& name, std::size_t hidden,
+                                                       std::size_t rank, std::uint64_t seed,
+                                                       std::shared_ptr<const Device> device) {
+  Method method;
+  method.name = "tt-head";
+  method.declare = declare;
+  Site site;
+  site.name = name;
+  site.out = site.in = hidden;
+  MethodSettings settings;
+  settings.rank = rank;
+  auto adapter =
+      make_adapter<float>(method, Stack(std::vector<Site>{site}), settings, std::move(device));
+  adapter->initialise(seed);
+  adapter->set_frozen({FrozenLinear<float>{}});
+  return adapter;
+}
+
+}  // namespace rankfold
