@@ -26,8 +26,8 @@ ClassificationHead::ClassificationHead(const std::string& model, std::size_t hid
       bias_("classifier.bias", {labels_}, device_) {
   load_classifier(model, weights, notes);
   if (settings.parts.tt_head)
-    tensor_train_ = make_tensor_train_head("bert.pooler.dense", hidden_, settings.parts.tt_rank,
-                                           seed_, device_);
+    tensor_train_ = make_tensor_train_head<float>("bert.pooler.dense", hidden_,
+                                                  settings.parts.tt_rank, seed_, device_);
   else
     load_pooler(model, weights, notes);
 }

@@ -22,9 +22,10 @@ Declaration declare(const Site& site, const Stack&, const MethodSettings& settin
 
 }  // namespace
 
-std::unique_ptr<Adapter<float>> make_tensor_train_head(const std::string& name, std::size_t hidden,
-                                                       std::size_t rank, std::uint64_t seed,
-                                                       std::shared_ptr<const Device> device) {
+template <class T>
+std::unique_ptr<Adapter<T>> make_tensor_train_head(const std::string& name, std::size_t hidden,
+                                                   std::size_t rank, std::uint64_t seed,
+                                                   std::shared_ptr<const Device> device) {
   Method method;
   method.name = "tt-head";
   method.declare = declare;
@@ -34,10 +35,17 @@ std::unique_ptr<Adapter<float>> make_tensor_train_head(const std::string& name, 
   MethodSettings settings;
   settings.rank = rank;
   auto adapter =
-      make_adapter<float>(method, Stack(std::vector<Site>{site}), settings, std::move(device));
+      make_adapter<T>(method, Stack(std::vector<Site>{site}), settings, std::move(device));
   adapter->initialise(seed);
-  adapter->set_frozen({FrozenLinear<float>{}});
+  adapter->set_frozen({FrozenLinear<T>{}});
   return adapter;
 }
+
+template std::unique_ptr<Adapter<float>> make_tensor_train_head(const std::string&, std::size_t,
+                                                                std::size_t, std::uint64_t,
+                                                                std::shared_ptr<const Device>);
+template std::unique_ptr<Adapter<double>> make_tensor_train_head(const std::string&, std::size_t,
+                                                                 std::size_t, std::uint64_t,
+                                                                 std::shared_ptr<const Device>);
 
 }  // namespace rankfold

@@ -15,8 +15,9 @@ namespace rankfold {
 /// on a stack of the one site `name` without a frozen weight: forward gives X W^T + b.
 /// Factors t1 .. td (shape and start as decompositions/loretta.h says) and bias,
 /// U(+-1/sqrt(hidden)) from `seed`.
-std::unique_ptr<Adapter<float>> make_tensor_train_head(const std::string& name, std::size_t hidden,
-                                                       std::size_t rank, std::uint64_t seed,
-                                                       std::shared_ptr<const Device> device);
+template <class T>
+std::unique_ptr<Adapter<T>> make_tensor_train_head(const std::string& name, std::size_t hidden,
+                                                   std::size_t rank, std::uint64_t seed,
+                                                   std::shared_ptr<const Device> device);
 
 }  // namespace rankfold

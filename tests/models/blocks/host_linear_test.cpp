@@ -2,34 +2,172 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <vector>
+
 #include "core/base/random.h"
 #include "decompositions/registry.h"
+#include "models/double_reference.h"
 
 namespace rankfold {
 namespace {
 
+using reference::normal;
+
 constexpr std::size_t tokens = 21, out = 24, in = 16;
 
-std::vector<float> random_values(std::size_t size, const std::string& purpose) {
-  std::vector<float> values(size);
-  RandomStream(1, purpose).fill_normal(std::span(values), 0.0, 1.0);
-  return values;
+/// Two layers that read one input, adapted or not.
+struct Example {
+  std::shared_ptr<const Device> device = make_cpu_device();
+  std::array<std::vector<float>, 2> weights = {normal(out * in, "w0"), normal(out*in, "w1")},
+                                    biases = {normal(out, "b0"), normal(out, "b1")};
+  std::vector<float> x = normal(tokens * in, "x"), dys = normal(tokens * 2 * out, "dys");
+  std::vector<Site> sites = {{"first", MatrixType::q, 0, out, in, 4},
+                             {"second", MatrixType::v, 0, out, in, 4}};
+  std::vector<HostLinear> linears;
+  std::vector<reference::Linear> formula, frozen;
+  std::unique_ptr<Adapter<float>> adapter;
+  std::unique_ptr<Adapter<double>> in_double;
+
+  Example() {
+    for (std::size_t i = 0; i < 2; ++i) {
+      linears.emplace_back(sites[i], FrozenLinear<float>{weights[i].data(), biases[i].data()},
+                           device);
+      formula.push_back({reference::in_double(weights[i]), reference::in_double(biases[i])});
+    }
+    frozen = formula;
+  }
+
+  /// The method on the sites that are named.
+  void adapt(const std::string& name, std::vector<std::size_t> which) {
+    const Registry registry = builtin_registry();
+    const Method& method = registry.at(name);
+    std::vector<Site> chosen;
+    std::vector<FrozenLinear<float>> layers;
+    std::vector<reference::Linear> layers_in_double;
+    for (const std::size_t i : which) {
+      chosen.push_back(sites[i]);
+      layers.push_back(linears[i].frozen());
+      layers_in_double.push_back(frozen[i]);
+    }
+    const Stack stack(chosen);
+    adapter = make_adapter<float>(
+        method, stack, resolve_settings(method, {method.has_rank ? "2" : "", {}, "", {}}, stack),
+        device);
+    for (Parameter<float>& parameter : adapter->parameters())
+      std::ranges::copy(normal(parameter.value.size(), parameter.name, 0.4),
+                        parameter.value.span().begin());
+    adapter->set_frozen(layers);
+    frozen = layers_in_double;
+    in_double = reference::in_double(*adapter, name, "2", frozen);
+    for (std::size_t n = 0; n < which.size(); ++n) {
+      linears[which[n]].attach(adapter.get(), n);
+      formula[which[n]].adapter = in_double.get();
+      formula[which[n]].site = n;
+    }
+  }
+
+  MatrixView<const float> input() const { return {x.data(), tokens, in}; }
+  /// Columns of one matrix.
+  MatrixView<float> side(std::vector<float>& both, std::size_t i) const {
+    return {both.data() + i * out, tokens, out, 2 * out};
+  }
+  /// The gradient of <y, dy>, by the formula.
+  std::vector<double> slopes(std::span<double> values, reference::Rows& x_in_double,
+                             std::size_t from = 0, std::size_t to = 2) {
+    return reference::central_differences(values, [&] {
+      double sum = 0;
+      for (std::size_t i = from; i < to; ++i)
+        sum += reference::dot(formula[i].apply(x_in_double), reference::Rows(side(dys, i)));
+      return sum;
+    });
+  }
+};
+
+TEST(HostLinear, AndItsGradientsAreThoseOfTheFormulaAdaptedOrNot) {
+  for (const char* method : {"", "lora", "full", "loretta_adp"}) {
+    Example example;
+    if (*method) example.adapt(method, {0});
+    HostLinear& linear = example.linears[0];
+    EXPECT_EQ(linear.adapted(), *method != 0);
+    reference::Rows x(example.input());
+    const reference::Rows expected = example.formula[0].apply(x);
+    std::vector<float> y(tokens * out), bare(tokens * out), dx(tokens * in, 5.0f);
+    linear.forward(example.input(), {y.data(), tokens, out}, true);
+    EXPECT_LT(reference::relative_error(y, expected.values), 1e-6) << method;
+
+    const float* bias =
+        linear.forward_without_bias(example.input(), {bare.data(), tokens, out}, true);
+    EXPECT_EQ(bias, std::string(method) == "loretta_adp" ? nullptr : example.biases[0].data());
+    for (std::size_t i = 0; bias && i < bare.size(); ++i) bare[i] += bias[i % out];
+    EXPECT_LT(reference::relative_error(bare, expected.values), 1e-6) << method;
+
+    const std::vector<double> dx_expected = example.slopes(x.values, x, 0, 1);
+    const MatrixView<const float> dy = example.side(example.dys, 0);
+    linear.backward(example.input(), dy, {dx.data(), tokens, in}, Into::overwrite);
+    EXPECT_LT(reference::relative_error(dx, dx_expected), 1e-6) << method;
+    if (!example.adapter) continue;
+    for (std::size_t p = 0; p < example.adapter->parameters().size(); ++p) {
+      const std::vector<double> expected_gradient =
+          example.slopes(example.in_double->parameters()[p].value.span(), x, 0, 1);
+      EXPECT_LT(reference::relative_error(example.adapter->parameters()[p].gradient.span(),
+                                          expected_gradient),
+                2e-6)
+          << method;
+    }
+  }
+}
+
+TEST(HostLinear, AddsToTheGradientOfItsInputOrLeavesItOut) {
+  Example example;
+  HostLinear& linear = example.linears[1];
+  const MatrixView<const float> dy = example.side(example.dys, 1);
+  std::vector<float> alone(tokens * in), added(tokens * in, 1.0f);
+  linear.backward(example.input(), dy, {alone.data(), tokens, in}, Into::overwrite);
+  linear.backward(example.input(), dy, {added.data(), tokens, in}, Into::add);
+  for (std::size_t i = 0; i < alone.size(); ++i) ASSERT_NEAR(added[i], alone[i] + 1, 1e-5);
+  linear.backward(example.input(), dy, MatrixView<float>(nullptr, tokens, in), Into::overwrite);
+}
+
+TEST(HostLinear, SharesAnInputWithOthers) {
+  for (const std::vector<std::size_t>& adapted : {std::vector<std::size_t>{}, {0}, {1}, {0, 1}}) {
+    Example example;
+    if (!adapted.empty()) example.adapt("lotr", adapted);
+    const std::array<HostLinear*, 2> linears = {&example.linears[0], &example.linears[1]};
+    std::vector<float> y(tokens * 2 * out), dx(tokens * in);
+    const std::array<MatrixView<float>, 2> ys = {example.side(y, 0), example.side(y, 1)};
+    forward_together(linears, example.input(), ys, true);
+    reference::Rows x(example.input());
+    for (std::size_t i = 0; i < 2; ++i) {
+      const reference::Rows found(ys[i]), expected = example.formula[i].apply(x);
+      for (std::size_t n = 0; n < expected.values.size(); ++n)
+        ASSERT_NEAR(found.values[n], expected.values[n], 2e-5);
+    }
+    const std::array<MatrixView<const float>, 2> dys = {example.side(example.dys, 0),
+                                                        example.side(example.dys, 1)};
+    backward_together(linears, example.input(), dys, {dx.data(), tokens, in}, Into::overwrite);
+    EXPECT_LT(reference::relative_error(dx, example.slopes(x.values, x)), 1e-6);
+    if (!example.adapter) continue;
+    for (std::size_t p = 0; p < example.adapter->parameters().size(); ++p)
+      EXPECT_LT(reference::relative_error(
+                    example.adapter->parameters()[p].gradient.span(),
+                    example.slopes(example.in_double->parameters()[p].value.span(), x)),
+                2e-6);
+  }
 }
 
 TEST(HostLinear, MultipliesInBfloat16WhereAskedForAdaptedOrNot) {
   if (const std::string obstacle = bfloat16_obstacle(); !obstacle.empty()) GTEST_SKIP() << obstacle;
-  const std::vector<float> weight = random_values(out * in, "weight"),
-                           bias = random_values(out, "bias"), x = random_values(tokens * in, "x"),
-                           dy = random_values(tokens * out, "dy");
-  const auto device = make_cpu_device();
+  const Example example;
+  const std::vector<float>&weight = example.weights[0], &bias = example.biases[0], &x = example.x;
+  const std::vector<float> dy = normal(tokens * out, "dy");
   const Bfloat16Weight rounded(weight.data(), out, in);
   std::vector<float> expected_y(tokens * out), expected_dx(tokens * in);
   const MatrixView<const float> x_view(x.data(), tokens, in), dy_view(dy.data(), tokens, out);
   rounded.forward(x_view, bias.data(), {expected_y.data(), tokens, out});
   rounded.backward(dy_view, {expected_dx.data(), tokens, in}, false);
 
-  const Site site{"layer", MatrixType::q, 0, out, in, 4};
-  HostLinear linear(site, {weight.data(), bias.data()}, device, true);
+  HostLinear linear(example.sites[0], {weight.data(), bias.data()}, example.device, true);
   const auto expect_products = [&](const std::string& what) {
     std::vector<float> y(tokens * out), dx(tokens * in, 5.0f);
     linear.forward(x_view, {y.data(), tokens, out}, true);
@@ -43,11 +181,12 @@ TEST(HostLinear, MultipliesInBfloat16WhereAskedForAdaptedOrNot) {
   EXPECT_NEAR(y[out + 3] + bias[3], expected_y[out + 3], 1e-5);
 
   const Registry registry = builtin_registry();
-  const Stack stack(std::vector<Site>{site});
+  const Stack stack(std::vector<Site>{example.sites[0]});
   for (const char* name : {"lora", "loretta_adp"}) {
     const Method& method = registry.at(name);
     const auto adapter = make_adapter<float>(
-        method, stack, resolve_settings(method, {"2", {}, "", {}}, stack), device);
+        method, stack, resolve_settings(method, {method.has_rank ? "2" : "", {}, "", {}}, stack),
+        example.device);
     // Without an update only the products with the frozen weight are left.
     for (Parameter<float>& parameter : adapter->parameters())
       std::ranges::fill(parameter.value.span(), 0.0f);

@@ -10,7 +10,6 @@
 #include "core/base/error.h"
 #include "core/base/random.h"
 #include "core/device/dropout.h"
-#include "experiments/models/blocks/classification_loss.h"
 
 namespace rankfold {
 namespace {
@@ -157,25 +156,6 @@ TEST(Dropout, OfNothingIsOneAndBeyondOneIsRefused) {
   EXPECT_FALSE(Dropout(0.0, 1, "a", 1).active());
   EXPECT_THROW(Dropout(1.0, 1, "a", 1), Error);
   EXPECT_THROW(Dropout(-0.1, 1, "a", 1), Error);
-}
-
-TEST(ClassificationLoss, IsTheMeanCrossEntropy) {
-  const std::vector<float> logits = {1, 3, 200, -200}, labels = {0, 0};
-  std::vector<float> gradient(4);
-  const double loss = classification_loss(logits, labels, false, gradient);
-  EXPECT_NEAR(loss, std::log(1 + std::exp(2.0)) / 2, 1e-7);
-  const double p = 1 / (1 + std::exp(-2.0));
-  EXPECT_NEAR(gradient[0], -p / 2, 1e-7);
-  EXPECT_NEAR(gradient[1], p / 2, 1e-7);
-  EXPECT_NEAR(gradient[2], 0, 1e-7);
-}
-
-TEST(ClassificationLoss, IsTheMeanSquaredError) {
-  const std::vector<float> logits = {1, 3}, labels = {2, 0.5f};
-  std::vector<float> gradient(2);
-  EXPECT_NEAR(classification_loss(logits, labels, true, gradient), (1 + 6.25) / 2, 1e-7);
-  EXPECT_NEAR(gradient[0], -1, 1e-7);
-  EXPECT_NEAR(gradient[1], 2.5, 1e-7);
 }
 
 }  // namespace

@@ -1,0 +1,114 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/adapter/adapter.h"
+#include "core/device/dropout.h"
+#include "core/device/row_kernels.h"
+#include "experiments/models/host.h"
+
+// The parts of a post-norm encoder by their formulas, in double and one number at a time: what
+// blocks and whole hosts are compared with. Gradients are central differences of them.
+
+namespace rankfold::reference {
+
+/// A matrix of its own.
+struct Rows {
+  Rows() = default;
+  Rows(std::size_t row_count, std::size_t column_count)
+      : rows(row_count), columns(column_count), values(row_count * column_count) {}
+  explicit Rows(MatrixView<const float> matrix);
+  double& at(std::size_t row, std::size_t column) { return values[row * columns + column]; }
+  double at(std::size_t row, std::size_t column) const { return values[row * columns + column]; }
+
+  std::size_t rows = 0, columns = 0;
+  std::vector<double> values;
+};
+
+/// y = x W^T + b, by the adapter of its site where there is one.
+struct Linear {
+  std::vector<double> weight, bias;  ///< [out, in], [out]
+  Adapter<double>* adapter = nullptr;
+  std::size_t site = 0;
+
+  Rows apply(const Rows& x) const;
+};
+
+/// (x - mean) / sqrt(variance + epsilon) * weight + shift of each row.
+struct Norm {
+  std::vector<double> weight, shift;
+  double epsilon = 0;
+
+  Rows apply(const Rows& x) const;
+};
+
+Rows sum(const Rows& a, const Rows& b);
+Rows dropped(Rows x, const Dropout& dropout);
+Rows activated(Rows x, HiddenActivation activation);
+Rows first_rows(const Rows& x, std::span<const std::size_t> starts);
+
+/// dropout(softmax(Q K^T / sqrt(d))) V by sequence and head; the masks' row is row * heads + head.
+Rows attended(const Rows& q, const Rows& k, const Rows& v, std::size_t heads,
+              std::span<const std::size_t> query_starts, std::span<const std::size_t> key_starts,
+              const Dropout& dropout);
+
+/// a = LN(x + drop(o(attention(q(x), k(x), v(x))))), y = LN(a + drop(down(f(up(a))))).
+struct EncoderLayer {
+  std::vector<Linear> linears;  ///< q, k, v, o, up, down
+  Norm attention_norm, output_norm;
+  std::size_t heads = 1;
+  HiddenActivation activation = HiddenActivation::gelu;
+
+  /// The masks of one application.
+  struct Dropouts {
+    Dropout attention, attention_output, output;
+  };
+  Rows apply(const Rows& x, std::span<const std::size_t> starts, const Dropouts& dropouts,
+             bool first_rows_only) const;
+};
+
+/// dropout(LN(word + type + position)).
+struct Embeddings {
+  std::vector<double> words, positions, types;
+  Norm norm;
+
+  Rows apply(std::span<const std::int32_t> ids, std::span<const std::int32_t> type_ids,
+             std::span<const std::size_t> starts, const Dropout& dropout) const;
+};
+
+/// classifier(dropout(tanh(pooler(x)))).
+struct Head {
+  Linear pooler, classifier;
+
+  Rows apply(const Rows& x, const Dropout& dropout) const;
+};
+
+/// Mean cross-entropy of class indices, or mean squared error against one target a row.
+double loss(const Rows& logits, std::span<const float> labels, bool regression);
+
+/// The sum of a's and b's products.
+double dot(const Rows& a, const Rows& b);
+
+/// (f(x + h) - f(x - h)) / 2h for every number x of `values`.
+std::vector<double> central_differences(std::span<double> values, const std::function<double()>& f,
+                                        double h = 1e-5);
+
+/// |found - expected| / |expected|, Euclidean; |found| where nothing is expected.
+double relative_error(std::span<const float> found, std::span<const double> expected);
+
+/// Numbers N(0, deviation), the same for the same purpose, rounded to float.
+std::vector<float> normal(std::size_t size, const std::string& purpose, double deviation = 1.0);
+std::vector<double> in_double(std::span<const float> values);
+
+/// An adapter in double with the method, stack, settings and numbers of one in float.
+std::unique_ptr<Adapter<double>> in_double(const Adapter<float>& adapter, const std::string& method,
+                                           const std::string& rank,
+                                           const std::vector<Linear>& frozen);
+
+}  // namespace rankfold::reference
