@@ -50,6 +50,7 @@ template <class T>
 struct Trace {
   std::vector<Buffer<T>> buffers;  ///< one a site of the call: W + dW, or what f was applied to
   bool merged = false;             ///< the first
+  bool dense = false;              ///< the plan's choice for the factors' gradients
   std::vector<Buffer<T>> outputs;  ///< X W'^T of sites with norms
   bool keeps_outputs = false;
   std::vector<std::size_t> sites;  ///< of the call,

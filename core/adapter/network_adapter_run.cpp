@@ -236,7 +236,7 @@ void NetworkAdapter<T>::do_forward(std::span<const Output> outputs, MatrixView<c
                                    Trace<T>* trace, Bias bias) const {
   Trace<T>& kept = trace ? *trace : own_trace_;
   if (kept.buffers.size() < outputs.size()) kept.buffers.resize(outputs.size());
-  kept.merged = false;
+  kept.merged = kept.dense = false;
   if (all_beside(outputs)) return forward_beside(outputs, x, kept, trace != nullptr, bias);
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const Output& output = outputs[i];
@@ -255,6 +255,7 @@ void NetworkAdapter<T>::forward_beside(std::span<const Output> outputs, MatrixVi
   const SitesProgram& entry = program(outputs, x.stride, x.columns);
   const Plan plan = choose(entry, x.rows, training);
   kept.merged = plan.merged;
+  kept.dense = plan.dense;
   kept.keeps_outputs = training && !plan.dense;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const Output& output = outputs[i];
@@ -341,7 +342,6 @@ template <class T>
 void NetworkAdapter<T>::backward_beside(std::span<const Gradient> d_outputs, MatrixView<const T> x,
                                         const Trace<T>& trace, MatrixView<T> dx, Into into) {
   const SitesProgram& entry = program(d_outputs, x.stride, dx.data ? dx.stride : x.columns);
-  const Plan plan = choose(entry, x.rows, true);
   bool normalised = false;
   for (std::size_t i = 0; i < d_outputs.size(); ++i) {
     const Gradient& d_output = d_outputs[i];
@@ -352,19 +352,19 @@ void NetworkAdapter<T>::backward_beside(std::span<const Gradient> d_outputs, Mat
       layer.bfloat16 = nullptr;
     }
     normalised = normalised || site.normalised;
-    const bool by_tokens = site.normalised && !plan.dense && trace.keeps_outputs &&
+    const bool by_tokens = site.normalised && !trace.dense && trace.keeps_outputs &&
                            site.normalised->separates(magnitudes(site, false)) &&
                            (dx.data || !site.normalised->has_columns());
     if (by_tokens)
       add_normalised_gradients(d_output, x, layer, trace.outputs[i], dx, into);
     else if (dx.data)
       frozen_backward(*this->device_, layer, d_output.matrix, dx, into);
-    if (!by_tokens && (plan.dense || site.normalised)) add_dense_gradients(d_output, x);
+    if (!by_tokens && (trace.dense || site.normalised)) add_dense_gradients(d_output, x);
     into = Into::add;
   }
   if (!normalised)
-    return run_backward(entry, x, d_outputs, trace.merged ? MatrixView<T>() : dx, !plan.dense);
-  if (plan.dense) return;
+    return run_backward(entry, x, d_outputs, trace.merged ? MatrixView<T>() : dx, !trace.dense);
+  if (trace.dense) return;
   for (std::size_t i = 0; i < d_outputs.size(); ++i)
     if (!sites_[d_outputs[i].site].normalised)
       run_backward(program(d_outputs.subspan(i, 1), x.stride, x.columns), x,

@@ -98,9 +98,10 @@ std::size_t ClassificationHead::new_elements() const {
   return new_elements_ + (tensor_train_ ? tensor_train_->parameter_count() : 0);
 }
 
-void ClassificationHead::pool(MatrixView<const float> x, MatrixView<float> pooled, bool keep) {
+void ClassificationHead::pool(MatrixView<const float> x, MatrixView<float> pooled,
+                              Trace<float>* trace) const {
   if (tensor_train_)
-    tensor_train_->forward(0, x, pooled, keep ? &tensor_train_trace_ : nullptr);
+    tensor_train_->forward(0, x, pooled, trace);
   else
     frozen_forward(*device_, pooler_, x, pooled, Bias::add);
   for (std::size_t i = 0; i < pooled.rows * hidden_; ++i)
@@ -108,25 +109,27 @@ void ClassificationHead::pool(MatrixView<const float> x, MatrixView<float> poole
 }
 
 MatrixView<float> ClassificationHead::forward(MatrixView<const float> x, const EncoderPass& pass,
-                                              Arena& arena) {
-  pooled_ = arena.take_matrix(x.rows, hidden_);
-  pool(x, pooled_, pass.training);
-  classified_ = arena.take_matrix(x.rows, hidden_);
-  std::copy_n(pooled_.data, x.rows * hidden_, classified_.data);
-  apply_dropout(dropout(pass), classified_, arena);
+                                              Kept& kept, Arena& arena) const {
+  kept.pooled = arena.take_matrix(x.rows, hidden_);
+  pool(x, kept.pooled, pass.training ? &kept.tensor_train : nullptr);
+  kept.classified = arena.take_matrix(x.rows, hidden_);
+  std::copy_n(kept.pooled.data, x.rows * hidden_, kept.classified.data);
+  apply_dropout(dropout(pass), kept.classified, arena);
   const MatrixView<float> logits = arena.take_matrix(x.rows, labels_);
   for (std::size_t s = 0; s < x.rows; ++s) std::ranges::copy(bias_.value.span(), logits.row(s));
-  device_->gemm(false, true, x.rows, labels_, hidden_, 1.0f, classified_.data, classified_.stride,
-                weight_.value.data(), hidden_, 1.0f, logits.data, logits.stride);
+  device_->gemm(false, true, x.rows, labels_, hidden_, 1.0f, kept.classified.data,
+                kept.classified.stride, weight_.value.data(), hidden_, 1.0f, logits.data,
+                logits.stride);
   return logits;
 }
 
 void ClassificationHead::backward(MatrixView<const float> x, MatrixView<const float> d_logits,
-                                  const EncoderPass& pass, MatrixView<float> dx, Arena& arena) {
+                                  const EncoderPass& pass, const Kept& kept, MatrixView<float> dx,
+                                  Arena& arena) {
   const ArenaScope scope(arena);
   const std::size_t sequences = x.rows;
   device_->gemm(true, false, labels_, hidden_, sequences, 1.0f, d_logits.data, d_logits.stride,
-                classified_.data, hidden_, 1.0f, weight_.gradient.data(), hidden_);
+                kept.classified.data, hidden_, 1.0f, weight_.gradient.data(), hidden_);
   for (std::size_t s = 0; s < sequences; ++s)
     add_row(labels_, d_logits.row(s), bias_.gradient.data());
   if (!dx.data && !tensor_train_) return;
@@ -136,10 +139,10 @@ void ClassificationHead::backward(MatrixView<const float> x, MatrixView<const fl
                 weight_.value.data(), hidden_, 0.0f, d_pooled.data, hidden_);
   apply_dropout(dropout(pass), d_pooled, arena);
   for (std::size_t i = 0; i < sequences * hidden_; ++i)
-    d_pooled.data[i] *= 1.0f - pooled_.data[i] * pooled_.data[i];
+    d_pooled.data[i] *= 1.0f - kept.pooled.data[i] * kept.pooled.data[i];
   if (tensor_train_) {
     const SiteMatrix<const float> d_output{0, d_pooled};
-    tensor_train_->backward({&d_output, 1}, x, tensor_train_trace_, dx, Into::overwrite);
+    tensor_train_->backward({&d_output, 1}, x, kept.tensor_train, dx, Into::overwrite);
   } else {
     frozen_backward<float>(*device_, pooler_, d_pooled, dx, Into::overwrite);
   }

@@ -9,7 +9,7 @@
 #include "core/adapter/adapter.h"
 #include "core/device/arena.h"
 #include "core/device/device.h"
-#include "experiments/models/blocks/encoder_layer.h"
+#include "experiments/models/blocks/encoder_pass.h"
 #include "experiments/models/blocks/trained_storage.h"
 #include "experiments/models/frozen_weights.h"
 #include "experiments/models/host.h"
@@ -32,20 +32,26 @@ class ClassificationHead {
   /// Numbers that the checkpoint does not have.
   std::size_t new_elements() const;
 
-  /// Logits [sequences, labels] of x [sequences, hidden], in the arena; so is what a backward
-  /// needs.
-  MatrixView<float> forward(MatrixView<const float> x, const EncoderPass& pass, Arena& arena);
+  /// What a forward leaves for its backward, in the arena but for what the tensor train keeps over
+  /// steps; the caller's.
+  struct Kept {
+    MatrixView<float> pooled, classified;
+    Trace<float> tensor_train;
+  };
+  /// Logits [sequences, labels] of x [sequences, hidden], in the arena.
+  MatrixView<float> forward(MatrixView<const float> x, const EncoderPass& pass, Kept& kept,
+                            Arena& arena) const;
   /// Adds to the gradients of what trains; dx is overwritten, skipped where its data is null. x as
   /// in the forward.
   void backward(MatrixView<const float> x, MatrixView<const float> d_logits,
-                const EncoderPass& pass, MatrixView<float> dx, Arena& arena);
+                const EncoderPass& pass, const Kept& kept, MatrixView<float> dx, Arena& arena);
 
  private:
   void load_classifier(const std::string& model, FrozenWeights& weights,
                        std::vector<std::string>& notes);
   void load_pooler(const std::string& model, FrozenWeights& weights,
                    std::vector<std::string>& notes);
-  void pool(MatrixView<const float> x, MatrixView<float> pooled, bool keep);
+  void pool(MatrixView<const float> x, MatrixView<float> pooled, Trace<float>* trace) const;
   Dropout dropout(const EncoderPass& pass) const {
     return pass.dropout(dropout_, "dropout/classifier");
   }
@@ -58,9 +64,7 @@ class ClassificationHead {
   FrozenLinear<float> pooler_;
   std::vector<float> new_pooler_;  ///< weight and bias where the checkpoint has none
   std::unique_ptr<Adapter<float>> tensor_train_;
-  Trace<float> tensor_train_trace_;
   std::size_t new_elements_ = 0;
-  MatrixView<float> pooled_, classified_;  ///< of the last forward
 };
 
 }  // namespace rankfold

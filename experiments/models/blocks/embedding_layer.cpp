@@ -13,8 +13,8 @@ Dropout EmbeddingLayer::dropout(const EncoderPass& pass) const {
   return pass.dropout(dropout_, "dropout/bert.embeddings");
 }
 
-void EmbeddingLayer::embed(const EncoderPass& pass, MatrixView<float> normalised,
-                           MatrixView<float> x, Arena& arena) const {
+void EmbeddingLayer::embed(const Batch& batch, const EncoderPass& pass,
+                           MatrixView<float> normalised, MatrixView<float> x, Arena& arena) const {
   const WorkTimer timer(arena.device(), Work::elementwise);
   const ArenaScope scope(arena);
   const LayerNorm& norm = embeddings_.norm;
@@ -27,8 +27,8 @@ void EmbeddingLayer::embed(const EncoderPass& pass, MatrixView<float> normalised
 #pragma omp parallel for schedule(static)
   for (std::size_t s = 0; s < pass.sequences(); ++s)
     for (std::size_t t = starts[s]; t < starts[s + 1]; ++t) {
-      const float* word = embeddings_.words + static_cast<std::size_t>(ids_[t]) * hidden_;
-      const float* type = embeddings_.types + static_cast<std::size_t>(type_ids_[t]) * hidden_;
+      const float* word = embeddings_.words + static_cast<std::size_t>(batch.ids[t]) * hidden_;
+      const float* type = embeddings_.types + static_cast<std::size_t>(batch.type_ids[t]) * hidden_;
       float* sum = sums.mine();
       add_rows(hidden_, word, type, embeddings_.positions + (t - starts[s]) * hidden_, sum);
       add_and_normalise_row(hidden_, sum, zeros.data(), ones.data(), nullptr, norm.weight,
@@ -41,20 +41,15 @@ void EmbeddingLayer::embed(const EncoderPass& pass, MatrixView<float> normalised
 }
 
 void EmbeddingLayer::forward(const Batch& batch, const EncoderPass& pass, MatrixView<float> x,
-                             Arena& arena) {
-  ids_ = batch.ids;
-  type_ids_ = batch.type_ids;
-  form_input(pass, x, arena);
+                             Arena& arena) const {
+  embed(batch, pass, {}, x, arena);
 }
 
-void EmbeddingLayer::form_input(const EncoderPass& pass, MatrixView<float> x, Arena& arena) const {
-  embed(pass, {}, x, arena);
-}
-
-void EmbeddingLayer::backward(const EncoderPass& pass, MatrixView<float> dx, Arena& arena) const {
+void EmbeddingLayer::backward(const Batch& batch, const EncoderPass& pass, MatrixView<float> dx,
+                              Arena& arena) const {
   const ArenaScope scope(arena);
   const MatrixView<float> normalised = arena.take_matrix(dx.rows, hidden_);
-  embed(pass, normalised, arena.take_matrix(dx.rows, hidden_), arena);
+  embed(batch, pass, normalised, arena.take_matrix(dx.rows, hidden_), arena);
   apply_dropout(dropout(pass), dx, arena);
   const WorkTimer timer(arena.device(), Work::elementwise);
   add_norm_gradients(embeddings_.norm, dx, normalised);

@@ -5,7 +5,8 @@
 #include <span>
 
 #include "core/device/arena.h"
-#include "experiments/models/blocks/encoder_layer.h"
+#include "experiments/models/blocks/encoder_pass.h"
+#include "experiments/models/blocks/layer_norm.h"
 #include "experiments/models/host.h"
 
 namespace rankfold {
@@ -20,7 +21,7 @@ struct BertEmbeddings {
 
 /// x = dropout(LN(word + type + position)), row by row. Nothing is kept: sums are cheap to form
 /// again.
-class EmbeddingLayer final : public InputOrigin {
+class EmbeddingLayer {
  public:
   EmbeddingLayer() = default;
   EmbeddingLayer(const BertEmbeddings& embeddings, std::size_t hidden, double dropout)
@@ -28,24 +29,23 @@ class EmbeddingLayer final : public InputOrigin {
 
   LayerNorm& norm() { return embeddings_.norm; }
 
-  /// x [tokens, hidden] is overwritten. The batch's ids stay where they are until form_input and
-  /// backward.
-  void forward(const Batch& batch, const EncoderPass& pass, MatrixView<float> x, Arena& arena);
-  void form_input(const EncoderPass& pass, MatrixView<float> x, Arena& arena) const override;
+  /// x [tokens, hidden] is overwritten; the same again for the same pass.
+  void forward(const Batch& batch, const EncoderPass& pass, MatrixView<float> x,
+               Arena& arena) const;
 
   /// From dLoss/dx, which is used up: adds to the gradients of a trained norm.
-  void backward(const EncoderPass& pass, MatrixView<float> dx, Arena& arena) const;
+  void backward(const Batch& batch, const EncoderPass& pass, MatrixView<float> dx,
+                Arena& arena) const;
 
  private:
   /// `normalised` receives the normalised sums where it has memory.
-  void embed(const EncoderPass& pass, MatrixView<float> normalised, MatrixView<float> x,
-             Arena& arena) const;
+  void embed(const Batch& batch, const EncoderPass& pass, MatrixView<float> normalised,
+             MatrixView<float> x, Arena& arena) const;
   Dropout dropout(const EncoderPass& pass) const;
 
   BertEmbeddings embeddings_;
   std::size_t hidden_ = 0;
   double dropout_ = 0;
-  std::span<const std::int32_t> ids_, type_ids_;
 };
 
 }  // namespace rankfold

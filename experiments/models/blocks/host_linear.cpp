@@ -18,66 +18,66 @@ HostLinear::HostLinear(Site site, FrozenLinear<float> frozen, std::shared_ptr<co
 void HostLinear::attach(Adapter<float>* adapter, std::size_t index) {
   adapter_ = adapter;
   index_ = index;
-  trace_ = {};
 }
 
-void HostLinear::forward(MatrixView<const float> x, MatrixView<float> y, bool keep) {
-  HostLinear* const self = this;
-  forward_together({&self, 1}, x, {&y, 1}, keep);
+void HostLinear::forward(MatrixView<const float> x, MatrixView<float> y,
+                         Trace<float>* trace) const {
+  const HostLinear* const self = this;
+  forward_together({&self, 1}, x, {&y, 1}, trace);
 }
 
 const float* HostLinear::forward_without_bias(MatrixView<const float> x, MatrixView<float> y,
-                                              bool keep) {
+                                              Trace<float>* trace) const {
   if (!adapter_) {
     frozen_forward(*device_, frozen_, x, y, Bias::omit);
     return frozen_.bias;
   }
   const bool beside = adapter_->place(index_) == Place::beside;
   const SiteMatrix<float> output{index_, y};
-  adapter_->forward({&output, 1}, x, keep ? &trace_ : nullptr, beside ? Bias::omit : Bias::add);
+  adapter_->forward({&output, 1}, x, trace, beside ? Bias::omit : Bias::add);
   return beside ? frozen_.bias : nullptr;
 }
 
 void HostLinear::backward(MatrixView<const float> x, MatrixView<const float> dy,
-                          MatrixView<float> dx, Into into) {
-  HostLinear* const self = this;
-  backward_together({&self, 1}, x, {&dy, 1}, dx, into);
+                          const Trace<float>& trace, MatrixView<float> dx, Into into) const {
+  const HostLinear* const self = this;
+  backward_together({&self, 1}, x, {&dy, 1}, trace, dx, into);
 }
 
-void forward_together(std::span<HostLinear* const> linears, MatrixView<const float> x,
-                      std::span<const MatrixView<float>> ys, bool keep) {
+void forward_together(std::span<const HostLinear* const> linears, MatrixView<const float> x,
+                      std::span<const MatrixView<float>> ys, Trace<float>* trace) {
   std::array<SiteMatrix<float>, most_sites_a_call> outputs;
   std::size_t count = 0;
-  HostLinear* first = nullptr;  // its trace serves all
+  Adapter<float>* adapter = nullptr;
   for (std::size_t i = 0; i < linears.size(); ++i) {
-    HostLinear& linear = *linears[i];
+    const HostLinear& linear = *linears[i];
     if (linear.adapter_) {
-      if (!first) first = &linear;
+      adapter = linear.adapter_;
       outputs.at(count++) = {linear.index_, ys[i]};
     } else {
       frozen_forward(*linear.device_, linear.frozen_, x, ys[i], Bias::add);
     }
   }
-  if (first) first->adapter_->forward({outputs.data(), count}, x, keep ? &first->trace_ : nullptr);
+  if (adapter) adapter->forward({outputs.data(), count}, x, trace);
 }
 
-void backward_together(std::span<HostLinear* const> linears, MatrixView<const float> x,
-                       std::span<const MatrixView<const float>> dys, MatrixView<float> dx,
-                       Into into) {
+void backward_together(std::span<const HostLinear* const> linears, MatrixView<const float> x,
+                       std::span<const MatrixView<const float>> dys, const Trace<float>& trace,
+                       MatrixView<float> dx, Into into) {
   std::array<SiteMatrix<const float>, most_sites_a_call> d_outputs;
   std::size_t count = 0;
-  HostLinear* first = nullptr;
+  Adapter<float>* adapter = nullptr;
   for (std::size_t i = 0; i < linears.size(); ++i) {
-    HostLinear& linear = *linears[i];
+    const HostLinear& linear = *linears[i];
     if (linear.adapter_) {
-      if (!first) first = &linear;
+      adapter = linear.adapter_;
       d_outputs.at(count++) = {linear.index_, dys[i]};
     } else if (dx.data && dys[i].data) {
       frozen_backward(*linear.device_, linear.frozen_, dys[i], dx, into);
       into = Into::add;
     }
   }
-  if (first) first->adapter_->backward({d_outputs.data(), count}, x, first->trace_, dx, into);
+  if (adapter) adapter->backward({d_outputs.data(), count}, x, trace, dx, into);
 }
 
 }  // namespace rankfold

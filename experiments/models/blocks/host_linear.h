@@ -11,7 +11,9 @@
 
 namespace rankfold {
 
-/// One frozen linear layer of a host model, with the adapter of its site where there is one.
+/// One frozen linear layer of a host model, with the adapter of its site where there is one. What a
+/// forward keeps for its backward is the caller's: one trace for each input that the layer meets in
+/// a pass, reused over steps without new memory.
 class HostLinear {
  public:
   /// `frozen` must have a bias. Products with its weight run in bfloat16 where asked for; throws
@@ -25,22 +27,24 @@ class HostLinear {
   /// Lets site `index` of the adapter's stack act here; null detaches.
   void attach(Adapter<float>* adapter, std::size_t index);
 
-  /// Y = X W^T + b, adapted; overwritten. With `keep` for a backward.
-  void forward(MatrixView<const float> x, MatrixView<float> y, bool keep);
+  /// Y = X W^T + b, adapted; overwritten. `trace`, where given, keeps what a backward needs.
+  void forward(MatrixView<const float> x, MatrixView<float> y, Trace<float>* trace) const;
   /// The same, but returns the bias where the caller still has to add it (a following loop does so
   /// at no cost), and null where it is in Y already.
-  const float* forward_without_bias(MatrixView<const float> x, MatrixView<float> y, bool keep);
+  const float* forward_without_bias(MatrixView<const float> x, MatrixView<float> y,
+                                    Trace<float>* trace) const;
   /// dX = dY dY/dX, added or overwritten as `into` says; skipped where dx.data is null. Adds
-  /// to the gradients of the adapter. X is that of the forward where the site is adapted, else
-  /// unused.
-  void backward(MatrixView<const float> x, MatrixView<const float> dy, MatrixView<float> dx,
-                Into into);
+  /// to the gradients of the adapter. X and the trace are those of the forward where the site is
+  /// adapted, else unused.
+  void backward(MatrixView<const float> x, MatrixView<const float> dy, const Trace<float>& trace,
+                MatrixView<float> dx, Into into) const;
 
  private:
-  friend void forward_together(std::span<HostLinear* const>, MatrixView<const float>,
-                               std::span<const MatrixView<float>>, bool);
-  friend void backward_together(std::span<HostLinear* const>, MatrixView<const float>,
-                                std::span<const MatrixView<const float>>, MatrixView<float>, Into);
+  friend void forward_together(std::span<const HostLinear* const>, MatrixView<const float>,
+                               std::span<const MatrixView<float>>, Trace<float>*);
+  friend void backward_together(std::span<const HostLinear* const>, MatrixView<const float>,
+                                std::span<const MatrixView<const float>>, const Trace<float>&,
+                                MatrixView<float>, Into);
 
   Site site_;
   FrozenLinear<float> frozen_;
@@ -48,17 +52,16 @@ class HostLinear {
   std::shared_ptr<const Device> device_;
   Adapter<float>* adapter_ = nullptr;
   std::size_t index_ = 0;
-  Trace<float> trace_;
 };
 
 /// Linear layers that read one input (q, k and v), each as HostLinear::forward; the adapter may
-/// share work among them. `ys` may be column ranges of one matrix.
-void forward_together(std::span<HostLinear* const> linears, MatrixView<const float> x,
-                      std::span<const MatrixView<float>> ys, bool keep);
+/// share work among them. `ys` may be column ranges of one matrix; one trace serves all.
+void forward_together(std::span<const HostLinear* const> linears, MatrixView<const float> x,
+                      std::span<const MatrixView<float>> ys, Trace<float>* trace);
 /// Their HostLinear::backward; a dY without memory is skipped. dX collects from all of them, as
-/// `into` says. The same linears and X as in the forward.
-void backward_together(std::span<HostLinear* const> linears, MatrixView<const float> x,
-                       std::span<const MatrixView<const float>> dys, MatrixView<float> dx,
-                       Into into);
+/// `into` says. The same linears, X and trace as in the forward.
+void backward_together(std::span<const HostLinear* const> linears, MatrixView<const float> x,
+                       std::span<const MatrixView<const float>> dys, const Trace<float>& trace,
+                       MatrixView<float> dx, Into into);
 
 }  // namespace rankfold

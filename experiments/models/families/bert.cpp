@@ -20,19 +20,11 @@
 namespace rankfold {
 namespace {
 
-/// Rows that were computed before, in place of the layers that form them.
-class GivenRows final : public InputOrigin {
- public:
-  void set(MatrixView<const float> rows) { rows_ = rows; }
-  void form_input(const EncoderPass&, MatrixView<float> x, Arena& arena) const override {
-    const WorkTimer timer(arena.device(), Work::elementwise);
+void copy_rows(MatrixView<const float> from, MatrixView<float> to, const Device& device) {
+  const WorkTimer timer(device, Work::elementwise);
 #pragma omp parallel for schedule(static)
-    for (std::size_t i = 0; i < x.rows; ++i) std::copy_n(rows_.row(i), x.columns, x.row(i));
-  }
-
- private:
-  MatrixView<const float> rows_;
-};
+  for (std::size_t i = 0; i < to.rows; ++i) std::copy_n(from.row(i), to.columns, to.row(i));
+}
 
 /// Heads of other tasks, a pooler that a trained one replaces, and counters 0, 1, 2, ...
 bool is_known_to_be_unused(std::string_view name) {
@@ -86,7 +78,8 @@ class Bert final : public Host {
   void train_norms();
 
   void check_features(const Batch& batch) const;
-  const InputOrigin& input_of(std::size_t layer, const Batch& batch) const;
+  void form_input(std::size_t layer, const Batch& batch, const EncoderPass& pass,
+                  MatrixView<float> x);
   EncoderPass start_pass(const Batch& batch);
   MatrixView<float> encode(const Batch& batch, const EncoderPass& pass, MatrixView<float> rows);
   void backward_encoder(const Batch& batch, const EncoderPass& pass, MatrixView<float> d_first,
@@ -105,7 +98,8 @@ class Bert final : public Host {
   std::vector<std::string> notes_;
   bool encoder_trains_ = false;
   std::size_t frozen_layers_ = 0;
-  GivenRows given_rows_;  ///< features of the last batch that had some
+  std::vector<EncoderApplication> applications_;  ///< one a layer
+  ClassificationHead::Kept kept_by_head_;
 
   Arena arena_;
   std::vector<std::size_t> counting_;  ///< 0, 1, 2, ...
@@ -129,6 +123,8 @@ Bert::Bert(const std::filesystem::path& folder, const BertConfig& config,
   layers_.reserve(config_.layers);
   for (std::size_t layer = 0; layer < config_.layers; ++layer) {
     layers_.push_back(read_bert_layer(config_, layer, weights_, device, settings_.bfloat16));
+    applications_.emplace_back(fmt::format("dropout/bert.encoder.layer.{}", layer),
+                               layer + 1 == config_.layers);
     for (const HostLinear& linear : layers_.back().linears())
       catalogue_.sites.push_back(linear.site());
   }
@@ -184,18 +180,20 @@ void Bert::attach(Adapter<float>* adapter) {
   if (adapter) adapter->set_frozen(std::move(frozen_layers));
   encoder_trains_ = settings_.parts.norms;
   frozen_layers_ = 0;
-  for (EncoderLayer& layer : layers_) {
-    for (HostLinear& linear : layer.linears()) {
+  for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
+    for (HostLinear& linear : layers_[layer].linears()) {
       const auto found = std::ranges::find(sites, linear.site().name, &Site::name);
       const auto index = static_cast<std::size_t>(found - sites.begin());
       linear.attach(found == sites.end() ? nullptr : adapter, index);
     }
-    encoder_trains_ = layer.plan(encoder_trains_);
+    applications_[layer].traces = {};
+    applications_[layer].reach = layers_[layer].reach(encoder_trains_);
+    encoder_trains_ = applications_[layer].reach.any;
     if (!encoder_trains_) ++frozen_layers_;
   }
   frozen_layers_ = std::min(frozen_layers_, layers_.size() - 1);
   for (std::size_t layer = 0; layer + 1 < layers_.size(); ++layer)
-    layers_[layer].keep_output(layers_[layer + 1].reads_input());
+    applications_[layer].keeps_output = layers_[layer + 1].reads_input();
 }
 
 std::vector<TrainedTensor> Bert::trained() {
@@ -221,15 +219,10 @@ EncoderPass Bert::start_pass(const Batch& batch) {
 
 MatrixView<float> Bert::encode(const Batch& batch, const EncoderPass& pass,
                                MatrixView<float> rows) {
-  const bool given = batch.features.data != nullptr;
-  if (given) {
-    given_rows_.set(batch.features);
-    given_rows_.form_input(pass, rows, arena_);
-  } else {
-    embedding_.forward(batch, pass, rows, arena_);
-  }
-  for (std::size_t layer = given ? frozen_layers_ : 0; layer < layers_.size(); ++layer)
-    rows = layers_[layer].forward(rows, pass, layer + 1 == layers_.size(), arena_);
+  const std::size_t first = batch.features.data ? frozen_layers_ : 0;
+  form_input(first, batch, pass, rows);
+  for (std::size_t layer = first; layer < layers_.size(); ++layer)
+    rows = layers_[layer].forward(rows, pass, applications_[layer], arena_);
   return rows;
 }
 
@@ -253,7 +246,7 @@ void Bert::features(const Batch& batch, MatrixView<float> rows) {
   const EncoderPass pass = start_pass(batch);
   embedding_.forward(batch, pass, rows, arena_);
   for (std::size_t layer = 0; layer < frozen_layers_; ++layer)
-    layers_[layer].forward(rows, pass, false, arena_);
+    layers_[layer].forward(rows, pass, applications_[layer], arena_);
 }
 
 std::vector<float> Bert::predict(const Batch& batch) {
@@ -261,7 +254,8 @@ std::vector<float> Bert::predict(const Batch& batch) {
   check_features(batch);
   const EncoderPass pass = start_pass(batch);
   const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), config_.encoder.hidden);
-  const MatrixView<float> logits = head_->forward(encode(batch, pass, rows), pass, arena_);
+  const MatrixView<float> logits =
+      head_->forward(encode(batch, pass, rows), pass, kept_by_head_, arena_);
   return {logits.data, logits.data + logits.rows * logits.columns};
 }
 
@@ -273,8 +267,9 @@ std::vector<std::vector<float>> Bert::hidden_states(const Batch& batch) {
   const auto keep = [&] { states.emplace_back(rows.data, rows.data + rows.rows * rows.columns); };
   embedding_.forward(batch, pass, rows, arena_);
   keep();
-  for (EncoderLayer& layer : layers_) {
-    layer.forward(rows, pass, false, arena_);
+  for (const EncoderLayer& layer : layers_) {
+    EncoderApplication of_all_rows("");
+    layer.forward(rows, pass, of_all_rows, arena_);
     keep();
   }
   return states;
@@ -296,21 +291,24 @@ double Bert::train_pass(const Batch& batch, std::uint64_t seed, std::uint64_t st
   double loss = 0;
   {
     const ArenaScope scope(arena_);
-    const MatrixView<float> logits = head_->forward(first_rows, pass, arena_);
+    const MatrixView<float> logits = head_->forward(first_rows, pass, kept_by_head_, arena_);
     const MatrixView<float> d_logits = arena_.take_matrix(logits.rows, logits.columns);
     const std::size_t count = logits.rows * logits.columns;
     loss = classification_loss({logits.data, count}, batch.labels, settings_.regression,
                                {d_logits.data, count});
-    head_->backward(first_rows, d_logits, pass, d_first, arena_);
+    head_->backward(first_rows, d_logits, pass, kept_by_head_, d_first, arena_);
   }
   if (encoder_trains_) backward_encoder(batch, pass, d_first, rows);
   return loss;
 }
 
-const InputOrigin& Bert::input_of(std::size_t layer, const Batch& batch) const {
-  if (batch.features.data && layer == frozen_layers_) return given_rows_;
-  if (layer == 0) return embedding_;
-  return layers_[layer - 1];
+/// Overwrites x with what goes into a layer: features, embeddings, or what the layer below handed
+/// on in this pass.
+void Bert::form_input(std::size_t layer, const Batch& batch, const EncoderPass& pass,
+                      MatrixView<float> x) {
+  if (batch.features.data && layer == frozen_layers_) return copy_rows(batch.features, x, *device_);
+  if (layer == 0) return embedding_.forward(batch, pass, x, arena_);
+  layers_[layer - 1].form_output(applications_[layer - 1], x, *device_);
 }
 
 /// From the gradient of the first rows; `rows` has room for every token's and passes it down.
@@ -318,12 +316,15 @@ void Bert::backward_encoder(const Batch& batch, const EncoderPass& pass, MatrixV
                             MatrixView<float> rows) {
   MatrixView<float> gradient = d_first;
   for (std::size_t layer = layers_.size(); layer-- > 0;) {
-    layers_[layer].backward(pass, layer + 1 == layers_.size(), input_of(layer, batch), gradient,
-                            rows, arena_);
-    if (!layers_[layer].reaches_input()) return;
+    EncoderApplication& application = applications_[layer];
+    const MatrixView<float> x =
+        layers_[layer].backward_attention(pass, application, gradient, arena_);
+    if (x.data) form_input(layer, batch, pass, x);
+    layers_[layer].backward_projections(pass, application, x, gradient, rows, arena_);
+    if (!application.reach.input) return;
     gradient = rows;
   }
-  embedding_.backward(pass, gradient, arena_);
+  embedding_.backward(batch, pass, gradient, arena_);
 }
 
 }  // namespace

@@ -84,7 +84,7 @@ EncoderLayer read_bert_layer(const BertConfig& config, std::size_t layer, Frozen
   }
   parts.attention_norm = read_norm(place + ".attention.output.LayerNorm", config, weights);
   parts.output_norm = read_norm(place + ".output.LayerNorm", config, weights);
-  return EncoderLayer(config.encoder, std::move(parts), "dropout/" + place, device);
+  return EncoderLayer(config.encoder, std::move(parts), device);
 }
 
 }  // namespace rankfold

@@ -53,6 +53,7 @@ struct Example {
   std::unique_ptr<FrozenWeights> weights;
   std::unique_ptr<ClassificationHead> head;
   Arena arena{device};
+  ClassificationHead::Kept kept;
   std::vector<float> x = normal(sequences * hidden, "x"),
                      d_logits = normal(sequences * labels, "d_logits"),
                      dx = std::vector<float>(sequences * hidden);
@@ -79,11 +80,11 @@ struct Example {
     return training ? Dropout(dropout, 5, "dropout/classifier", 6) : Dropout();
   }
   std::vector<float> forward(bool training) {
-    const MatrixView<float> logits = head->forward(input(), pass(training), arena);
+    const MatrixView<float> logits = head->forward(input(), pass(training), kept, arena);
     return {logits.data, logits.data + sequences * labels};
   }
   void backward(bool with_dx) {
-    head->backward(input(), {d_logits.data(), sequences, labels}, pass(true),
+    head->backward(input(), {d_logits.data(), sequences, labels}, pass(true), kept,
                    {with_dx ? dx.data() : nullptr, sequences, hidden}, arena);
   }
   reference::Head formula() const {

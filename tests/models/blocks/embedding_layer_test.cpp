@@ -63,24 +63,22 @@ struct Example {
 TEST(EmbeddingLayer, IsTheFormula) {
   for (const bool training : {false, true}) {
     Example example;
-    EmbeddingLayer layer = example.layer();
+    const EmbeddingLayer layer = example.layer();
     std::vector<float> x, again;
     layer.forward(example.batch, example.pass(training), example.view(x), example.arena);
     const reference::Rows expected = example.formula().apply(
         example.batch.ids, example.batch.type_ids, example.batch.starts, example.masks(training));
     EXPECT_LT(reference::relative_error(x, expected.values), 1e-6);
-    layer.form_input(example.pass(training), example.view(again), example.arena);
+    layer.forward(example.batch, example.pass(training), example.view(again), example.arena);
     EXPECT_EQ(again, x);
   }
 }
 
 TEST(EmbeddingLayer, AddsTheGradientsOfItsNorm) {
   Example example;
-  EmbeddingLayer layer = example.layer();
-  std::vector<float> x;
-  layer.forward(example.batch, example.pass(true), example.view(x), example.arena);
+  const EmbeddingLayer layer = example.layer();
   std::vector<float> dx = example.dx;
-  layer.backward(example.pass(true), example.view(dx), example.arena);
+  layer.backward(example.batch, example.pass(true), example.view(dx), example.arena);
   reference::Embeddings formula = example.formula();
   const reference::Rows slopes(MatrixView<const float>(example.dx.data(), 7, hidden));
   const auto loss = [&] {

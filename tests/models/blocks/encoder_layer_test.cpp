@@ -32,11 +32,12 @@ constexpr Shape shapes[] = {
 struct Case {
   std::string name = "", method = "", targets = "";
   bool norms = false, below = false, first_rows_only = false, training = true;
+  std::size_t applications = 1;
   HiddenActivation activation = HiddenActivation::gelu;
 };
 
 /// A layer in float with memory of its own, and the same by the formula.
-class Example : public InputOrigin {
+class Example {
  public:
   explicit Example(const Case& c) : c_(c) {
     firsts_.resize(starts_.size());
@@ -61,13 +62,17 @@ class Example : public InputOrigin {
     formula_.activation = c.activation;
     layer_ = std::make_unique<EncoderLayer>(
         EncoderSettings{hidden, heads, inner, c.activation, dropout, dropout}, std::move(parts),
-        "place", device_);
+        device_);
     if (!c.method.empty()) adapt(catalogue);
-    layer_->plan(c.below);
-  }
-
-  void form_input(const EncoderPass&, MatrixView<float> x, Arena&) const override {
-    std::copy_n(x_.data(), x_.size(), x.data);
+    for (std::size_t i = 0; i < c.applications; ++i)
+      applications_.emplace_back("place" + std::to_string(i),
+                                 c.first_rows_only && i + 1 == c.applications);
+    bool below = c.below;
+    for (EncoderApplication& application : applications_) {
+      application.reach = layer_->reach(below);
+      below = application.reach.any;
+      application.keeps_output = true;
+    }
   }
 
   struct Result {
@@ -82,21 +87,31 @@ class Example : public InputOrigin {
     pass.seed = 3;
     pass.step = 7;
     Arena arena(device_);
-    layer_->keep_output(true);
-    std::vector<float> x = x_;
-    const MatrixView<float> y =
-        layer_->forward({x.data(), starts_.back(), hidden}, pass, c_.first_rows_only, arena);
     Result result;
-    result.y.assign(y.data, y.data + rows() * hidden);
+    result.y = x_;
+    const MatrixView<float> rows(result.y.data(), tokens(), hidden);
+    MatrixView<float> y = rows;
+    for (EncoderApplication& application : applications_)
+      y = layer_->forward(y, pass, application, arena);
+    result.y.resize(y.rows * hidden);
     if (!c_.training) return result;
-    result.again.resize(rows() * hidden);
-    layer_->form_input(pass, {result.again.data(), rows(), hidden}, arena);
-    std::vector<float> gradient = dy_;
-    result.dx.assign(x.size(), 0.0f);
-    const MatrixView<float> dx(c_.first_rows_only ? result.dx.data() : gradient.data(),
-                               starts_.back(), hidden);
-    layer_->backward(pass, c_.first_rows_only, *this, {gradient.data(), rows(), hidden}, dx, arena);
-    result.dx.assign(dx.data, dx.data + x.size());
+    result.again.resize(y.rows * hidden);
+    layer_->form_output(applications_.back(), {result.again.data(), y.rows, hidden}, *device_);
+    std::vector<float> d_first = dy_;
+    result.dx = dy_;
+    result.dx.resize(tokens() * hidden);
+    const MatrixView<float> dx(result.dx.data(), tokens(), hidden);
+    MatrixView<float> gradient =
+        c_.first_rows_only ? MatrixView<float>(d_first.data(), y.rows, hidden) : dx;
+    for (std::size_t i = applications_.size(); i-- > 0;) {
+      const MatrixView<float> x =
+          layer_->backward_attention(pass, applications_[i], gradient, arena);
+      EXPECT_EQ(x.data != nullptr, layer_->reads_input());
+      if (x.data && i == 0) std::copy_n(x_.data(), x_.size(), x.data);
+      if (x.data && i > 0) layer_->form_output(applications_[i - 1], x, *device_);
+      layer_->backward_projections(pass, applications_[i], x, gradient, dx, arena);
+      gradient = dx;
+    }
     if (adapter_)
       for (const Parameter<float>& parameter : adapter_->parameters())
         result.gradients.emplace_back(parameter.gradient.span().begin(),
@@ -108,12 +123,18 @@ class Example : public InputOrigin {
 
   /// y by the formula.
   reference::Rows apply() const {
-    reference::EncoderLayer::Dropouts masks;
-    if (c_.training)
-      masks = {Dropout(dropout, 3, "place.attention", 7),
-               Dropout(dropout, 3, "place.attention.output", 7),
-               Dropout(dropout, 3, "place.output", 7)};
-    return formula_.apply(input_, starts_, masks, c_.first_rows_only);
+    reference::Rows x = input_;
+    for (const EncoderApplication& application : applications_) {
+      const auto masks = [&](const std::string& place) {
+        return c_.training ? Dropout(dropout, 3, place, 7) : Dropout();
+      };
+      x = formula_.apply(
+          x, starts_,
+          {masks(application.attention_place), masks(application.attention_output_place),
+           masks(application.output_place)},
+          application.first_rows_only);
+    }
+    return x;
   }
 
   /// Everything that has a gradient, of the formula: x, factors, norms.
@@ -135,7 +156,8 @@ class Example : public InputOrigin {
   }
 
  private:
-  std::size_t rows() const { return c_.first_rows_only ? starts_.size() - 1 : starts_.back(); }
+  std::size_t tokens() const { return starts_.back(); }
+  std::size_t rows() const { return c_.first_rows_only ? starts_.size() - 1 : tokens(); }
 
   LayerNorm norm(const std::string& name, reference::Norm& formula) {
     weights_.push_back(normal(hidden, name + "w"));
@@ -190,6 +212,7 @@ class Example : public InputOrigin {
   reference::EncoderLayer formula_;
   std::vector<reference::Linear> frozen_in_double_;
   std::unique_ptr<EncoderLayer> layer_;
+  std::vector<EncoderApplication> applications_;
   std::unique_ptr<Adapter<float>> adapter_;
   std::unique_ptr<Adapter<double>> double_adapter_;
 };
@@ -246,6 +269,26 @@ INSTANTIATE_TEST_SUITE_P(
              .targets = "q,k,v,o,up,down",
              .below = true,
              .first_rows_only = true},
+        Case{.name = "AppliedTwice",
+             .method = "lora",
+             .targets = "q,k,v,o,up,down",
+             .norms = true,
+             .below = true,
+             .applications = 2},
+        Case{.name = "AppliedThreeTimesAboveNothingThatTrains",
+             .method = "lora",
+             .targets = "k,down",
+             .first_rows_only = true,
+             .applications = 3},
+        Case{.name = "AppliedTwiceWithDenseUpdates",
+             .method = "full",
+             .targets = "q,v",
+             .applications = 2},
+        Case{.name = "AppliedTwiceWithBottlenecks",
+             .method = "loretta_adp",
+             .targets = "adapters",
+             .below = true,
+             .applications = 2},
         Case{.name = "SharedFactors", .method = "lotr", .targets = "q,v", .below = true},
         Case{.name = "DenseUpdates", .method = "full", .targets = "q,k,v,o,up,down", .below = true},
         Case{.name = "BottlenecksBehindTheWeights",

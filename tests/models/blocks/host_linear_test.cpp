@@ -90,21 +90,22 @@ TEST(HostLinear, AndItsGradientsAreThoseOfTheFormulaAdaptedOrNot) {
     if (*method) example.adapt(method, {0});
     HostLinear& linear = example.linears[0];
     EXPECT_EQ(linear.adapted(), *method != 0);
+    Trace<float> trace;
     reference::Rows x(example.input());
     const reference::Rows expected = example.formula[0].apply(x);
     std::vector<float> y(tokens * out), bare(tokens * out), dx(tokens * in, 5.0f);
-    linear.forward(example.input(), {y.data(), tokens, out}, true);
+    linear.forward(example.input(), {y.data(), tokens, out}, &trace);
     EXPECT_LT(reference::relative_error(y, expected.values), 1e-6) << method;
 
     const float* bias =
-        linear.forward_without_bias(example.input(), {bare.data(), tokens, out}, true);
+        linear.forward_without_bias(example.input(), {bare.data(), tokens, out}, &trace);
     EXPECT_EQ(bias, std::string(method) == "loretta_adp" ? nullptr : example.biases[0].data());
     for (std::size_t i = 0; bias && i < bare.size(); ++i) bare[i] += bias[i % out];
     EXPECT_LT(reference::relative_error(bare, expected.values), 1e-6) << method;
 
     const std::vector<double> dx_expected = example.slopes(x.values, x, 0, 1);
     const MatrixView<const float> dy = example.side(example.dys, 0);
-    linear.backward(example.input(), dy, {dx.data(), tokens, in}, Into::overwrite);
+    linear.backward(example.input(), dy, trace, {dx.data(), tokens, in}, Into::overwrite);
     EXPECT_LT(reference::relative_error(dx, dx_expected), 1e-6) << method;
     if (!example.adapter) continue;
     for (std::size_t p = 0; p < example.adapter->parameters().size(); ++p) {
@@ -123,20 +124,21 @@ TEST(HostLinear, AddsToTheGradientOfItsInputOrLeavesItOut) {
   HostLinear& linear = example.linears[1];
   const MatrixView<const float> dy = example.side(example.dys, 1);
   std::vector<float> alone(tokens * in), added(tokens * in, 1.0f);
-  linear.backward(example.input(), dy, {alone.data(), tokens, in}, Into::overwrite);
-  linear.backward(example.input(), dy, {added.data(), tokens, in}, Into::add);
+  linear.backward(example.input(), dy, {}, {alone.data(), tokens, in}, Into::overwrite);
+  linear.backward(example.input(), dy, {}, {added.data(), tokens, in}, Into::add);
   for (std::size_t i = 0; i < alone.size(); ++i) ASSERT_NEAR(added[i], alone[i] + 1, 1e-5);
-  linear.backward(example.input(), dy, MatrixView<float>(nullptr, tokens, in), Into::overwrite);
+  linear.backward(example.input(), dy, {}, MatrixView<float>(nullptr, tokens, in), Into::overwrite);
 }
 
 TEST(HostLinear, SharesAnInputWithOthers) {
   for (const std::vector<std::size_t>& adapted : {std::vector<std::size_t>{}, {0}, {1}, {0, 1}}) {
     Example example;
     if (!adapted.empty()) example.adapt("lotr", adapted);
-    const std::array<HostLinear*, 2> linears = {&example.linears[0], &example.linears[1]};
+    const std::array<const HostLinear*, 2> linears = {&example.linears[0], &example.linears[1]};
     std::vector<float> y(tokens * 2 * out), dx(tokens * in);
     const std::array<MatrixView<float>, 2> ys = {example.side(y, 0), example.side(y, 1)};
-    forward_together(linears, example.input(), ys, true);
+    Trace<float> trace;
+    forward_together(linears, example.input(), ys, &trace);
     reference::Rows x(example.input());
     for (std::size_t i = 0; i < 2; ++i) {
       const reference::Rows found(ys[i]), expected = example.formula[i].apply(x);
@@ -145,7 +147,8 @@ TEST(HostLinear, SharesAnInputWithOthers) {
     }
     const std::array<MatrixView<const float>, 2> dys = {example.side(example.dys, 0),
                                                         example.side(example.dys, 1)};
-    backward_together(linears, example.input(), dys, {dx.data(), tokens, in}, Into::overwrite);
+    backward_together(linears, example.input(), dys, trace, {dx.data(), tokens, in},
+                      Into::overwrite);
     EXPECT_LT(reference::relative_error(dx, example.slopes(x.values, x)), 1e-6);
     if (!example.adapter) continue;
     for (std::size_t p = 0; p < example.adapter->parameters().size(); ++p)
@@ -153,6 +156,45 @@ TEST(HostLinear, SharesAnInputWithOthers) {
                     example.adapter->parameters()[p].gradient.span(),
                     example.slopes(example.in_double->parameters()[p].value.span(), x)),
                 2e-6);
+  }
+}
+
+TEST(HostLinear, MayMeetTwoInputsInOnePass) {
+  for (const char* method : {"lora", "full", "loretta_adp"}) {
+    Example example;
+    example.adapt(method, {0});
+    const HostLinear& linear = example.linears[0];
+    const std::vector<float> other = normal(tokens * in, "other");
+    const MatrixView<const float> inputs[] = {example.input(), {other.data(), tokens, in}};
+    std::array<Trace<float>, 2> traces;
+    std::array<std::vector<float>, 2> ys, dxs;
+    // Both forwards come before the backwards, which go in reverse.
+    for (std::size_t i = 0; i < 2; ++i) {
+      ys[i].resize(tokens * out);
+      linear.forward(inputs[i], {ys[i].data(), tokens, out}, &traces[i]);
+    }
+    for (const std::size_t i : {std::size_t{1}, std::size_t{0}}) {
+      dxs[i].resize(tokens * in);
+      linear.backward(inputs[i], example.side(example.dys, i), traces[i],
+                      {dxs[i].data(), tokens, in}, Into::overwrite);
+    }
+    std::array<reference::Rows, 2> x = {reference::Rows(inputs[0]), reference::Rows(inputs[1])};
+    const auto slopes = [&](std::span<double> values) {
+      return reference::central_differences(values, [&] {
+        double sum = 0;
+        for (std::size_t i = 0; i < 2; ++i)
+          sum += reference::dot(example.formula[0].apply(x[i]),
+                                reference::Rows(example.side(example.dys, i)));
+        return sum;
+      });
+    };
+    for (std::size_t i = 0; i < 2; ++i)
+      EXPECT_LT(reference::relative_error(dxs[i], slopes(x[i].values)), 1e-6) << method;
+    for (std::size_t p = 0; p < example.adapter->parameters().size(); ++p)
+      EXPECT_LT(reference::relative_error(example.adapter->parameters()[p].gradient.span(),
+                                          slopes(example.in_double->parameters()[p].value.span())),
+                2e-6)
+          << method;
   }
 }
 
@@ -170,14 +212,15 @@ TEST(HostLinear, MultipliesInBfloat16WhereAskedForAdaptedOrNot) {
   HostLinear linear(example.sites[0], {weight.data(), bias.data()}, example.device, true);
   const auto expect_products = [&](const std::string& what) {
     std::vector<float> y(tokens * out), dx(tokens * in, 5.0f);
-    linear.forward(x_view, {y.data(), tokens, out}, true);
-    linear.backward(x_view, dy_view, {dx.data(), tokens, in}, Into::overwrite);
+    Trace<float> trace;
+    linear.forward(x_view, {y.data(), tokens, out}, &trace);
+    linear.backward(x_view, dy_view, trace, {dx.data(), tokens, in}, Into::overwrite);
     for (std::size_t i = 0; i < y.size(); ++i) ASSERT_NEAR(y[i], expected_y[i], 1e-5) << what;
     for (std::size_t i = 0; i < dx.size(); ++i) ASSERT_NEAR(dx[i], expected_dx[i], 1e-5) << what;
   };
   expect_products("alone");
   std::vector<float> y(tokens * out);
-  EXPECT_EQ(linear.forward_without_bias(x_view, {y.data(), tokens, out}, true), bias.data());
+  EXPECT_EQ(linear.forward_without_bias(x_view, {y.data(), tokens, out}, nullptr), bias.data());
   EXPECT_NEAR(y[out + 3] + bias[3], expected_y[out + 3], 1e-5);
 
   const Registry registry = builtin_registry();

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "core/device/dropout.h"
+#include "experiments/models/blocks/attention.h"
+
+namespace rankfold {
+
+/// One batch on its way through a network.
+struct EncoderPass {
+  SequenceStarts starts;  ///< of the tokens
+  SequenceStarts firsts;  ///< 0 .. sequences: of one row a sequence
+  bool training = false;  ///< dropout, and everything a backward needs is kept
+  std::uint64_t seed = 0, step = 0;
+
+  std::size_t tokens() const { return starts.back(); }
+  std::size_t sequences() const { return starts.size() - 1; }
+  SequenceStarts row_starts(bool first_rows_only) const {
+    return first_rows_only ? firsts : starts;
+  }
+  /// The dropout of this pass at a place of the network; none outside training.
+  Dropout dropout(double p, std::string_view place) const {
+    return training && p > 0 ? Dropout(p, seed, place, step) : Dropout();
+  }
+};
+
+}  // namespace rankfold
