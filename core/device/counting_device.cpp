@@ -6,7 +6,7 @@
 namespace rankfold {
 
 CountingDevice::CountingDevice(std::shared_ptr<const Device> counted)
-    : counted_(std::move(counted)) {}
+    : ForwardingDevice(std::move(counted)) {}
 
 WorkCount CountingDevice::count() const {
   return {large_flops_, thin_flops_, allocations_, allocated_bytes_, seconds_};
@@ -18,7 +18,7 @@ void CountingDevice::reset() {
 }
 
 void* CountingDevice::allocate(std::size_t bytes) const {
-  void* memory = counted_->allocate(bytes);
+  void* memory = inner().allocate(bytes);
   allocations_.fetch_add(1, std::memory_order_relaxed);
   allocated_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   return memory;
@@ -29,8 +29,8 @@ void CountingDevice::gemm(bool transpose_a, bool transpose_b, std::size_t m, std
                           const float* b, std::size_t stride_b, float beta, float* c,
                           std::size_t stride_c) const {
   count_product(m, n, k);
-  counted_->gemm(transpose_a, transpose_b, m, n, k, alpha, a, stride_a, b, stride_b, beta, c,
-                 stride_c);
+  inner().gemm(transpose_a, transpose_b, m, n, k, alpha, a, stride_a, b, stride_b, beta, c,
+               stride_c);
 }
 
 void CountingDevice::gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n,
@@ -38,23 +38,13 @@ void CountingDevice::gemm(bool transpose_a, bool transpose_b, std::size_t m, std
                           const double* b, std::size_t stride_b, double beta, double* c,
                           std::size_t stride_c) const {
   count_product(m, n, k);
-  counted_->gemm(transpose_a, transpose_b, m, n, k, alpha, a, stride_a, b, stride_b, beta, c,
-                 stride_c);
-}
-
-void CountingDevice::accumulate(const StridedLoop& loop, float alpha, const float* a,
-                                const float* b, float* target) const {
-  counted_->accumulate(loop, alpha, a, b, target);
-}
-
-void CountingDevice::accumulate(const StridedLoop& loop, double alpha, const double* a,
-                                const double* b, double* target) const {
-  counted_->accumulate(loop, alpha, a, b, target);
+  inner().gemm(transpose_a, transpose_b, m, n, k, alpha, a, stride_a, b, stride_b, beta, c,
+               stride_c);
 }
 
 void CountingDevice::record(Work work, double seconds) const {
   seconds_[static_cast<std::size_t>(work)] += seconds;
-  counted_->record(work, seconds);
+  inner().record(work, seconds);
 }
 
 void CountingDevice::count_product(std::size_t m, std::size_t n, std::size_t k) const {

@@ -4,7 +4,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include "core/device/device.h"
+#include "core/device/forwarding_device.h"
 
 namespace rankfold {
 
@@ -21,7 +21,7 @@ struct WorkCount {
 
 /// A device that hands everything on to another and counts it. Products may come from several
 /// threads at once; `record`, `count` and `reset` belong to one thread.
-class CountingDevice final : public Device {
+class CountingDevice final : public ForwardingDevice {
  public:
   static constexpr std::size_t thin_side = 64;
 
@@ -31,26 +31,18 @@ class CountingDevice final : public Device {
   WorkCount count() const;
   void reset();
 
-  std::string description() const override { return counted_->description(); }
   void* allocate(std::size_t bytes) const override;
-  void release(void* memory) const noexcept override { counted_->release(memory); }
   void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k,
             float alpha, const float* a, std::size_t stride_a, const float* b, std::size_t stride_b,
             float beta, float* c, std::size_t stride_c) const override;
   void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k,
             double alpha, const double* a, std::size_t stride_a, const double* b,
             std::size_t stride_b, double beta, double* c, std::size_t stride_c) const override;
-  void accumulate(const StridedLoop& loop, float alpha, const float* a, const float* b,
-                  float* target) const override;
-  void accumulate(const StridedLoop& loop, double alpha, const double* a, const double* b,
-                  double* target) const override;
-  MachineRates rates() const override { return counted_->rates(); }
   void record(Work work, double seconds) const override;
 
  private:
   void count_product(std::size_t m, std::size_t n, std::size_t k) const;
 
-  std::shared_ptr<const Device> counted_;
   mutable std::atomic<std::uint64_t> large_flops_ = 0, thin_flops_ = 0;
   mutable std::atomic<std::uint64_t> allocations_ = 0, allocated_bytes_ = 0;
   mutable std::array<double, 4> seconds_ = {};

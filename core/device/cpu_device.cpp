@@ -1,28 +1,19 @@
+#include "core/device/cpu_device.h"
+
 #include <omp.h>
 #include <sys/mman.h>
 
 #include <algorithm>
 #include <atomic>
-#include <complex>
 #include <cstdlib>
 #include <cstring>
-#include <limits>
 #include <string_view>
 
 #include "core/base/address_space.h"
 #include "core/base/error.h"
-#include "core/device/device.h"
+#include "core/device/bfloat16_weight.h"
 #include "core/device/machine_rates.h"
 #include "core/device/matrix_product.h"
-
-// xtensor-blas brings its BLAS bindings; this is the only file that sees them. Its configuration
-// comes first: without it the bindings silently use their own loops instead of OpenBLAS.
-#include <xtensor-blas/xblas_config.hpp>
-
-#include <xflens/cxxblas/cxxblas.cxx>
-#ifndef HAVE_CBLAS
-#error "the bindings would multiply with loops of their own"
-#endif
 
 extern "C" {
 char* openblas_get_corename(void);
@@ -33,87 +24,6 @@ void openblas_set_num_threads(int);
 
 namespace rankfold {
 namespace {
-
-template <class T>
-void run_innermost(const LoopDimension& d, T alpha, const T* a, const T* b, T* target) {
-  if (d.target == 0) {
-    T sum = 0;
-    if (b)
-      for (std::size_t i = 0; i < d.size; ++i) sum += a[i * d.a] * b[i * d.b];
-    else
-      for (std::size_t i = 0; i < d.size; ++i) sum += a[i * d.a];
-    *target += alpha * sum;
-  } else if (!b && d.a == 1 && d.target == 1) {
-    for (std::size_t i = 0; i < d.size; ++i) target[i] += alpha * a[i];
-  } else if (!b) {
-    for (std::size_t i = 0; i < d.size; ++i) target[i * d.target] += alpha * a[i * d.a];
-  } else if (d.a == 1 && d.b == 1 && d.target == 1) {
-    for (std::size_t i = 0; i < d.size; ++i) target[i] += alpha * a[i] * b[i];
-  } else {
-    for (std::size_t i = 0; i < d.size; ++i)
-      target[i * d.target] += alpha * a[i * d.a] * b[i * d.b];
-  }
-}
-
-template <class T>
-void run_nest(std::span<const LoopDimension> nest, T alpha, const T* a, const T* b, T* target) {
-  const LoopDimension& outer = nest.front();
-  if (nest.size() == 1) return run_innermost(outer, alpha, a, b, target);
-  for (std::size_t i = 0; i < outer.size; ++i)
-    run_nest(nest.subspan(1), alpha, a + i * outer.a, b ? b + i * outer.b : nullptr,
-             target + i * outer.target);
-}
-
-template <class T>
-void accumulate_nest(std::span<const LoopDimension> nest, T alpha, const T* a, const T* b,
-                     T* target) {
-  if (nest.empty()) {
-    *target += alpha * *a * (b ? *b : T{1});
-    return;
-  }
-  std::size_t total = 1;
-  for (const LoopDimension& dimension : nest) total *= dimension.size;
-  if (total == 0) return;
-  const LoopDimension& outer = nest.front();
-  // Rows of the target are disjoint, so threads do not change the order of any sum.
-  if (nest.size() > 1 && outer.target != 0 && total > (1u << 15) && !omp_in_parallel()) {
-#pragma omp parallel for schedule(static)
-    for (std::size_t i = 0; i < outer.size; ++i)
-      run_nest(nest.subspan(1), alpha, a + i * outer.a, b ? b + i * outer.b : nullptr,
-               target + i * outer.target);
-    return;
-  }
-  run_nest(nest, alpha, a, b, target);
-}
-
-int to_blas(std::size_t value) {
-  if (value > static_cast<std::size_t>(std::numeric_limits<int>::max()))
-    throw Error("matrix product: dimension {} is beyond what BLAS can index ({})", value,
-                std::numeric_limits<int>::max());
-  return static_cast<int>(value);
-}
-
-template <class T>
-void multiply(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k,
-              T alpha, const T* a, std::size_t stride_a, const T* b, std::size_t stride_b, T beta,
-              T* c, std::size_t stride_c) {
-  if (m == 0 || n == 0) return;
-  const auto transpose = [](bool yes) { return yes ? cxxblas::Trans : cxxblas::NoTrans; };
-  cxxblas::gemm(cxxblas::RowMajor, transpose(transpose_a), transpose(transpose_b), to_blas(m),
-                to_blas(n), to_blas(k), alpha, a, to_blas(std::max<std::size_t>(stride_a, 1)), b,
-                to_blas(std::max<std::size_t>(stride_b, 1)), beta, c,
-                to_blas(std::max<std::size_t>(stride_c, 1)));
-}
-
-/// Whether our own kernels compute a product.
-bool takes([[maybe_unused]] std::size_t m, [[maybe_unused]] std::size_t n,
-           [[maybe_unused]] std::size_t k) {
-#ifdef RANKFOLD_LARGE_PRODUCTS_BY_OPENBLAS
-  return std::min({m, n, k}) <= 64;
-#else
-  return true;
-#endif
-}
 
 std::string_view name(VectorExtension vectors) {
   switch (vectors) {
@@ -127,59 +37,60 @@ std::string_view name(VectorExtension vectors) {
   return "none";
 }
 
-class CpuDevice final : public Device {
- public:
-  explicit CpuDevice(const MachineRates& rates) : rates_(rates) {}
-
-  std::string description() const override {
-    const KernelReport kernels = kernel_report();
-    return fmt::format("float {}, double {}",
-                       kernels.own == "none" ? kernels.openblas : kernels.own, kernels.openblas);
-  }
-  void* allocate(std::size_t bytes) const override {
-    // Huge pages where the system leaves them to the program: rows of large matrices lie pages
-    // apart.
-    constexpr std::size_t huge_page = std::size_t{2} << 20;
-    const std::size_t alignment = bytes >= 2 * huge_page ? huge_page : 64;
-    const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-    void* memory =
-        rounded < bytes ? nullptr : std::aligned_alloc(alignment, std::max(rounded, alignment));
-    if (!memory) throw Error("out of memory: {} bytes were asked for", bytes);
-    if (alignment == huge_page) ::madvise(memory, rounded, MADV_HUGEPAGE);
-    return memory;
-  }
-  void release(void* memory) const noexcept override { std::free(memory); }
-  void gemm(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, float alpha,
-            const float* a, std::size_t lda, const float* b, std::size_t ldb, float beta, float* c,
-            std::size_t ldc) const override {
-    if (takes(m, n, k) && multiply_matrices({ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc}))
-      return;
-    multiply(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-  }
-  void gemm(bool ta, bool tb, std::size_t m, std::size_t n, std::size_t k, double alpha,
-            const double* a, std::size_t lda, const double* b, std::size_t ldb, double beta,
-            double* c, std::size_t ldc) const override {
-    multiply(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-  }
-  void accumulate(const StridedLoop& loop, float alpha, const float* a, const float* b,
-                  float* target) const override {
-    accumulate_nest(loop.nest(), alpha, a, b, target);
-  }
-  void accumulate(const StridedLoop& loop, double alpha, const double* a, const double* b,
-                  double* target) const override {
-    accumulate_nest(loop.nest(), alpha, a, b, target);
-  }
-  MachineRates rates() const override { return rates_; }
-
- private:
-  MachineRates rates_;
-};
-
 }  // namespace
 
-void StridedLoop::add(const LoopDimension& dimension) {
-  if (count == most) throw Error("a loop nest of more than {} dimensions", most);
-  dimensions[count++] = dimension;
+std::string CpuDevice::description() const {
+  const KernelReport kernels = kernel_report();
+  return fmt::format("float {}, double {}", kernels.own == "none" ? kernels.openblas : kernels.own,
+                     kernels.openblas);
+}
+
+void* CpuDevice::allocate(std::size_t bytes) const {
+  // Huge pages where the system leaves them to the program: rows of large matrices lie pages apart.
+  constexpr std::size_t huge_page = std::size_t{2} << 20;
+  const std::size_t alignment = bytes >= 2 * huge_page ? huge_page : 64;
+  const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+  void* memory =
+      rounded < bytes ? nullptr : std::aligned_alloc(alignment, std::max(rounded, alignment));
+  if (!memory) throw Error("out of memory: {} bytes were asked for", bytes);
+  if (alignment == huge_page) ::madvise(memory, rounded, MADV_HUGEPAGE);
+  return memory;
+}
+
+void CpuDevice::release(void* memory) const noexcept {
+  std::free(memory);
+}
+
+void CpuDevice::copy(const void* from, std::size_t bytes, void* to) const {
+  if (bytes > 0) std::memcpy(to, from, bytes);
+}
+
+void CpuDevice::bfloat16_forward(const Bfloat16Weight& weight, MatrixView<const float> x,
+                                 const float* bias, MatrixView<float> y) const {
+  weight.forward(x, bias, y);
+}
+
+void CpuDevice::bfloat16_backward(const Bfloat16Weight& weight, MatrixView<const float> dy,
+                                  MatrixView<float> dx, bool accumulate) const {
+  weight.backward(dy, dx, accumulate);
+}
+
+/// X, the outputs and what is computed from them shall stay in the second-level cache.
+std::size_t CpuDevice::block_rows(std::size_t numbers_a_row) const {
+  constexpr std::size_t block_numbers = 1 << 17, multiple = 16, most = 256;
+  const std::size_t rows =
+      block_numbers / std::max<std::size_t>(numbers_a_row, 1) / multiple * multiple;
+  return std::clamp(rows, multiple, most);
+}
+
+std::size_t CpuDevice::lanes() const {
+  return static_cast<std::size_t>(omp_get_max_threads());
+}
+
+void CpuDevice::run_lanes(std::size_t lanes, LaneWork work) const {
+  if (lanes == 1) return work(0);
+#pragma omp parallel for num_threads(static_cast <int>(lanes)) schedule(static, 1)
+  for (std::size_t lane = 0; lane < lanes; ++lane) work(lane);
 }
 
 std::shared_ptr<const Device> make_cpu_device() {
@@ -218,22 +129,5 @@ void set_threads(int threads) {
   omp_set_num_threads(threads);
   openblas_set_num_threads(threads);
 }
-
-template <class T>
-Buffer<T>::Buffer(std::shared_ptr<const Device> device, std::size_t size)
-    : device_(std::move(device)), size_(size) {
-  if (size > std::numeric_limits<std::size_t>::max() / sizeof(T))
-    throw Error("out of memory: {} numbers were asked for", size);
-  data_ = static_cast<T*>(device_->allocate(size * sizeof(T)));
-  std::memset(static_cast<void*>(data_), 0, size * sizeof(T));
-}
-
-template <class T>
-Buffer<T>::~Buffer() {
-  if (data_) device_->release(data_);
-}
-
-template class Buffer<float>;
-template class Buffer<double>;
 
 }  // namespace rankfold

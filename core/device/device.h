@@ -5,27 +5,17 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "core/device/buffer.h"
+#include "core/device/device_operations.h"
+#include "core/device/views.h"
+
 namespace rankfold {
 
-/// One loop of a nest: how often, and the step (in elements) of each operand; step 0 broadcasts a
-/// source or sums into the target.
-struct LoopDimension {
-  std::size_t size = 1, a = 0, b = 0, target = 0;
-};
-
-/// A loop nest, outermost first. It lives on the stack: running it takes no memory.
-struct StridedLoop {
-  static constexpr std::size_t most = 32;
-  std::array<LoopDimension, most> dimensions = {};
-  std::size_t count = 0;
-
-  /// Throws Error where there are more than `most`.
-  void add(const LoopDimension& dimension);
-  std::span<const LoopDimension> nest() const { return {dimensions.data(), count}; }
-};
+class Bfloat16Weight;
 
 /// Kinds of work in a training step, for profiles.
 enum class Work { frozen_product, adapter, attention, elementwise };
@@ -37,39 +27,81 @@ struct MachineRates {
   double moved = 0;        ///< numbers read or written beyond the cache
 };
 
-/// Where tensors live and who multiplies them. All products of the project go through a device
-/// object, so that another device needs one more implementation of this interface and nothing else.
-/// Matrices are row-major. Calls are complete when they return.
-class Device {
+/// Where tensors live and who computes on them: nothing else dereferences a device's memory, loops
+/// over it or multiplies matrices in it, so that another device needs one more implementation of
+/// this interface and nothing else. Calls take effect in the order in which they are made;
+/// `download` and `synchronise` return when all before them is done.
+class Device : public DeviceOperations<float>, public DeviceOperations<double> {
  public:
-  virtual ~Device() = default;
   virtual std::string description() const = 0;
+
+  // Memory.
 
   /// 64-byte aligned, uninitialised. Throws Error when there is no memory.
   virtual void* allocate(std::size_t bytes) const = 0;
   virtual void release(void* memory) const noexcept = 0;
+  /// Whether the device's memory is the host's and the host's is the device's.
+  virtual bool reaches_host() const = 0;
+  /// To the device's memory, from it, and within it.
+  virtual void upload(const void* host, std::size_t bytes, void* memory) const = 0;
+  virtual void download(const void* memory, std::size_t bytes, void* host) const = 0;
+  virtual void copy(const void* from, std::size_t bytes, void* to) const = 0;
+  virtual void synchronise() const = 0;
 
-  /// C[m,n] = alpha op(A)[m,k] op(B)[k,n] + beta C; op transposes where asked. beta 0 overwrites.
-  virtual void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k,
-                    float alpha, const float* a, std::size_t stride_a, const float* b,
-                    std::size_t stride_b, float beta, float* c, std::size_t stride_c) const = 0;
-  virtual void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k,
-                    double alpha, const double* a, std::size_t stride_a, const double* b,
-                    std::size_t stride_b, double beta, double* c, std::size_t stride_c) const = 0;
+  // Products, rows, elements, sums: in both precisions (DeviceOperations).
 
-  /// target[...] += alpha a[...] b[...] over the loop nest, run as it stands; b may be null (taken
-  /// as 1). Copies with any permutation, broadcasts, sums and elementwise products are all this
-  /// call.
-  virtual void accumulate(const StridedLoop& loop, float alpha, const float* a, const float* b,
-                          float* target) const = 0;
-  virtual void accumulate(const StridedLoop& loop, double alpha, const double* a, const double* b,
-                          double* target) const = 0;
+  using DeviceOperations<float>::gemm, DeviceOperations<double>::gemm;
+  using DeviceOperations<float>::accumulate, DeviceOperations<double>::accumulate;
+  using DeviceOperations<float>::clear, DeviceOperations<double>::clear;
+  using DeviceOperations<float>::fill, DeviceOperations<double>::fill;
+  using DeviceOperations<float>::copy_matrix, DeviceOperations<double>::copy_matrix;
+  using DeviceOperations<float>::add_matrix, DeviceOperations<double>::add_matrix;
+  using DeviceOperations<float>::fill_rows, DeviceOperations<double>::fill_rows;
+  using DeviceOperations<float>::keep_and_add_row, DeviceOperations<double>::keep_and_add_row;
+  using DeviceOperations<float>::relu, DeviceOperations<double>::relu;
+  using DeviceOperations<float>::relu_backward, DeviceOperations<double>::relu_backward;
+  using DeviceOperations<float>::sum_rows, DeviceOperations<double>::sum_rows;
+  using DeviceOperations<float>::sum_columns, DeviceOperations<double>::sum_columns;
+  using DeviceOperations<float>::sum_and_scale_columns,
+      DeviceOperations<double>::sum_and_scale_columns;
+  using DeviceOperations<float>::combine, DeviceOperations<double>::combine;
+  using DeviceOperations<float>::scale_rows, DeviceOperations<double>::scale_rows;
+  using DeviceOperations<float>::scale_columns, DeviceOperations<double>::scale_columns;
+  using DeviceOperations<float>::scale_rows_by_columns,
+      DeviceOperations<double>::scale_rows_by_columns;
+  using DeviceOperations<float>::project_rows, DeviceOperations<double>::project_rows;
+  using DeviceOperations<float>::project_columns, DeviceOperations<double>::project_columns;
+
+  // Products with a frozen weight that was prepared in bfloat16.
+
+  /// Y = X W^T + bias, without it where it is null.
+  virtual void bfloat16_forward(const Bfloat16Weight& weight, MatrixView<const float> x,
+                                const float* bias, MatrixView<float> y) const = 0;
+  /// dX = dY W, added to dX where `accumulate`.
+  virtual void bfloat16_backward(const Bfloat16Weight& weight, MatrixView<const float> dy,
+                                 MatrixView<float> dx, bool accumulate) const = 0;
+
+  // Layers of networks.
+
+  // Rates, records and blocks.
 
   /// What plans are chosen by.
   virtual MachineRates rates() const = 0;
   /// Told by WorkTimer how long a piece of work took; a device that profiles listens.
   virtual void record(Work, double) const {}
+  /// Rows of a block of tokens with so many numbers each (of X and the outputs), for work that runs
+  /// through all tokens by blocks.
+  virtual std::size_t block_rows(std::size_t numbers_a_row) const = 0;
+  /// So many pieces of independent work run at one time.
+  virtual std::size_t lanes() const = 0;
+  /// work(0) .. work(lanes - 1), at the same time where the device can; lanes is at most lanes().
+  /// What is called by `work` runs in its lane alone.
+  virtual void run_lanes(std::size_t lanes, LaneWork work) const = 0;
 };
+
+/// Throws Error naming `who` and the device where the host does not reach its memory: for work that
+/// the host does on it (fitting, small decompositions, degrees of freedom).
+void expect_host_memory(const Device& device, std::string_view who);
 
 /// The CPU: products of floats by kernels of our own (core/device/matrix_product.h), those of
 /// doubles, and of floats where the CPU lacks AVX2, by OpenBLAS (its OpenMP build). The default
@@ -95,51 +127,5 @@ void set_threads(int threads);
 constexpr std::size_t whole_lines(std::size_t size) {
   return (size + 15) / 16 * 16;
 }
-
-/// Memory of a device, released with the object.
-template <class T>
-class Buffer {
- public:
-  Buffer() = default;
-  /// `size` zeros.
-  Buffer(std::shared_ptr<const Device> device, std::size_t size);
-  ~Buffer();
-  Buffer(Buffer&& other) noexcept { swap(other); }
-  Buffer& operator=(Buffer&& other) noexcept {
-    swap(other);
-    return *this;
-  }
-  T* data() { return data_; }
-  const T* data() const { return data_; }
-  std::size_t size() const { return size_; }
-  std::span<T> span() { return {data_, size_}; }
-  std::span<const T> span() const { return {data_, size_}; }
-
- private:
-  void swap(Buffer& other) noexcept {
-    std::swap(device_, other.device_);
-    std::swap(data_, other.data_);
-    std::swap(size_, other.size_);
-  }
-  std::shared_ptr<const Device> device_;
-  T* data_ = nullptr;
-  std::size_t size_ = 0;
-};
-
-/// Rows x columns of somebody else's memory, row-major with a row stride (in elements).
-template <class T>
-struct MatrixView {
-  T* data = nullptr;
-  std::size_t rows = 0, columns = 0, stride = 0;
-
-  MatrixView() = default;
-  MatrixView(T* values, std::size_t row_count, std::size_t column_count)
-      : MatrixView(values, row_count, column_count, column_count) {}
-  MatrixView(T* values, std::size_t row_count, std::size_t column_count, std::size_t row_stride)
-      : data(values), rows(row_count), columns(column_count), stride(row_stride) {}
-  /// A view of mutable values is also one of constant values.
-  operator MatrixView<const T>() const { return {data, rows, columns, stride}; }
-  T* row(std::size_t index) const { return data + index * stride; }
-};
 
 }  // namespace rankfold

@@ -71,7 +71,8 @@ TEST(CountingDevice, SumsRecordedSecondsByKindAndStartsAnewAfterReset) {
 }
 
 TEST(CountingDevice, ComputesWhatTheCountedDeviceComputes) {
-  const CountingDevice device(make_cpu_device());
+  const CountingDevice counting(make_cpu_device());
+  const Device& device = counting;
   const std::vector<float> a = {1, 2, 3, 4};
   std::vector<float> target(2);
   StridedLoop row_sums;

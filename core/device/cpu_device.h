@@ -1,0 +1,104 @@
+#pragma once
+
+#include "core/device/cpu_bodies.h"
+#include "core/device/device.h"
+
+// The class behind make_cpu_device; only the files of the CPU's device include it.
+
+namespace rankfold {
+
+/// The CPU's operations in one precision.
+template <class Base, class T>
+class CpuOperations : public Base {
+ public:
+  void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k,
+            T alpha, const T* a, std::size_t stride_a, const T* b, std::size_t stride_b, T beta,
+            T* c, std::size_t stride_c) const override {
+    cpu::gemm(transpose_a, transpose_b, m, n, k, alpha, a, stride_a, b, stride_b, beta, c,
+              stride_c);
+  }
+  void accumulate(const StridedLoop& loop, T alpha, const T* a, const T* b,
+                  T* target) const override {
+    cpu::accumulate(loop, alpha, a, b, target);
+  }
+  void clear(const StridedLoop& loop, T* target) const override { cpu::clear(loop, target); }
+  void fill(std::size_t n, T value, T* out) const override { cpu::fill(n, value, out); }
+  void copy_matrix(MatrixView<const T> from, MatrixView<T> to) const override {
+    cpu::copy_matrix(from, to);
+  }
+  void add_matrix(MatrixView<const T> from, MatrixView<T> to) const override {
+    cpu::add_matrix(from, to);
+  }
+  void fill_rows(const T* row, MatrixView<T> out) const override { cpu::fill_rows(row, out); }
+  void keep_and_add_row(const T* row, MatrixView<T> y, T* kept) const override {
+    cpu::keep_and_add_row(row, y, kept);
+  }
+  void relu(std::size_t n, T* x) const override { cpu::relu(n, x); }
+  void relu_backward(std::size_t n, const T* x, T* d) const override {
+    cpu::relu_backward(n, x, d);
+  }
+  void sum_rows(MatrixView<const T> a, const T* b, const T* w, T* sums) const override {
+    cpu::sum_rows(a, b, w, sums);
+  }
+  void sum_columns(MatrixView<const T> a, const T* b, const T* w, T* sums) const override {
+    cpu::sum_columns(a, b, w, sums);
+  }
+  void sum_and_scale_columns(MatrixView<const T> a, const T* b, const T* scales, T* sums,
+                             T* scaled) const override {
+    cpu::sum_and_scale_columns(a, b, scales, sums, scaled);
+  }
+  void combine(std::size_t n, T alpha, const T* x, T beta, T* y) const override {
+    cpu::combine(n, alpha, x, beta, y);
+  }
+  void scale_rows(const T* scales, MatrixView<T> x) const override { cpu::scale_rows(scales, x); }
+  void scale_columns(const T* scales, MatrixView<T> x) const override {
+    cpu::scale_columns(scales, x);
+  }
+  void scale_rows_by_columns(const T* outer, const T* inner, const T* columns, const T* added,
+                             MatrixView<T> x) const override {
+    cpu::scale_rows_by_columns(outer, inner, columns, added, x);
+  }
+  void project_rows(const T* scales, const T* along, const T* v, MatrixView<T> x) const override {
+    cpu::project_rows(scales, along, v, x);
+  }
+  void project_columns(const T* scales, const T* along, const T* w, const T* v,
+                       MatrixView<T> x) const override {
+    cpu::project_columns(scales, along, w, v, x);
+  }
+};
+
+class CpuDevice final : public CpuOperations<CpuOperations<Device, float>, double> {
+ public:
+  explicit CpuDevice(const MachineRates& rates) : rates_(rates) {}
+
+  std::string description() const override;
+
+  void* allocate(std::size_t bytes) const override;
+  void release(void* memory) const noexcept override;
+  bool reaches_host() const override { return true; }
+  void upload(const void* host, std::size_t bytes, void* memory) const override {
+    CpuDevice::copy(host, bytes, memory);
+  }
+  void download(const void* memory, std::size_t bytes, void* host) const override {
+    CpuDevice::copy(memory, bytes, host);
+  }
+  void copy(const void* from, std::size_t bytes, void* to) const override;
+  void synchronise() const override {}
+
+  void bfloat16_forward(const Bfloat16Weight& weight, MatrixView<const float> x, const float* bias,
+                        MatrixView<float> y) const override;
+  void bfloat16_backward(const Bfloat16Weight& weight, MatrixView<const float> dy,
+                         MatrixView<float> dx, bool accumulate) const override;
+
+  // Layers of networks.
+
+  MachineRates rates() const override { return rates_; }
+  std::size_t block_rows(std::size_t numbers_a_row) const override;
+  std::size_t lanes() const override;
+  void run_lanes(std::size_t lanes, LaneWork work) const override;
+
+ private:
+  MachineRates rates_;
+};
+
+}  // namespace rankfold
