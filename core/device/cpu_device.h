@@ -90,7 +90,47 @@ class CpuDevice final : public CpuOperations<CpuOperations<Device, float>, doubl
   void bfloat16_backward(const Bfloat16Weight& weight, MatrixView<const float> dy,
                          MatrixView<float> dx, bool accumulate) const override;
 
-  // Layers of networks.
+  // Layers of networks: cpu_layers.cpp, cpu_attention.cpp.
+
+  void gather_rows(MatrixView<const float> from, std::span<const std::size_t> rows,
+                   MatrixView<float> to) const override;
+  void add_to_rows(MatrixView<const float> from, std::span<const std::size_t> rows,
+                   MatrixView<float> to) const override;
+  void add_column_sums(MatrixView<const float> x, float* sums) const override;
+  void multiply_matrix(MatrixView<const float> factors, MatrixView<float> x) const override;
+  void apply_dropout(const Dropout& dropout, MatrixView<float> x) const override;
+  void tanh(MatrixView<float> x) const override;
+  void tanh_backward(MatrixView<const float> y, MatrixView<float> d) const override;
+  void activate(HiddenActivation activation, MatrixView<float> x, const float* bias,
+                MatrixView<float> value, bool keep) const override;
+  void add_and_normalise(const NormWeights& norm, MatrixView<const float> z, const float* bias,
+                         const Dropout& dropout, MatrixView<const float> residual,
+                         const NormTrace& trace, MatrixView<float> out) const override;
+  void scale_and_shift(const NormWeights& norm, MatrixView<const float> normalised,
+                       MatrixView<float> out) const override;
+  void add_and_normalise_backward(const NormWeights& norm, const Dropout& dropout,
+                                  MatrixView<const float> d_out, const NormTrace& trace,
+                                  MatrixView<float> d_residual,
+                                  MatrixView<float> dz) const override;
+  void add_norm_gradients(MatrixView<const float> d_out, MatrixView<const float> normalised,
+                          float* weight_gradient, float* shift_gradient) const override;
+  void attend(const AttentionShape& shape, MatrixView<const float> q, MatrixView<const float> k,
+              MatrixView<const float> v, const Dropout& dropout, const AttentionTrace& trace,
+              MatrixView<float> context) const override;
+  void attend_backward(const AttentionShape& shape, MatrixView<float> q, MatrixView<float> k,
+                       MatrixView<float> v, const Dropout& dropout, const AttentionTrace& trace,
+                       MatrixView<const float> d_context, AttentionGradients wanted) const override;
+  void embed(const EmbeddingTables& tables, std::span<const std::int32_t> ids,
+             std::span<const std::int32_t> type_ids, SequenceStarts starts, const NormWeights& norm,
+             const Dropout& dropout, MatrixView<float> normalised,
+             MatrixView<float> out) const override;
+  double cross_entropy(MatrixView<const float> logits, std::span<const float> labels,
+                       MatrixView<float> d_logits) const override;
+  double squared_error(MatrixView<const float> logits, std::span<const float> labels,
+                       MatrixView<float> d_logits) const override;
+  std::size_t feed_forward_rows(std::size_t rows, std::size_t width) const override;
+  std::unique_ptr<const Bfloat16Weight> prepare_bfloat16(const float* weight, std::size_t out,
+                                                         std::size_t in) const override;
 
   MachineRates rates() const override { return rates_; }
   std::size_t block_rows(std::size_t numbers_a_row) const override;

@@ -11,11 +11,10 @@
 
 #include "core/device/buffer.h"
 #include "core/device/device_operations.h"
+#include "core/device/layer_operations.h"
 #include "core/device/views.h"
 
 namespace rankfold {
-
-class Bfloat16Weight;
 
 /// Kinds of work in a training step, for profiles.
 enum class Work { frozen_product, adapter, attention, elementwise };
@@ -31,7 +30,9 @@ struct MachineRates {
 /// over it or multiplies matrices in it, so that another device needs one more implementation of
 /// this interface and nothing else. Calls take effect in the order in which they are made;
 /// `download` and `synchronise` return when all before them is done.
-class Device : public DeviceOperations<float>, public DeviceOperations<double> {
+class Device : public DeviceOperations<float>,
+               public DeviceOperations<double>,
+               public LayerOperations {
  public:
   virtual std::string description() const = 0;
 
@@ -81,7 +82,7 @@ class Device : public DeviceOperations<float>, public DeviceOperations<double> {
   virtual void bfloat16_backward(const Bfloat16Weight& weight, MatrixView<const float> dy,
                                  MatrixView<float> dx, bool accumulate) const = 0;
 
-  // Layers of networks.
+  // Layers of networks: in float (LayerOperations).
 
   // Rates, records and blocks.
 

@@ -6,7 +6,6 @@
 
 #include "core/base/error.h"
 #include "core/device/row_kernels.h"
-#include "core/device/thread_rows.h"
 #include "core/device/vector_math.h"
 #include "core/device/work.h"
 
@@ -72,16 +71,10 @@ void Dropout::factors(std::uint64_t row, std::size_t width, float* keep) const {
   }
 }
 
-void apply_dropout(const Dropout& dropout, MatrixView<float> x, Arena& arena) {
+void apply_dropout(const Dropout& dropout, MatrixView<float> x, const Device& device) {
   if (!dropout.active()) return;
-  const WorkTimer timer(arena.device(), Work::elementwise);
-  const ArenaScope scope(arena);
-  const ThreadRows keep(arena, Dropout::padded_width(x.columns));
-#pragma omp parallel for schedule(static)
-  for (std::size_t i = 0; i < x.rows; ++i) {
-    dropout.factors(i, x.columns, keep.mine());
-    multiply_row(x.columns, x.row(i), keep.mine(), x.row(i));
-  }
+  const WorkTimer timer(device, Work::elementwise);
+  device.apply_dropout(dropout, x);
 }
 
 }  // namespace rankfold

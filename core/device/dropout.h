@@ -5,7 +5,6 @@
 #include <string_view>
 
 #include "core/base/random.h"
-#include "core/device/arena.h"
 #include "core/device/device.h"
 
 namespace rankfold {
@@ -38,7 +37,7 @@ class Dropout {
   float scale_ = 1;
 };
 
-/// x *= factors, row by row. Scratch comes from the arena.
-void apply_dropout(const Dropout& dropout, MatrixView<float> x, Arena& arena);
+/// x *= factors, row by row.
+void apply_dropout(const Dropout& dropout, MatrixView<float> x, const Device& device);
 
 }  // namespace rankfold

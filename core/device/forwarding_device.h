@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/device/device.h"
+#include "core/device/forwarding_layers.h"
 
 namespace rankfold {
 
@@ -109,7 +110,8 @@ class ForwardingOperations : public Base {
 };
 
 class ForwardingDevice
-    : public ForwardingOperations<ForwardingOperations<ForwardingBase, float>, double> {
+    : public ForwardingLayers<
+          ForwardingOperations<ForwardingOperations<ForwardingBase, float>, double>> {
  public:
   std::string description() const override { return inner().description(); }
 
@@ -136,8 +138,6 @@ class ForwardingDevice
     inner().bfloat16_backward(weight, at(dy), at(dx), accumulate);
   }
 
-  // Layers of networks.
-
   MachineRates rates() const override { return inner().rates(); }
   void record(Work work, double seconds) const override { inner().record(work, seconds); }
   std::size_t block_rows(std::size_t numbers_a_row) const override {
@@ -149,7 +149,7 @@ class ForwardingDevice
   }
 
  protected:
-  using ForwardingOperations::ForwardingOperations;
+  using ForwardingLayers::ForwardingLayers;
 };
 
 }  // namespace rankfold

@@ -20,6 +20,7 @@
 #include "core/device/device.h"
 #include "experiments/adapter_files/adapter_folder.h"
 #include "experiments/adapter_files/foreign_folder.h"
+#include "experiments/models/families/family.h"
 #include "experiments/models/input_checks.h"
 
 namespace rankfold {
@@ -98,11 +99,8 @@ json read_configuration(const fs::path& file) {
 }
 
 std::string architecture_of(const std::string& model_type, const std::string& ending) {
-  static const std::map<std::string, std::string> names{
-      {"bert", "Bert"},       {"roberta", "Roberta"},      {"albert", "Albert"},
-      {"deberta", "Deberta"}, {"deberta-v2", "DebertaV2"}, {"llama", "Llama"}};
-  const auto found = names.find(model_type);
-  return found == names.end() ? "" : found->second + ending;
+  const Family* family = find_family(model_type);
+  return family && !family->architecture.empty() ? std::string(family->architecture) + ending : "";
 }
 
 void name_labels(const AdapterDescription& description, json& configuration) {

@@ -4,7 +4,6 @@
 #include <array>
 #include <cstdint>
 #include <limits>
-#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,7 +11,6 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
-#include "core/base/foreign_keys.h"
 #include "core/base/text.h"
 
 namespace rankfold {
@@ -123,71 +121,6 @@ std::vector<ForeignKey> common_keys() {
                       "pruned_heads", "per_layer_config", "quantization_config",
                       "compression_config", "adapters", "use_bfloat16", "auto_map"}),
   });
-}
-
-std::vector<ForeignKey> encoder_keys() {
-  return joined({keys(read, {"hidden_size", "num_hidden_layers", "num_attention_heads",
-                             "intermediate_size", "hidden_act", "layer_norm_eps",
-                             "hidden_dropout_prob", "attention_probs_dropout_prob"})});
-}
-
-std::vector<ForeignKey> text_encoder_keys() {
-  return joined({encoder_keys(),
-                 keys(read, {"vocab_size", "max_position_embeddings", "type_vocab_size"}),
-                 {{"position_embedding_type", off_only, {"\"absolute\""}}}});
-}
-
-std::vector<ForeignKey> deberta_keys() {
-  return joined({text_encoder_keys(),
-                 keys(read, {"embedding_size", "relative_attention", "max_relative_positions",
-                             "pos_att_type", "position_biased_input", "pooler_hidden_size",
-                             "pooler_hidden_act", "pooler_dropout", "cls_dropout"}),
-                 // The head of masked language models.
-                 keys(changes_nothing, {"legacy", "padding_idx"})});
-}
-
-std::map<std::string_view, std::vector<ForeignKey>> make_family_tables() {
-  std::map<std::string_view, std::vector<ForeignKey>> tables;
-  tables["bert"] = joined(
-      {text_encoder_keys(), keys(read, {"classifier_dropout"}),
-       // Of Google's own program, which no release of transformers read.
-       keys(changes_nothing, {"directionality", "pooler_fc_size", "pooler_num_attention_heads",
-                              "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type"})});
-  tables["roberta"] = joined(
-      {keys(read, {"pad_token_id"}), text_encoder_keys(), keys(read, {"classifier_dropout"})});
-  tables["albert"] =
-      joined({text_encoder_keys(),
-              keys(read, {"embedding_size", "num_hidden_groups", "classifier_dropout_prob"}),
-              {{"inner_group_num", off_only, {"1"}}},
-              keys(changes_nothing,
-                   {"net_structure_type", "gap_size", "num_memory_blocks", "down_scale_factor"})});
-  tables["deberta"] = joined({deberta_keys(), keys(read, {"talking_head"})});
-  tables["deberta-v2"] =
-      joined({deberta_keys(),
-              keys(read, {"position_buckets", "share_att_key", "norm_rel_ebd",
-                          "attention_head_size", "conv_kernel_size", "conv_groups", "conv_act"})});
-  tables["vit"] =
-      joined({encoder_keys(), keys(read, {"image_size", "patch_size", "num_channels", "qkv_bias"}),
-              // The pooler and the decoder of pixels, which no classifier reads.
-              keys(changes_nothing, {"encoder_stride", "pooler_act", "pooler_output_size"})});
-  // No host computes these two yet: for them "changes nothing" is said of sizes and counts.
-  tables["gpt2"] = joined(
-      {keys(read, {"vocab_size", "n_positions", "n_embd", "n_layer", "n_head", "n_inner",
-                   "activation_function", "layer_norm_epsilon", "resid_pdrop", "embd_pdrop",
-                   "attn_pdrop"}),
-       keys(changes_nothing,
-            {"n_ctx", "n_special", "predict_special_tokens", "summary_type", "summary_use_proj",
-             "summary_activation", "summary_proj_to_labels", "summary_first_dropout",
-             "scale_attn_weights", "scale_attn_by_inverse_layer_idx", "reorder_and_upcast_attn",
-             "classifier_dropout", "hidden_dropout"})});
-  tables["llama"] =
-      joined({keys(read, {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
-                          "num_attention_heads", "num_key_value_heads", "head_dim", "hidden_act",
-                          "max_position_embeddings", "rms_norm_eps", "attention_bias", "mlp_bias",
-                          "attention_dropout", "rope_parameters", "rope_scaling", "rope_theta"}),
-              keys(changes_nothing, {"pretraining_tp", "max_sequence_length", "is_llama_config",
-                                     "rope_interleaved", "partial_rotary_factor"})});
-  return tables;
 }
 
 enum class Kind { size, integer, epsilon, probability, activation, flag, text, object };
@@ -336,10 +269,9 @@ void check_problem(const ConfigFile& config) {
 
 }  // namespace
 
-void expect_known_config(const ConfigFile& config, std::string_view family) {
+void expect_known_config(const ConfigFile& config, std::span<const ForeignKey> family) {
   static const std::vector<ForeignKey> common = common_keys();
-  static const std::map<std::string_view, std::vector<ForeignKey>> families = make_family_tables();
-  expect_known_keys(config.values(), config.path(), "", {families.at(family), common});
+  expect_known_keys(config.values(), config.path(), "", {family, common});
   for (const ValueRule& rule : value_rules) check_value(config, rule);
   check_padding(config);
   check_problem(config);

@@ -1,6 +1,7 @@
 #include "experiments/models/frozen_weights.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <functional>
 #include <numeric>
@@ -21,24 +22,14 @@ std::string replaced_end(std::string_view name, std::string_view end, std::strin
                              : std::string();
 }
 
-void check_finite(const float* values, std::size_t size, const std::string& culprit) {
-  constexpr std::size_t chunk = 1 << 16;
-  bool finite = true;
-#pragma omp parallel for schedule(static) reduction(&& : finite)
-  for (std::size_t begin = 0; begin < size; begin += chunk)
-    finite = is_finite_row(std::min(chunk, size - begin), values + begin) && finite;
-  if (finite) return;
-  const auto found =
-      std::find_if_not(values, values + size, [](float x) { return std::isfinite(x); });
-  throw Error("{}: element {} is {}, expected finite numbers", culprit, found - values, *found);
-}
-
 }  // namespace
 
-FrozenWeights::FrozenWeights(const std::filesystem::path& folder, std::string prefix)
-    : folder_(folder), prefix_(std::move(prefix)) {}
+FrozenWeights::FrozenWeights(const std::filesystem::path& folder, std::string prefix,
+                             std::shared_ptr<const Device> device)
+    : device_(std::move(device)), folder_(folder), prefix_(std::move(prefix)) {}
 
-FrozenWeights::FrozenWeights(std::uint64_t random_seed) : random_(random_period) {
+FrozenWeights::FrozenWeights(std::uint64_t random_seed, std::shared_ptr<const Device> device)
+    : device_(std::move(device)), random_(random_period) {
   RandomStream(random_seed, "random weights").fill_normal(std::span(random_), 0.0, 0.02);
 }
 
@@ -83,9 +74,31 @@ const float* FrozenWeights::tensor(std::string_view name, const std::vector<std:
                 fmt::join(shape, ", "));
   const float* values = folder_->f32_data(entry->name);
   if (!values) values = converted_.emplace_back(folder_->read<float>(entry->name)).data();
-  check_finite(values, entry->elements(), culprit);
-  elements_ += entry->elements();
-  return values;
+  const std::span<const float> all(values, entry->elements());
+  check_finite(all, culprit);
+  elements_ += all.size();
+  return place_on_device(device_, all, placed_);
+}
+
+/// work(first, count) for parts of 0 .. size - 1, by all lanes of the device.
+void FrozenWeights::by_parts(std::size_t size, std::size_t part,
+                             const std::function<void(std::size_t, std::size_t)>& work) const {
+  const std::size_t lanes = device_->lanes();
+  device_->run_lanes(lanes, [&](std::size_t lane) {
+    for (std::size_t begin = lane * part; begin < size; begin += lanes * part)
+      work(begin, std::min(part, size - begin));
+  });
+}
+
+void FrozenWeights::check_finite(std::span<const float> values, const std::string& culprit) const {
+  std::atomic<bool> finite = true;
+  by_parts(values.size(), 1 << 16, [&](std::size_t begin, std::size_t count) {
+    if (!is_finite_row(count, values.data() + begin)) finite = false;
+  });
+  if (finite) return;
+  const auto found = std::ranges::find_if_not(values, [](float x) { return std::isfinite(x); });
+  throw Error("{}: element {} is {}, expected finite numbers", culprit, found - values.begin(),
+              *found);
 }
 
 const float* FrozenWeights::draw(std::string_view name, std::size_t size) {
@@ -95,12 +108,12 @@ const float* FrozenWeights::draw(std::string_view name, std::size_t size) {
     std::ranges::fill(values, 1.0f);
   } else if (!name.ends_with(".bias")) {
     const std::size_t shift = fnv1a(name) % random_period;
-#pragma omp parallel for schedule(static)
-    for (std::size_t begin = 0; begin < size; begin += random_period)
-      for (std::size_t i = 0; i < std::min(random_period, size - begin); ++i)
+    by_parts(size, random_period, [&](std::size_t begin, std::size_t count) {
+      for (std::size_t i = 0; i < count; ++i)
         values[begin + i] = random_[(shift + i) % random_period];
+    });
   }
-  return values.data();
+  return place_on_device(device_, std::span<const float>(values), placed_);
 }
 
 }  // namespace rankfold

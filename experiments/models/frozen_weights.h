@@ -5,32 +5,37 @@
 #include <deque>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/base/safetensors.h"
+#include "core/device/device.h"
 
 namespace rankfold {
 
 /// The frozen tensors of a model folder by their full names ("bert.encoder.layer.0..."), whether
 /// or not the checkpoint writes the prefix ("bert."), and whether its layer norms have "weight",
-/// "bias" or the older "gamma", "beta". Tensors in float32 stay in the mapped file; others are
-/// converted once. Values live as long as this object.
+/// "bias" or the older "gamma", "beta". Tensors in float32 stay in the mapped file where the device
+/// reaches the host's memory; others are converted or copied once. Values live as long as this
+/// object.
 class FrozenWeights {
  public:
-  FrozenWeights(const std::filesystem::path& folder, std::string prefix);
+  FrozenWeights(const std::filesystem::path& folder, std::string prefix,
+                std::shared_ptr<const Device> device);
   /// Of no checkpoint: every tensor that is asked for is drawn N(0, 0.02) from the seed, a layer
   /// norm's weight is 1 and a bias 0; `find` finds nothing. Numbers repeat after random_period ones
   /// (drawing them all would take longer than the measurement that they serve).
-  explicit FrozenWeights(std::uint64_t random_seed);
+  FrozenWeights(std::uint64_t random_seed, std::shared_ptr<const Device> device);
 
   /// The entry of a tensor, or null where the checkpoint has none.
   const TensorEntry* find(std::string_view name);
-  /// The values of a tensor. Throws Error naming folder and tensor: it is missing, its shape is not
-  /// `shape`, or one of its numbers is not finite.
+  /// The values of a tensor, where the device reads them. Throws Error naming folder and tensor: it
+  /// is missing, its shape is not `shape`, or one of its numbers is not finite.
   const float* tensor(std::string_view name, const std::vector<std::size_t>& shape);
   /// Tensors of the checkpoint that nobody has asked for by `find` or `tensor`, sorted.
   std::vector<std::string> unused() const;
@@ -40,11 +45,16 @@ class FrozenWeights {
  private:
   static constexpr std::size_t random_period = 65'537;
   const float* draw(std::string_view name, std::size_t size);
+  void check_finite(std::span<const float> values, const std::string& culprit) const;
+  void by_parts(std::size_t size, std::size_t part,
+                const std::function<void(std::size_t, std::size_t)>& work) const;
 
+  std::shared_ptr<const Device> device_;
   std::optional<WeightFolder> folder_;
   std::vector<float> random_;  ///< one period
   std::string prefix_;
   std::deque<std::vector<float>> converted_;
+  std::deque<Buffer<float>> placed_;
   std::set<std::string, std::less<>> asked_for_;
   std::size_t elements_ = 0;
 };

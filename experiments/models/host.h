@@ -30,7 +30,7 @@ struct Batch {
 struct TrainedTensor {
   std::string name;  ///< as in the model's checkpoint, e.g. "classifier.weight"
   std::vector<std::size_t> shape;
-  std::span<float> value, gradient;
+  std::span<float> value, gradient;  ///< the device's memory, see HostRead and HostWrite
 };
 
 /// Which parts of the host train beside the adapter (`--train`). The output layer always trains.

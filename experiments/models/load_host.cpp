@@ -1,55 +1,50 @@
 #include <algorithm>
-
-#include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/base/error.h"
 #include "experiments/models/config_file.h"
 #include "experiments/models/config_keys.h"
-#include "experiments/models/families/bert.h"
+#include "experiments/models/families/family.h"
 #include "experiments/models/host.h"
 #include "experiments/models/shapes.h"
 
 namespace rankfold {
 namespace {
 
-/// The config.json of a built-in shape of the bert family.
-ConfigFile bert_config(const ModelShape& shape) {
-  const nlohmann::json config = {{"model_type", "bert"},
-                                 {"hidden_act", "gelu"},
-                                 {"hidden_size", shape.hidden},
-                                 {"intermediate_size", shape.intermediate},
-                                 {"num_attention_heads", shape.heads},
-                                 {"num_hidden_layers", shape.layers},
-                                 {"vocab_size", shape.vocabulary},
-                                 {"max_position_embeddings", shape.positions},
-                                 {"type_vocab_size", shape.token_types}};
-  return {shape.name, config.dump()};
+void check_labels(const HostSettings& settings) {
+  if (settings.labels == 0) throw UsageError("labels: got 0, expected at least 1");
 }
 
 }  // namespace
 
 std::unique_ptr<Host> load_host(const std::filesystem::path& folder, const HostSettings& settings,
                                 std::shared_ptr<const Device> device) {
-  const ConfigFile config(folder / "config.json");
-  const std::string type = config.text("model_type");
-  if (type == "bert") {
-    expect_known_config(config, type);
-    return load_bert(folder, config, settings, std::move(device));
-  }
-  throw Error("{}: model_type is '{}', expected bert", config.path().string(), type);
+  ConfigFile config(folder / "config.json");
+  const std::string name = config.text("model_type");
+  const Family* family = find_family(name);
+  if (!family || !family->load)
+    throw Error("{}: model_type is '{}', expected {}", config.path().string(), name,
+                loadable_families());
+  expect_known_config(config, family->keys);
+  check_labels(settings);
+  ModelShape shape = read_shape(config, *family);
+  shape.name = folder.string();
+  return family->load({folder, std::move(shape), std::move(config)}, settings, std::move(device));
 }
 
 std::unique_ptr<Host> load_random_host(const std::string& name_or_folder, HostSettings settings,
                                        std::shared_ptr<const Device> device) {
-  const ModelShape shape = find_shape(name_or_folder);
-  if (shape.family != "bert")
-    throw UsageError("{}: the network is of the family {}, expected bert: no other runs yet",
-                     name_or_folder, shape.family);
+  ModelShape shape = find_shape(name_or_folder);
+  const Family& family = family_of(shape);
+  if (!family.load)
+    throw UsageError("{}: the network is of the family {}, expected {}: no other runs yet",
+                     name_or_folder, shape.family, loadable_families());
   settings.random_weights = true;
-  if (std::ranges::find(built_in_shapes(), name_or_folder, &ModelShape::name) ==
-      built_in_shapes().end())
+  const auto& presets = built_in_shapes();
+  if (std::ranges::find(presets, name_or_folder, &ModelShape::name) == presets.end())
     return load_host(name_or_folder, settings, std::move(device));
-  return load_bert(name_or_folder, bert_config(shape), settings, std::move(device));
+  check_labels(settings);
+  return family.load({name_or_folder, std::move(shape), {}}, settings, std::move(device));
 }
 
 }  // namespace rankfold

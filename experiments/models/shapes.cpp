@@ -8,111 +8,25 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "decompositions/loretta.h"
-#include "experiments/models/shape_families.h"
+#include "experiments/models/config_keys.h"
+#include "experiments/models/families/family.h"
 
 namespace rankfold {
 namespace {
 
-ModelShape encoder(std::string name, std::string family, std::size_t layers, std::size_t hidden,
-                   std::size_t vocabulary) {
-  ModelShape shape;
-  shape.name = std::move(name);
-  shape.family = std::move(family);
-  shape.layers = shape.distinct_layers = layers;
-  shape.hidden = shape.embedding = hidden;
-  shape.intermediate = 4 * hidden;
-  shape.head_size = 64;
-  shape.heads = shape.key_value_heads = hidden / 64;
-  shape.vocabulary = vocabulary;
-  shape.positions = shape.position_rows = 512;
-  return shape;
-}
-
-ModelShape bert(std::string name, std::size_t layers, std::size_t hidden) {
-  ModelShape shape = encoder(std::move(name), "bert", layers, hidden, 30522);
-  shape.token_types = 2;
-  return shape;
-}
-
-ModelShape roberta(std::string name, std::size_t layers, std::size_t hidden) {
-  ModelShape shape = encoder(std::move(name), "roberta", layers, hidden, 50265);
-  shape.position_rows = 514;
-  shape.token_types = 1;
-  return shape;
-}
-
-ModelShape albert_base() {
-  ModelShape shape = encoder("albert-base-v2", "albert", 12, 768, 30000);
-  shape.distinct_layers = 1;
-  shape.embedding = 128;
-  shape.token_types = 2;
-  return shape;
-}
-
-ModelShape deberta(std::string name, std::string family, std::size_t vocabulary,
-                   std::size_t relative_rows) {
-  ModelShape shape = encoder(std::move(name), std::move(family), 12, 768, vocabulary);
-  shape.position_rows = 0;
-  shape.relative_rows = relative_rows;
-  const bool v2 = shape.family == "deberta-v2";  // whose positions share the keys' and queries' map
-  shape.relative_norm = v2;
-  shape.position_keys = shape.position_queries = !v2;
-  return shape;
-}
-
-ModelShape minilm() {
-  ModelShape shape = bert("minilm-l6", 6, 384);
-  shape.heads = shape.key_value_heads = 12;
-  shape.head_size = 32;
-  return shape;
-}
-
-ModelShape vit_base() {
-  ModelShape shape = encoder("vit-base-patch16", "vit", 12, 768, 0);
-  shape.positions = shape.position_rows = 14 * 14 + 1;
-  shape.patch_values = 3 * 16 * 16;
-  return shape;
-}
-
-ModelShape gpt2(std::string name, std::size_t layers, std::size_t hidden) {
-  ModelShape shape = encoder(std::move(name), "gpt2", layers, hidden, 50257);
-  shape.positions = shape.position_rows = 1024;
-  return shape;
-}
-
-ModelShape llama(std::string name, std::size_t layers, std::size_t hidden, std::size_t intermediate,
-                 std::size_t key_value_heads, std::size_t vocabulary, std::size_t positions) {
-  ModelShape shape = encoder(std::move(name), "llama", layers, hidden, vocabulary);
-  shape.intermediate = intermediate;
-  shape.head_size = 128;
-  shape.heads = hidden / 128;
-  shape.key_value_heads = key_value_heads;
-  shape.positions = positions;
-  shape.position_rows = 0;
-  shape.attention_bias = shape.mlp_bias = false;
-  return shape;
-}
-
 std::vector<ModelShape> make_built_in_shapes() {
-  std::vector<ModelShape> shapes = {
-      roberta("roberta-base", 12, 768),
-      roberta("roberta-large", 24, 1024),
-      bert("bert-base-uncased", 12, 768),
-      albert_base(),
-      deberta("deberta-base", "deberta", 50265, 1024),
-      deberta("deberta-v3-base", "deberta-v2", 128100, 512),
-      llama("llama-7b", 32, 4096, 11008, 32, 32000, 2048),
-      llama("llama-2-7b", 32, 4096, 11008, 32, 32000, 4096),
-      llama("llama-2-13b", 40, 5120, 13824, 40, 32000, 4096),
-      llama("llama-2-70b", 80, 8192, 28672, 8, 32000, 4096),
-      llama("llama-3-8b", 32, 4096, 14336, 8, 128256, 8192),
-      llama("llama-3.2-3b", 28, 3072, 8192, 8, 128256, 131072),
-      gpt2("gpt2-medium", 24, 1024),
-      gpt2("gpt2-large", 36, 1280),
-      vit_base(),
-      minilm(),
+  std::vector<ModelShape> shapes;
+  for (const Family* family : families())
+    for (ModelShape& shape : family->presets()) {
+      shape.family = family->name;
+      shape.parameters = family->parameters(shape);
+      shapes.push_back(std::move(shape));
+    }
+  const auto order = preset_order();
+  const auto place = [&](const ModelShape& shape) {
+    return std::ranges::find(order, shape.name) - order.begin();
   };
-  for (ModelShape& shape : shapes) shape.parameters = backbone_parameters(shape);
+  std::ranges::stable_sort(shapes, {}, place);
   return shapes;
 }
 
@@ -135,29 +49,76 @@ ModelShape find_shape(const std::string& name_or_folder) {
   throw unknown_name("model (neither a built-in shape nor a folder)", name_or_folder, names);
 }
 
+ModelShape read_shape(const std::filesystem::path& folder) {
+  std::error_code failure;
+  if (!std::filesystem::is_directory(folder, failure))
+    throw Error("{}: is not a folder; expected a model folder with config.json",
+                printable(folder.string()));
+  const ConfigFile config(folder / "config.json");
+  const std::string name = config.text("model_type");
+  const Family* family = find_family(name);
+  if (!family) {
+    std::vector<std::string> known;
+    for (const Family* each : families()) known.emplace_back(each->name);
+    throw Error("{}: {}", printable(config.path().string()),
+                unknown_name("model_type", name, known).what());
+  }
+  expect_known_config(config, family->keys);
+  ModelShape shape = read_shape(config, *family);
+  const std::filesystem::path absolute = std::filesystem::weakly_canonical(folder, failure);
+  shape.name = failure ? folder.string() : absolute.filename().string();
+  return shape;
+}
+
+ModelShape read_shape(const ConfigFile& config, const Family& family) {
+  ModelShape shape = family.read(config);
+  shape.family = family.name;
+  shape.parameters = family.parameters(shape);
+  return shape;
+}
+
+SiteCatalogue catalogue(const ModelShape& shape) {
+  const Family& family = family_of(shape);
+  const FamilyModules& modules = family.modules;
+  SiteCatalogue result;
+  result.model = shape.name;
+  result.layers = shape.distinct_layers;
+  result.adapter_places = family.adapter_places;
+  const std::size_t hidden = shape.hidden, attention = shape.heads * shape.head_size;
+  const std::size_t key_value = shape.key_value_heads * shape.head_size;
+  for (std::size_t layer = 0; layer < shape.distinct_layers; ++layer) {
+    const std::string prefix = fmt::format(fmt::runtime(modules.layer), layer);
+    const auto add = [&](MatrixType type, const char* module, std::size_t out, std::size_t in,
+                         std::size_t heads) {
+      if (module != nullptr) result.sites.push_back({prefix + module, type, layer, out, in, heads});
+    };
+    add(MatrixType::q, modules.q, attention, hidden, shape.heads);
+    add(MatrixType::k, modules.k, key_value, hidden, shape.key_value_heads);
+    add(MatrixType::v, modules.v, key_value, hidden, shape.key_value_heads);
+    add(MatrixType::o, modules.o, hidden, attention, shape.heads);
+    add(MatrixType::gate, modules.gate, shape.intermediate, hidden, 1);
+    add(MatrixType::up, modules.up, shape.intermediate, hidden, 1);
+    add(MatrixType::down, modules.down, hidden, shape.intermediate, 1);
+    add(MatrixType::in_proj, modules.in_proj, 3 * hidden, hidden, shape.heads);
+  }
+  return result;
+}
+
 std::size_t norm_parameters(const ModelShape& shape) {
-  const std::size_t norms = 2 * shape.distinct_layers + 1;
-  if (shape.family == "llama") return norms * shape.hidden;
-  if (shape.family == "albert")
-    return 2 * shape.embedding + 2 * shape.distinct_layers * 2 * shape.hidden;
-  const std::size_t further = (shape.relative_norm ? 1 : 0) + (shape.convolution > 0 ? 1 : 0);
-  return (norms + further) * 2 * shape.hidden;
+  return family_of(shape).norm_parameters(shape);
 }
 
 std::size_t output_parameters(const ModelShape& shape, std::size_t labels) {
-  const bool biased = shape.family != "llama" && shape.family != "gpt2";
-  return labels * (shape.hidden + (biased ? 1 : 0));
+  return labels * (shape.hidden + (family_of(shape).output_bias ? 1 : 0));
 }
 
 std::size_t head_parameters(const ModelShape& shape, std::size_t labels) {
-  const bool dense_is_trained =
-      shape.family == "roberta" || shape.family == "deberta" || shape.family == "deberta-v2";
   return output_parameters(shape, labels) +
-         (dense_is_trained ? shape.hidden * (shape.hidden + 1) : 0);
+         (family_of(shape).trains_dense ? shape.hidden * (shape.hidden + 1) : 0);
 }
 
 std::size_t tensor_train_head_parameters(const ModelShape& shape, std::size_t rank) {
-  if (shape.family == "llama" || shape.family == "gpt2" || shape.family == "vit")
+  if (!family_of(shape).dense_before_output)
     throw UsageError("--train tt-head: {} has no dense layer before its output layer", shape.name);
   const std::vector<std::size_t> modes = loretta_shape({}, shape.hidden, shape.hidden);
   if (modes.size() == 1) return modes.front() + shape.hidden;

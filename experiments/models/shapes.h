@@ -9,10 +9,13 @@
 
 namespace rankfold {
 
+class ConfigFile;
+struct Family;
+
 /// The sizes of a transformer, without its weights: all that counting needs.
 struct ModelShape {
   std::string name;    ///< short name on the Hub, or the folder's
-  std::string family;  ///< albert, bert, deberta, deberta-v2, gpt2, llama, roberta, vit
+  std::string family;  ///< "bert", "llama", ...: see families/family.h
   std::size_t layers = 0;
   std::size_t distinct_layers = 0;  ///< layers with weights of their own: 1 for ALBERT
   std::size_t hidden = 0, intermediate = 0;
@@ -44,6 +47,8 @@ const std::vector<ModelShape>& built_in_shapes();
 /// expect_known_config, and sizes that do not fit together.
 ModelShape find_shape(const std::string& name_or_folder);
 ModelShape read_shape(const std::filesystem::path& folder);
+/// The same from a config.json whose keys are known to be the family's; without the name.
+ModelShape read_shape(const ConfigFile& config, const Family& family);
 
 /// Every adaptable matrix under the module names of Hugging Face. ALBERT has one site a matrix type
 /// (its layers share their weights); DeBERTa has in_proj (q, k and v fused); GPT-2's fused c_attn

@@ -32,7 +32,7 @@ struct Checkpoint {
 
 TEST(FrozenWeights, AreFoundWithAndWithoutThePrefixAndUnderOlderNames) {
   const Checkpoint checkpoint;
-  FrozenWeights weights(checkpoint.folder.path, "net.");
+  FrozenWeights weights(checkpoint.folder.path, "net.", make_cpu_device());
   EXPECT_EQ(weights.tensor("net.a.weight", {2, 2})[3], 4.0f);
   EXPECT_EQ(weights.tensor("net.c.weight", {4})[1], 2.0f);
   EXPECT_EQ(weights.tensor("net.b.LayerNorm.weight", {2})[1], -0.25f);
@@ -43,7 +43,7 @@ TEST(FrozenWeights, AreFoundWithAndWithoutThePrefixAndUnderOlderNames) {
 
 TEST(FrozenWeights, StayMappedWhereTheyAreInFloat32) {
   const Checkpoint checkpoint;
-  FrozenWeights weights(checkpoint.folder.path, "net.");
+  FrozenWeights weights(checkpoint.folder.path, "net.", make_cpu_device());
   EXPECT_EQ(weights.tensor("net.a.weight", {2, 2}), weights.tensor("net.a.weight", {2, 2}));
   EXPECT_NE(weights.tensor("net.b.LayerNorm.weight", {2}),
             weights.tensor("net.b.LayerNorm.weight", {2}));
@@ -51,7 +51,7 @@ TEST(FrozenWeights, StayMappedWhereTheyAreInFloat32) {
 
 TEST(FrozenWeights, NameWhatIsMissingOrOfAnotherShape) {
   const Checkpoint checkpoint;
-  FrozenWeights weights(checkpoint.folder.path, "net.");
+  FrozenWeights weights(checkpoint.folder.path, "net.", make_cpu_device());
   EXPECT_THAT(message_of<Error>([&] {
                 weights.tensor("net.d", {7, 3});
               }),
@@ -68,7 +68,7 @@ TEST(FrozenWeights, RefuseNumbersThatAreNotFinite) {
   const std::vector<TensorToWrite> tensors = {
       make_tensor("a", {3}, std::span<const float>(values))};
   write_safetensors(folder.path / "model.safetensors", tensors);
-  FrozenWeights weights(folder.path, "net.");
+  FrozenWeights weights(folder.path, "net.", make_cpu_device());
   EXPECT_THAT(message_of<Error>([&] { weights.tensor("a", {3}); }),
               EndsWith("tensor a: element 2 is nan, expected finite numbers"));
 }

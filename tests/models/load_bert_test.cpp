@@ -64,7 +64,7 @@ TEST_F(DamagedFolder, WithAWrongConfigIsRefused) {
   expect_error("hidden_act is 'swish', expected gelu");
   set("hidden_act", "gelu");
   set("num_attention_heads", 5);
-  expect_error("hidden_size 32 is no multiple of num_attention_heads 5");
+  expect_error("num_attention_heads is 5, expected a divisor of hidden_size 32");
   set("num_attention_heads", -4);
   expect_error("num_attention_heads is -4");
   set("num_attention_heads", 4);

@@ -54,7 +54,7 @@ TEST(RandomHost, RefusesFamiliesThatNoHostComputes) {
 }
 
 TEST(RandomWeights, AreNormalWithNormsOfOneAndBiasesOfZero) {
-  FrozenWeights weights(7);
+  FrozenWeights weights(7, make_cpu_device());
   const std::vector<std::size_t> shape = {400, 300};
   const std::span<const float> drawn(weights.tensor("a.weight", shape), 400 * 300);
   double sum = 0, squares = 0;

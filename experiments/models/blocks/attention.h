@@ -2,31 +2,17 @@
 
 #include <cstddef>
 #include <memory>
-#include <span>
 
 #include "core/device/arena.h"
 #include "core/device/device.h"
 #include "core/device/dropout.h"
-#include "core/device/row_kernels.h"
 
 namespace rankfold {
-
-/// Packed sequences: rows starts[s] .. starts[s+1] of a matrix belong to sequence s.
-using SequenceStarts = std::span<const std::size_t>;
-
-/// What one attention keeps of its forward in place of its probabilities, for row i and head h in
-/// row i * heads + h.
-struct AttentionTrace {
-  SoftmaxSums* sums = nullptr;
-  unsigned char* kept_keys = nullptr;  ///< one bit a key that dropout kept; null without dropout
-  std::size_t kept_stride = 0;         ///< bytes a row
-  explicit operator bool() const { return sums != nullptr; }
-};
 
 /// Multi-head self-attention within packed sequences: context = dropout(softmax(Q K^T / sqrt(d)))
 /// V by sequence and head, heads side by side in the columns, d columns a head. Queries may be a
 /// part of the rows only (the pooled token of each sequence), so they have their own starts.
-/// Probabilities exist for a block of queries of one head at a time; the backward forms them again.
+/// Probabilities are not kept: the backward forms them again.
 class Attention {
  public:
   Attention(std::size_t heads, std::size_t head_dim, std::shared_ptr<const Device> device)
@@ -37,21 +23,16 @@ class Attention {
                             const Dropout& dropout, Arena& arena) const;
 
   /// context [queries, heads * d] is overwritten; `trace` is filled, without memory where no
-  /// backward follows. Scratch from the arena is given back: a thread's is linear in the longest
-  /// sequence.
+  /// backward follows.
   void forward(MatrixView<const float> q, MatrixView<const float> k, MatrixView<const float> v,
                SequenceStarts query_starts, SequenceStarts key_starts, const Dropout& dropout,
-               const AttentionTrace& trace, MatrixView<float> context, Arena& arena) const;
+               const AttentionTrace& trace, MatrixView<float> context) const;
 
-  /// Which gradients `backward` forms.
-  struct Wanted {
-    bool q = true, k = true, v = true;
-  };
   /// q, k and v become their gradients in place; those not wanted are left as they are.
   void backward(MatrixView<float> q, MatrixView<float> k, MatrixView<float> v,
                 SequenceStarts query_starts, SequenceStarts key_starts, const Dropout& dropout,
-                const AttentionTrace& trace, MatrixView<const float> d_context, Wanted wanted,
-                Arena& arena) const;
+                const AttentionTrace& trace, MatrixView<const float> d_context,
+                AttentionGradients wanted) const;
 
  private:
   std::size_t heads_, head_dim_;

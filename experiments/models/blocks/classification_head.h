@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
@@ -16,12 +17,18 @@
 
 namespace rankfold {
 
-/// BERT's head on the first row of each sequence: logits = classifier(dropout(tanh(pooler(x)))).
-/// The classifier trains; the pooler is frozen unless a tensor train replaces it.
+/// Names of a head's modules in the checkpoint of a model.
+struct HeadModules {
+  std::string model;  ///< for messages
+  std::string pooler, classifier;
+};
+
+/// A head on the first row of each sequence: logits = classifier(dropout(tanh(pooler(x)))). The
+/// classifier trains; the pooler is frozen unless a tensor train replaces it.
 class ClassificationHead {
  public:
-  /// Tensors that the checkpoint of `model` lacks are drawn anew; `notes` says so.
-  ClassificationHead(const std::string& model, std::size_t hidden, double dropout,
+  /// Tensors that the checkpoint lacks are drawn anew; `notes` says so.
+  ClassificationHead(HeadModules modules, std::size_t hidden, double dropout,
                      const HostSettings& settings, FrozenWeights& weights,
                      std::shared_ptr<const Device> device, std::vector<std::string>& notes);
 
@@ -47,22 +54,23 @@ class ClassificationHead {
                 const EncoderPass& pass, const Kept& kept, MatrixView<float> dx, Arena& arena);
 
  private:
-  void load_classifier(const std::string& model, FrozenWeights& weights,
-                       std::vector<std::string>& notes);
-  void load_pooler(const std::string& model, FrozenWeights& weights,
-                   std::vector<std::string>& notes);
+  void load_classifier(FrozenWeights& weights, std::vector<std::string>& notes);
+  void load_pooler(FrozenWeights& weights, std::vector<std::string>& notes);
   void pool(MatrixView<const float> x, MatrixView<float> pooled, Trace<float>* trace) const;
   Dropout dropout(const EncoderPass& pass) const {
-    return pass.dropout(dropout_, "dropout/classifier");
+    return pass.dropout(dropout_, dropout_place_);
   }
 
+  HeadModules modules_;
   std::size_t hidden_, labels_;
   double dropout_;
+  std::string dropout_place_;
   std::uint64_t seed_;
   std::shared_ptr<const Device> device_;
   TrainedStorage weight_, bias_;
   FrozenLinear<float> pooler_;
   std::vector<float> new_pooler_;  ///< weight and bias where the checkpoint has none
+  std::deque<Buffer<float>> placed_;
   std::unique_ptr<Adapter<float>> tensor_train_;
   std::size_t new_elements_ = 0;
 };

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
-#include <span>
+#include <string>
+#include <utility>
 
 #include "core/device/arena.h"
 #include "experiments/models/blocks/encoder_pass.h"
@@ -11,27 +11,25 @@
 
 namespace rankfold {
 
-/// Frozen tensors of the embeddings; the norm's may be replaced by trained ones.
-struct BertEmbeddings {
-  const float* words = nullptr;      ///< [vocabulary, hidden]
-  const float* positions = nullptr;  ///< [positions, hidden]
-  const float* types = nullptr;      ///< [types, hidden]
-  LayerNorm norm;
-};
-
 /// x = dropout(LN(word + type + position)), row by row. Nothing is kept: sums are cheap to form
-/// again.
+/// again. Tables and norm are frozen; the norm may be replaced by a trained one.
 class EmbeddingLayer {
  public:
   EmbeddingLayer() = default;
-  EmbeddingLayer(const BertEmbeddings& embeddings, std::size_t hidden, double dropout)
-      : embeddings_(embeddings), hidden_(hidden), dropout_(dropout) {}
+  /// `place` addresses the dropout masks.
+  EmbeddingLayer(const EmbeddingTables& tables, LayerNorm norm, std::size_t hidden, double dropout,
+                 std::string place)
+      : tables_(tables),
+        norm_(std::move(norm)),
+        hidden_(hidden),
+        dropout_(dropout),
+        place_(std::move(place)) {}
 
-  LayerNorm& norm() { return embeddings_.norm; }
+  LayerNorm& norm() { return norm_; }
 
   /// x [tokens, hidden] is overwritten; the same again for the same pass.
   void forward(const Batch& batch, const EncoderPass& pass, MatrixView<float> x,
-               Arena& arena) const;
+               const Device& device) const;
 
   /// From dLoss/dx, which is used up: adds to the gradients of a trained norm.
   void backward(const Batch& batch, const EncoderPass& pass, MatrixView<float> dx,
@@ -40,12 +38,14 @@ class EmbeddingLayer {
  private:
   /// `normalised` receives the normalised sums where it has memory.
   void embed(const Batch& batch, const EncoderPass& pass, MatrixView<float> normalised,
-             MatrixView<float> x, Arena& arena) const;
-  Dropout dropout(const EncoderPass& pass) const;
+             MatrixView<float> x, const Device& device) const;
+  Dropout dropout(const EncoderPass& pass) const { return pass.dropout(dropout_, place_); }
 
-  BertEmbeddings embeddings_;
+  EmbeddingTables tables_;
+  LayerNorm norm_;
   std::size_t hidden_ = 0;
   double dropout_ = 0;
+  std::string place_;
 };
 
 }  // namespace rankfold

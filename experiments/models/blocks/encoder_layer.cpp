@@ -9,30 +9,16 @@
 namespace rankfold {
 namespace {
 
-/// What a block of rows may have: few blocks, for every product of one packs its weight again and
-/// ends in a barrier, and little memory.
-constexpr std::size_t most_block_rows = 2048, most_block_values = std::size_t{3} << 20;
-
 /// f(x + bias) into `value`; x becomes f'(x + bias) where `keep`.
 void activate(HiddenActivation activation, MatrixView<float> x, const float* bias,
-              MatrixView<float> value, bool keep, Arena& arena) {
-  const WorkTimer timer(arena.device(), Work::elementwise);
-  const ArenaScope scope(arena);
-  if (!bias) {
-    float* zeros = arena.take(x.columns);
-    std::fill_n(zeros, x.columns, 0.0f);
-    bias = zeros;
-  }
-#pragma omp parallel for schedule(static)
-  for (std::size_t i = 0; i < x.rows; ++i)
-    activate_row(activation, x.columns, x.row(i), bias, value.row(i), keep ? x.row(i) : nullptr);
+              MatrixView<float> value, bool keep, const Device& device) {
+  const WorkTimer timer(device, Work::elementwise);
+  device.activate(activation, x, bias, value, keep);
 }
 
 void multiply(MatrixView<const float> factors, MatrixView<float> x, const Device& device) {
   const WorkTimer timer(device, Work::elementwise);
-#pragma omp parallel for schedule(static)
-  for (std::size_t i = 0; i < x.rows; ++i)
-    multiply_row(x.columns, x.row(i), factors.row(i), x.row(i));
+  device.multiply_matrix(factors, x);
 }
 
 /// `count` rows from `first` on; of no memory where the matrix has none.
@@ -47,7 +33,7 @@ MatrixView<float> columns(MatrixView<float> x, std::size_t first, std::size_t co
 
 MatrixView<float> first_rows(MatrixView<const float> x, SequenceStarts starts, Arena& arena) {
   const MatrixView<float> rows = arena.take_matrix(starts.size() - 1, x.columns);
-  for (std::size_t s = 0; s < rows.rows; ++s) std::copy_n(x.row(starts[s]), x.columns, rows.row(s));
+  arena.device().gather_rows(x, starts.first(rows.rows), rows);
   return rows;
 }
 
@@ -106,7 +92,7 @@ void EncoderLayer::take_kept(const EncoderPass& pass, EncoderApplication& applic
   kept.start = arena.mark();
   const bool keep = pass.training && reach.any;
   if (keep || (pass.training && application.keeps_output))
-    kept.output_norm = NormTrace::take(arena, rows, hidden);
+    kept.output_norm = take_norm_trace(arena, rows, hidden);
   if (!keep) return;
   if (reach.attention) {
     kept.projections = take_projections(pass, application.first_rows_only, arena);
@@ -114,7 +100,7 @@ void EncoderLayer::take_kept(const EncoderPass& pass, EncoderApplication& applic
   }
   if (attention_output().adapted()) kept.context = arena.take_matrix(rows, hidden);
   if (reach.attended || up().adapted()) {
-    kept.attention_norm = NormTrace::take(arena, rows, hidden);
+    kept.attention_norm = take_norm_trace(arena, rows, hidden);
     kept.derivative = arena.take_matrix(rows, inner);
   }
   if (down().adapted()) kept.activated = arena.take_matrix(rows, inner);
@@ -150,16 +136,15 @@ MatrixView<float> EncoderLayer::forward(MatrixView<float> x, const EncoderPass& 
   MatrixView<float> context = kept.context.data ? kept.context : kept.output_norm.normalised;
   if (!context.data) context = arena.take_matrix(rows, x.columns);
   attention_.forward(projections.q, projections.k, projections.v, row_starts, pass.starts,
-                     drop.attention, kept.attention, context, arena);
+                     drop.attention, kept.attention, context);
   const MatrixView<float> y = range(x, 0, rows);
   forward_rows(context, x_query, drop, keep, application, y, arena);
   return y;
 }
 
-std::size_t EncoderLayer::block_rows(std::size_t rows) const {
+std::size_t EncoderLayer::block_rows(std::size_t rows, const Device& device) const {
   if (attention_output().adapted() || up().adapted() || down().adapted()) return rows;
-  const std::size_t fitting = std::max<std::size_t>(most_block_values / settings_.intermediate, 64);
-  return std::min({rows, most_block_rows, fitting});
+  return device.feed_forward_rows(rows, settings_.intermediate);
 }
 
 void EncoderLayer::forward_rows(MatrixView<const float> context, MatrixView<const float> residual,
@@ -168,7 +153,7 @@ void EncoderLayer::forward_rows(MatrixView<const float> context, MatrixView<cons
   const EncoderApplication::Kept& kept = application.kept;
   EncoderApplication::Traces& traces = application.traces;
   const std::size_t hidden = settings_.hidden, inner_columns = settings_.intermediate;
-  const std::size_t block = block_rows(y.rows);
+  const std::size_t block = block_rows(y.rows, arena.device());
   const auto scratch = [&](bool needed, std::size_t width) {
     return needed ? arena.take_matrix(block, width) : MatrixView<float>(nullptr, block, width);
   };
@@ -190,18 +175,19 @@ void EncoderLayer::forward_rows(MatrixView<const float> context, MatrixView<cons
         range(context, begin, count), dense, keep ? &traces.attention_output : nullptr);
     const MatrixView<float> attended = range(attended_rows, 0, count);
     add_and_normalise(attention_norm_, dense, bias, drop.attention_output.from_row(begin),
-                      range(residual, begin, count), attention_trace, attended, arena);
+                      range(residual, begin, count), attention_trace, attended, arena.device());
 
     const MatrixView<float> inner = kept_or(kept.derivative, inner_rows);
     bias = up().forward_without_bias(attended, inner, keep ? &traces.up : nullptr);
     const MatrixView<float> activated = kept_or(kept.activated, activated_rows);
-    activate(settings_.activation, inner, bias, activated, kept.derivative.data != nullptr, arena);
+    activate(settings_.activation, inner, bias, activated, kept.derivative.data != nullptr,
+             arena.device());
 
     const NormTrace output_trace = kept.output_norm.range(begin, count);
     const MatrixView<float> dense_output = kept_or(kept.output_norm.normalised, dense_rows);
     bias = down().forward_without_bias(activated, dense_output, keep ? &traces.down : nullptr);
     add_and_normalise(output_norm_, dense_output, bias, drop.output.from_row(begin), attended,
-                      output_trace, range(y, begin, count), arena);
+                      output_trace, range(y, begin, count), arena.device());
   }
 }
 
@@ -235,7 +221,8 @@ MatrixView<float> EncoderLayer::backward_rows(const EncoderApplication& applicat
   const EncoderApplication::Kept& kept = application.kept;
   const EncoderApplication::Reach& reach = application.reach;
   const ArenaScope temporaries(arena);
-  const std::size_t hidden = settings_.hidden, rows = gradient.rows, block = block_rows(rows);
+  const std::size_t hidden = settings_.hidden, rows = gradient.rows,
+                    block = block_rows(rows, arena.device());
   const bool through_up = reach.attended || up().adapted();
   const MatrixView<float> d_dense_rows = arena.take_matrix(block, hidden);
   MatrixView<float> d_inner_rows(nullptr, block, settings_.intermediate);
@@ -249,13 +236,15 @@ MatrixView<float> EncoderLayer::backward_rows(const EncoderApplication& applicat
     const MatrixView<float> d_rows = range(gradient, begin, count);
     const MatrixView<float> d_dense = range(d_dense_rows, 0, count);
     add_and_normalise_backward(output_norm_, drop.output.from_row(begin), d_rows,
-                               kept.output_norm.range(begin, count), d_rows, d_dense, arena);
+                               kept.output_norm.range(begin, count), d_rows, d_dense,
+                               arena.device());
     if (through_up || down().adapted())
       backward_feed_forward(application, begin, d_dense, range(d_inner_rows, 0, count), d_rows,
                             arena);
     if (!reach.attended) continue;
     add_and_normalise_backward(attention_norm_, drop.attention_output.from_row(begin), d_rows,
-                               kept.attention_norm.range(begin, count), d_rows, d_dense, arena);
+                               kept.attention_norm.range(begin, count), d_rows, d_dense,
+                               arena.device());
     const MatrixView<const float> context = kept.context.data
                                                 ? range(kept.context, begin, count)
                                                 : MatrixView<float>(nullptr, count, hidden);
@@ -275,11 +264,11 @@ MatrixView<float> EncoderLayer::backward_attention(const EncoderPass& pass,
   const MatrixView<float> d_context = backward_rows(application, drop, gradient, arena);
   if (!reach.attention) return {};
   const Projections& p = kept.projections;
-  const Attention::Wanted wanted = {reach.input || query().adapted(),
-                                    reach.input || key().adapted(),
-                                    reach.input || value().adapted()};
+  const AttentionGradients wanted = {reach.input || query().adapted(),
+                                     reach.input || key().adapted(),
+                                     reach.input || value().adapted()};
   attention_.backward(p.q, p.k, p.v, pass.row_starts(application.first_rows_only), pass.starts,
-                      drop.attention, kept.attention, d_context, wanted, arena);
+                      drop.attention, kept.attention, d_context, wanted);
   if (!reads_input()) return {};
   // What the output's norm kept has been used up.
   return application.first_rows_only ? arena.take_matrix(pass.tokens(), settings_.hidden)
@@ -322,7 +311,7 @@ void EncoderLayer::propagate(const EncoderPass& pass, const EncoderApplication& 
   backward_together(std::span(linears).last(2), x, std::span(dys).last(2), traces.projections, dx,
                     Into::overwrite);
   if (!input) return;
-  for (std::size_t s = 0; s < rows; ++s) add_row(hidden, gradient.row(s), dx.row(pass.starts[s]));
+  arena.device().add_to_rows(gradient, pass.starts.first(rows), dx);
 }
 
 void EncoderLayer::form_output(const EncoderApplication& application, MatrixView<float> y,

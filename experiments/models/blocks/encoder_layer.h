@@ -134,7 +134,7 @@ class EncoderLayer {
                  Arena& arena) const;
   void project(MatrixView<const float> x, MatrixView<const float> x_query,
                const Projections& projections, EncoderApplication::Traces* traces) const;
-  std::size_t block_rows(std::size_t rows) const;
+  std::size_t block_rows(std::size_t rows, const Device& device) const;
   void forward_rows(MatrixView<const float> context, MatrixView<const float> residual,
                     const Dropouts& drop, bool keep, EncoderApplication& application,
                     MatrixView<float> y, Arena& arena) const;

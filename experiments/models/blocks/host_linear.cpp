@@ -11,7 +11,7 @@ HostLinear::HostLinear(Site site, FrozenLinear<float> frozen, std::shared_ptr<co
                        bool bfloat16)
     : site_(std::move(site)), frozen_(frozen), device_(std::move(device)) {
   if (!bfloat16) return;
-  rounded_ = std::make_unique<Bfloat16Weight>(frozen_.weight, site_.out, site_.in);
+  rounded_ = device_->prepare_bfloat16(frozen_.weight, site_.out, site_.in);
   frozen_.bfloat16 = rounded_.get();
 }
 

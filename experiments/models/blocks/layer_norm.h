@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 
 #include "core/device/arena.h"
 #include "core/device/device.h"
@@ -15,28 +16,19 @@ struct LayerNorm {
   float* weight_gradient = nullptr;
   float* shift_gradient = nullptr;
   float epsilon = 0;
+  std::string name = {};  ///< of its module, e.g. "bert.embeddings.LayerNorm"
+
+  NormWeights weights() const { return {weight, shift, epsilon}; }
 };
 
-/// What a layer norm keeps for its backward, in somebody else's memory; without memory where no
-/// backward follows.
-struct NormTrace {
-  MatrixView<float> normalised;        ///< (s - mean(s)) / deviation(s) of each row s
-  float* deviation_inverse = nullptr;  ///< of each row
-
-  static NormTrace take(Arena& arena, std::size_t rows, std::size_t columns) {
-    return {arena.take_matrix(rows, columns), arena.take(rows)};
-  }
-  /// That of `count` rows from `first` on.
-  NormTrace range(std::size_t first, std::size_t count) const;
-};
-
-// Scratch of these functions comes from the arena and is given back.
+/// Memory of the arena for what a norm keeps for its backward.
+NormTrace take_norm_trace(Arena& arena, std::size_t rows, std::size_t columns);
 
 /// out = LayerNorm(residual + dropout(z + bias)), row by row; bias may be null (0), residual
 /// without memory. Fills the trace, whose `normalised` may be z. out must not be an input.
 void add_and_normalise(const LayerNorm& norm, MatrixView<const float> z, const float* bias,
                        const Dropout& dropout, MatrixView<const float> residual,
-                       const NormTrace& trace, MatrixView<float> out, Arena& arena);
+                       const NormTrace& trace, MatrixView<float> out, const Device& device);
 
 /// The `out` of add_and_normalise from what it kept.
 void form_again(const LayerNorm& norm, const NormTrace& trace, MatrixView<float> out,
@@ -45,10 +37,11 @@ void form_again(const LayerNorm& norm, const NormTrace& trace, MatrixView<float>
 /// From dLoss/dout: d_residual (may be d_out) and dz, and adds to the gradients of a trained norm.
 void add_and_normalise_backward(const LayerNorm& norm, const Dropout& dropout,
                                 MatrixView<const float> d_out, const NormTrace& trace,
-                                MatrixView<float> d_residual, MatrixView<float> dz, Arena& arena);
+                                MatrixView<float> d_residual, MatrixView<float> dz,
+                                const Device& device);
 
 /// The gradients of a trained norm alone; nothing where it is frozen.
 void add_norm_gradients(const LayerNorm& norm, MatrixView<const float> d_out,
-                        MatrixView<const float> normalised);
+                        MatrixView<const float> normalised, const Device& device);
 
 }  // namespace rankfold

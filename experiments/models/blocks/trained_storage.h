@@ -23,7 +23,9 @@ struct TrainedStorage {
     value = {device, size};
     gradient = {device, size};
   }
-  TrainedTensor tensor() { return {name, shape, value.span(), gradient.span()}; }
+  TrainedTensor tensor() {
+    return {name, shape, {value.data(), value.size()}, {gradient.data(), gradient.size()}};
+  }
 
   std::string name;
   std::vector<std::size_t> shape;

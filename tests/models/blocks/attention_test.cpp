@@ -81,7 +81,7 @@ struct Computed {
   std::vector<float> context, gradients;
 };
 
-Computed compute(Example& example, const Dropout& dropout, Attention::Wanted wanted = {}) {
+Computed compute(Example& example, const Dropout& dropout, AttentionGradients wanted = {}) {
   const auto device = make_cpu_device();
   const Attention attention(heads, d, device);
   Arena arena(device);
@@ -93,9 +93,9 @@ Computed compute(Example& example, const Dropout& dropout, Attention::Wanted wan
                           v = example.part(result.gradients, 2);
   const std::size_t queries = example.query_starts.back();
   attention.forward(q, k, v, example.query_starts, example.key_starts, dropout, trace,
-                    {result.context.data(), queries, hidden}, arena);
+                    {result.context.data(), queries, hidden});
   attention.backward(q, k, v, example.query_starts, example.key_starts, dropout, trace,
-                     {example.d_context.data(), queries, hidden}, wanted, arena);
+                     {example.d_context.data(), queries, hidden}, wanted);
   return result;
 }
 
@@ -163,7 +163,7 @@ TEST(Attention, TakesMemoryLinearInLongSequences) {
     std::vector<float> context(example.d_context.size());
     attention.forward(example.part(example.values, 0), example.part(example.values, 1),
                       example.part(example.values, 2), example.query_starts, example.key_starts,
-                      dropout, trace, {context.data(), length, hidden}, arena);
+                      dropout, trace, {context.data(), length, hidden});
     return arena.capacity();
   };
   EXPECT_LT(capacity(2048), 5 * capacity(512));

@@ -64,9 +64,10 @@ struct Example {
     settings.parts.tt_head = tensor_train;
     settings.parts.tt_rank = 2;
     checkpoint.write(pooler, classifier);
-    weights = std::make_unique<FrozenWeights>(checkpoint.folder.path, "bert.");
-    head = std::make_unique<ClassificationHead>("model", hidden, dropout, settings, *weights,
-                                                device, notes);
+    weights = std::make_unique<FrozenWeights>(checkpoint.folder.path, std::string("bert."), device);
+    head = std::make_unique<ClassificationHead>(
+        HeadModules{"model", "bert.pooler.dense", "classifier"}, hidden, dropout, settings,
+        *weights, device, notes);
   }
   EncoderPass pass(bool training) const {
     EncoderPass result;
@@ -182,11 +183,12 @@ TEST(ClassificationHead, DrawsWhatTheCheckpointLacks) {
 TEST(ClassificationHead, StartsTheClassifierAnewForOtherLabels) {
   Checkpoint checkpoint;
   checkpoint.write(true, true);
-  FrozenWeights weights(checkpoint.folder.path, "bert.");
+  FrozenWeights weights(checkpoint.folder.path, "bert.", make_cpu_device());
   HostSettings settings;
   settings.labels = labels + 1;
   std::vector<std::string> notes;
-  ClassificationHead head("model", hidden, 0, settings, weights, make_cpu_device(), notes);
+  ClassificationHead head({"model", "bert.pooler.dense", "classifier"}, hidden, 0, settings,
+                          weights, make_cpu_device(), notes);
   EXPECT_THAT(notes, ElementsAre("model: classifier.weight of the checkpoint has shape [3, 16], "
                                  "expected [4, 16]; the classifier starts anew"));
   EXPECT_EQ(head.trained_classifier()[0].shape, (std::vector<std::size_t>{4, 16}));

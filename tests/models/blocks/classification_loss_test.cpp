@@ -10,10 +10,17 @@
 namespace rankfold {
 namespace {
 
+double loss_of(const std::vector<float>& logits, const std::vector<float>& labels, bool regression,
+               std::vector<float>& gradient) {
+  const std::size_t rows = labels.size(), columns = logits.size() / rows;
+  return classification_loss({logits.data(), rows, columns}, labels, regression,
+                             {gradient.data(), rows, columns}, *make_cpu_device());
+}
+
 TEST(ClassificationLoss, IsTheMeanCrossEntropy) {
   const std::vector<float> logits = {1, 3, 200, -200}, labels = {0, 0};
   std::vector<float> gradient(4);
-  const double loss = classification_loss(logits, labels, false, gradient);
+  const double loss = loss_of(logits, labels, false, gradient);
   EXPECT_NEAR(loss, std::log(1 + std::exp(2.0)) / 2, 1e-7);
   const double p = 1 / (1 + std::exp(-2.0));
   EXPECT_NEAR(gradient[0], -p / 2, 1e-7);
@@ -24,7 +31,7 @@ TEST(ClassificationLoss, IsTheMeanCrossEntropy) {
 TEST(ClassificationLoss, IsTheMeanSquaredError) {
   const std::vector<float> logits = {1, 3}, labels = {2, 0.5f};
   std::vector<float> gradient(2);
-  EXPECT_NEAR(classification_loss(logits, labels, true, gradient), (1 + 6.25) / 2, 1e-7);
+  EXPECT_NEAR(loss_of(logits, labels, true, gradient), (1 + 6.25) / 2, 1e-7);
   EXPECT_NEAR(gradient[0], -1, 1e-7);
   EXPECT_NEAR(gradient[1], 2.5, 1e-7);
 }
@@ -35,7 +42,7 @@ TEST(ClassificationLoss, HasTheSlopesOfTheFormula) {
     const std::vector<float> logits = reference::normal(rows * classes, "logits", 2.0);
     const std::vector<float> labels = {2, 0, 1, 1, 0};
     std::vector<float> gradient(logits.size());
-    const double loss = classification_loss(logits, labels, regression, gradient);
+    const double loss = loss_of(logits, labels, regression, gradient);
     reference::Rows formula(MatrixView<const float>(logits.data(), rows, classes));
     const auto expected = [&] { return reference::loss(formula, labels, regression); };
     EXPECT_NEAR(loss, expected(), 1e-12);

@@ -43,7 +43,7 @@ struct Example {
   EmbeddingLayer layer() {
     LayerNorm norm{weight.data(), shift.data(), weight_gradient.data(), shift_gradient.data(),
                    0.25f};
-    return {{words.data(), places.data(), kinds.data(), norm}, hidden, dropout};
+    return {{words.data(), places.data(), kinds.data()}, norm, hidden, dropout, "place"};
   }
   reference::Embeddings formula() const {
     return {reference::in_double(words),
@@ -52,7 +52,7 @@ struct Example {
             {reference::in_double(weight), reference::in_double(shift), 0.25}};
   }
   Dropout masks(bool training) const {
-    return training ? Dropout(dropout, 5, "dropout/bert.embeddings", 6) : Dropout();
+    return training ? Dropout(dropout, 5, "place", 6) : Dropout();
   }
   MatrixView<float> view(std::vector<float>& values) const {
     values.resize(batch.tokens() * hidden);
@@ -65,11 +65,11 @@ TEST(EmbeddingLayer, IsTheFormula) {
     Example example;
     const EmbeddingLayer layer = example.layer();
     std::vector<float> x, again;
-    layer.forward(example.batch, example.pass(training), example.view(x), example.arena);
+    layer.forward(example.batch, example.pass(training), example.view(x), *example.device);
     const reference::Rows expected = example.formula().apply(
         example.batch.ids, example.batch.type_ids, example.batch.starts, example.masks(training));
     EXPECT_LT(reference::relative_error(x, expected.values), 1e-6);
-    layer.forward(example.batch, example.pass(training), example.view(again), example.arena);
+    layer.forward(example.batch, example.pass(training), example.view(again), *example.device);
     EXPECT_EQ(again, x);
   }
 }

@@ -69,7 +69,7 @@ TEST(LayerNorm, AndItsGradientsAreThoseOfTheFormula) {
       example.with_bias = example.with_residual = !bare;
       const auto device = make_cpu_device();
       Arena arena(device);
-      const NormTrace trace = NormTrace::take(arena, rows, width);
+      const NormTrace trace = take_norm_trace(arena, rows, width);
       std::vector<float> out(rows * width), again(rows * width);
       Example::Unknowns u = example.unknowns();
       const reference::Rows expected = example.apply(u);
@@ -77,7 +77,7 @@ TEST(LayerNorm, AndItsGradientsAreThoseOfTheFormula) {
                         example.dropout,
                         bare ? MatrixView<const float>()
                              : MatrixView<const float>(example.residual.data(), rows, width),
-                        trace, {out.data(), rows, width}, arena);
+                        trace, {out.data(), rows, width}, *device);
       EXPECT_LT(reference::relative_error(out, expected.values), 1e-6);
       form_again(example.norm(), trace, {again.data(), rows, width}, *device);
       EXPECT_EQ(again, out);
@@ -86,9 +86,9 @@ TEST(LayerNorm, AndItsGradientsAreThoseOfTheFormula) {
         return reference::central_differences(values, [&] { return example.loss(u); });
       };
       std::vector<float> d_residual(rows * width), dz(rows * width);
-      add_and_normalise_backward(example.norm(), example.dropout,
-                                 {example.d_out.data(), rows, width}, trace,
-                                 {d_residual.data(), rows, width}, {dz.data(), rows, width}, arena);
+      add_and_normalise_backward(
+          example.norm(), example.dropout, {example.d_out.data(), rows, width}, trace,
+          {d_residual.data(), rows, width}, {dz.data(), rows, width}, *device);
       EXPECT_LT(reference::relative_error(d_residual, slopes(u.residual.values)), 1e-6);
       EXPECT_LT(reference::relative_error(dz, slopes(u.z.values)), 1e-6);
       std::vector<double> weight = slopes(u.norm.weight), shift = slopes(u.norm.shift);
@@ -103,16 +103,16 @@ TEST(LayerNorm, OfARangeOfRowsIsThatOfTheWhole) {
   Example example;
   const auto device = make_cpu_device();
   Arena arena(device);
-  const NormTrace trace = NormTrace::take(arena, rows, width);
+  const NormTrace trace = take_norm_trace(arena, rows, width);
   std::vector<float> whole(rows * width), parts(rows * width);
   add_and_normalise(example.norm(), example.z_view(), nullptr, {}, {}, trace,
-                    {whole.data(), rows, width}, arena);
-  const NormTrace pieces = NormTrace::take(arena, rows, width);
+                    {whole.data(), rows, width}, *device);
+  const NormTrace pieces = take_norm_trace(arena, rows, width);
   for (const std::size_t first : {std::size_t{0}, std::size_t{2}}) {
     const std::size_t count = first == 0 ? 2 : rows - 2;
     const MatrixView<const float> z(example.z.data() + first * stride, count, width, stride);
     add_and_normalise(example.norm(), z, nullptr, {}, {}, pieces.range(first, count),
-                      {parts.data() + first * width, count, width}, arena);
+                      {parts.data() + first * width, count, width}, *device);
   }
   EXPECT_EQ(parts, whole);
   EXPECT_FALSE(NormTrace{}.range(1, 2).normalised.data);
@@ -123,7 +123,7 @@ TEST(LayerNorm, ThatIsFrozenGetsNoGradients) {
   example.trained = false;
   const std::vector<float> normalised = normal(rows * width, "normalised");
   add_norm_gradients(example.norm(), {example.d_out.data(), rows, width},
-                     {normalised.data(), rows, width});
+                     {normalised.data(), rows, width}, *make_cpu_device());
   EXPECT_EQ(example.weight_gradient, std::vector<float>(width, 1.0f));
 }
 

@@ -1,0 +1,158 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "core/device/row_kernels.h"
+#include "core/device/views.h"
+
+namespace rankfold {
+
+class Bfloat16Weight;
+class Dropout;
+
+/// Packed sequences: rows starts[s] .. starts[s+1] of a matrix belong to sequence s.
+using SequenceStarts = std::span<const std::size_t>;
+
+/// Weights of a norm over the columns of a matrix: (x - mean) / sqrt(variance + epsilon) * weight +
+/// shift.
+struct NormWeights {
+  const float* weight = nullptr;
+  const float* shift = nullptr;
+  float epsilon = 0;
+};
+
+/// What a norm keeps for its backward; without memory where no backward follows.
+struct NormTrace {
+  MatrixView<float> normalised;        ///< (s - mean(s)) / deviation(s) of each row s
+  float* deviation_inverse = nullptr;  ///< of each row
+
+  /// That of `count` rows from `first` on.
+  NormTrace range(std::size_t first, std::size_t count) const {
+    if (!normalised.data) return {};
+    return {{normalised.row(first), count, normalised.columns, normalised.stride},
+            deviation_inverse + first};
+  }
+};
+
+/// What an attention keeps of its forward in place of its probabilities, for row i and head h in
+/// row i * heads + h; without memory where no backward follows.
+struct AttentionTrace {
+  SoftmaxSums* sums = nullptr;
+  unsigned char* kept_keys = nullptr;  ///< one bit a key that dropout kept; null without dropout
+  std::size_t kept_stride = 0;         ///< bytes a row
+  explicit operator bool() const { return sums != nullptr; }
+};
+
+/// Heads side by side in the columns, head_dim columns a head. Queries may be a part of the rows
+/// only (the pooled token of each sequence), so they have their own starts.
+struct AttentionShape {
+  std::size_t heads = 0, head_dim = 0;
+  SequenceStarts query_starts, key_starts;
+};
+
+/// Which gradients of an attention are wanted.
+struct AttentionGradients {
+  bool q = true, k = true, v = true;
+};
+
+/// Embeddings that are summed: rows of tables [.., hidden].
+struct EmbeddingTables {
+  const float* words = nullptr;
+  const float* positions = nullptr;
+  const float* types = nullptr;
+};
+
+/// What the layers of a network compute on a device, in float. Matrices and pointers are the
+/// device's memory, spans are the host's. Outputs overwrite unless said otherwise, and share no
+/// memory with an input but where it says so. Results depend on no number of threads.
+class LayerOperations {
+ public:
+  virtual ~LayerOperations() = default;
+
+  // Rows.
+
+  /// to[i] = from[rows[i]].
+  virtual void gather_rows(MatrixView<const float> from, std::span<const std::size_t> rows,
+                           MatrixView<float> to) const = 0;
+  /// to[rows[i]] += from[i].
+  virtual void add_to_rows(MatrixView<const float> from, std::span<const std::size_t> rows,
+                           MatrixView<float> to) const = 0;
+  /// sums[j] += sum over i of x[i,j].
+  virtual void add_column_sums(MatrixView<const float> x, float* sums) const = 0;
+  /// x = x * factors, element by element.
+  virtual void multiply_matrix(MatrixView<const float> factors, MatrixView<float> x) const = 0;
+  /// x = x * the dropout's factors.
+  virtual void apply_dropout(const Dropout& dropout, MatrixView<float> x) const = 0;
+  /// x = tanh(x).
+  virtual void tanh(MatrixView<float> x) const = 0;
+  /// d = d (1 - y^2), for y = tanh(x).
+  virtual void tanh_backward(MatrixView<const float> y, MatrixView<float> d) const = 0;
+  /// value = f(x + bias), x = f'(x + bias) where `keep`; bias may be null (taken as 0).
+  virtual void activate(HiddenActivation activation, MatrixView<float> x, const float* bias,
+                        MatrixView<float> value, bool keep) const = 0;
+
+  // Norms.
+
+  /// out = norm(residual + dropout(z + bias)); bias may be null (taken as 0), residual without
+  /// memory. Fills the trace, whose `normalised` may be z.
+  virtual void add_and_normalise(const NormWeights& norm, MatrixView<const float> z,
+                                 const float* bias, const Dropout& dropout,
+                                 MatrixView<const float> residual, const NormTrace& trace,
+                                 MatrixView<float> out) const = 0;
+  /// out = normalised * weight + shift: that of add_and_normalise again.
+  virtual void scale_and_shift(const NormWeights& norm, MatrixView<const float> normalised,
+                               MatrixView<float> out) const = 0;
+  /// d_residual (may be d_out) and dz of add_and_normalise from dLoss/dout.
+  virtual void add_and_normalise_backward(const NormWeights& norm, const Dropout& dropout,
+                                          MatrixView<const float> d_out, const NormTrace& trace,
+                                          MatrixView<float> d_residual,
+                                          MatrixView<float> dz) const = 0;
+  /// weight_gradient += sum over rows of d_out * normalised, shift_gradient += that of d_out.
+  virtual void add_norm_gradients(MatrixView<const float> d_out, MatrixView<const float> normalised,
+                                  float* weight_gradient, float* shift_gradient) const = 0;
+
+  // Attention.
+
+  /// context = dropout(softmax(Q K^T / sqrt(head_dim))) V by sequence and head; the masks' row is
+  /// row * heads + head. Fills the trace.
+  virtual void attend(const AttentionShape& shape, MatrixView<const float> q,
+                      MatrixView<const float> k, MatrixView<const float> v, const Dropout& dropout,
+                      const AttentionTrace& trace, MatrixView<float> context) const = 0;
+  /// q, k and v become their gradients in place; those not wanted are left as they are.
+  virtual void attend_backward(const AttentionShape& shape, MatrixView<float> q,
+                               MatrixView<float> k, MatrixView<float> v, const Dropout& dropout,
+                               const AttentionTrace& trace, MatrixView<const float> d_context,
+                               AttentionGradients wanted) const = 0;
+
+  // Embeddings and losses.
+
+  /// out = dropout(norm(words[ids] + types[type_ids] + positions[place in the sequence])), and the
+  /// normalised sums where `normalised` has memory.
+  virtual void embed(const EmbeddingTables& tables, std::span<const std::int32_t> ids,
+                     std::span<const std::int32_t> type_ids, SequenceStarts starts,
+                     const NormWeights& norm, const Dropout& dropout, MatrixView<float> normalised,
+                     MatrixView<float> out) const = 0;
+  /// The mean over rows of -log softmax(logits)[label]; d_logits = its gradient. Both matrices lie
+  /// without gaps.
+  virtual double cross_entropy(MatrixView<const float> logits, std::span<const float> labels,
+                               MatrixView<float> d_logits) const = 0;
+  /// The mean of (logits - label)^2 over all columns of a row and all rows; d_logits = its
+  /// gradient.
+  virtual double squared_error(MatrixView<const float> logits, std::span<const float> labels,
+                               MatrixView<float> d_logits) const = 0;
+
+  // Blocks and weights.
+
+  /// How many of `rows` go through a feed-forward part of `width` together.
+  virtual std::size_t feed_forward_rows(std::size_t rows, std::size_t width) const = 0;
+  /// A frozen weight [out, in] prepared for products in bfloat16. Throws Error where there are
+  /// none.
+  virtual std::unique_ptr<const Bfloat16Weight> prepare_bfloat16(const float* weight,
+                                                                 std::size_t out,
+                                                                 std::size_t in) const = 0;
+};
+
+}  // namespace rankfold

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/foreign_keys.h"
+#include "core/device/device.h"
+#include "core/network/stack.h"
+#include "experiments/models/config_file.h"
+#include "experiments/models/host.h"
+#include "experiments/models/shapes.h"
+
+namespace rankfold {
+
+/// Where a family keeps its adaptable matrices: module names below `layer`, in which {} stands for
+/// the layer's number; null where it has no such matrix.
+struct FamilyModules {
+  const char* layer = nullptr;
+  const char *q = nullptr, *k = nullptr, *v = nullptr, *in_proj = nullptr, *o = nullptr,
+             *gate = nullptr, *up = nullptr, *down = nullptr;
+};
+
+/// Where a host comes from: a model folder with its config.json, or a built-in shape alone.
+struct HostSource {
+  std::filesystem::path folder;  ///< of the shape, its name
+  ModelShape shape;
+  std::optional<ConfigFile> config;
+};
+
+/// All that is known of one architecture ("model_type" of config.json): one value, and one file of
+/// this folder, for counting, loading, random weights, merging and checks.
+struct Family {
+  std::string_view name;
+  /// What its classes are called in transformers ("Bert" of BertModel); "" where rankfold writes no
+  /// such name.
+  std::string_view architecture = "";
+  /// Keys of its config.json beside those that every family has; each is looked up once.
+  std::vector<ForeignKey> keys = {};
+  FamilyModules modules = {};
+  std::vector<MatrixType> adapter_places = {};  ///< what target `adapters` means
+  bool output_bias = true;                      ///< the output layer of a classifier has one
+  /// A classifier has a dense layer [hidden, hidden] before its output layer,
+  bool dense_before_output = true;
+  bool trains_dense = false;  ///< which trains with it.
+
+  /// Shapes by name, without `family` and `parameters`.
+  std::vector<ModelShape> (*presets)() = nullptr;
+  /// The sizes that a config.json with known keys tells, without name, `family` and `parameters`.
+  /// Throws Error naming the file and the key.
+  ModelShape (*read)(const ConfigFile& config) = nullptr;
+  /// Weights and biases of every norm, and all weights of the network below the head.
+  std::size_t (*norm_parameters)(const ModelShape& shape) = nullptr;
+  std::size_t (*parameters)(const ModelShape& shape) = nullptr;
+  /// The network on the device; null where it cannot be computed yet. See load_host.
+  std::unique_ptr<Host> (*load)(const HostSource& source, const HostSettings& settings,
+                                std::shared_ptr<const Device> device) = nullptr;
+};
+
+const Family& albert_family();
+const Family& bert_family();
+const Family& deberta_family();
+const Family& deberta_v2_family();
+const Family& gpt2_family();
+const Family& llama_family();
+const Family& roberta_family();
+const Family& vit_family();
+
+/// Every family, by name.
+std::span<const Family* const> families();
+/// Null where there is none of that name.
+const Family* find_family(std::string_view name);
+/// That of a shape.
+const Family& family_of(const ModelShape& shape);
+/// Names of the built-in shapes in the order in which they are listed.
+std::span<const std::string_view> preset_order();
+/// The families that load_host can load, "bert" or "bert, roberta".
+std::string loadable_families();
+
+}  // namespace rankfold

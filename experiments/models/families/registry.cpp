@@ -1,0 +1,47 @@
+#include <algorithm>
+#include <array>
+
+#include "core/base/error.h"
+#include "core/base/text.h"
+#include "experiments/models/families/family.h"
+
+namespace rankfold {
+
+std::span<const Family* const> families() {
+  static const std::array table = {
+      &albert_family(), &bert_family(),  &deberta_family(), &deberta_v2_family(),
+      &gpt2_family(),   &llama_family(), &roberta_family(), &vit_family(),
+  };
+  return table;
+}
+
+std::span<const std::string_view> preset_order() {
+  static constexpr std::array<std::string_view, 16> order = {
+      "roberta-base", "roberta-large",   "bert-base-uncased", "albert-base-v2",
+      "deberta-base", "deberta-v3-base", "llama-7b",          "llama-2-7b",
+      "llama-2-13b",  "llama-2-70b",     "llama-3-8b",        "llama-3.2-3b",
+      "gpt2-medium",  "gpt2-large",      "vit-base-patch16",  "minilm-l6"};
+  return order;
+}
+
+const Family* find_family(std::string_view name) {
+  const auto all = families();
+  const auto found =
+      std::ranges::find_if(all, [&](const Family* family) { return family->name == name; });
+  return found == all.end() ? nullptr : *found;
+}
+
+const Family& family_of(const ModelShape& shape) {
+  const Family* family = find_family(shape.family);
+  if (!family) throw Error("{}: there is no family '{}'", shape.name, shape.family);
+  return *family;
+}
+
+std::string loadable_families() {
+  std::vector<std::string> names;
+  for (const Family* family : families())
+    if (family->load) names.emplace_back(family->name);
+  return join(names, ", ");
+}
+
+}  // namespace rankfold
