@@ -103,7 +103,8 @@ template <class T>
 void Adapter<T>::initialise(std::uint64_t seed) {
   for (Parameter<T>& parameter : parameters_) {
     const RandomStream stream(seed, fmt::format("initialise/{}/{}", method_, parameter.name));
-    const std::span<T> values = parameter.value.span();
+    const HostWrite<T> write(parameter.value);
+    const std::span<T> values = write.span();
     const double value = parameter.initialiser.value;
     switch (parameter.initialiser.kind) {
       case Initialiser::Kind::constant:
@@ -143,7 +144,8 @@ void Adapter<T>::set_samples(std::vector<SiteSamples> samples) {
 
 template <class T>
 void Adapter<T>::zero_gradients() {
-  for (Parameter<T>& parameter : parameters_) std::ranges::fill(parameter.gradient.span(), T{0});
+  for (Parameter<T>& parameter : parameters_)
+    device_->fill(parameter.gradient.size(), T{0}, parameter.gradient.data());
 }
 
 template <class T>

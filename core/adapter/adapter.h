@@ -36,7 +36,8 @@ struct SiteSamples {
 
 class Bfloat16Weight;
 
-/// The frozen weight and bias of a site; bias may be null. The memory belongs to the model.
+/// The frozen weight and bias of a site; bias may be null. The memory is the device's and belongs
+/// to the model.
 template <class T>
 struct FrozenLinear {
   const T* weight = nullptr;                 ///< [out, in]
@@ -98,6 +99,8 @@ class Adapter {
 
   const std::string& method() const { return method_; }
   const Stack& stack() const { return stack_; }
+  /// In whose memory parameters, frozen weights and the matrices of all calls lie.
+  const std::shared_ptr<const Device>& device() const { return device_; }
   Place place(std::size_t site) const;
   std::vector<Parameter<T>>& parameters() { return parameters_; }
   const std::vector<Parameter<T>>& parameters() const { return parameters_; }

@@ -13,13 +13,17 @@ template <class T>
 std::vector<T> added_bias(const Adapter<T>& adapter, std::size_t index) {
   const Site& site = adapter.stack().sites.at(index);
   const bool beside = adapter.place(index) == Place::beside;
-  const std::vector<T> zeros(site.in);
-  std::vector<T> bias(site.out);
-  const SiteMatrix<T> output{index, {bias.data(), 1, site.out}};
+  const Buffer<T> zeros(adapter.device(), site.in);
+  Buffer<T> row(adapter.device(), site.out);
+  const SiteMatrix<T> output{index, {row.data(), 1, site.out}};
   adapter.forward({&output, 1}, {zeros.data(), 1, site.in}, nullptr,
                   beside ? Bias::omit : Bias::add);
-  if (const T* frozen = beside ? nullptr : adapter.frozen(index).bias)
+  const HostRead<T> values(row);
+  std::vector<T> bias(values.begin(), values.end());
+  if (const T* data = beside ? nullptr : adapter.frozen(index).bias) {
+    const HostRead<T> frozen(*adapter.device(), data, site.out);
     for (std::size_t i = 0; i < site.out; ++i) bias[i] -= frozen[i];
+  }
   return bias;
 }
 

@@ -106,12 +106,13 @@ NetworkAdapter<T>::NetworkAdapter(std::string method, const Stack& stack,
           throw Error("{}: magnitude '{}' is frozen, expected a trainable one", what,
                       magnitude.name);
         compiled.magnitudes.push_back(find_parameter(magnitude));
-        found.push_back(this->parameters_[compiled.magnitudes.back()].value.span().size());
+        found.push_back(this->parameters_[compiled.magnitudes.back()].value.size());
       }
       if (found != expected)
         throw Error("{}: magnitudes of [{}] numbers, expected [{}]", what, fmt::join(found, ", "),
                     fmt::join(expected, ", "));
-      compiled.normalised.emplace(normalisation->kind, normalisation->detached, site.out, site.in);
+      compiled.normalised.emplace(normalisation->kind, normalisation->detached, site.out, site.in,
+                                  device);
     }
     compiled.start = declarations[index].start;
     if (declarations[index].samples != StartSamples::none)
@@ -202,26 +203,26 @@ void NetworkAdapter<T>::do_start(std::uint64_t seed) {
                     this->method_, site.name, what);
       return this->samples_[index].*part;
     };
-    Start start(site, fmt::format("start/{}", this->method_), seed,
-                {[&](std::string_view name) {
-                   const auto values = find(name).value.span();
-                   return std::vector<double>(values.begin(), values.end());
-                 },
-                 [&](std::string_view name, std::span<const double> values) {
-                   Parameter<T>& parameter = find(name);
-                   if (values.size() != parameter.value.size())
-                     throw Error("[{}] site {}: factor '{}' starts with {} numbers, expected {}",
-                                 this->method_, site.name, name, values.size(),
-                                 parameter.value.size());
-                   std::ranges::transform(values, parameter.value.data(),
-                                          [](double value) { return static_cast<T>(value); });
-                 },
-                 [&] {
-                   const T* weight = frozen_weight(index);
-                   return std::vector<double>(weight, weight + site.out * site.in);
-                 },
-                 [&] { return sampled(&SiteSamples::input_moments, "inputs"); },
-                 [&] { return sampled(&SiteSamples::weight_gradient, "gradients"); }});
+    Start start(
+        site, fmt::format("start/{}", this->method_), seed,
+        {[&](std::string_view name) {
+           const HostRead<T> values(find(name).value);
+           return std::vector<double>(values.begin(), values.end());
+         },
+         [&](std::string_view name, std::span<const double> values) {
+           Parameter<T>& parameter = find(name);
+           if (values.size() != parameter.value.size())
+             throw Error("[{}] site {}: factor '{}' starts with {} numbers, expected {}",
+                         this->method_, site.name, name, values.size(), parameter.value.size());
+           std::ranges::transform(values, HostWrite<T>(parameter.value).data(),
+                                  [](double value) { return static_cast<T>(value); });
+         },
+         [&] {
+           const HostRead<T> weight(*this->device_, frozen_weight(index), site.out * site.in);
+           return std::vector<double>(weight.begin(), weight.end());
+         },
+         [&] { return sampled(&SiteSamples::input_moments, "inputs"); },
+         [&] { return sampled(&SiteSamples::weight_gradient, "gradients"); }});
     compiled.start(start);
   }
 }

@@ -108,7 +108,7 @@ class NetworkAdapter final : public Adapter<T> {
   mutable Buffer<T> matrix_;         ///< a matrix of one call
   mutable Buffer<T> update_;         ///< dW, where norms are differentiated
   mutable Buffer<T> scaled_, sums_;  ///< dY and X with norms, and sums of them over tokens
-  mutable std::vector<T> row_sums_;
+  mutable Buffer<T> row_sums_;
   mutable Trace<T> own_trace_;
 };
 

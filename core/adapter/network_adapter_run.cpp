@@ -1,5 +1,3 @@
-#include <omp.h>
-
 #include <algorithm>
 #include <array>
 
@@ -11,28 +9,6 @@
 // The calls of NetworkAdapter: outputs, and gradients.
 
 namespace rankfold {
-namespace {
-
-template <class T>
-void copy_rows(MatrixView<const T> from, T* to) {
-#pragma omp parallel for schedule(static)
-  for (std::size_t row = 0; row < from.rows; ++row)
-    std::copy_n(from.row(row), from.columns, to + row * from.columns);
-}
-
-/// Copies Y, and adds the bias to it.
-template <class T>
-void keep_output(MatrixView<T> y, const T* bias, T* kept) {
-#pragma omp parallel for schedule(static)
-  for (std::size_t row = 0; row < y.rows; ++row) {
-    T* values = y.row(row);
-    std::copy_n(values, y.columns, kept + row * y.columns);
-    for (std::size_t i = 0; bias && i < y.columns; ++i) values[i] += bias[i];
-  }
-}
-
-}  // namespace
-
 template <class T>
 T* NetworkAdapter<T>::reserve(Buffer<T>& buffer, std::size_t size) const {
   if (buffer.size() < size) {
@@ -72,7 +48,8 @@ const typename NetworkAdapter<T>::SitesProgram& NetworkAdapter<T>::program(
     members.push_back(sites_[entry.site].stages);
   }
   programs_.push_back(std::make_unique<SitesProgram>(SitesProgram{
-      std::move(numbers), TokenProgram<T>(std::move(members), this->parameters_, strides)}));
+      std::move(numbers),
+      TokenProgram<T>(std::move(members), this->parameters_, strides, *this->device_)}));
   return *programs_.back();
 }
 
@@ -145,27 +122,26 @@ void NetworkAdapter<T>::form_update_around(std::size_t index, T* update) const {
   const Site& shape = this->stack_.sites[index];
   const CompiledSite& site = sites_[index];
   const bool after = this->places_[index] == Place::after;
-  const T* weight = frozen_weight(index);
-  std::vector<T> product(weight, weight + shape.out * shape.in), next, factor;
+  const Device& device = *this->device_;
+  Buffer<T> product(this->device_, shape.out * shape.in);
+  device.copy(frozen_weight(index), product.size() * sizeof(T), product.data());
   for (std::size_t step = 0; step < site.stages.size(); ++step) {
     const std::size_t stage = after ? step : site.stages.size() - 1 - step;
     const CompiledNetwork& network = site.stages[stage].network;
     const Reconstruction<T>& reconstruction = site.reconstructions[stage];
-    factor.assign(network.out * network.in, T{0});
-    reconstruction.add_to(*this->device_, this->parameters_, factor.data(),
+    Buffer<T> factor(this->device_, network.out * network.in);
+    reconstruction.add_to(device, this->parameters_, factor.data(),
                           reserve(memory_, reconstruction.memory_size()));
-    if (after) {
-      next.assign(network.out * shape.in, T{0});
-      this->device_->gemm(false, false, network.out, shape.in, network.in, T{1}, factor.data(),
-                          network.in, product.data(), shape.in, T{0}, next.data(), shape.in);
-    } else {
-      next.assign(shape.out * network.in, T{0});
-      this->device_->gemm(false, false, shape.out, network.in, network.out, T{1}, product.data(),
-                          network.out, factor.data(), network.in, T{0}, next.data(), network.in);
-    }
-    std::swap(product, next);
+    Buffer<T> next(this->device_, after ? network.out * shape.in : shape.out * network.in);
+    if (after)
+      device.gemm(false, false, network.out, shape.in, network.in, T{1}, factor.data(), network.in,
+                  product.data(), shape.in, T{0}, next.data(), shape.in);
+    else
+      device.gemm(false, false, shape.out, network.in, network.out, T{1}, product.data(),
+                  network.out, factor.data(), network.in, T{0}, next.data(), network.in);
+    product = std::move(next);
   }
-  std::ranges::copy(product, update);
+  device.copy(product.data(), product.size() * sizeof(T), update);
 }
 
 /// The weight W' of a site: W + dW, or what its norms make of them.
@@ -176,9 +152,10 @@ const T* NetworkAdapter<T>::merge(std::size_t index, Buffer<T>& merged) const {
   const CompiledSite& compiled = sites_[index];
   T* weight = reserve(merged, site.out * site.in);
   if (this->frozen_[index].weight && !compiled.normalised)
-    copy_rows<T>({this->frozen_[index].weight, site.out, site.in}, weight);
+    this->device_->copy_matrix({this->frozen_[index].weight, site.out, site.in},
+                               MatrixView<T>(weight, site.out, site.in));
   else
-    std::fill_n(weight, site.out * site.in, T{0});
+    this->device_->fill(site.out * site.in, T{0}, weight);
   form_update(index, weight);
   if (compiled.normalised)
     compiled.normalised->form(frozen_weight(index), magnitudes(compiled, false),
@@ -212,9 +189,9 @@ void NetworkAdapter<T>::run_forward(const SitesProgram& entry, MatrixView<const 
   const WorkTimer timer(*this->device_, Work::adapter);
   std::array<MatrixView<T>, most_sites_a_call> views;
   for (std::size_t i = 0; i < outputs.size(); ++i) views[i] = outputs[i].matrix;
-  const auto threads = static_cast<std::size_t>(omp_get_max_threads());
   entry.program.forward(*this->device_, this->parameters_, x, {views.data(), outputs.size()},
-                        residual, reserve(memory_, entry.program.memory_size(threads)));
+                        residual,
+                        reserve(memory_, entry.program.memory_size(this->device_->lanes())));
 }
 
 template <class T>
@@ -225,10 +202,9 @@ void NetworkAdapter<T>::run_backward(const SitesProgram& entry, MatrixView<const
   const WorkTimer timer(*this->device_, Work::adapter);
   std::array<MatrixView<const T>, most_sites_a_call> views;
   for (std::size_t i = 0; i < d_outputs.size(); ++i) views[i] = d_outputs[i].matrix;
-  const auto threads = static_cast<std::size_t>(omp_get_max_threads());
   entry.program.backward(*this->device_, this->parameters_, x, {views.data(), d_outputs.size()}, dx,
                          residual, into, gradients,
-                         reserve(memory_, entry.program.memory_size(threads)));
+                         reserve(memory_, entry.program.memory_size(this->device_->lanes())));
 }
 
 template <class T>
@@ -274,8 +250,8 @@ void NetworkAdapter<T>::forward_beside(std::span<const Output> outputs, MatrixVi
       frozen_forward(*this->device_, layer, x, output.matrix, bias);
     } else {
       frozen_forward(*this->device_, layer, x, output.matrix, Bias::omit);
-      keep_output<T>(output.matrix, bias == Bias::add ? layer.bias : nullptr,
-                     kept.outputs[i].data());
+      this->device_->keep_and_add_row(bias == Bias::add ? layer.bias : nullptr, output.matrix,
+                                      kept.outputs[i].data());
     }
   }
   if (!kept.merged) run_forward(entry, x, outputs);
@@ -305,7 +281,7 @@ template <class T>
 void NetworkAdapter<T>::do_reconstruct(std::size_t index, MatrixView<T> delta) const {
   const CompiledSite& site = sites_[index];
   T* dense = reserve(matrix_, delta.rows * delta.columns);
-  std::fill_n(dense, delta.rows * delta.columns, T{0});
+  this->device_->fill(delta.rows * delta.columns, T{0}, dense);
   if (this->places_[index] == Place::beside)
     form_update(index, dense);
   else if (!site.stages.empty())
@@ -313,10 +289,9 @@ void NetworkAdapter<T>::do_reconstruct(std::size_t index, MatrixView<T> delta) c
   if (site.normalised) {
     const T* frozen = frozen_weight(index);
     site.normalised->form(frozen, magnitudes(site, false), this->policy_.hold_norms, dense);
-    for (std::size_t i = 0; i < delta.rows * delta.columns; ++i) dense[i] -= frozen[i];
+    this->device_->combine(delta.rows * delta.columns, T{-1}, frozen, T{1}, dense);
   }
-  for (std::size_t row = 0; row < delta.rows; ++row)
-    std::copy_n(dense + row * delta.columns, delta.columns, delta.row(row));
+  this->device_->copy_matrix({dense, delta.rows, delta.columns}, delta);
 }
 
 template <class T>

@@ -8,60 +8,41 @@ namespace {
 
 constexpr double least_norm = 1e-12;
 
-/// The products of rows: sums[i] = sum over j of a[i,j] b[i,j].
 template <class T>
-void multiply_rows(const T* a, const T* b, std::size_t rows, std::size_t columns, T* sums) {
-#pragma omp parallel for schedule(static)
-  for (std::size_t i = 0; i < rows; ++i) {
-    T sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (std::size_t j = 0; j < columns; ++j) sum += a[i * columns + j] * b[i * columns + j];
-    sums[i] = sum;
-  }
-}
-
-/// The products of columns.
-template <class T>
-void multiply_columns(const T* a, const T* b, std::size_t rows, std::size_t columns, T* sums) {
-  std::fill_n(sums, columns, T{0});
-  for (std::size_t i = 0; i < rows; ++i)
-#pragma omp simd
-    for (std::size_t j = 0; j < columns; ++j) sums[j] += a[i * columns + j] * b[i * columns + j];
+T root_of(double square) {
+  return static_cast<T>(std::max(std::sqrt(square), least_norm));
 }
 
 template <class T>
-void take_roots(std::vector<T>& squares) {
-  for (T& value : squares)
-    value = static_cast<T>(std::max(std::sqrt(static_cast<double>(value)), least_norm));
-}
-
-/// matrix[i,j] = factor(i,j) * matrix[i,j] + added(i,j)
-template <class T, class Function>
-void for_each(std::size_t rows, std::size_t columns, T* matrix, const Function& function) {
-#pragma omp parallel for schedule(static)
-  for (std::size_t i = 0; i < rows; ++i)
-    for (std::size_t j = 0; j < columns; ++j) function(i, j, matrix[i * columns + j]);
+void take_roots(const HostRead<T>& squares, std::vector<T>& norms) {
+  for (std::size_t i = 0; i < norms.size(); ++i)
+    norms[i] = root_of<T>(static_cast<double>(squares[i]));
 }
 
 }  // namespace
 
 template <class T>
+double sum_by_rows(const Device& device, MatrixView<const T> a, const T* b, T* sums) {
+  device.sum_rows(a, b, static_cast<const T*>(nullptr), sums);
+  double sum = 0;
+  for (const T part : HostRead<T>(device, sums, a.rows)) sum += static_cast<double>(part);
+  return sum;
+}
+
+template <class T>
 NormalisedWeight<T>::NormalisedWeight(Normalisation::Kind kind, bool detached, std::size_t out,
-                                      std::size_t in)
-    : kind_(kind), detached_(detached), out_(out), in_(in), rows_(out) {
+                                      std::size_t in, std::shared_ptr<const Device> device)
+    : kind_(kind), detached_(detached), out_(out), in_(in), device_(std::move(device)) {
+  for (Buffer<T>& row : rows_) row = Buffer<T>(device_, out);
   if (kind != Normalisation::Kind::whole) row_norms_.resize(out);
   if (kind != Normalisation::Kind::rows_then_columns) return;
   column_norms_.resize(in);
-  columns_.resize(in);
+  for (Buffer<T>& column : columns_) column = Buffer<T>(device_, in);
 }
 
-/// Sums of rows before sums of them: the same bits for any number of threads.
 template <class T>
-double NormalisedWeight<T>::multiply_whole(const T* a, const T* b) {
-  multiply_rows(a, b, out_, in_, rows_.data());
-  double sum = 0;
-  for (const T part : rows_) sum += static_cast<double>(part);
-  return sum;
+double NormalisedWeight<T>::sum_whole(const T* a, const T* b) {
+  return sum_by_rows<T>(*device_, {a, out_, in_}, b, rows_[0].data());
 }
 
 template <class T>
@@ -69,34 +50,36 @@ void NormalisedWeight<T>::form(const T* frozen, const std::array<T*, 2>& magnitu
                                T* weight) {
   if (kind_ == Normalisation::Kind::whole) {
     if (!hold) {
-      frozen_norm_ =
-          static_cast<T>(std::max(std::sqrt(multiply_whole(frozen, frozen)), least_norm));
-      update_norm_ =
-          static_cast<T>(std::max(std::sqrt(multiply_whole(weight, weight)), least_norm));
+      frozen_norm_ = root_of<T>(sum_whole(frozen, frozen));
+      update_norm_ = root_of<T>(sum_whole(weight, weight));
     }
-    const T a = *magnitudes[0] / frozen_norm_, b = *magnitudes[1] / update_norm_;
-    for_each(out_, in_, weight, [&](std::size_t i, std::size_t j, T& value) {
-      value = a * frozen[i * in_ + j] + b * value;
-    });
-    return;
+    const T a = read(magnitudes[0], 1)[0] / frozen_norm_,
+            b = read(magnitudes[1], 1)[0] / update_norm_;
+    return device_->combine(out_ * in_, a, frozen, b, weight);
   }
-  for_each(out_, in_, weight,
-           [&](std::size_t i, std::size_t j, T& value) { value += frozen[i * in_ + j]; });
+  device_->add_matrix({frozen, out_, in_}, view(weight));
+  const T* const no_factors = nullptr;
   if (!hold) {
-    multiply_rows(weight, weight, out_, in_, row_norms_.data());
-    take_roots(row_norms_);
+    device_->sum_rows(view(weight), weight, no_factors, rows_[0].data());
+    take_roots(HostRead<T>(rows_[0]), row_norms_);
   }
-  const T* m = magnitudes[0];
-  for_each(out_, in_, weight,
-           [&](std::size_t i, std::size_t, T& value) { value *= m[i] / row_norms_[i]; });
+  {
+    const HostRead<T> m = read(magnitudes[0], out_);
+    const HostWrite<T> scales(rows_[0]);
+    for (std::size_t i = 0; i < out_; ++i) scales[i] = m[i] / row_norms_[i];
+  }
+  device_->scale_rows(rows_[0].data(), view(weight));
   if (kind_ == Normalisation::Kind::rows) return;
   if (!hold) {
-    multiply_columns(weight, weight, out_, in_, column_norms_.data());
-    take_roots(column_norms_);
+    device_->sum_columns(view(weight), weight, no_factors, columns_[0].data());
+    take_roots(HostRead<T>(columns_[0]), column_norms_);
   }
-  const T* n = magnitudes[1];
-  for_each(out_, in_, weight,
-           [&](std::size_t, std::size_t j, T& value) { value *= n[j] / column_norms_[j]; });
+  {
+    const HostRead<T> n = read(magnitudes[1], in_);
+    const HostWrite<T> scales(columns_[0]);
+    for (std::size_t j = 0; j < in_; ++j) scales[j] = n[j] / column_norms_[j];
+  }
+  device_->scale_columns(columns_[0].data(), view(weight));
 }
 
 template <class T>
@@ -104,60 +87,70 @@ void NormalisedWeight<T>::reverse(const T* frozen, const std::array<T*, 2>& magn
                                   const std::array<T*, 2>& magnitude_gradients, T* update,
                                   T* gradient) {
   if (kind_ == Normalisation::Kind::whole) {
-    const auto product = static_cast<T>(multiply_whole(gradient, update));
-    *magnitude_gradients[0] += static_cast<T>(multiply_whole(gradient, frozen)) / frozen_norm_;
-    *magnitude_gradients[1] += product / update_norm_;
-    const T scale = *magnitudes[1] / update_norm_;
-    const T along = detached_ ? T{0} : product / (update_norm_ * update_norm_);
-    for_each(out_, in_, gradient, [&](std::size_t i, std::size_t j, T& value) {
-      value = scale * (value - along * update[i * in_ + j]);
-    });
-    return;
+    const auto product = static_cast<T>(sum_whole(gradient, update));
+    write(magnitude_gradients[0], 1)[0] +=
+        static_cast<T>(sum_whole(gradient, frozen)) / frozen_norm_;
+    write(magnitude_gradients[1], 1)[0] += product / update_norm_;
+    device_->fill(out_, read(magnitudes[1], 1)[0] / update_norm_, rows_[0].data());
+    device_->fill(out_, detached_ ? T{0} : product / (update_norm_ * update_norm_),
+                  rows_[1].data());
+    return device_->project_rows(rows_[0].data(), rows_[1].data(), update, view(gradient));
   }
   T* v = update;
-  for_each(out_, in_, v,
-           [&](std::size_t i, std::size_t j, T& value) { value += frozen[i * in_ + j]; });
-  const T* m = magnitudes[0];
-  if (kind_ == Normalisation::Kind::rows_then_columns) {
-    // With H[i,j] = m[i] V[i,j] / |V[i,:]|: dH from G, then H's rows as DoRA's.
-    std::vector<T>&scale = rows_, &products = columns_;
-    std::ranges::fill(products, T{0});
+  device_->add_matrix({frozen, out_, in_}, view(v));
+  if (kind_ == Normalisation::Kind::rows_then_columns)
+    reverse_columns(v, magnitudes, magnitude_gradients[1], gradient);
+  reverse_rows(v, magnitudes[0], magnitude_gradients[0], gradient);
+}
+
+/// With H[i,j] = m[i] V[i,j] / |V[i,:]|: dH in place of G; H's rows are DoRA's.
+template <class T>
+void NormalisedWeight<T>::reverse_columns(const T* v, const std::array<T*, 2>& magnitudes, T* dn,
+                                          T* gradient) {
+  {
+    const HostRead<T> m = read(magnitudes[0], out_);
+    const HostWrite<T> scale(rows_[0]);
     for (std::size_t i = 0; i < out_; ++i) scale[i] = m[i] / row_norms_[i];
-    for (std::size_t i = 0; i < out_; ++i)
-#pragma omp simd
-      for (std::size_t j = 0; j < in_; ++j)
-        products[j] += gradient[i * in_ + j] * scale[i] * v[i * in_ + j];
-    for (std::size_t j = 0; j < in_; ++j)
-      magnitude_gradients[1][j] += products[j] / column_norms_[j];
-    const T* n = magnitudes[1];
-    for_each(out_, in_, gradient, [&](std::size_t i, std::size_t j, T& value) {
-      const T norm = column_norms_[j];
-      const T along = detached_ ? T{0} : products[j] / (norm * norm);
-      value = n[j] / norm * (value - along * scale[i] * v[i * in_ + j]);
-    });
   }
-  reverse_rows(v, m, magnitude_gradients[0], gradient);
+  device_->sum_columns(view(gradient), v, rows_[0].data(), columns_[0].data());
+  {
+    const HostRead<T> n = read(magnitudes[1], in_);
+    const HostWrite<T> d = write(dn, in_), scales(columns_[0]), along(columns_[1]);
+    for (std::size_t j = 0; j < in_; ++j) {
+      const T product = scales[j], norm = column_norms_[j];
+      d[j] += product / norm;
+      scales[j] = n[j] / norm;
+      along[j] = detached_ ? T{0} : product / (norm * norm);
+    }
+  }
+  device_->project_columns(columns_[0].data(), columns_[1].data(), rows_[0].data(), v,
+                           view(gradient));
 }
 
 /// W'[i,:] = m[i] V[i,:] / c[i] with c = |V[i,:]|: dm[i] = <G[i,:], V[i,:]> / c[i], dV = m / c (G -
 /// <G, V> V / c^2).
 template <class T>
 void NormalisedWeight<T>::reverse_rows(const T* v, const T* m, T* dm, T* gradient) {
-  std::vector<T>& products = rows_;
-  multiply_rows(gradient, v, out_, in_, products.data());
-  for (std::size_t i = 0; i < out_; ++i) dm[i] += products[i] / row_norms_[i];
-  for_each(out_, in_, gradient, [&](std::size_t i, std::size_t j, T& value) {
-    const T norm = row_norms_[i];
-    const T along = detached_ ? T{0} : products[i] / (norm * norm);
-    value = m[i] / norm * (value - along * v[i * in_ + j]);
-  });
+  device_->sum_rows(view(gradient), v, static_cast<const T*>(nullptr), rows_[0].data());
+  {
+    const HostRead<T> lengths = read(m, out_);
+    const HostWrite<T> d = write(dm, out_), scales(rows_[0]), along(rows_[1]);
+    for (std::size_t i = 0; i < out_; ++i) {
+      const T product = scales[i], norm = row_norms_[i];
+      d[i] += product / norm;
+      scales[i] = lengths[i] / norm;
+      along[i] = detached_ ? T{0} : product / (norm * norm);
+    }
+  }
+  device_->project_rows(rows_[0].data(), rows_[1].data(), v, view(gradient));
 }
 
 template <class T>
 bool NormalisedWeight<T>::separates(const std::array<T*, 2>& magnitudes) const {
-  const auto large = [](const T* values, const std::vector<T>& norms) {
+  const auto large = [&](const T* values, const std::vector<T>& norms) {
+    const HostRead<T> found = read(values, norms.size());
     for (std::size_t i = 0; i < norms.size(); ++i)
-      if (!(std::abs(values[i]) > static_cast<T>(least_norm) * norms[i])) return false;
+      if (!(std::abs(found[i]) > static_cast<T>(least_norm) * norms[i])) return false;
     return true;
   };
   switch (kind_) {
@@ -166,7 +159,7 @@ bool NormalisedWeight<T>::separates(const std::array<T*, 2>& magnitudes) const {
     case Normalisation::Kind::rows_then_columns:
       return large(magnitudes[0], row_norms_) && large(magnitudes[1], column_norms_);
     case Normalisation::Kind::whole:
-      return std::abs(*magnitudes[0]) > static_cast<T>(least_norm) * frozen_norm_;
+      return std::abs(read(magnitudes[0], 1)[0]) > static_cast<T>(least_norm) * frozen_norm_;
   }
   return false;
 }
@@ -175,13 +168,17 @@ template <class T>
 typename NormalisedWeight<T>::Scales NormalisedWeight<T>::scales(
     const std::array<T*, 2>& magnitudes) {
   if (kind_ == Normalisation::Kind::whole) {
-    std::ranges::fill(rows_, *magnitudes[1] / update_norm_);
-    return {rows_.data(), nullptr};
+    device_->fill(out_, read(magnitudes[1], 1)[0] / update_norm_, rows_[0].data());
+    return {rows_[0].data(), nullptr};
   }
-  for (std::size_t i = 0; i < out_; ++i) rows_[i] = magnitudes[0][i] / row_norms_[i];
-  for (std::size_t j = 0; j < columns_.size(); ++j)
-    columns_[j] = magnitudes[1][j] / column_norms_[j];
-  return {rows_.data(), columns_.empty() ? nullptr : columns_.data()};
+  const HostRead<T> m = read(magnitudes[0], out_);
+  const HostWrite<T> rows(rows_[0]);
+  for (std::size_t i = 0; i < out_; ++i) rows[i] = m[i] / row_norms_[i];
+  if (!has_columns()) return {rows_[0].data(), nullptr};
+  const HostRead<T> n = read(magnitudes[1], in_);
+  const HostWrite<T> columns(columns_[0]);
+  for (std::size_t j = 0; j < in_; ++j) columns[j] = n[j] / column_norms_[j];
+  return {rows_[0].data(), columns_[0].data()};
 }
 
 /// With V = W + dW, c and h the norms of V's rows and of H's columns, s = m / c, z = n / h:
@@ -193,49 +190,55 @@ template <class T>
 void NormalisedWeight<T>::reverse_sums(const T* frozen, const std::array<T*, 2>& magnitudes,
                                        const std::array<T*, 2>& magnitude_gradients,
                                        const Products& products, T* update) {
+  const HostRead<T> row_products = read(products.rows, out_);
   if (kind_ == Normalisation::Kind::whole) {
     double sum = 0;
-    for (std::size_t i = 0; i < out_; ++i) sum += static_cast<double>(products.rows[i]);
-    const double a = *magnitudes[0], b = *magnitudes[1], norm = update_norm_;
-    *magnitude_gradients[0] += static_cast<T>((sum - b * products.whole / norm) / a);
-    *magnitude_gradients[1] += static_cast<T>(products.whole / norm);
+    for (const T part : row_products) sum += static_cast<double>(part);
+    const double a = read(magnitudes[0], 1)[0], b = read(magnitudes[1], 1)[0], norm = update_norm_;
+    write(magnitude_gradients[0], 1)[0] += static_cast<T>((sum - b * products.whole / norm) / a);
+    write(magnitude_gradients[1], 1)[0] += static_cast<T>(products.whole / norm);
     if (detached_) return;
-    const auto along = static_cast<T>(-b * products.whole / (norm * norm * norm));
-    for_each(out_, in_, update, [&](std::size_t, std::size_t, T& value) { value *= along; });
-    return;
+    device_->fill(out_, static_cast<T>(-b * products.whole / (norm * norm * norm)),
+                  rows_[0].data());
+    return device_->scale_rows(rows_[0].data(), view(update));
   }
-  const T *m = magnitudes[0], *n = magnitudes[1];
-  T* dm = magnitude_gradients[0];
-  const bool columns = kind_ == Normalisation::Kind::rows_then_columns;
-  for (std::size_t j = 0; columns && j < in_; ++j) {
-    const T q = products.columns[j] * column_norms_[j] / n[j];
-    magnitude_gradients[1][j] += q / column_norms_[j];
-    columns_[j] = n[j] / (column_norms_[j] * column_norms_[j] * column_norms_[j]) * q;
+  if (has_columns()) {
+    const HostRead<T> n = read(magnitudes[1], in_), sums = read(products.columns, in_);
+    const HostWrite<T> dn = write(magnitude_gradients[1], in_), columns(columns_[0]);
+    for (std::size_t j = 0; j < in_; ++j) {
+      const T norm = column_norms_[j], q = sums[j] * norm / n[j];
+      dn[j] += q / norm;
+      columns[j] = n[j] / (norm * norm * norm) * q;
+    }
   }
-#pragma omp parallel for schedule(static)
-  for (std::size_t i = 0; i < out_; ++i) {
-    const T norm = row_norms_[i], scale = m[i] / norm;
-    T product = products.rows[i] / scale;
-    if (detached_) {
+  if (!detached_) {
+    device_->add_matrix({frozen, out_, in_}, view(update));
+    if (has_columns()) device_->sum_rows(view(update), update, columns_[0].data(), rows_[2].data());
+  }
+  {
+    const HostRead<T> m = read(magnitudes[0], out_);
+    const HostWrite<T> dm = write(magnitude_gradients[0], out_), outer(rows_[0]), inner(rows_[1]),
+                       along(rows_[2]);
+    for (std::size_t i = 0; i < out_; ++i) {
+      const T norm = row_norms_[i], scale = m[i] / norm;
+      T product = row_products[i] / scale;
+      if (has_columns() && !detached_) product -= scale * along[i];
       dm[i] += product / norm;
-      continue;
+      along[i] = product / (norm * norm);
+      inner[i] = scale;
+      outer[i] = has_columns() ? -scale : -scale * (T{0} + along[i]);
     }
-    T* v = update + i * in_;
-    const T* w = frozen + i * in_;
-    for (std::size_t j = 0; j < in_; ++j) v[j] += w[j];
-    T own = 0;
-    if (columns) {
-#pragma omp simd reduction(+ : own)
-      for (std::size_t j = 0; j < in_; ++j) own += columns_[j] * v[j] * v[j];
-      product -= scale * own;
-    }
-    dm[i] += product / norm;
-    const T along = product / (norm * norm);
-    for (std::size_t j = 0; j < in_; ++j)
-      v[j] *= -scale * ((columns ? scale * columns_[j] : T{0}) + along);
   }
+  if (detached_) return;
+  if (has_columns())
+    device_->scale_rows_by_columns(rows_[0].data(), rows_[1].data(), columns_[0].data(),
+                                   rows_[2].data(), view(update));
+  else
+    device_->scale_rows(rows_[0].data(), view(update));
 }
 
+template double sum_by_rows(const Device&, MatrixView<const float>, const float*, float*);
+template double sum_by_rows(const Device&, MatrixView<const double>, const double*, double*);
 template class NormalisedWeight<float>;
 template class NormalisedWeight<double>;
 

@@ -2,18 +2,27 @@
 
 #include <array>
 #include <cstddef>
+#include <memory>
 #include <vector>
 
+#include "core/device/device.h"
 #include "core/network/network.h"
 
 namespace rankfold {
 
+/// The sum of a[i,j] b[i,j] over all i and j, by way of those of the rows, which are left in
+/// `sums`: the same bits for any number of threads. All pointers are to the device's memory.
+template <class T>
+double sum_by_rows(const Device& device, MatrixView<const T> a, const T* b, T* sums);
+
 /// W' of one site whose norms are set by magnitudes (Normalisation says how). Norms below 1e-12 are
-/// taken for that. All matrices are [out, in], contiguous.
+/// taken for that. All matrices are [out, in], contiguous; they, magnitudes and sums lie in the
+/// device's memory. The host computes what there is one number of a row or a column.
 template <class T>
 class NormalisedWeight {
  public:
-  NormalisedWeight(Normalisation::Kind kind, bool detached, std::size_t out, std::size_t in);
+  NormalisedWeight(Normalisation::Kind kind, bool detached, std::size_t out, std::size_t in,
+                   std::shared_ptr<const Device> device);
 
   /// `weight` holds dW on entry and W' on return; norms are those of the last call where `hold`
   /// says so.
@@ -49,14 +58,20 @@ class NormalisedWeight {
                     T* update);
 
  private:
-  double multiply_whole(const T* a, const T* b);
+  HostRead<T> read(const T* data, std::size_t size) const { return {*device_, data, size}; }
+  HostWrite<T> write(T* data, std::size_t size) const { return {*device_, data, size}; }
+  MatrixView<T> view(T* matrix) const { return {matrix, out_, in_}; }
+  double sum_whole(const T* a, const T* b);
+  void reverse_columns(const T* v, const std::array<T*, 2>& magnitudes, T* dn, T* gradient);
   void reverse_rows(const T* v, const T* m, T* dm, T* gradient);
 
   Normalisation::Kind kind_;
   bool detached_;
   std::size_t out_, in_;
+  std::shared_ptr<const Device> device_;
   std::vector<T> row_norms_, column_norms_;
-  std::vector<T> rows_, columns_;  ///< sums at hand
+  std::array<Buffer<T>, 3> rows_;     ///< sums and factors at hand, each [out]
+  std::array<Buffer<T>, 2> columns_;  ///< and each [in] of rows_then_columns
   T frozen_norm_ = 0, update_norm_ = 0;
 };
 

@@ -34,7 +34,7 @@ template <class T>
 void Reconstruction<T>::reverse(const Device& device, std::vector<Parameter<T>>& parameters,
                                 const T* dense, T* memory) const {
   trees_.evaluate(device, parameters, memory, blocks_);
-  trees_.clear_gradients(memory, blocks_);
+  trees_.clear_gradients(device, memory, blocks_);
   for (std::size_t i = 0; i < scales_.size(); ++i)
     trees_.add_value(device, parameters, memory, blocks_ + i, T{1}, nullptr);
   for (std::size_t i = 0; i < scales_.size(); ++i)

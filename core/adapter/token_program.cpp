@@ -5,11 +5,6 @@
 namespace rankfold {
 namespace {
 
-/// Numbers of X and the outputs that one block touches: they, and what is computed from them, shall
-/// stay in the second-level cache.
-constexpr std::size_t block_numbers = 1 << 17;
-constexpr std::size_t block_rows_multiple = 16, most_block_rows = 256;
-
 /// Axes with tokens first, for blocks of `tokens` rows `stride` apart.
 std::vector<Axis> for_block(std::vector<Axis> axes, std::size_t tokens, std::size_t stride) {
   axes.front().size = tokens;
@@ -42,16 +37,15 @@ bool is_projection(const CompiledTerm& term) {
 
 template <class T>
 TokenProgram<T>::TokenProgram(std::vector<std::span<const CompiledStage>> members,
-                              const std::vector<Parameter<T>>& parameters, ProgramStrides strides)
+                              const std::vector<Parameter<T>>& parameters, ProgramStrides strides,
+                              const Device& device)
     : strides_(std::move(strides)) {
   std::size_t width = 0;
   for (const auto& stages : members) {
     width += stages.empty() ? 0 : stages.back().network.out;
     if (!stages.empty()) in_ = stages.front().network.in;
   }
-  block_ = block_numbers / std::max<std::size_t>(width + in_, 1) / block_rows_multiple *
-           block_rows_multiple;
-  block_ = std::clamp(block_, block_rows_multiple, most_block_rows);
+  block_ = device.block_rows(width + in_);
   for (std::size_t m = 0; m < members.size(); ++m) {
     members_.emplace_back();
     for (std::size_t s = 0; s < members[m].size(); ++s) {

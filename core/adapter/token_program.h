@@ -31,22 +31,23 @@ struct ProgramCost {
   double fixed_flops = 0, fixed_moved = 0;                        ///< a call
 };
 
-/// The maps of several sites that read one X, run together by blocks of tokens that stay in the
-/// cache: for a block, h_0 = X, h_i = h_{i-1} c_i, Y += scale h_n, and in reverse the gradients of
-/// all coefficients c_i, whose sums over the blocks of a thread are added up in the order of the
-/// threads. The first coefficients of all sites lie below each other, so X meets them in one
-/// product; equal ones (LoTR's shared factor) are there once. Coefficients that are products
+/// The maps of several sites that read one X, run together by blocks of tokens, of the size that
+/// the device chooses: for a block, h_0 = X, h_i = h_{i-1} c_i, Y += scale h_n, and in reverse the
+/// gradients of all coefficients c_i, whose sums over the blocks of a lane are added up in the
+/// order of the lanes. The first coefficients of all sites lie below each other, so X meets them in
+/// one product; equal ones (LoTR's shared factor) are there once. Coefficients that are products
 /// themselves are evaluated before the blocks, and differentiated behind them.
 ///
-/// A program holds no numbers: callers give it memory_size(threads) of them.
+/// A program holds no numbers: callers give it memory_size(the device's lanes) of them.
 template <class T>
 class TokenProgram {
  public:
   /// `members`: the stages of each site; they outlive the program.
   TokenProgram(std::vector<std::span<const CompiledStage>> members,
-               const std::vector<Parameter<T>>& parameters, ProgramStrides strides);
+               const std::vector<Parameter<T>>& parameters, ProgramStrides strides,
+               const Device& device);
 
-  std::size_t memory_size(std::size_t threads) const { return shared_ + threads * private_; }
+  std::size_t memory_size(std::size_t lanes) const { return shared_ + lanes * private_; }
   const ProgramStrides& strides() const { return strides_; }
   const ProgramCost& cost() const { return cost_; }
 
@@ -69,14 +70,14 @@ class TokenProgram {
     std::size_t size = 0;
     bool trainable = false;
     std::size_t value = 0;        ///< in the shared memory
-    std::size_t accumulator = 0;  ///< in a thread's memory
+    std::size_t accumulator = 0;  ///< in a lane's memory
     std::vector<Axis> stored;
     TokenLoop gather, scatter;  ///< of a parameter
   };
   struct Link {
     std::size_t coefficient = 0;
     PlannedProduct<T> forward, to_coefficient, to_input;
-    std::size_t value = 0, gradient = 0;  ///< of its result, in a thread's memory
+    std::size_t value = 0, gradient = 0;  ///< of its result, in a lane's memory
   };
   struct Chain {
     const CompiledTerm* term = nullptr;
@@ -123,8 +124,8 @@ class TokenProgram {
 
   void evaluate_coefficients(const Device& device, const std::vector<Parameter<T>>& parameters,
                              T* shared) const;
-  void add_gradients(const Device& device, std::vector<Parameter<T>>& parameters,
-                     std::size_t threads, T* shared) const;
+  void add_gradients(const Device& device, std::vector<Parameter<T>>& parameters, std::size_t lanes,
+                     T* shared) const;
   void project(const Run& run, std::size_t first, std::size_t tokens, T* mine) const;
   void forward_block(const Run& run, std::size_t first, std::size_t tokens, T* mine) const;
   void backward_block(const Run& run, std::size_t first, std::size_t tokens, T* mine) const;
@@ -135,7 +136,8 @@ class TokenProgram {
   void reverse_chain(const Run& run, const Chain& chain, const T* input, const T* d_output,
                      T* d_input, std::size_t tokens, T* mine) const;
   template <class Function>
-  std::size_t for_blocks(std::size_t tokens, T* shared, Function&& function) const;
+  std::size_t for_blocks(const Device& device, std::size_t tokens, T* shared,
+                         const Function& function) const;
 
   ProgramStrides strides_;
   std::size_t in_ = 0, block_ = 0;
@@ -144,7 +146,7 @@ class TokenProgram {
   std::vector<std::size_t> stack_;  ///< the coefficients of the stack, in its order
   std::vector<Member> members_;
   // Of the stack: rows in the shared memory, its accumulator, its products with X and their
-  // gradients in a thread's memory.
+  // gradients in a lane's memory.
   std::size_t stack_rows_ = 0, stack_value_ = 0, stack_accumulator_ = 0, stack_product_ = 0,
               stack_gradient_ = 0;
   std::size_t shared_ = 0, private_ = 0, accumulators_ = 0, scratch_ = 0;

@@ -1,33 +1,33 @@
-#include <omp.h>
-
 #include <algorithm>
-#include <functional>
 
 #include "core/adapter/token_program.h"
 
 namespace rankfold {
+namespace {
 
-/// Calls function(first, tokens, this thread's memory, whether it is the thread's first block) for
-/// all blocks, each thread on neighbouring ones; returns how many threads there were.
+template <class T>
+MatrixView<T> rows_of(MatrixView<T> matrix, std::size_t first, std::size_t count) {
+  return {matrix.row(first), count, matrix.columns, matrix.stride};
+}
+
+}  // namespace
+
+/// Calls function(first, tokens, this lane's memory, whether it is the lane's first block) for all
+/// blocks, each lane on neighbouring ones; returns how many lanes there were.
 template <class T>
 template <class Function>
-std::size_t TokenProgram<T>::for_blocks(std::size_t tokens, T* shared, Function&& function) const {
+std::size_t TokenProgram<T>::for_blocks(const Device& device, std::size_t tokens, T* shared,
+                                        const Function& function) const {
   const std::size_t blocks = (tokens + block_ - 1) / block_;
-  const std::size_t threads =
-      std::min<std::size_t>(blocks, static_cast<std::size_t>(omp_get_max_threads()));
-  const auto work = [&](std::size_t thread) {
-    const std::size_t begin = blocks * thread / threads, end = blocks * (thread + 1) / threads;
-    T* mine = shared + shared_ + thread * private_;
+  const std::size_t lanes = std::min(blocks, device.lanes());
+  const auto work = [&](std::size_t lane) {
+    const std::size_t begin = blocks * lane / lanes, end = blocks * (lane + 1) / lanes;
+    T* mine = shared + shared_ + lane * private_;
     for (std::size_t block = begin; block < end; ++block)
       function(block * block_, std::min(block_, tokens - block * block_), mine, block == begin);
   };
-  if (threads == 1) {
-    work(0);
-    return 1;
-  }
-#pragma omp parallel for num_threads(static_cast <int>(threads)) schedule(static, 1)
-  for (std::size_t thread = 0; thread < threads; ++thread) work(thread);
-  return threads;
+  device.run_lanes(lanes, work);
+  return lanes;
 }
 
 template <class T>
@@ -38,28 +38,27 @@ void TokenProgram<T>::evaluate_coefficients(const Device& device,
   for (const Coefficient& coefficient : coefficients_) {
     if (coefficient.tree != none) continue;
     T* value = shared + coefficient.value;
-    std::fill_n(value, coefficient.size, T{0});
+    device.fill(coefficient.size, T{0}, value);
     device.accumulate(coefficient.gather.for_tokens(1), T{1},
                       parameters[coefficient.source.index].value.data() + coefficient.source.offset,
                       static_cast<const T*>(nullptr), value);
   }
 }
 
-/// Adds up the threads' accumulators in their order, and carries the sums to the parameters.
+/// Adds up the lanes' accumulators in their order, and carries the sums to the parameters.
 template <class T>
 void TokenProgram<T>::add_gradients(const Device& device, std::vector<Parameter<T>>& parameters,
-                                    std::size_t threads, T* shared) const {
+                                    std::size_t lanes, T* shared) const {
   T* const sums = shared + shared_;
-  for (std::size_t thread = 1; thread < threads; ++thread) {
-    const T* part = sums + thread * private_;
-    for (std::size_t i = 0; i < accumulators_; ++i) sums[i] += part[i];
-  }
-  trees_.clear_gradients(shared, trees_.size());
+  for (std::size_t lane = 1; lane < lanes; ++lane)
+    device.add_matrix({sums + lane * private_, 1, accumulators_},
+                      MatrixView<T>(sums, 1, accumulators_));
+  trees_.clear_gradients(device, shared, trees_.size());
   for (const Coefficient& coefficient : coefficients_) {
     if (!coefficient.trainable) continue;
     const T* sum = sums + coefficient.accumulator;
     if (coefficient.tree != none)
-      std::copy_n(sum, coefficient.size, shared + trees_.gradient(coefficient.tree));
+      device.copy(sum, coefficient.size * sizeof(T), shared + trees_.gradient(coefficient.tree));
     else
       device.accumulate(
           coefficient.scatter.for_tokens(1), T{1}, sum, static_cast<const T*>(nullptr),
@@ -109,8 +108,7 @@ template <class T>
 void TokenProgram<T>::forward_block(const Run& run, std::size_t first, std::size_t tokens,
                                     T* mine) const {
   if (run.residual && !run.outputs.empty())
-    for (std::size_t row = first; row < first + tokens; ++row)
-      std::copy_n(run.x.row(row), in_, run.outputs[0].row(row));
+    run.device.copy_matrix(rows_of(run.x, first, tokens), rows_of(run.outputs[0], first, tokens));
   project(run, first, tokens, mine);
   for (std::size_t m = 0; m < members_.size(); ++m) {
     const T* input = run.x.row(first);
@@ -120,10 +118,10 @@ void TokenProgram<T>::forward_block(const Run& run, std::size_t first, std::size
       // Without outputs the inner stages alone are formed, for a reverse.
       T* output = mine + stage.value;
       if (last) output = run.outputs.empty() ? nullptr : run.outputs[m].row(first);
-      if (!last) std::fill_n(output, tokens * stage.out, T{0});
+      if (!last) run.device.fill(tokens * stage.out, T{0}, output);
       run_stage(run, stage, input, output, tokens, mine);
       if (!last && stage.activation == Activation::relu)
-        for (std::size_t i = 0; i < tokens * stage.out; ++i) output[i] = std::max(output[i], T{0});
+        run.device.relu(tokens * stage.out, output);
       input = output;
     }
   }
@@ -164,15 +162,14 @@ void TokenProgram<T>::backward_block(const Run& run, std::size_t first, std::siz
                                      T* mine) const {
   forward_block(run, first, tokens, mine);
   T* const dx = run.dx.data ? run.dx.row(first) : nullptr;
-  if (run.residual && dx)
-    for (std::size_t row = first; row < first + tokens; ++row) {
-      const T* from = run.d_outputs[0].row(row);
-      T* to = run.dx.row(row);
-      if (run.into == Into::overwrite)
-        std::copy_n(from, in_, to);
-      else
-        std::transform(from, from + in_, to, to, std::plus<>());
-    }
+  if (run.residual && dx) {
+    const MatrixView<const T> from = rows_of(run.d_outputs[0], first, tokens);
+    const MatrixView<T> to = rows_of(run.dx, first, tokens);
+    if (run.into == Into::overwrite)
+      run.device.copy_matrix(from, to);
+    else
+      run.device.add_matrix(from, to);
+  }
   for (std::size_t m = 0; m < members_.size(); ++m) {
     const std::vector<Stage>& stages = members_[m].stages;
     const T* d_output = run.d_outputs[m].row(first);
@@ -180,7 +177,7 @@ void TokenProgram<T>::backward_block(const Run& run, std::size_t first, std::siz
       const Stage& stage = stages[s];
       const T* input = s == 0 ? run.x.row(first) : mine + stages[s - 1].value;
       T* d_input = s == 0 ? dx : mine + stages[s - 1].gradient;
-      if (s > 0) std::fill_n(d_input, tokens * stage.in, T{0});
+      if (s > 0) run.device.fill(tokens * stage.in, T{0}, d_input);
       for (const Chain& chain : stage.chains)
         reverse_chain(run, chain, input, d_output, d_input, tokens, mine);
       if (run.gradients)
@@ -190,8 +187,7 @@ void TokenProgram<T>::backward_block(const Run& run, std::size_t first, std::siz
                                   static_cast<const T*>(nullptr),
                                   mine + coefficients_[row.coefficient].accumulator);
       if (s > 0 && stages[s - 1].activation == Activation::relu)
-        for (std::size_t i = 0; i < tokens * stage.in; ++i)
-          if (!(input[i] > T{0})) d_input[i] = T{0};
+        run.device.relu_backward(tokens * stage.in, input, d_input);
       d_output = d_input;
     }
   }
@@ -211,7 +207,7 @@ void TokenProgram<T>::forward(const Device& device, const std::vector<Parameter<
                               bool residual, T* memory) const {
   evaluate_coefficients(device, parameters, memory);
   const Run run{device, parameters, x, outputs, {}, {}, residual, Into::add, false, memory};
-  for_blocks(x.rows, memory, [&](std::size_t first, std::size_t tokens, T* mine, bool) {
+  for_blocks(device, x.rows, memory, [&](std::size_t first, std::size_t tokens, T* mine, bool) {
     forward_block(run, first, tokens, mine);
   });
 }
@@ -223,12 +219,12 @@ void TokenProgram<T>::backward(const Device& device, std::vector<Parameter<T>>& 
                                bool residual, Into into, bool gradients, T* memory) const {
   evaluate_coefficients(device, parameters, memory);
   const Run run{device, parameters, x, {}, d_outputs, dx, residual, into, gradients, memory};
-  const std::size_t threads = for_blocks(
-      x.rows, memory, [&](std::size_t first, std::size_t tokens, T* mine, bool is_first) {
-        if (is_first && gradients) std::fill_n(mine, accumulators_, T{0});
+  const std::size_t lanes = for_blocks(
+      device, x.rows, memory, [&](std::size_t first, std::size_t tokens, T* mine, bool is_first) {
+        if (is_first && gradients) device.fill(accumulators_, T{0}, mine);
         backward_block(run, first, tokens, mine);
       });
-  if (gradients) add_gradients(device, parameters, threads, memory);
+  if (gradients) add_gradients(device, parameters, lanes, memory);
 }
 
 template void TokenProgram<float>::forward(const Device&, const std::vector<Parameter<float>>&,

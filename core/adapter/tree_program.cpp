@@ -74,9 +74,9 @@ void ProductTrees<T>::add_value(const Device& device, const std::vector<Paramete
 }
 
 template <class T>
-void ProductTrees<T>::clear_gradients(T* memory, std::size_t end) const {
+void ProductTrees<T>::clear_gradients(const Device& device, T* memory, std::size_t end) const {
   for (std::size_t t = 0; t < end; ++t)
-    if (trees_[t].trainable) std::fill_n(memory + trees_[t].gradient, output_size(t), T{0});
+    if (trees_[t].trainable) device.fill(output_size(t), T{0}, memory + trees_[t].gradient);
 }
 
 template <class T>

@@ -36,7 +36,7 @@ class ProductTrees {
   void add_value(const Device& device, const std::vector<Parameter<T>>& parameters, T* memory,
                  std::size_t tree, T scale, T* target) const;
 
-  void clear_gradients(T* memory, std::size_t end) const;
+  void clear_gradients(const Device& device, T* memory, std::size_t end) const;
   /// Adds scale * `gradient` of the tree to the parameters and the trees that it reads.
   void reverse_one(const Device& device, std::vector<Parameter<T>>& parameters, T* memory,
                    std::size_t tree, T scale, const T* gradient) const;

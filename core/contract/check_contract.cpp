@@ -7,6 +7,7 @@
 #include "core/base/random.h"
 #include "core/contract/check_method.h"
 #include "core/contract/contract_bench.h"
+#include "core/contract/differences.h"
 #include "core/linalg/linear_algebra.h"
 
 namespace rankfold {
@@ -83,47 +84,6 @@ std::vector<MethodRequest> requests(const Method& method, const Stack& stack) {
   return all;
 }
 
-/// (f(x + h) - f(x - h)) / 2h for every entry of `values`. Where the slopes of the two sides
-/// differ, a kink (relu) lies between and h shrinks.
-template <class Function>
-Values central_differences(std::span<double> values, Function&& function) {
-  const double middle = function();
-  Values slopes;
-  for (double& value : values) {
-    const double kept = value;
-    double slope = 0;
-    for (double step = 1e-3; step > 1e-7; step /= 10) {
-      value = kept + step;
-      const double right = (function() - middle) / step;
-      value = kept - step;
-      const double left = (middle - function()) / step;
-      slope = (left + right) / 2;
-      const double rounding = 1e-13 * std::abs(middle) / step;
-      if (std::abs(right - left) <= 1e-7 * std::abs(slope) + rounding) break;
-    }
-    value = kept;
-    slopes.push_back(slope);
-  }
-  return slopes;
-}
-
-/// The same of a smooth function, by five points: exact to the fourth order.
-template <class Function>
-Values smooth_differences(std::span<double> values, Function&& function) {
-  constexpr double step = 2e-4;
-  Values slopes;
-  for (double& value : values) {
-    const double kept = value;
-    const auto at = [&](double offset) {
-      value = kept + offset;
-      return function();
-    };
-    slopes.push_back((8 * (at(step) - at(-step)) - (at(2 * step) - at(-2 * step))) / (12 * step));
-    value = kept;
-  }
-  return slopes;
-}
-
 /// What a loss of the bench is a sum over: rounding makes errors of its size times 1e-16.
 double loss_scale(const Bench<double>& bench) {
   double scale = 0;
@@ -139,9 +99,18 @@ void check_gradients(Bench<double>& bench, CheckReport& report) {
   std::vector<Values> input_gradients;
   for (std::size_t site = 0; site < bench.stack.sites.size(); ++site)
     input_gradients.push_back(bench.backward(site));
-  const auto differences = [&](std::span<double> values, auto&& of) {
-    const auto loss = [&] { return bench.loss(of); };
+  const auto differences = [&](Values& values, auto&& loss) {
     return bench.curved ? smooth_differences(values, loss) : central_differences(values, loss);
+  };
+  const auto differences_of = [&](Parameter<double>& parameter) {
+    Values values = bench.fetch(parameter.value);
+    const auto put = [&] { std::ranges::copy(values, HostWrite<double>(parameter.value).data()); };
+    const Values slopes = differences(values, [&] {
+      put();
+      return bench.loss(parameter);
+    });
+    put();
+    return slopes;
   };
   // A gradient may vanish (of a length that norms take away, or at the inputs of a zero map): then
   // it is compared with the others, and with what rounding of the loss makes of its differences.
@@ -151,11 +120,12 @@ void check_gradients(Bench<double>& bench, CheckReport& report) {
   adapter.set_policy({.hold_norms = bench.detached});
   for (Parameter<double>& parameter : adapter.parameters())
     if (parameter.trainable)
-      report.compare("gradient of " + parameter.factor, parameter.gradient.span(),
-                     differences(parameter.value.span(), parameter), by_differences, floor);
+      report.compare("gradient of " + parameter.factor, bench.fetch(parameter.gradient),
+                     differences_of(parameter), by_differences, floor);
   for (std::size_t site = 0; site < bench.stack.sites.size(); ++site)
     report.compare("gradient of the input", input_gradients[site],
-                   differences(bench.inputs[site], site), by_differences, least);
+                   differences(bench.inputs[site], [&] { return bench.loss(site); }),
+                   by_differences, least);
   adapter.set_policy({});
 
   // A second pass adds the same again; so do the sites one by one.
@@ -175,7 +145,6 @@ void check_gradients(Bench<double>& bench, CheckReport& report) {
 }
 
 void check_application(Bench<double>& bench, CheckReport& report) {
-  const std::vector<Values> inputs = bench.inputs, output_gradients = bench.output_gradients;
   for (std::size_t index = 0; index < bench.stack.sites.size(); ++index) {
     const Site& site = bench.stack.sites[index];
     Trace<double> trace;
@@ -185,18 +154,16 @@ void check_application(Bench<double>& bench, CheckReport& report) {
     bench.adapter->zero_gradients();
     Values dx = bench.backward(index);
     const Values gradients = all_gradients(*bench.adapter);
-    Values added(dx.size(), 1.0);
-    bench.adapter->backward(index, bench.x(index), bench.dy(index), trace,
-                            {added.data(), tokens, site.in});
+    Values added = bench.backward(index, trace, Values(dx.size(), 1.0));
     for (double& value : added) value -= 1;
     report.compare("backward adds to dX", added, dx, exact, 1);
     bench.adapter->zero_gradients();
-    bench.adapter->backward(index, bench.x(index), bench.dy(index), trace, {});
+    bench.backward(index, trace, {});
     if (!gradients.empty())
       report.compare("backward without dX", all_gradients(*bench.adapter), gradients, exact, 1);
 
     if (!bench.adapter->is_weight_update(index)) {
-      Values delta(site.out * site.in);
+      Buffer<double> delta(bench.device, site.out * site.in);
       try {
         bench.adapter->reconstruct(index, {delta.data(), site.out, site.in});
         report.failures.push_back("reconstruct: a method that is no weight update gave one");
@@ -204,8 +171,10 @@ void check_application(Bench<double>& bench, CheckReport& report) {
       }
       continue;
     }
-    Values delta(site.out * site.in, 5.0), applied = bench.frozen_output(index);
-    bench.adapter->reconstruct(index, {delta.data(), site.out, site.in});
+    Buffer<double> dense = bench.place(Values(site.out * site.in, 5.0));
+    bench.adapter->reconstruct(index, {dense.data(), site.out, site.in});
+    const Values delta = bench.fetch(dense);
+    Values applied = bench.frozen_output(index);
     make_cpu_device()->gemm(false, true, tokens, site.out, site.in, 1.0, bench.inputs[index].data(),
                             site.in, delta.data(), site.in, 1.0, applied.data(), site.out);
     if (bench.adapter->adds_bias(index)) {
@@ -214,13 +183,12 @@ void check_application(Bench<double>& bench, CheckReport& report) {
     }
     report.compare("apply against reconstruct", y, applied, exact);
   }
-  if (inputs != bench.inputs || output_gradients != bench.output_gradients)
-    report.failures.push_back("X or dY was changed by a call");
+  if (bench.changed_arguments) report.failures.push_back("X or dY was changed by a call");
 }
 
 void check_float(const Method& method, const Stack& stack, const MethodSettings& settings,
                  Bench<double>& bench, CheckReport& report) {
-  Bench<float> single(method, stack, settings);
+  Bench<float> single(method, stack, settings, bench.device);
   for (std::size_t site = 0; site < stack.sites.size(); ++site) {
     const std::vector<float> y = single.forward(site, nullptr);
     report.compare("float against double", Values(y.begin(), y.end()), bench.forward(site, nullptr),
@@ -235,13 +203,16 @@ void check_seeded(Bench<double>& bench, CheckReport& report) {
     adapter.initialise(1);
     Values all;
     for (const Parameter<double>& parameter : adapter.parameters())
-      if (parameter.storage == Storage::seed)
-        all.insert(all.end(), parameter.value.span().begin(), parameter.value.span().end());
+      if (parameter.storage == Storage::seed) {
+        const Values values = bench.fetch(parameter.value);
+        all.insert(all.end(), values.begin(), values.end());
+      }
     return all;
   };
   const Values first = seeded();
   for (Values& weight : bench.weights)
     for (double& value : weight) value = 1 - value;
+  bench.place_frozen();
   if (seeded() != first)
     report.failures.push_back("initialise: a factor of Storage::seed follows from the weights");
 }
@@ -250,10 +221,7 @@ void check_start(Bench<double>& bench, CheckReport& report) {
   Adapter<double>& adapter = *bench.adapter;
   const auto start = [&](std::uint64_t seed) {
     adapter.initialise(seed);
-    Values all;
-    for (const Parameter<double>& parameter : adapter.parameters())
-      all.insert(all.end(), parameter.value.span().begin(), parameter.value.span().end());
-    return all;
+    return all_numbers(adapter, &Parameter<double>::value);
   };
   const Values first = start(1), again = start(1), other = start(2);
   if (first != again) report.failures.push_back("initialise: one seed gave two starts");
@@ -308,7 +276,12 @@ void check_refusals(const Method& method, const Stack& stack, CheckReport& repor
 
 void check_bad_calls(Bench<double>& bench, const Method& method, CheckReport& report) {
   const Site& site = bench.stack.sites.front();
-  Values y(tokens * site.out), x(tokens * (site.in + 1));
+  Buffer<double> y(bench.device, tokens * site.out), other(bench.device, tokens * site.out),
+      wide(bench.device, tokens * (site.in + 1));
+  const Buffer<double> x = bench.place(bench.inputs.front()),
+                       dy = bench.place(bench.output_gradients.front());
+  const MatrixView<const double> inputs(x.data(), tokens, site.in),
+      d_outputs(dy.data(), tokens, site.out);
   const auto expect_error = [&](const std::string& what, auto&& call) {
     try {
       call();
@@ -319,32 +292,30 @@ void check_bad_calls(Bench<double>& bench, const Method& method, CheckReport& re
     }
   };
   expect_error("a site that does not exist", [&] {
-    bench.adapter->forward(bench.stack.sites.size(), bench.x(0), {y.data(), tokens, site.out},
-                           nullptr);
+    bench.adapter->forward(bench.stack.sites.size(), inputs, {y.data(), tokens, site.out}, nullptr);
   });
   expect_error("an input of a wrong width", [&] {
-    bench.adapter->forward(0, {x.data(), tokens, site.in + 1}, {y.data(), tokens, site.out},
+    bench.adapter->forward(0, {wide.data(), tokens, site.in + 1}, {y.data(), tokens, site.out},
                            nullptr);
   });
   expect_error("an output of a wrong height", [&] {
-    bench.adapter->forward(0, bench.x(0), {y.data(), tokens - 1, site.out}, nullptr);
+    bench.adapter->forward(0, inputs, {y.data(), tokens - 1, site.out}, nullptr);
   });
   expect_error("one site twice in a call", [&] {
-    Values other(tokens * site.out);
     const std::vector<SiteMatrix<double>> both = {{0, {y.data(), tokens, site.out}},
                                                   {0, {other.data(), tokens, site.out}}};
-    bench.adapter->forward(both, bench.x(0), nullptr);
+    bench.adapter->forward(both, inputs, nullptr);
   });
   expect_error("the trace of a call on fewer rows", [&] {
     Trace<double> trace;
     bench.adapter->forward(0, {x.data(), tokens - 1, site.in}, {y.data(), tokens - 1, site.out},
                            &trace);
-    bench.adapter->backward(0, bench.x(0), bench.dy(0), trace, {});
+    bench.adapter->backward(0, inputs, d_outputs, trace, {});
   });
   expect_error("a backward call without a trace",
-               [&] { bench.adapter->backward(0, bench.x(0), bench.dy(0), {}, {}); });
+               [&] { bench.adapter->backward(0, inputs, d_outputs, {}, {}); });
   expect_error("an output that overlaps the input", [&] {
-    Values shared(tokens * (site.in + site.out));
+    Buffer<double> shared(bench.device, tokens * (site.in + site.out));
     bench.adapter->forward(0, {shared.data(), tokens, site.in},
                            {shared.data() + tokens * site.in - 1, tokens, site.out}, nullptr);
   });
@@ -352,7 +323,8 @@ void check_bad_calls(Bench<double>& bench, const Method& method, CheckReport& re
 
 }  // namespace
 
-CheckReport check_contract(const Method& method, ContractScope scope) {
+CheckReport check_contract(const Method& method, ContractScope scope,
+                           const std::shared_ptr<const Device>& device) {
   CheckReport report;
   report.name = method.name;
   for (const auto* text : {&method.name, &method.summary, &method.formula, &method.reference})
@@ -366,7 +338,7 @@ CheckReport check_contract(const Method& method, ContractScope scope) {
       MethodSettings settings;
       try {
         settings = resolve_settings(method, request, small.stack);
-        make_adapter<double>(method, small.stack, settings, make_cpu_device());
+        make_adapter<double>(method, small.stack, settings, device);
       } catch (const Error& error) {
         refused = error.what();
         if (method.small_cases)
@@ -375,7 +347,7 @@ CheckReport check_contract(const Method& method, ContractScope scope) {
         continue;
       }
       ++report.accepted;
-      Bench<double> bench(method, small.stack, settings);
+      Bench<double> bench(method, small.stack, settings, device);
       check_count(method, small.stack, settings, *bench.adapter, report);
       check_gradients(bench, report);
       check_application(bench, report);

@@ -226,7 +226,7 @@ CheckReport check_golden(const Method& method, const fs::path& folder) {
   for (Parameter<double>& parameter : adapter->parameters())
     std::ranges::copy(
         tensors.read("factor." + golden_name(parameter, stack, tensors.file()), parameter.shape),
-        parameter.value.data());
+        HostWrite<double>(parameter.value).data());
   if (golden.has("parameters")) {
     const auto expected =
         static_cast<std::size_t>(golden.fields().member("parameters").integer(0, INT64_MAX));
@@ -279,8 +279,8 @@ CheckReport check_golden(const Method& method, const fs::path& folder) {
   std::size_t next = 0;
   for (const Parameter<double>& parameter : adapter->parameters())
     if (parameter.trainable)
-      report.compare("grad." + parameter.name, parameter.gradient.span(), expected[next++],
-                     tolerance, 1e-3 * largest);
+      report.compare("grad." + parameter.name, HostRead<double>(parameter.gradient).span(),
+                     expected[next++], tolerance, 1e-3 * largest);
   tensors.expect_all_used();
   report.accepted = 1;
   return report;

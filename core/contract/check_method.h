@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,8 +34,10 @@ double larger_error(double first, double second);
 /// parameters held, every gradient against central differences, application against reconstruction,
 /// sums of shared gradients over sites, accumulation, equal starts from equal seeds, untouched
 /// inputs, single against double precision, refused ranks. A method that accepts no stack fails.
+/// Adapters run on `device`, which may have memory of its own.
 enum class ContractScope { all, one_case };  ///< one case: the first stack and settings it accepts
-CheckReport check_contract(const Method& method, ContractScope scope = ContractScope::all);
+CheckReport check_contract(const Method& method, ContractScope scope = ContractScope::all,
+                           const std::shared_ptr<const Device>& device = make_cpu_device());
 
 /// Compares with tensors that other software computed: `folder` holds case.json (stack, settings)
 /// and tensors.safetensors (factor.*, base.*, x.*, gy.*; y.*, delta.*, grad.*, gx.*) as

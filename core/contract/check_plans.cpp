@@ -35,9 +35,9 @@ Step take_step(Bench<double>& bench, std::size_t rows, std::size_t rows_a_call, 
     for (const std::size_t site : group)
       columns.push_back(columns.back() + bench.stack.sites[site].out);
     const std::size_t width = columns.back();
-    const Values x = random_values(rows * in, "step/input"),
-                 dy = random_values(rows * width, "step/gradient");
-    Values y(rows * width), dx(rows * in, 0.25);
+    const Buffer<double> x = bench.place(random_values(rows * in, "step/input")),
+                         dy = bench.place(random_values(rows * width, "step/gradient"));
+    Buffer<double> y(bench.device, rows * width), dx = bench.place(Values(rows * in, 0.25));
     for (std::size_t row = 0; row < rows; row += rows_a_call) {
       const std::size_t count = std::min(rows_a_call, rows - row);
       std::vector<SiteMatrix<double>> outputs;
@@ -57,8 +57,10 @@ Step take_step(Bench<double>& bench, std::size_t rows, std::size_t rows_a_call, 
                          x_rows, trace, dx_rows, call == 0 ? Into::overwrite : Into::add);
       }
     }
-    step.outputs.insert(step.outputs.end(), y.begin(), y.end());
-    step.input_gradients.insert(step.input_gradients.end(), dx.begin(), dx.end());
+    const HostRead<double> outputs(y), input_gradients(dx);
+    step.outputs.insert(step.outputs.end(), outputs.begin(), outputs.end());
+    step.input_gradients.insert(step.input_gradients.end(), input_gradients.begin(),
+                                input_gradients.end());
   }
   step.factor_gradients = all_gradients(adapter);
   return step;

@@ -2,7 +2,9 @@
 
 #include <cstddef>
 #include <limits>
+#include <memory>
 #include <numeric>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,24 +26,27 @@ inline Values random_values(std::size_t size, const std::string& purpose) {
   return values;
 }
 
-/// An adapter over frozen layers with inputs and output gradients for every site.
+/// An adapter over frozen layers with inputs and output gradients for every site. Numbers are the
+/// host's; a call on the adapter puts them into the device's memory and fetches what it computed.
 template <class T>
 struct Bench {
   Stack stack;
+  std::shared_ptr<const Device> device;
   std::unique_ptr<Adapter<T>> adapter;
   std::vector<std::vector<T>> weights, biases, inputs, output_gradients;
   bool curved = false;    ///< the loss is no polynomial in the factors: there are norms,
   bool detached = false;  ///< which the method takes for constants
   bool starts = false;    ///< factors start by more than draws
+  mutable bool changed_arguments = false;  ///< a call changed its X or dY
 
-  Bench(const Method& method, const Stack& sites, const MethodSettings& settings)
-      : stack(sites), adapter(make_adapter<T>(method, sites, settings, make_cpu_device())) {
+  Bench(const Method& method, const Stack& sites, const MethodSettings& settings,
+        const std::shared_ptr<const Device>& on)
+      : stack(sites), device(on), adapter(make_adapter<T>(method, sites, settings, on)) {
     const Declaration declaration = method.declare(stack.sites.front(), stack, settings);
     const auto& normalisation = declaration.normalisation;
     starts = static_cast<bool>(declaration.start);
     curved = normalisation.has_value();
     detached = curved && normalisation->detached;
-    std::vector<FrozenLinear<T>> frozen;
     const auto draw = [](std::size_t size, const std::string& purpose) {
       const Values values = random_values(size, purpose);
       return std::vector<T>(values.begin(), values.end());
@@ -52,15 +57,26 @@ struct Bench {
       inputs.push_back(draw(tokens * site.in, "input/" + site.name));
       output_gradients.push_back(draw(tokens * site.out, "gradient/" + site.name));
     }
-    for (std::size_t i = 0; i < weights.size(); ++i)
-      frozen.push_back({weights[i].data(), biases[i].data()});
-    adapter->set_frozen(frozen);
+    place_frozen();
     if (adapter->start_samples() != StartSamples::none) adapter->set_samples(draw_samples());
     // Every factor away from zero, or a product with one zero factor would hide the others.
     for (Parameter<T>& parameter : adapter->parameters())
-      RandomStream(11, "factor/" + parameter.name).fill_normal(parameter.value.span(), 0.0, 0.6);
+      RandomStream(11, "factor/" + parameter.name)
+          .fill_normal(HostWrite<T>(parameter.value).span(), 0.0, 0.6);
   }
 
+  /// Gives the adapter the weights and biases as they are now.
+  void place_frozen() {
+    std::vector<FrozenLinear<T>> frozen;
+    std::vector<Buffer<T>> placed;
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      placed.push_back(place(weights[i]));
+      placed.push_back(place(biases[i]));
+      frozen.push_back({placed[2 * i].data(), placed[2 * i + 1].data()});
+    }
+    adapter->set_frozen(std::move(frozen));
+    placed_ = std::move(placed);
+  }
   std::vector<SiteSamples> draw_samples() const {
     std::vector<SiteSamples> samples;
     for (const Site& site : stack.sites) {
@@ -74,11 +90,12 @@ struct Bench {
     }
     return samples;
   }
-  MatrixView<const T> x(std::size_t site) const {
-    return {inputs[site].data(), tokens, stack.sites[site].in};
+  Buffer<T> place(const std::vector<T>& values) const {
+    return Buffer<T>(device, std::span<const T>(values));
   }
-  MatrixView<const T> dy(std::size_t site) const {
-    return {output_gradients[site].data(), tokens, stack.sites[site].out};
+  static std::vector<T> fetch(const Buffer<T>& buffer) {
+    const HostRead<T> values(buffer);
+    return {values.begin(), values.end()};
   }
   std::vector<T> frozen_output(std::size_t index) const {
     const Site& site = stack.sites[index];
@@ -90,9 +107,27 @@ struct Bench {
     return y;
   }
   std::vector<T> forward(std::size_t index, Trace<T>* trace) const {
-    std::vector<T> y(tokens * stack.sites[index].out, std::numeric_limits<T>::quiet_NaN());
-    adapter->forward(index, x(index), {y.data(), tokens, stack.sites[index].out}, trace);
-    return y;
+    const Site& site = stack.sites[index];
+    const Buffer<T> x = place(inputs[index]);
+    Buffer<T> y = place(std::vector<T>(tokens * site.out, std::numeric_limits<T>::quiet_NaN()));
+    adapter->forward(index, {x.data(), tokens, site.in}, {y.data(), tokens, site.out}, trace);
+    changed_arguments |= fetch(x) != inputs[index];
+    return fetch(y);
+  }
+  /// dX, added to `dx` unless that is empty, with the factors' gradients added up in the adapter.
+  std::vector<T> backward(std::size_t index, const Trace<T>& trace, const std::vector<T>& dx) {
+    const Site& site = stack.sites[index];
+    const Buffer<T> x = place(inputs[index]), dy = place(output_gradients[index]);
+    Buffer<T> sum = place(dx);
+    adapter->backward(index, {x.data(), tokens, site.in}, {dy.data(), tokens, site.out}, trace,
+                      dx.empty() ? MatrixView<T>() : MatrixView<T>(sum.data(), tokens, site.in));
+    changed_arguments |= fetch(x) != inputs[index] || fetch(dy) != output_gradients[index];
+    return fetch(sum);
+  }
+  std::vector<T> backward(std::size_t index) {
+    Trace<T> trace;
+    forward(index, &trace);
+    return backward(index, trace, std::vector<T>(tokens * stack.sites[index].in, T{0}));
   }
   double loss(std::size_t site) const {
     const std::vector<T> y = forward(site, nullptr);
@@ -107,22 +142,22 @@ struct Bench {
     }
     return sum;
   }
-  /// dX, with the factors' gradients added up in the adapter.
-  std::vector<T> backward(std::size_t index) {
-    std::vector<T> dx(tokens * stack.sites[index].in, T{0});
-    Trace<T> trace;
-    forward(index, &trace);
-    adapter->backward(index, x(index), dy(index), trace,
-                      {dx.data(), tokens, stack.sites[index].in});
-    return dx;
-  }
+
+ private:
+  std::vector<Buffer<T>> placed_;
 };
 
-inline Values all_gradients(const Adapter<double>& adapter) {
+/// Of all values, or all gradients, one parameter after the other.
+inline Values all_numbers(const Adapter<double>& adapter, Buffer<double> Parameter<double>::*part) {
   Values all;
-  for (const Parameter<double>& parameter : adapter.parameters())
-    all.insert(all.end(), parameter.gradient.span().begin(), parameter.gradient.span().end());
+  for (const Parameter<double>& parameter : adapter.parameters()) {
+    const HostRead<double> numbers(parameter.*part);
+    all.insert(all.end(), numbers.begin(), numbers.end());
+  }
   return all;
+}
+inline Values all_gradients(const Adapter<double>& adapter) {
+  return all_numbers(adapter, &Parameter<double>::gradient);
 }
 
 /// However a call is computed, the numbers are the same: by every plan, sites together or one by

@@ -23,8 +23,8 @@ void StridedLoop::add(const LoopDimension& dimension) {
 
 void expect_host_memory(const Device& device, std::string_view who) {
   if (!device.reaches_host())
-    throw Error("{}: is worked on by the host, which does not reach the memory of {}", who,
-                device.description());
+    throw Error("{}: the host does this, and does not reach the memory of {}; expected the CPU's",
+                who, device.description());
 }
 
 template <class T>

@@ -396,6 +396,7 @@ std::unique_ptr<Adapter<T>> make_adapter_to_fit(const Method& method, const Stac
                                                 const MethodSettings& settings,
                                                 const UpdateSource<T>& source, std::uint64_t seed,
                                                 std::shared_ptr<const Device> device) {
+  expect_host_memory(*device, "fit");
   std::unique_ptr<Adapter<T>> adapter = make_adapter<T>(method, stack, settings, device);
   if (!has_frozen_factors(*adapter)) return adapter;
   std::vector<std::vector<T>> weights(stack.sites.size());

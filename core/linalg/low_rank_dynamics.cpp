@@ -15,6 +15,7 @@ std::vector<double> multiply(const Device& device, Transpose transpose_a, Transp
                              std::size_t m, std::size_t n, std::size_t k, const double* a,
                              std::size_t stride_a, const std::vector<double>& b) {
   std::vector<double> c(m * n);
+  expect_host_memory(device, "low-rank training");
   device.gemm(transpose_a == Transpose::yes, transpose_b == Transpose::yes, m, n, k, 1.0, a,
               stride_a, b.data(), transpose_b == Transpose::yes ? k : n, 0.0, c.data(), n);
   return c;

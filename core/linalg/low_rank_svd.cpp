@@ -30,6 +30,7 @@ Svd widen(const Svd& small, const std::vector<double>& left, std::size_t rows, s
 Svd decompose_low_rank(MatrixView<const double> a, double tolerance, const Device& device) {
   if (!(tolerance > 0 && tolerance < 1))
     throw Error("linear algebra: a tolerance of {}, expected one between 0 and 1", tolerance);
+  expect_host_memory(device, "linear algebra");
   const std::size_t rows = a.rows, columns = a.columns;
   std::vector<double> whole;
   for (std::size_t row = 0; row < rows; ++row)

@@ -37,18 +37,6 @@ std::vector<Axis> concatenate(std::initializer_list<const std::vector<Axis>*> pa
   return all;
 }
 
-template <class T>
-void clear(std::span<const LoopDimension> nest, T* target) {
-  if (nest.empty()) {
-    *target = T{0};
-  } else if (nest.size() == 1 && nest.front().target == 1) {
-    std::fill_n(target, nest.front().size, T{0});
-  } else {
-    for (std::size_t i = 0; i < nest.front().size; ++i)
-      clear(nest.subspan(1), target + i * nest.front().target);
-  }
-}
-
 /// Below this many multiplications a token, products token by token cost more than a copy.
 constexpr std::size_t smallest_token_product = 256;
 
@@ -300,16 +288,13 @@ void PlannedProduct<T>::run(const Device& device, T alpha, const T* a, const T* 
   constexpr const T* nothing = nullptr;
   const auto copy = [&](const std::optional<TokenLoop>& loop, const T* from, T* to,
                         std::size_t size) {
-    std::fill_n(to, size, T{0});
+    device.fill(size, T{0}, to);
     device.accumulate(loop->for_tokens(tokens), T{1}, from, nothing, to);
     return to;
   };
   // A batch of tokens summed into one c (or c behind a copy or a loop) is added to: it starts at 0.
   const bool fills = overwrite && (by_loops_ || copy_c_ || tokens_ == Tokens::batch);
-  if (fills) {
-    const StridedLoop zeros = fill_.for_tokens(tokens);
-    clear(zeros.nest(), c);
-  }
+  if (fills) device.clear(fill_.for_tokens(tokens), c);
   if (by_loops_) return device.accumulate(loop_.for_tokens(tokens), alpha, a, b, c);
   if (copy_a_) a = copy(copy_a_, a, scratch, size_a_);
   if (copy_b_) b = copy(copy_b_, b, scratch + size_a_, size_b_);

@@ -43,7 +43,7 @@ void PlannedTree<T>::evaluate(const Device& device, std::span<const T* const> op
                               T* target, bool overwrite, T* inner, T* scratch) const {
   if (steps_.empty()) {
     if (!target) return;
-    if (overwrite) std::fill_n(target, output_size_, T{0});
+    if (overwrite) device.fill(output_size_, T{0}, target);
     device.accumulate(copy_.for_tokens(1), scale, operands[0], static_cast<const T*>(nullptr),
                       target);
     return;

@@ -106,6 +106,7 @@ void start_frozen(Point& point, const PointSite& compiled, const DeclaredSite& d
 
 Point make_point(const std::string& method, const std::vector<DeclaredSite>& sites, bool own_frozen,
                  const std::shared_ptr<const Device>& device) {
+  expect_host_memory(*device, "degrees of freedom");
   Point point{device, {}, {}, {}, 0};
   PlanCache cache;
   for (const DeclaredSite& declared : sites) {
@@ -119,7 +120,7 @@ Point make_point(const std::string& method, const std::vector<DeclaredSite>& sit
     if (const auto& norm = declared.declaration.normalisation) {
       for (const Factor& magnitude : norm->magnitudes)
         compiled.magnitudes.push_back(find(magnitude));
-      compiled.normalised.emplace(norm->kind, false, declared.site.out, declared.site.in);
+      compiled.normalised.emplace(norm->kind, false, declared.site.out, declared.site.in, device);
       compiled.frozen = random_weight(declared.site);
     }
     if (own_frozen) start_frozen(point, compiled, declared, method);

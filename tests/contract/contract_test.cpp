@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/contract/check_method.h"
+#include "core/device/test_device.h"
 #include "decompositions/registry.h"
 #include "source_paths.h"
 
@@ -29,6 +30,14 @@ TEST_P(EveryMethod, KeepsTheContractOnTwoThreads) {
   const CheckReport report =
       check_contract(builtin_registry().at(GetParam()), ContractScope::one_case);
   set_threads(threads);
+  EXPECT_THAT(report.failures, testing::IsEmpty());
+}
+
+/// Whatever the host did to a device's memory would fault.
+TEST_P(EveryMethod, KeepsTheContractOnADeviceWithMemoryOfItsOwn) {
+  const CheckReport report =
+      check_contract(builtin_registry().at(GetParam()), ContractScope::all, make_test_device());
+  EXPECT_GT(report.accepted, 0u);
   EXPECT_THAT(report.failures, testing::IsEmpty());
 }
 
