@@ -1,7 +1,5 @@
 #include "analysis/logs/event_reader.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -32,20 +30,9 @@ Number read_number(const char* bytes) {
 }  // namespace
 
 EventFileReader::EventFileReader(const std::filesystem::path& file)
-    : file_(file),
-      descriptor_(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)),
-      buffer_(buffer_size) {
-  if (descriptor_ < 0)
-    throw Error("{}: cannot be opened: {}", printable(file.string()), std::strerror(errno));
-  struct stat status {};
-  if (::fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
-    ::close(descriptor_);
+    : file_(file), input_(file), buffer_(buffer_size) {
+  if (!input_.is_regular())
     throw Error("{}: is a pipe or device, expected a file", printable(file.string()));
-  }
-}
-
-EventFileReader::~EventFileReader() {
-  ::close(descriptor_);
 }
 
 /// The next `size` bytes, or fewer at the end of the file.
@@ -58,7 +45,7 @@ std::string_view EventFileReader::peek(std::size_t size) {
     }
     // Doubled while the bytes come: a length that the file does not hold takes no memory.
     if (end_ == buffer_.size()) buffer_.resize(2 * buffer_.size());
-    const ssize_t count = ::read(descriptor_, buffer_.data() + end_, buffer_.size() - end_);
+    const ssize_t count = ::read(input_.descriptor(), buffer_.data() + end_, buffer_.size() - end_);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0)
       throw Error("{}: cannot be read: {}", printable(file_.string()), std::strerror(errno));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "analysis/logs/event_message.h"
+#include "core/base/input_file.h"
 
 namespace rankfold {
 
@@ -29,7 +30,6 @@ class EventFileReader {
  public:
   /// Throws Error naming the file when it cannot be opened.
   explicit EventFileReader(const std::filesystem::path& file);
-  ~EventFileReader();
   EventFileReader(const EventFileReader&) = delete;
   EventFileReader& operator=(const EventFileReader&) = delete;
 
@@ -50,7 +50,7 @@ class EventFileReader {
   bool stop(std::string what);
 
   std::filesystem::path file_;
-  int descriptor_ = -1;
+  InputFile input_;
   EventMessage message_;
   std::vector<char> buffer_;
   std::size_t begin_ = 0, end_ = 0;  // unread bytes of the buffer

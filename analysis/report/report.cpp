@@ -1,13 +1,16 @@
 #include "analysis/report/report.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include <fmt/core.h>
 
 #include "analysis/drawings/svg.h"
 #include "analysis/figures/figure.h"
 #include "analysis/figures/figure_svg.h"
+#include "analysis/figures/method_style.h"
 #include "analysis/report/report_runs.h"
 #include "analysis/report/report_sections.h"
 #include "core/base/sha256.h"
@@ -101,6 +104,15 @@ std::string navigation(const std::vector<Part>& parts) {
 }
 
 }  // namespace
+
+RunRecords in_display_order(RunRecords records) {
+  if (records.is_table && records.inputs == 1) return records;
+  std::ranges::stable_sort(records.runs, {}, [](const RunRecord& run) {
+    return std::tuple(run.row.task, run.row.model, method_order(run.row.method),
+                      rank_position(run.row.rank).value_or(0), run.folder);
+  });
+  return records;
+}
 
 ReportPage make_report(const ReportRequest& request) {
   ReportPage page;

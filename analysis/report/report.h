@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "analysis/figures/run_record.h"
 #include "analysis/figures/spectrum.h"
+#include "experiments/runs/run_record.h"
 
 namespace rankfold {
 
@@ -23,6 +23,10 @@ struct ReportPage {
   std::vector<std::string> figures;                           ///< kinds that are drawn
   std::vector<std::pair<std::string, std::string>> left_out;  ///< kinds and why they are not
 };
+
+/// The runs by task, model, method as method_order has them, rank and folder, as the page shows
+/// them; those of one table alone stay as they stand there.
+RunRecords in_display_order(RunRecords records);
 
 /// One HTML page about all runs, which needs nothing else: figures as SVG (figure_svg.h), scores by
 /// method and task, a table of runs that can be sorted and filtered, parameters by method and rank,

@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "analysis/figures/run_record.h"
 #include "analysis/report/report_settings.h"
+#include "experiments/runs/run_record.h"
 
 namespace rankfold {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "analysis/figures/run_record.h"
+#include "experiments/runs/run_record.h"
 
 namespace rankfold {
 

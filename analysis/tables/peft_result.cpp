@@ -151,7 +151,7 @@ json document_of(const json& run, const fs::path& folder, const std::string& nam
 std::vector<std::pair<std::string, std::string>> peft_results(const fs::path& folder) {
   std::vector<std::pair<std::string, std::string>> documents;
   for (const fs::path& file : find_files(folder, "run.json").files) {
-    const json run = read_document(file);
+    const json run = read_document(file).root().value();
     if (!run.is_object()) throw Error("{}: is no JSON object", file.string());
     if (value_of(run, "status") != "done") continue;
     std::string name;

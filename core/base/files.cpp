@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/input_file.h"
 #include "core/base/scratch.h"
 #include "core/base/system_error.h"
 #include "core/base/text.h"
@@ -30,36 +31,6 @@ int open_retrying(const fs::path& file, int flags, mode_t mode = 0) {
   return descriptor;
 }
 
-/// Where the user alone can have named a pipe or device.
-bool may_be_special(const fs::path& file) {
-  const std::string& path = file.native();
-  return path.starts_with("/dev/") || path.starts_with("/proc/");
-}
-
-/// A file open for reading and what it was then.
-struct InputFile {
-  int descriptor = -1;
-  struct stat status = {};
-
-  explicit InputFile(const fs::path& file) {
-    const bool special = may_be_special(file);
-    // Opening a pipe that nobody writes to would wait.
-    descriptor = open_retrying(file, O_RDONLY | (special ? 0 : O_NONBLOCK));
-    if (descriptor < 0 && errno == ENOENT) throw Error("{}: no such file", shown(file));
-    if (descriptor < 0) throw Error("{}: cannot be opened: {}", shown(file), system_reason(errno));
-    const bool examined = ::fstat(descriptor, &status) == 0;
-    if (examined && (S_ISREG(status.st_mode) || (special && !S_ISDIR(status.st_mode)))) return;
-    const int error = errno;
-    ::close(descriptor);
-    if (!examined) throw Error("{}: cannot be examined: {}", shown(file), system_reason(error));
-    throw Error("{}: is {}, expected a file", shown(file),
-                S_ISDIR(status.st_mode) ? "a folder" : "a pipe or device");
-  }
-  ~InputFile() { ::close(descriptor); }
-  InputFile(const InputFile&) = delete;
-  InputFile& operator=(const InputFile&) = delete;
-};
-
 /// fsync, except where the kind of file or file system has none.
 bool flush_to_disk(int descriptor) {
   int status;
@@ -77,15 +48,15 @@ std::string read_text(const fs::path& file, std::size_t limit) {
     throw Error("{}: is larger than the {} bytes that are accepted here", shown(file), limit);
   };
   std::string text;
-  if (S_ISREG(opened.status.st_mode)) {
-    const auto size = static_cast<std::size_t>(opened.status.st_size);
+  if (opened.is_regular()) {
+    const auto size = static_cast<std::size_t>(opened.size());
     if (size > limit) refuse_size();
     text.reserve(size);
   }
   // Pipes and /proc tell no size: read to the end, whatever was promised.
   std::string buffer(std::size_t{1} << 16, '\0');
   while (true) {
-    const ssize_t count = ::read(opened.descriptor, buffer.data(), buffer.size());
+    const ssize_t count = ::read(opened.descriptor(), buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) throw Error("{}: cannot be read: {}", shown(file), system_reason(errno));
     if (count == 0) return text;
@@ -182,11 +153,11 @@ void AtomicFile::commit() {
 
 MappedFile::MappedFile(const fs::path& file) {
   const InputFile opened(file);
-  if (!S_ISREG(opened.status.st_mode))
+  if (!opened.is_regular())
     throw Error("{}: is not a regular file and cannot be mapped", shown(file));
-  size_ = static_cast<std::size_t>(opened.status.st_size);
+  size_ = static_cast<std::size_t>(opened.size());
   if (size_ == 0) return;
-  void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, opened.descriptor, 0);
+  void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, opened.descriptor(), 0);
   if (address == MAP_FAILED)
     throw Error("{}: cannot be mapped: {}", shown(file), system_reason(errno));
   data_ = static_cast<const std::byte*>(address);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
-#include <optional>
 
 #include "core/adapter/explain.h"
 #include "core/base/error.h"
@@ -13,8 +12,8 @@
 #include "experiments/bench/timing.h"
 #include "experiments/models/host.h"
 #include "experiments/models/shapes.h"
-#include "experiments/training/low_rank_training.h"
 #include "experiments/training/optimizer.h"
+#include "experiments/training/training_session.h"
 
 namespace rankfold {
 namespace {
@@ -47,69 +46,27 @@ Batch random_batch(std::size_t sequences, std::size_t length, std::size_t vocabu
   return batch;
 }
 
-/// A model with an adapter, and the step that trains it.
-class Training {
- public:
-  Training(const StepRequest& request, const Method& method, bool random_weights,
-           std::shared_ptr<const Device> device,
-           const std::function<void(const std::string&)>& message);
-
-  void step();
-  const Host& host() const { return *host_; }
-  const Adapter<float>& adapter() const { return *adapter_; }
-  std::size_t rank() const { return method_settings_.rank; }
-
- private:
-  MethodSettings method_settings_;
-  // The host refers to the adapter, so it goes first.
-  std::unique_ptr<Adapter<float>> adapter_;
-  std::unique_ptr<Host> host_;
-  std::unique_ptr<Optimizer> optimizer_;
-  std::optional<LowRankTraining> low_rank_;  // where the method has a truncation
-  Batch batch_;
-  std::uint64_t steps_ = 0;
-};
-
-Training::Training(const StepRequest& request, const Method& method, bool random_weights,
-                   std::shared_ptr<const Device> device,
-                   const std::function<void(const std::string&)>& message) {
-  const RunSettings& settings = request.settings;
-  HostSettings host_settings;
-  host_settings.seed = seed;
-  host_settings.bfloat16 = settings.text("precision") == "bf16";
-  if (!settings.text("dropout").empty()) host_settings.dropout = settings.number("dropout");
-  host_ = random_weights ? load_random_host(request.model, host_settings, device)
-                         : load_host(request.model, host_settings, device);
-  if (request.length > host_->max_tokens())
+/// The session of the request's model.
+TrainingSession make_session(const StepRequest& request, const Method& method, bool random_weights,
+                             const std::shared_ptr<const Device>& device,
+                             const std::function<void(const std::string&)>& message) {
+  const HostSettings wanted = host_settings(request.settings, seed);
+  std::unique_ptr<Host> host = random_weights ? load_random_host(request.model, wanted, device)
+                                              : load_host(request.model, wanted, device);
+  if (request.length > host->max_tokens())
     throw UsageError("--length is {}; {} has {} positions", request.length, request.model,
-                     host_->max_tokens());
-  const Stack stack =
-      select_stack(host_->catalogue(), chosen_targets(settings, method), settings.text("layers"));
-  method_settings_ = resolve_settings(method, method_request(settings), stack);
-  if (method.notes)
-    for (const std::string& note : method.notes(stack, method_settings_)) message(note);
-  adapter_ = make_adapter<float>(trained_form(method), stack, method_settings_, device);
-  if (!adapter_->parameters().empty()) host_->attach(adapter_.get());
-  adapter_->initialise(seed);
-  if (method.truncation) low_rank_.emplace(method, method_settings_, *adapter_, seed, device);
-
-  std::vector<TrainedSpan> tensors;
-  for (Parameter<float>& parameter : adapter_->parameters())
-    if (parameter.trainable)
-      tensors.push_back({parameter.name, parameter.value.span(), parameter.gradient.span()});
-  for (const TrainedTensor& tensor : host_->trained())
-    tensors.push_back({tensor.name, tensor.value, tensor.gradient});
-  optimizer_ = std::make_unique<Optimizer>(OptimizerSettings{}, std::move(tensors));
-  batch_ =
-      random_batch(settings.count("batch"), request.length, find_shape(request.model).vocabulary);
+                     host->max_tokens());
+  TrainingSession session(std::move(host), method, request.settings, seed, device,
+                          [&](const std::vector<std::string>& notes) {
+                            for (const std::string& note : notes) message(note);
+                          });
+  session.begin(OptimizerSettings{});
+  return session;
 }
 
-void Training::step() {
-  host_->zero_gradients();
-  adapter_->zero_gradients();
-  host_->train_pass(batch_, seed, steps_++);
-  optimizer_->step(learning_rate, clip_scale(gradient_norm(optimizer_->tensors()), 0));
-  if (low_rank_) low_rank_->step();
+void take_step(TrainingSession& session, const Batch& batch) {
+  session.form_gradients(batch);
+  session.update(learning_rate, clip_scale(session.norm(), 0));
 }
 
 void check_request(const StepRequest& request) {
@@ -149,13 +106,15 @@ StepReport bench_step(const StepRequest& request, const Registry& registry,
 
   const auto plain = make_calibrated_device();
   const auto counting = std::make_shared<CountingDevice>(plain);
-  Training training(request, method, report.random_weights, counting, message);
+  TrainingSession session = make_session(request, method, report.random_weights, counting, message);
+  const Batch batch =
+      random_batch(report.batch, request.length, find_shape(request.model).vocabulary);
   if (report.random_weights)
     message(report.model + ": no weights are there; random ones serve, N(0, 0.02)");
-  report.rank = method.has_rank ? training.rank() : 0;
-  report.dropout = training.host().dropouts();
-  report.plans = explain_plans(training.adapter(), report.batch * report.length);
-  for (std::size_t i = 0; i < warm_up_steps; ++i) training.step();
+  report.rank = method.has_rank ? session.method_settings().rank : 0;
+  report.dropout = session.host().dropouts();
+  report.plans = explain_plans(session.adapter(), report.batch * report.length);
+  for (std::size_t i = 0; i < warm_up_steps; ++i) take_step(session, batch);
   report.peak_memory_mib = peak_memory_mib();
 
   LargeProduct product(plain);
@@ -164,7 +123,7 @@ StepReport bench_step(const StepRequest& request, const Registry& registry,
   double sum = 0;
   for (std::size_t i = 0; i < request.steps; ++i) {
     rates.push_back(product.measure());
-    seconds.push_back(seconds_of([&] { training.step(); }));
+    seconds.push_back(seconds_of([&] { take_step(session, batch); }));
     sum += seconds.back();
   }
 

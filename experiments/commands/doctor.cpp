@@ -9,6 +9,8 @@
 #include <nlohmann/json.hpp>
 
 #include "analysis/figures/gnuplot.h"
+#include "core/base/error.h"
+#include "core/base/json_field.h"
 #include "core/base/json_text.h"
 #include "core/base/machine.h"
 #include "core/base/text.h"
@@ -48,9 +50,14 @@ std::string native_kernel() {
   std::array<char, 4096> buffer;
   while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), pipe.get()))
     text.append(buffer.data(), count);
-  const json document = json::parse(text, nullptr, false);
-  if (!document.is_object() || !document.contains("blas")) return "";
-  return document["blas"].value("kernel", "");
+  try {
+    const JsonDocument document("doctor --json", text);
+    const auto blas = document.root().find("blas");
+    const auto kernel = blas ? blas->find("kernel") : std::nullopt;
+    return kernel ? kernel->any_text() : "";
+  } catch (const Error&) {
+    return "";
+  }
 }
 
 int run(const Arguments&, Context& context) {

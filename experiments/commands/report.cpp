@@ -67,7 +67,7 @@ int run(const Arguments& arguments, Context& context) {
   ReportRequest request;
   request.title = arguments.text("title");
   request.date = today();
-  request.records = read_run_records(input.places, input.selection);
+  request.records = in_display_order(read_run_records(input.places, input.selection));
   tell_notes(request.records.notes, context.err);
   std::error_code failure;
   for (const fs::path& place : input.places)

@@ -2,14 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdint>
 #include <limits>
 
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
-#include "core/base/files.h"
-#include "core/base/json_reader.h"
 #include "core/base/text.h"
 
 namespace rankfold {
@@ -18,50 +16,38 @@ namespace {
 /// Far above the largest real file, which lists a few thousand labels.
 constexpr JsonLimits config_limits{.bytes = std::size_t{1} << 24, .depth = 32, .values = 1'000'000};
 
-std::string shown(const nlohmann::json& value) {
-  return printable(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), 80);
-}
-
 }  // namespace
 
+ConfigFile::ConfigFile(JsonDocument document) : document_(std::move(document)) {
+  if (!document_.root().is_object())
+    throw Error("{}: expected a JSON object, found {}", printable(path().string()),
+                values().type_name());
+}
+
 ConfigFile::ConfigFile(std::filesystem::path file)
-    : ConfigFile(file, read_text(file, config_limits.bytes)) {}
+    : ConfigFile(JsonDocument(std::move(file), config_limits, JsonWording::is)) {}
 
 ConfigFile::ConfigFile(std::filesystem::path name, const std::string& text)
-    : path_(std::move(name)) {
-  nlohmann::json values = parse_json(text, path_, config_limits);
-  if (!values.is_object())
-    throw Error("{}: expected a JSON object, found {}", printable(path_.string()),
-                values.type_name());
-  values_ = std::make_shared<const nlohmann::json>(std::move(values));
+    : ConfigFile(JsonDocument(std::move(name), text, config_limits, JsonWording::is)) {}
+
+std::optional<JsonField> ConfigFile::find(std::string_view key) const {
+  return document_.root().find(std::string(key));
 }
 
-const nlohmann::json* ConfigFile::find(std::string_view key) const {
-  const auto found = values_->find(std::string(key));
-  return found == values_->end() || found->is_null() ? nullptr : &*found;
-}
-
-const nlohmann::json& ConfigFile::at(std::string_view key, std::string_view expected) const {
-  const nlohmann::json* value = find(key);
+JsonField ConfigFile::at(std::string_view key, std::string_view expected) const {
+  const auto value = find(key);
   if (!value)
-    throw Error("{}: {} is {}; expected {}", printable(path_.string()), key,
-                values_->contains(std::string(key)) ? "null" : "missing", expected);
+    throw Error("{}: {} is {}; expected {}", printable(path().string()), key,
+                values().contains(std::string(key)) ? "null" : "missing", expected);
   return *value;
 }
 
 bool ConfigFile::has(std::string_view key) const {
-  return find(key) != nullptr;
+  return find(key).has_value();
 }
 
 std::int64_t ConfigFile::integer(std::string_view key, std::int64_t low, std::int64_t high) const {
-  const nlohmann::json& value = at(key, "an integer");
-  const bool too_large = value.is_number_unsigned() &&
-                         value.get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX);
-  if (!value.is_number_integer() || too_large || value.get<std::int64_t>() < low ||
-      value.get<std::int64_t>() > high)
-    throw Error("{}: {} is {}, expected an integer from {} to {}", printable(path_.string()), key,
-                shown(value), low, high);
-  return value.get<std::int64_t>();
+  return at(key, "an integer").integer(low, high);
 }
 
 std::int64_t ConfigFile::integer(std::string_view key, std::int64_t low, std::int64_t high,
@@ -78,11 +64,10 @@ std::size_t ConfigFile::count(std::string_view key, std::size_t fallback) const 
 }
 
 double ConfigFile::number(std::string_view key, double low, double high) const {
-  const nlohmann::json& value = at(key, "a number");
-  const double number = value.is_number() ? value.get<double>() : std::nan("");
+  const JsonField value = at(key, "a number");
+  const double number = value.number_or_nothing().value_or(std::nan(""));
   if (!(number >= low && number <= high))
-    throw Error("{}: {} is {}, expected a number from {} to {}", printable(path_.string()), key,
-                shown(value), low, high);
+    value.refuse(fmt::format("a number from {} to {}", low, high));
   return number;
 }
 
@@ -91,19 +76,14 @@ double ConfigFile::number(std::string_view key, double low, double high, double 
 }
 
 bool ConfigFile::flag(std::string_view key, bool fallback) const {
-  const nlohmann::json* value = find(key);
-  if (!value) return fallback;
-  if (!value->is_boolean())
-    throw Error("{}: {} is {}, expected true or false", printable(path_.string()), key,
-                shown(*value));
-  return value->get<bool>();
+  const auto value = find(key);
+  return value ? value->boolean() : fallback;
 }
 
 std::string ConfigFile::text(std::string_view key) const {
-  const nlohmann::json& value = at(key, "a text");
-  if (!value.is_string())
-    throw Error("{}: {} is {}, expected a text", printable(path_.string()), key, shown(value));
-  return value.get<std::string>();
+  const JsonField value = at(key, "a text");
+  if (!value.is_string()) value.refuse("a text");
+  return value.string();
 }
 
 std::string ConfigFile::text(std::string_view key, std::string_view fallback) const {
@@ -111,20 +91,19 @@ std::string ConfigFile::text(std::string_view key, std::string_view fallback) co
 }
 
 std::vector<std::string> ConfigFile::texts(std::string_view key) const {
-  const nlohmann::json& value = at(key, "a list of texts");
+  const JsonField value = at(key, "a list of texts");
   if (value.is_string()) {
-    std::string text = value.get<std::string>();
+    std::string text = value.string();
     std::ranges::transform(text, text.begin(), [](char letter) {
       return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
     });
     return split(text, '|');
   }
+  if (!value.is_array()) value.refuse("a list of texts");
   std::vector<std::string> texts;
-  for (const nlohmann::json& part : value.is_array() ? value : nlohmann::json::array({nullptr})) {
-    if (!part.is_string())
-      throw Error("{}: {} is {}, expected a list of texts", printable(path_.string()), key,
-                  shown(value));
-    texts.push_back(part.get<std::string>());
+  for (const JsonField& part : value.elements()) {
+    if (!part.is_string()) value.refuse("a list of texts");
+    texts.push_back(part.string());
   }
   return texts;
 }

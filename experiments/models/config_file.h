@@ -3,12 +3,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
+
+#include "core/base/json_field.h"
 
 namespace rankfold {
 
@@ -21,8 +23,8 @@ class ConfigFile {
   /// The same from text; `name` stands in messages.
   ConfigFile(std::filesystem::path name, const std::string& text);
 
-  const std::filesystem::path& path() const { return path_; }
-  const nlohmann::json& values() const { return *values_; }
+  const std::filesystem::path& path() const { return document_.file(); }
+  const nlohmann::json& values() const { return document_.root().value(); }
   bool has(std::string_view key) const;
   /// A positive integer of at most 2^31 - 1.
   std::size_t count(std::string_view key) const;
@@ -42,11 +44,11 @@ class ConfigFile {
   std::vector<std::string> texts(std::string_view key, std::string_view fallback) const;
 
  private:
-  const nlohmann::json* find(std::string_view key) const;
-  const nlohmann::json& at(std::string_view key, std::string_view expected) const;
+  explicit ConfigFile(JsonDocument document);
+  std::optional<JsonField> find(std::string_view key) const;
+  JsonField at(std::string_view key, std::string_view expected) const;
 
-  std::filesystem::path path_;
-  std::shared_ptr<const nlohmann::json> values_;
+  JsonDocument document_;
 };
 
 }  // namespace rankfold

@@ -7,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/network/model_parts.h"
 #include "decompositions/loretta.h"
 #include "experiments/models/config_keys.h"
 #include "experiments/models/families/family.h"
@@ -130,7 +131,7 @@ std::size_t tensor_train_head_parameters(const ModelShape& shape, std::size_t ra
 std::size_t trained_part_parameters(const ModelShape& shape, const std::string& parts,
                                     std::size_t labels, std::size_t rank) {
   if (trim(parts).empty()) return 0;
-  const std::vector<std::string> known = {"norms", "head", "tt-head", "output"};
+  const std::vector<std::string> known(model_parts.begin(), model_parts.end());
   std::set<std::string> chosen;
   for (const std::string& part : split(parts, ',')) {
     const std::string name(trim(part));

@@ -1,42 +1,10 @@
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
-#include <map>
-#include <optional>
-#include <string>
-#include <vector>
+
+#include "experiments/runs/result_row.h"
 
 namespace rankfold {
-
-/// One result: a trained run with a score, or (without a score) a count of parameters.
-struct ResultRow {
-  std::string task;  ///< "" for a count
-  std::string model, method;
-  std::string rank;  ///< "8", "8x8x4" (one per mode), "" for none
-  std::string seed;
-  std::string layers;                     ///< all, first:N, last:N, 0,2,5-7; "" where not told
-  std::int64_t parameters = 0;            ///< of the adapter
-  std::optional<std::int64_t> trainable;  ///< adapter and head
-  std::string metric;                     ///< "" for a count
-  std::optional<double> score;  ///< a fraction: accuracy 0.9, not 90; NaN where a run diverged
-  bool constant_predictions = false;       ///< every scored row was given one class (or one number)
-  std::optional<double> majority_score;    ///< of the largest class given to every row
-  std::optional<std::int64_t> train_rows;  ///< where only the first rows were trained on
-  std::optional<std::int64_t> adapted_layers;
-  std::optional<double> train_seconds, tokens_per_second, peak_memory_mib;
-  /// Others that tell runs apart (targets, lr, ...), in the form of setting_form.
-  std::map<std::string, std::string> settings;
-  std::string origin;      ///< file:line or file, for messages
-  std::string model_path;  ///< of a run.json; "" in tables
-};
-
-/// Results, and what there is to tell of their reading: files that were passed over, runs that were
-/// left out or counted once, a line each.
-struct Results {
-  std::vector<ResultRow> rows;
-  std::vector<std::string> notes;
-};
 
 /// Reads results from a CSV file, a Parquet file of scalars (by its first bytes) or, given a
 /// folder, from every `run.json` below it (linked folders once each; what cannot be read is passed
@@ -45,7 +13,7 @@ struct Results {
 /// CSV of results: columns task, model, method, rank, seed, parameters, metric, score; read where
 /// present: layers, trainable, train_rows or max-train, adapted_layers, status, train_seconds,
 /// tokens_per_second, peak_memory_mib, constant_predictions, majority_score. **Every other column
-/// is a setting** that tells runs apart, but for what is_bookkeeping knows (run_settings.h). A
+/// is a setting** that tells runs apart, but for what is_bookkeeping knows (setting_rules.h). A
 /// score may be nan, inf or -inf; one that is missing (empty, None, NA, ...) is that of a run that
 /// diverged. CSV of counts (no column score): model, method, rank, adapter or parameters; every
 /// further column that is not a result is a setting. Rows and runs with status diverged have the
@@ -64,34 +32,5 @@ Results read_results(const std::filesystem::path& file_or_folder);
 Results read_results_csv(const std::filesystem::path& file);
 Results read_results_parquet(const std::filesystem::path& file);
 Results read_results_folder(const std::filesystem::path& folder);
-
-/// Adds to `notes` how many runs of each status the results of `source` do without.
-void note_left_out(const std::filesystem::path& source,
-                   const std::map<std::string, std::size_t>& by_status,
-                   std::vector<std::string>& notes);
-
-/// The metric that stands for a task, out of those that were measured: matthews_correlation for
-/// cola, accuracy for the other classifications, pearson for stsb; where that is missing the first
-/// measured of matthews_correlation, accuracy, pearson, f1, spearman, then by name.
-std::string main_metric(const std::string& task, const std::vector<std::string>& measured);
-
-/// Number of adapted layers: `adapted_layers` where given, else what `layers` says by itself
-/// (first:2, last:2, 0,2,5-7); none for "all" and "".
-std::optional<std::int64_t> adapted_layer_count(const ResultRow& row);
-
-/// A whole number, 0 or more, that other programs may have written as 73728.0; nothing else.
-std::optional<std::int64_t> parse_count(const std::string& text);
-
-/// A rank as it is compared and shown: "8" for "8" and "8.0", "8x8x4", "" for none ("", "none",
-/// "-"); nothing where the text is no rank.
-std::optional<std::string> normal_rank(const std::string& text);
-
-/// Whether the metric can have this value: those that rankfold measures lie in [-1, 1], so a score
-/// in percent is found out.
-bool score_is_possible(const std::string& metric, double score);
-
-/// Where a rank stands on an axis: the number itself; the geometric mean for one per mode; none
-/// for "".
-std::optional<double> rank_position(const std::string& rank);
 
 }  // namespace rankfold

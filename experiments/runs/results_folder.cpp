@@ -1,13 +1,10 @@
 #include <algorithm>
 #include <cmath>
-#include <set>
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "core/base/json_reader.h"
 #include "core/base/text.h"
 #include "experiments/runs/results.h"
 #include "experiments/runs/run_file.h"
@@ -16,83 +13,71 @@
 namespace rankfold {
 namespace {
 
-using nlohmann::json;
 namespace fs = std::filesystem;
 
-/// Settings that have a member of ResultRow.
-const std::set<std::string> members = {"task", "model",  "method",   "rank",
-                                       "seed", "layers", "max-train"};
-
-[[noreturn]] void refuse(const fs::path& file, std::string_view key, const json& found,
-                         std::string_view expected) {
-  throw Error("{}: {}: found {}, expected {}", file.string(), key,
-              printable(found.dump(-1, ' ', true, json::error_handler_t::replace), 80), expected);
-}
-
-const json& object(const fs::path& file, const json& parent, const std::string& key) {
-  const json& value = member(file, parent, key);
-  if (!value.is_object()) refuse(file, key, value, "an object");
+JsonField object(const JsonField& parent, const std::string& key) {
+  const JsonField value = parent.member_or_null(key);
+  if (!value.is_object()) value.refuse("an object");
   return value;
 }
 
-std::optional<std::int64_t> count(const fs::path& file, const json& parent,
-                                  const std::string& key) {
-  const json& value = member(file, parent, key);
+/// Named by its own name alone.
+std::optional<std::int64_t> count(const JsonField& parent, const std::string& key) {
+  const JsonField value(parent.member_or_null(key).value(), parent.file(), key, JsonWording::found);
   if (value.is_null()) return std::nullopt;
-  const auto number = parse_number<long long>(setting_text(value));
-  if (!number || *number < 0) refuse(file, key, value, "a whole number, 0 or more");
+  const auto number = parse_number<long long>(value.any_text());
+  if (!number || *number < 0) value.refuse("a whole number, 0 or more");
   return *number;
 }
 
-std::string required_name(const fs::path& file, const json& settings, const std::string& key) {
-  const std::string text = setting_text(member(file, settings, key));
-  if (text.empty()) refuse(file, "settings." + key, member(file, settings, key), "a name");
+std::string required_name(const JsonField& settings, const std::string& key) {
+  const JsonField value = settings.member_or_null(key);
+  std::string text = value.any_text();
+  if (text.empty()) value.refuse("a name");
   return text;
 }
 
-void take_score(const fs::path& file, const json& scores, ResultRow& row) {
+void take_score(const JsonField& scores, ResultRow& row) {
   std::vector<std::string> measured;
-  for (const auto& [metric, value] : scores.items()) {
+  for (const auto& [metric, value] : scores.members())
     if (value.is_number()) measured.push_back(metric);
-  }
-  if (measured.empty()) refuse(file, "scores", scores, "at least one number");
+  if (measured.empty()) scores.refuse("at least one number");
   row.metric = main_metric(row.task, measured);
-  row.score = scores.at(row.metric).get<double>();
-  if (!std::isfinite(*row.score) || !score_is_possible(row.metric, *row.score)) {
-    refuse(file, "scores." + row.metric, scores.at(row.metric), "a fraction between -1 and 1");
-  }
+  const JsonField score = scores.member(row.metric);
+  row.score = score.number();
+  if (!std::isfinite(*row.score) || !score_is_possible(row.metric, *row.score))
+    score.refuse("a fraction between -1 and 1");
 }
 
 /// What is told of the rows that were scored.
-void take_scored(const fs::path& file, const json& run, ResultRow& row) {
-  const json& constant = member(file, run, "constant_predictions");
-  if (!constant.is_null() && !constant.is_boolean())
-    refuse(file, "constant_predictions", constant, "true or false");
-  row.constant_predictions = constant.is_boolean() && constant.get<bool>();
-  const json& majority = member(file, run, "majority_scores");
+void take_scored(const JsonField& run, ResultRow& row) {
+  const JsonField constant = run.member_or_null("constant_predictions");
+  if (!constant.is_null() && !constant.is_boolean()) constant.refuse("true or false");
+  row.constant_predictions = constant.boolean_or_nothing().value_or(false);
+  const JsonField majority = run.member_or_null("majority_scores");
   if (majority.is_null()) return;
-  const json& score = member(file, majority, row.metric);
+  const JsonField score = majority.member_or_null(row.metric);
   if (score.is_null()) return;
-  if (!score.is_number() || !score_is_possible(row.metric, score.get<double>()))
-    refuse(file, "majority_scores." + row.metric, score, "a fraction between -1 and 1");
-  row.majority_score = score.get<double>();
+  if (!score.is_number() || !score_is_possible(row.metric, score.number()))
+    score.refuse("a fraction between -1 and 1");
+  row.majority_score = score.number();
 }
 
-void take_fingerprints(const fs::path& file, const json& run, ResultRow& row) {
-  const json& told = member(file, run, "fingerprints");
+void take_fingerprints(const JsonField& run, ResultRow& row) {
+  const JsonField told = run.member_or_null("fingerprints");
   if (told.is_null()) return;
-  const std::string model = setting_text(member(file, told, "model"));
+  const std::string model = told.member_or_null("model").any_text(),
+                    train = told.member_or_null("train").any_text(),
+                    scored = told.member_or_null("scored").any_text();
   if (!model.empty()) row.settings[model_fingerprint_key] = model;
-  const std::string train = setting_text(member(file, told, "train")),
-                    scored = setting_text(member(file, told, "scored"));
   if (!train.empty() || !scored.empty()) row.settings[data_fingerprint_key] = train + "/" + scored;
 }
 
-std::optional<double> measure(const fs::path& file, const json& run, const std::string& key) {
-  const json& value = member(file, run, key);
+std::optional<double> measure(const JsonField& run, const std::string& key) {
+  const JsonField value = run.member_or_null(key);
   if (value.is_null()) return std::nullopt;
-  if (!value.is_number() || !(value.get<double>() >= 0)) refuse(file, key, value, "0 or more");
-  return value.get<double>();
+  if (!value.is_number() || !(value.number() >= 0)) value.refuse("0 or more");
+  return value.number();
 }
 
 }  // namespace
@@ -105,27 +90,15 @@ fs::path table_of(const fs::path& input, const std::vector<const char*>& tables)
   return input;
 }
 
-json read_document(const fs::path& file) {
+JsonDocument read_document(const fs::path& file) {
   // The longest that training writes: an epoch has some ten values.
-  return read_json<json>(file, {std::size_t{1} << 26, 64, 5'000'000});
+  return JsonDocument(file, {std::size_t{1} << 26, 64, 5'000'000}, JsonWording::found);
 }
 
-const json& member(const fs::path& file, const json& parent, const std::string& key) {
-  static const json nothing;
-  if (!parent.is_object()) refuse(file, key, parent, "an object that holds it");
-  const auto found = parent.find(key);
-  return found == parent.end() ? nothing : *found;
-}
-
-std::string setting_text(const json& value) {
-  if (value.is_null()) return "";
-  if (value.is_string()) return value.get<std::string>();
-  if (value.is_array()) {
-    std::vector<std::string> parts;
-    for (const json& part : value) parts.push_back(setting_text(part));
-    return join(parts, ",");
-  }
-  return value.dump(-1, ' ', true, json::error_handler_t::replace);
+std::string last_line(const fs::path& log) {
+  const std::string text = read_text(log);
+  const std::string_view lines = trim(text);
+  return std::string(trim(lines.substr(lines.find_last_of("\r\n") + 1)));
 }
 
 std::string model_name(const std::string& model) {
@@ -134,42 +107,40 @@ std::string model_name(const std::string& model) {
   return name.empty() ? model : name.string();
 }
 
-ResultRow result_of_run(const fs::path& file, const json& run) {
-  const json& settings = object(file, run, "settings");
-  const json& parameters = object(file, run, "parameters");
+ResultRow result_of_run(const JsonField& run) {
+  const JsonField settings = object(run, "settings"), parameters = object(run, "parameters");
   ResultRow row;
-  row.origin = file.string();
-  row.task = required_name(file, settings, "task");
-  row.model = model_name(required_name(file, settings, "model"));
-  row.method = required_name(file, settings, "method");
-  const auto rank = normal_rank(setting_text(member(file, settings, "rank")));
-  if (!rank) refuse(file, "settings.rank", settings.at("rank"), "a number or 8x8x4");
+  row.origin = run.file().string();
+  row.task = required_name(settings, "task");
+  row.model = model_name(required_name(settings, "model"));
+  row.method = required_name(settings, "method");
+  const JsonField given_rank = settings.member_or_null("rank");
+  const auto rank = normal_rank(given_rank.any_text());
+  if (!rank) given_rank.refuse("a number or 8x8x4");
   row.rank = *rank;
-  row.seed = setting_form("seed", setting_text(member(file, settings, "seed")));
-  row.model_path = setting_text(member(file, settings, "model"));
-  row.layers = setting_form("layers", setting_text(member(file, settings, "layers")));
-  row.train_rows = count(file, settings, "max-train");
+  row.seed = setting_form("seed", settings.member_or_null("seed").any_text());
+  row.model_path = settings.member_or_null("model").any_text();
+  row.layers = setting_form("layers", settings.member_or_null("layers").any_text());
+  row.train_rows = count(settings, "max-train");
   if (row.train_rows == 0) row.train_rows.reset();
-  row.adapted_layers = count(file, run, "adapted_layers");
-  const auto adapter = count(file, parameters, "adapter");
-  if (!adapter) refuse(file, "parameters.adapter", nullptr, "a whole number, 0 or more");
+  row.adapted_layers = count(run, "adapted_layers");
+  const auto adapter = count(parameters, "adapter");
+  if (!adapter) parameters.member_or_null("adapter").refuse("a whole number, 0 or more");
   row.parameters = *adapter;
-  row.trainable = count(file, parameters, "trainable");
-  row.train_seconds = measure(file, run, "train_seconds");
-  row.tokens_per_second = measure(file, run, "tokens_per_second");
-  row.peak_memory_mib = measure(file, run, "peak_memory_mib");
-  take_fingerprints(file, run, row);
-  if (setting_text(member(file, run, "status")) == "diverged") {
+  row.trainable = count(parameters, "trainable");
+  row.train_seconds = measure(run, "train_seconds");
+  row.tokens_per_second = measure(run, "tokens_per_second");
+  row.peak_memory_mib = measure(run, "peak_memory_mib");
+  take_fingerprints(run, row);
+  if (run.member_or_null("status").any_text() == "diverged") {
     row.score = std::nan("");
   } else {
-    take_score(file, object(file, run, "scores"), row);
-    take_scored(file, run, row);
+    take_score(object(run, "scores"), row);
+    take_scored(run, row);
   }
-  for (const auto& [key, value] : settings.items()) {
-    if (members.contains(key) || is_incidental_setting(key)) continue;
-    row.settings[key] =
-        key == "data" ? setting_text(value) : setting_form(key, setting_text(value));
-  }
+  for (const auto& [key, value] : settings.members())
+    if (!is_row_setting(key) && !is_incidental_setting(key))
+      row.settings[key] = stored_form(key, value.any_text());
   return row;
 }
 
@@ -178,10 +149,11 @@ Results read_results_folder(const fs::path& folder) {
   std::map<std::string, std::size_t> left_out;
   const FileSearch found = find_files(folder, "run.json");
   for (const fs::path& file : found.files) {
-    const json run = read_document(file);
-    const std::string status = setting_text(member(file, run, "status"));
+    const JsonDocument document = read_document(file);
+    const JsonField run = document.root();
+    const std::string status = run.member_or_null("status").any_text();
     if (status == "done" || status == "diverged") {
-      results.rows.push_back(result_of_run(file, run));
+      results.rows.push_back(result_of_run(run));
     } else {
       ++left_out[status.empty() ? "without a status" : status];
     }

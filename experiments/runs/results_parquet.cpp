@@ -14,6 +14,7 @@
 #include "experiments/runs/run_tags.h"
 #include "experiments/runs/scalar_table.h"
 #include "experiments/runs/setting_rules.h"
+#include "experiments/runs/setting_spec.h"
 
 namespace rankfold {
 namespace {
@@ -47,9 +48,7 @@ std::vector<std::string> plain_index(const ScalarTable& table) {
     return {};
   }
   for (const std::string& name : names) {
-    const bool is_known = std::ranges::find(known_settings(), setting_name(name),
-                                            &KnownSetting::name) != known_settings().end();
-    if (is_known || name == "tag" || name == "step") return {};
+    if (find_setting(setting_name(name)) != nullptr || name == "tag" || name == "step") return {};
   }
   return names;
 }
@@ -194,7 +193,7 @@ ResultRow settings_of(const ScalarTable& table, const Runs& runs, const Run& run
     else if (name == "adapted-layers")
       row.adapted_layers = count();
     else if (name == "train-rows" || name == "max-train")
-      row.train_rows = count();
+      row.train_rows = count().value_or(0) == 0 ? std::nullopt : count();  // 0: all
     else if (name == "rank") {
       const auto rank = normal_rank(text);
       if (!rank)

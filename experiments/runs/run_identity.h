@@ -1,29 +1,13 @@
 #pragma once
 
 #include <cstddef>
-#include <map>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "experiments/runs/results.h"
+#include "experiments/runs/result_row.h"
+#include "experiments/runs/run_selection.h"
 
 namespace rankfold {
-
-/// Which runs count, and which of their settings.
-struct RunSelection {
-  /// "key=value", "key=value,value": runs with one of the values, by what they mean (setting_form).
-  /// A value of targets, layers or train is a list: there ';' stands between several.
-  std::vector<std::string> where;
-  std::vector<std::string> ignored;  ///< settings that tell no runs apart
-};
-
-/// A run as `settle_runs` sees it: its row, and settings beside those of the row ("" or none).
-struct RunView {
-  ResultRow* row = nullptr;
-  const std::map<std::string, std::string>* settings = nullptr;
-  bool is_result = true;  ///< others are selected, and compared with nothing
-};
 
 /// The one rule of what tells runs apart, for rows of any source, put together. Two runs are the
 /// same where task, model, method, rank, layers, rows trained on, all settings, the metric and the

@@ -1,7 +1,5 @@
 #include "experiments/runs/run_paths.h"
 
-#include <set>
-
 #include <fmt/core.h>
 
 #include "core/base/hash.h"
@@ -12,9 +10,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::set<std::string>& places() {
-  static const std::set<std::string> names = {"task", "model", "method"};
-  return names;
+/// Of a setting, or of an option, which is none.
+SettingPlace place_of(const std::string& name) {
+  const SettingSpec* spec = find_setting(name);
+  return spec == nullptr ? SettingPlace::varied : spec->place;
 }
 
 /// Calls `visit` with every setting and option that tells runs apart, by name; an option that
@@ -74,10 +73,13 @@ const RunPaths::Values& RunPaths::defaults_of(const RunSettings& run, OfMethod& 
   const auto known = method.defaults.find(preset);
   if (known != method.defaults.end()) return known->second;
   RunSettings plain;
-  for (const char* name : {"model", "data", "task", "method", "rank", "lr", "preset"})
-    if (const auto found = run.values.find(name); found != run.values.end())
-      plain.values.insert(*found);
-  plain.values["threads"] = "1";
+  // What has no default of its own, and what others' defaults depend on.
+  for (const auto& [name, value] : run.values)
+    if (const SettingSpec* spec = find_setting(name);
+        spec != nullptr && (spec->required || name == "rank" || name == "preset"))
+      plain.values.emplace(name, value);
+  for (const SettingSpec& spec : run_settings())
+    if (!spec.in_sweeps.empty()) plain.values[spec.name] = spec.in_sweeps;
   Values defaults;
   for_each_value(
       canonical(plain, &registry_.at(run.text("method"))),
@@ -92,12 +94,11 @@ fs::path RunPaths::path(const RunSettings& run) {
   fs::path path = short_enough(path_safe(run.text("task")));
   path /= short_enough(path_safe(folder_name(run.text("model"))));
   path /= short_enough(path_safe(run.text("method")));
-  for (const char* name : {"lr", "rank"})
-    if (const auto found = run.values.find(name); found != run.values.end())
-      path /= segment(name, found->second);
+  for (const auto& [name, value] : run.values)
+    if (place_of(name) == SettingPlace::first) path /= segment(name, value);
   Values others;
   for_each_value(run, [&](const std::string& name, const std::string& value) {
-    if (places().contains(name) || name == "lr" || name == "rank" || name == "seed") return;
+    if (place_of(name) != SettingPlace::varied) return;
     // A setting that only some runs of a method have varies too.
     const Seen& seen = method.settings.at(name);
     const auto standard = defaults.find(name);
@@ -106,7 +107,9 @@ fs::path RunPaths::path(const RunSettings& run) {
       others.emplace(name, value);
   });
   for (const auto& [name, value] : others) path /= segment(name, value);
-  return path / segment("seed", run.values.at("seed"));
+  for (const auto& [name, value] : run.values)
+    if (place_of(name) == SettingPlace::last) path /= segment(name, value);
+  return path;
 }
 
 }  // namespace rankfold

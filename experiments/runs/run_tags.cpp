@@ -2,10 +2,14 @@
 
 #include <set>
 
+#include "experiments/runs/score_metric.h"
+
 namespace rankfold {
 
 std::string score_tag(const std::string& metric) {
-  return "eval/" + (metric == "spearman" ? "spearmanr" : metric);
+  for (const MetricAlias& known : metric_aliases())
+    if (known.in_tags && known.metric == metric) return "eval/" + known.alias;
+  return "eval/" + metric;
 }
 
 std::string metric_of_tag(const std::string& tag) {
@@ -18,7 +22,9 @@ std::string metric_of_tag(const std::string& tag) {
   if (!tag.starts_with("eval/")) return "";
   const std::string name = tag.substr(5);
   if (others.contains(name)) return "";
-  return name == "spearmanr" ? "spearman" : name;
+  for (const MetricAlias& known : metric_aliases())
+    if (known.in_tags && known.alias == name) return known.metric;
+  return name;
 }
 
 }  // namespace rankfold

@@ -1,5 +1,6 @@
 #include "experiments/runs/score_metric.h"
 
+#include <algorithm>
 #include <cctype>
 #include <map>
 #include <set>
@@ -8,17 +9,9 @@ namespace rankfold {
 
 namespace {
 
-/// Names that other programs have for metrics known here.
 const std::string& usual_name(const std::string& name) {
-  static const std::map<std::string, std::string> usual = {
-      {"acc", "accuracy"},
-      {"mcc", "matthews_correlation"},
-      {"matthews_corrcoef", "matthews_correlation"},
-      {"pearsonr", "pearson"},
-      {"spearmanr", "spearman"},
-      {"f1_score", "f1"}};
-  const auto found = usual.find(name);
-  return found == usual.end() ? name : found->second;
+  const auto found = std::ranges::find(metric_aliases(), name, &MetricAlias::alias);
+  return found == metric_aliases().end() ? name : found->metric;
 }
 
 /// Whether a word of the name is that of an error, of which less is better: eval_loss, test-rmse.
@@ -40,6 +33,16 @@ bool names_an_error(const std::string& name) {
 }
 
 }  // namespace
+
+const std::vector<MetricAlias>& metric_aliases() {
+  static const std::vector<MetricAlias> table = {{"acc", "accuracy"},
+                                                 {"mcc", "matthews_correlation"},
+                                                 {"matthews_corrcoef", "matthews_correlation"},
+                                                 {"pearsonr", "pearson"},
+                                                 {"spearmanr", "spearman", true},
+                                                 {"f1_score", "f1"}};
+  return table;
+}
 
 ScoreMetric score_metric(const std::string& name) {
   constexpr Bounds share = {0, 1}, correlation = {-1, 1}, error = {0, INFINITY};

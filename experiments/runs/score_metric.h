@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "core/base/bounds.h"
 
@@ -20,6 +21,13 @@ struct ScoreMetric {
 
   Bounds shown_range() const { return {range.low * factor, range.high * factor}; }
 };
+
+/// A name that other programs have for a metric known here.
+struct MetricAlias {
+  std::string alias, metric;
+  bool in_tags = false;  ///< Hugging Face's trainer logs it as eval/<alias>, and so do runs
+};
+const std::vector<MetricAlias>& metric_aliases();
 
 /// A metric that rankfold does not know has its name as label and the factor 1. Where a word of the
 /// name is that of an error (loss, mse, rmse, mae, perplexity, ...), less is better and it is 0 or

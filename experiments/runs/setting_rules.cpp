@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <climits>
 #include <cmath>
 #include <cstdint>
 #include <optional>
@@ -12,6 +13,8 @@
 
 #include "core/base/canonical_number.h"
 #include "core/base/text.h"
+#include "core/network/stack.h"
+#include "experiments/runs/setting_spec.h"
 
 namespace rankfold {
 namespace {
@@ -96,49 +99,12 @@ bool is_one_of(std::string_view text, std::initializer_list<std::string_view> wo
 
 }  // namespace
 
-const std::vector<KnownSetting>& known_settings() {
-  constexpr bool incidental = true, number = true;
-  static const std::vector<KnownSetting> table = {{"model", ""},
-                                                  {"data", ""},
-                                                  {"task", ""},
-                                                  {"method", ""},
-                                                  {"rank", ""},
-                                                  {"alpha", "", false, number},
-                                                  {"preset", ""},
-                                                  {"targets", ""},
-                                                  {"layers", "all"},
-                                                  {"train", ""},
-                                                  {"lr", "", false, number},
-                                                  {"epochs", "3", false, number},
-                                                  {"batch", "32", false, number},
-                                                  {"max-length", "128", false, number},
-                                                  {"max-train", "0", false, number},
-                                                  {"optimizer", "adamw"},
-                                                  {"weight-decay", "0", false, number},
-                                                  {"beta1", "0.9", false, number},
-                                                  {"beta2", "0.999", false, number},
-                                                  {"epsilon", "1e-8", false, number},
-                                                  {"schedule", "linear"},
-                                                  {"warmup", "0.06", false, number},
-                                                  {"clip", "0", false, number},
-                                                  {"dropout", "", false, number},
-                                                  {"precision", "f32"},
-                                                  {"score-on", "dev"},
-                                                  {"seed", "42", false, number},
-                                                  {"threads", "", false, number},
-                                                  {"cache-features", "false"},
-                                                  {"cache-dir", "", incidental},
-                                                  {"cache-limit", "4096", incidental, number}};
-  return table;
-}
-
 bool is_incidental_setting(const std::string& name) {
   // Of commands and sweeps, not of runs.
   static const std::set<std::string> of_commands = {"out",    "jobs",  "json", "adapter",
                                                     "plugin", "slurm", "kind", "labels"};
-  const auto& table = known_settings();
-  const auto found = std::ranges::find(table, name, &KnownSetting::name);
-  return found != table.end() ? found->incidental : of_commands.contains(name);
+  const SettingSpec* spec = find_setting(name);
+  return spec != nullptr ? spec->incidental : of_commands.contains(name);
 }
 
 std::string setting_name(std::string_view column) {
@@ -182,9 +148,16 @@ bool is_missing_text(std::string_view text) {
                                 "N/A", "n/a", "<NA>", "#N/A", "NaT", "-nan"});
 }
 
+std::string stored_form(const std::string& name, const std::string& text) {
+  const SettingSpec* spec = find_setting(name);
+  const bool is_path = name == "out" || (spec && spec->kind == SettingKind::folder);
+  return is_path ? text : setting_form(name, text);
+}
+
 std::string setting_form(const std::string& name, std::string_view given) {
   if (is_missing_text(given)) return "";
-  const bool any_order = is_one_of(name, {"targets", "train", "layers"});
+  const SettingSpec* spec = find_setting(name);
+  const bool any_order = spec != nullptr && spec->is_list();
   const auto bracketed = inside_brackets(trim(given));
   const std::string_view text = bracketed.value_or(trim(given));
   if (!bracketed && text.find(',') == std::string_view::npos && name != "layers")
@@ -200,9 +173,10 @@ std::string setting_form(const std::string& name, std::string_view given) {
     std::ranges::sort(parts);
     parts.erase(std::unique(parts.begin(), parts.end()), parts.end());
     if (name == "targets") {
-      static const std::vector<std::string> order = {"q", "k", "v", "o", "gate", "up", "down"};
+      // In canonical order, other words behind them.
       std::ranges::stable_sort(parts, {}, [](const std::string& part) {
-        return std::ranges::find(order, part) - order.begin();
+        const auto type = find_matrix_type(part);
+        return type ? static_cast<int>(*type) : INT_MAX;
       });
     }
   }

@@ -2,19 +2,8 @@
 
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace rankfold {
-
-/// What analysis knows of a setting of runs. experiments/training has the table that describes
-/// them; a test holds this one against it.
-struct KnownSetting {
-  std::string name;
-  std::string fallback;     ///< what a run.json without it means; "": nothing is known
-  bool incidental = false;  ///< where and how, not what: it tells no runs apart
-  bool number = false;      ///< of text that is a list elsewhere: "0,001" is refused
-};
-const std::vector<KnownSetting>& known_settings();
 
 /// Whether a setting of that name is no part of what was run. Of run.json: what is incidental, and
 /// options of a command that older versions wrote beside the settings (out, jobs, ...).
@@ -36,6 +25,10 @@ bool is_bookkeeping(const std::string& column, bool only_numbers);
 
 /// Whether a text stands for a value that is missing: "", None, NaN, null, NA, N/A, <NA>, NaT.
 bool is_missing_text(std::string_view text);
+
+/// The value of a run.json in the form in which it is compared: that of setting_form, but paths as
+/// they are.
+std::string stored_form(const std::string& name, const std::string& text);
 
 /// A setting's value in the one form of all texts that mean the same, so that equal texts are equal
 /// settings: numbers (1e-3, 0.001, "1E-03"; 8, 8.0, "08"), true and false in any case, lists with

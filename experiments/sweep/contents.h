@@ -17,7 +17,7 @@ class Contents {
 
  private:
   FingerprintStore store_;
-  std::map<std::string, std::string> real_;  // folders without links
+  KnownFolders known_folders_;
   std::map<std::string, RunFingerprints> known_;
 };
 

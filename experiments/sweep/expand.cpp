@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <array>
-#include <set>
 #include <unordered_set>
 
 #include "core/base/error.h"
@@ -19,24 +18,11 @@ struct Axis {
   std::vector<std::string> values;
 };
 
-bool matters_for_counting(const std::string& name) {
-  static const std::set<std::string> names = {"model",  "method",  "rank",   "alpha",
-                                              "preset", "targets", "layers", "train"};
-  return names.contains(name);
-}
-
-bool matters_for_fitting(const std::string& name) {
-  static const std::set<std::string> names = {"method", "rank", "alpha", "preset", "seed"};
-  return names.contains(name);
-}
-
-bool matters(const std::string& name, const Sweep& sweep, const Method& method) {
-  if (sweep.kind == SweepKind::count && !matters_for_counting(name)) return false;
-  if (sweep.kind == SweepKind::fit && !matters_for_fitting(name)) return false;
-  if (name == "rank") return method.has_rank && sweep.budgets.empty();
-  if (name == "alpha") return method.alpha != 0;
-  if (name == "targets" || name == "layers" || name == "preset") return method.name != "none";
-  return true;
+bool matters(const SettingSpec& spec, const Sweep& sweep, const Method& method) {
+  if (sweep.kind == SweepKind::count && !spec.has_role({SettingRole::counting})) return false;
+  if (sweep.kind == SweepKind::fit && !spec.has_role({SettingRole::fitting})) return false;
+  if (spec.kind == SettingKind::rank && !sweep.budgets.empty()) return false;
+  return spec.matters_to == nullptr || spec.matters_to(method);
 }
 
 const std::vector<std::string>* find_values(const Sweep& sweep, const std::string& method,
@@ -53,19 +39,22 @@ const std::vector<std::string>* find_values(const Sweep& sweep, const std::strin
 /// Model, data and task vary slowest (they stand before the method), the seed fastest.
 std::vector<Axis> axes_of(const Sweep& sweep, const Method& method) {
   std::vector<Axis> axes;
-  const auto add = [&](const std::string& name) {
-    const std::vector<std::string>* values = find_values(sweep, method.name, name);
-    if (values != nullptr && matters(name, sweep, method)) axes.push_back({name, false, *values});
+  const auto add = [&](bool last) {
+    for (const SettingSpec& spec : run_settings()) {
+      if (spec.name == "method" || (spec.place == SettingPlace::last) != last) continue;
+      const std::vector<std::string>* values = find_values(sweep, method.name, spec.name);
+      if (values != nullptr && matters(spec, sweep, method))
+        axes.push_back({spec.name, false, *values});
+    }
   };
-  for (const SettingSpec& spec : run_settings())
-    if (spec.name != "method" && spec.name != "seed") add(spec.name);
+  add(false);
   const auto own = sweep.by_method.find(method.name);
   if (own != sweep.by_method.end())
     for (const auto& [name, values] : own->second)
       if (std::ranges::find(method.options, name, &MethodOption::name) != method.options.end() &&
-          std::ranges::find(run_settings(), name, &SettingSpec::name) == run_settings().end())
+          find_setting(name) == nullptr)
         axes.push_back({name, true, values});
-  add("seed");
+  add(true);
   return axes;
 }
 
@@ -149,7 +138,9 @@ class Expander {
   }
 
   void add_run(const Method& method, PlannedRun& run) {
-    if (sweep_.kind == SweepKind::train) run.settings.values.try_emplace("threads", "1");
+    if (sweep_.kind == SweepKind::train)
+      for (const SettingSpec& spec : run_settings())
+        if (!spec.in_sweeps.empty()) run.settings.values.try_emplace(spec.name, spec.in_sweeps);
     if (sweep_.budgets.empty() || method.is_reference) return add_new(run);
     for (const std::size_t budget : sweep_.budgets) {
       const auto rank = choose_rank_(method, run, budget);
@@ -215,16 +206,6 @@ class Expander {
 };
 
 }  // namespace
-
-std::string settings_text(const RunSettings& settings) {
-  std::string text;
-  for (const auto* values : {&settings.values, &settings.options}) {
-    for (const auto& [name, value] : *values)
-      text.append(name).append(1, '=').append(value).append(1, '\0');
-    text += '\0';
-  }
-  return text;
-}
 
 Expansion expand(const Sweep& sweep, const Registry& registry, const RankChooser& choose_rank) {
   return Expander(sweep, registry, choose_rank).expand();

@@ -4,12 +4,14 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "core/base/json_reader.h"
+#include "core/base/json_field.h"
 #include "core/base/system_error.h"
 #include "core/base/text.h"
 
@@ -45,14 +47,21 @@ FitJournal::FitJournal(fs::path file) : file_(std::move(file)) {
 
 void FitJournal::read_line(std::string_view line) {
   try {
-    const Json entry = parse_json<Json>(line, file_);
-    const Kept kept{
-        entry.at("parameters").get<std::size_t>(), entry.at("starts").get<std::size_t>(),
-        entry.at("sweeps").get<std::size_t>(),     entry.at("threads").get<std::size_t>(),
-        entry.at("relative_error").get<double>(),  entry.at("seconds").get<double>()};
-    kept_.insert_or_assign(entry.at("fit").get<FitIdentity>(), kept);
-  } catch (const Error&) {
-  } catch (const nlohmann::json::exception&) {
+    const JsonDocument document(file_, line);
+    const JsonField entry = document.root();
+    const auto count = [&](const char* name) {
+      return static_cast<std::size_t>(entry.member(name).integer(0, INT64_MAX));
+    };
+    const Kept kept{count("parameters"),
+                    count("starts"),
+                    count("sweeps"),
+                    count("threads"),
+                    entry.member("relative_error").number(),
+                    entry.member("seconds").number()};
+    FitIdentity fit;
+    for (const auto& [name, value] : entry.member("fit").members()) fit[name] = value.string();
+    kept_.insert_or_assign(std::move(fit), kept);
+  } catch (const Error&) {  // a line that a killed process left, or somebody else
   }
 }
 

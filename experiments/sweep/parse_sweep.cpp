@@ -11,9 +11,9 @@
 namespace rankfold {
 namespace {
 
-const SettingSpec* find_spec(const std::vector<SettingSpec>& specs, const std::string& name) {
-  const auto found = std::ranges::find(specs, name, &SettingSpec::name);
-  return found == specs.end() ? nullptr : &*found;
+const SettingSpec* find_sweep_setting(const std::string& name) {
+  const auto found = std::ranges::find(sweep_settings(), name, &SettingSpec::name);
+  return found == sweep_settings().end() ? nullptr : &*found;
 }
 
 bool has_option(const Method& method, const std::string& name) {
@@ -117,13 +117,13 @@ class Parser {
       add_pairs(entry);
     } else if (dot != std::string::npos) {
       add_of_method(entry, entry.key.substr(0, dot), entry.key.substr(dot + 1), entry.value);
-    } else if (const SettingSpec* spec = find_spec(run_settings(), entry.key)) {
+    } else if (const SettingSpec* spec = find_setting(entry.key)) {
       sweep_.common[entry.key] = spec->kind == SettingKind::folder
                                      ? split_paths(entry)
-                                     : split_grid(entry, entry.value, spec->list);
+                                     : split_grid(entry, entry.value, spec->is_list());
       for (const std::string& value : sweep_.common[entry.key])
         check_setting_of(entry, entry.key, value);
-    } else if (find_spec(sweep_settings(), entry.key) != nullptr) {
+    } else if (find_sweep_setting(entry.key) != nullptr) {
       add_own(entry);
     } else {
       throw unknown_key(entry);
@@ -136,7 +136,7 @@ class Parser {
   void add_own(const SweepEntry& entry) {
     if (entry.key == "kind") {
       const std::string kind = single_value(entry);
-      const std::vector<std::string>& kinds = find_spec(sweep_settings(), "kind")->choices;
+      const std::vector<std::string>& kinds = find_sweep_setting("kind")->choices;
       if (std::ranges::find(kinds, kind) == kinds.end())
         throw UsageError("{}: {}", entry.where, unknown_name("kind", kind, kinds).what());
       sweep_.kind = kind == "count" ? SweepKind::count
@@ -191,13 +191,13 @@ class Parser {
   /// The grid values of a method's key.
   static std::vector<std::string> grid_of(const SweepEntry& entry, const std::string& name,
                                           const std::string& value) {
-    const SettingSpec* spec = find_spec(run_settings(), name);
-    return split_grid(entry, value, spec != nullptr ? spec->list : name.starts_with("shape"));
+    const SettingSpec* spec = find_setting(name);
+    return split_grid(entry, value, spec != nullptr ? spec->is_list() : name.starts_with("shape"));
   }
 
   void check_values(const SweepEntry& entry, const std::string& method, const std::string& name,
                     const std::vector<std::string>& values) const {
-    const bool is_setting = find_spec(run_settings(), name) != nullptr;
+    const bool is_setting = find_setting(name) != nullptr;
     for (const std::string& value : values) {
       if (is_setting)
         check_setting_of(entry, name, value);
@@ -268,10 +268,12 @@ void check_kind(const SweepEntry& entry, const Sweep& sweep) {
     throw UsageError("{}: labels is for kind = count; in training the task has its own",
                      entry.where);
   if (sweep.kind != SweepKind::fit) return;
-  static const std::vector<std::string> known = {"method", "rank", "alpha",
-                                                 "preset", "seed", "threads"};
+  std::vector<std::string> known;
+  for (const SettingSpec& spec : run_settings())
+    if (spec.has_role({SettingRole::fitting})) known.push_back(spec.name);
+  known.emplace_back("threads");  // of all fits together
   const bool of_runs =
-      find_spec(run_settings(), name) != nullptr && std::ranges::find(known, name) == known.end();
+      find_setting(name) != nullptr && std::ranges::find(known, name) == known.end();
   if (of_runs || entry.key == "labels" || entry.key == "jobs" ||
       (name == "threads" && name != entry.key))
     throw UsageError("{}: {} is not for kind = fit; expected of the settings of runs {}",
@@ -301,41 +303,50 @@ void take_common_of_fits(const std::vector<SweepEntry>& entries, Sweep& sweep) {
 const std::vector<SettingSpec>& sweep_settings() {
   using enum SettingKind;
   static const std::vector<SettingSpec> specs = {
-      {"kind",
-       "KIND",
-       "train",
-       "train: runs the grid; count: writes counts.csv; fit: fits updates and writes fits.csv",
-       false,
-       choice,
-       {"train", "count", "fit"}},
-      {"out", "DIR", "", "results", false, folder, {}},
-      {"jobs", "N", "1", "runs at a time, each a process", false, count, {}},
-      {"budget",
-       "N",
-       "",
-       "instead of rank: the largest rank with at most N adapter parameters",
-       false,
-       count,
-       {}},
-      {"labels", "N", "2", "kind count: outputs of the head", false, count, {}},
-      {"input",
-       "FILE",
-       "",
-       "kind fit: updates, .npy (layers, out, in) or .safetensors",
-       false,
-       text,
-       {}},
-      {"minus", "FILE", "", "kind fit: subtracted first", false, text, {}},
-      {"heads", "N", "1", "kind fit: attention heads of every matrix", false, count, {}},
-      {"starts", "N", "", "kind fit: random starts, as in `rankfold fit`", false, count, {}},
-      {"tolerance",
-       "X",
-       "1e-6",
-       "kind fit: a sweep that gains less is the last",
-       false,
-       number,
-       {}},
-      {"iterations", "N", "", "kind fit: sweeps at most, as in `rankfold fit`", false, count, {}},
+      {.name = "kind",
+       .value = "KIND",
+       .fallback = "train",
+       .meaning =
+           "train: runs the grid; count: writes counts.csv; fit: fits updates and writes fits.csv",
+       .kind = choice,
+       .choices = {"train", "count", "fit"}},
+      {.name = "out", .value = "DIR", .meaning = "results", .kind = folder},
+      {.name = "jobs",
+       .value = "N",
+       .fallback = "1",
+       .meaning = "runs at a time, each a process",
+       .kind = count},
+      {.name = "budget",
+       .value = "N",
+       .meaning = "instead of rank: the largest rank with at most N adapter parameters",
+       .kind = count},
+      {.name = "labels",
+       .value = "N",
+       .fallback = "2",
+       .meaning = "kind count: outputs of the head",
+       .kind = count},
+      {.name = "input",
+       .value = "FILE",
+       .meaning = "kind fit: updates, .npy (layers, out, in) or .safetensors"},
+      {.name = "minus", .value = "FILE", .meaning = "kind fit: subtracted first"},
+      {.name = "heads",
+       .value = "N",
+       .fallback = "1",
+       .meaning = "kind fit: attention heads of every matrix",
+       .kind = count},
+      {.name = "starts",
+       .value = "N",
+       .meaning = "kind fit: random starts, as in `rankfold fit`",
+       .kind = count},
+      {.name = "tolerance",
+       .value = "X",
+       .fallback = "1e-6",
+       .meaning = "kind fit: a sweep that gains less is the last",
+       .kind = number},
+      {.name = "iterations",
+       .value = "N",
+       .meaning = "kind fit: sweeps at most, as in `rankfold fit`",
+       .kind = count},
   };
   return specs;
 }

@@ -65,12 +65,7 @@ void check_run(const PlannedRun& run, const Registry& registry, ShapeStore& stor
 
 /// What a run is checked by, as one text: expand has checked all settings by themselves.
 std::string checked_text(const PlannedRun& run) {
-  static const std::set<std::string> names = {
-      "model",   "data",   "task",  "method",  "rank",      "alpha",      "preset",
-      "targets", "layers", "train", "dropout", "precision", "max-length", "cache-features"};
-  RunSettings checked;
-  for (const auto& [name, value] : run.settings.values)
-    if (names.contains(name)) checked.values.emplace(name, value);
+  RunSettings checked = settings_with(run.settings, {SettingRole::check});
   checked.options = run.settings.options;
   return settings_text(checked);
 }
@@ -101,8 +96,8 @@ void check_out(const fs::path& out) {
 
 RunSettings content_settings(const RunSettings& run) {
   RunSettings settings;
-  for (const char* name : {"model", "data", "task", "max-train", "score-on"})
-    settings.values[name] = run.text(name);
+  for (const SettingSpec& spec : run_settings())
+    if (spec.has_role({SettingRole::content})) settings.values[spec.name] = run.text(spec.name);
   return settings;
 }
 

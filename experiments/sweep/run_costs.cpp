@@ -1,26 +1,14 @@
 #include "experiments/sweep/run_costs.h"
 
 #include <algorithm>
-#include <array>
-#include <string_view>
-
-#include "experiments/sweep/sweep.h"
 
 namespace rankfold {
 namespace {
 
-constexpr auto names_of_data = std::to_array<std::string_view>(
-    {"model", "data", "task", "batch", "max-length", "max-train", "precision", "threads"});
-constexpr auto names_of_method = std::to_array<std::string_view>(
-    {"method", "rank", "targets", "layers", "train", "dropout", "cache-features"});
-
 std::string key_of(const RunSettings& run, bool with_method) {
-  RunSettings key;
-  for (const auto& [name, value] : run.values)
-    if ((std::ranges::find(names_of_data, name) != names_of_data.end()) ||
-        (with_method && (std::ranges::find(names_of_method, name) != names_of_method.end())))
-      key.values.emplace(name, value);
-  if (with_method) key.options = run.options;
+  if (!with_method) return settings_text(settings_with(run, {SettingRole::data_cost}));
+  RunSettings key = settings_with(run, {SettingRole::data_cost, SettingRole::method_cost});
+  key.options = run.options;
   return settings_text(key);
 }
 

@@ -69,9 +69,6 @@ struct PlannedRun {
   bool operator==(const PlannedRun&) const = default;
 };
 
-/// One text for settings, to look runs up by.
-std::string settings_text(const RunSettings& settings);
-
 /// The largest rank whose adapter has at most `budget` parameters, or nothing where the smallest
 /// has more (for a method without a rank: "" where it fits).
 using RankChooser =

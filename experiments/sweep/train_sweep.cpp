@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include <algorithm>
-#include <fstream>
 #include <optional>
 #include <set>
 
@@ -12,6 +11,7 @@
 #include "core/base/error.h"
 #include "core/base/folder_lock.h"
 #include "core/base/text.h"
+#include "experiments/runs/run_file.h"
 #include "experiments/sweep/processes.h"
 #include "experiments/sweep/run_state.h"
 #include "experiments/sweep/sweep_list.h"
@@ -35,17 +35,13 @@ std::vector<std::string> command_of(const SweepRun& run, const TrainSweepOptions
   return command;
 }
 
-/// The last line that a failed process wrote.
-std::string last_line(const fs::path& log) {
-  constexpr std::streamoff most = 4096;
-  std::error_code failure;
-  if (!fs::is_regular_file(log, failure)) return "";
-  std::ifstream file(log, std::ios::binary | std::ios::ate);
-  const std::streamoff size = file.tellg();
-  std::string text(static_cast<std::size_t>(std::clamp<std::streamoff>(size, 0, most)), '\0');
-  file.seekg(-static_cast<std::streamoff>(text.size()), std::ios::end);
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  return printable(trim(split(trim(text), '\n').back()), 300);
+/// The last line that a failed process wrote; "" where there is none.
+std::string last_words(const fs::path& log) {
+  try {
+    return printable(last_line(log), 300);
+  } catch (const Error&) {
+    return "";
+  }
 }
 
 std::string failure_of(const JobEnd& end, const fs::path& log) {
@@ -54,7 +50,7 @@ std::string failure_of(const JobEnd& end, const fs::path& log) {
     const char* meaning = ::sigdescr_np(end.signal);
     return fmt::format("ended by signal {} ({})", end.signal, meaning ? meaning : "unknown");
   }
-  const std::string line = last_line(log);
+  const std::string line = last_words(log);
   return line.empty() ? fmt::format("exit status {}", end.exit_status) : line;
 }
 

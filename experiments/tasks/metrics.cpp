@@ -195,6 +195,26 @@ std::map<std::string, double> majority_scores(const Task& task, std::span<const 
   return scores;
 }
 
+double mean_loss(const Task& task, std::span<const float> logits, std::span<const float> labels) {
+  if (labels.empty() || logits.size() != labels.size() * task.labels)
+    throw Error("task '{}': found {} logits for {} rows, expected {} a row", task.name,
+                logits.size(), labels.size(), task.labels);
+  double sum = 0;
+  for (std::size_t row = 0; row < labels.size(); ++row) {
+    const std::span<const float> scores = logits.subspan(row * task.labels, task.labels);
+    if (task.regression) {
+      const double error = static_cast<double>(scores[0]) - labels[row];
+      sum += error * error;
+      continue;
+    }
+    const double highest = *std::max_element(scores.begin(), scores.end());
+    double total = 0;
+    for (const float score : scores) total += std::exp(score - highest);
+    sum += std::log(total) + highest - scores[static_cast<std::size_t>(labels[row])];
+  }
+  return sum / static_cast<double>(labels.size());
+}
+
 void write_predictions(const std::filesystem::path& file, const Task& task,
                        std::span<const Example> rows, std::span<const float> logits) {
   const std::vector<float> predictions = predict(task, logits);

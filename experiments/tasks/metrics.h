@@ -46,6 +46,11 @@ std::vector<float> predict(const Task& task, std::span<const float> logits);
 std::map<std::string, double> score(const Task& task, std::span<const float> logits,
                                     std::span<const float> labels);
 
+/// The mean over the rows of the cross-entropy, -log softmax(logits)[label], or for regression of
+/// the squared error: summed over all rows, then divided. Throws Error naming the task where the
+/// sizes differ or there are no rows; not finite where a logit is not.
+double mean_loss(const Task& task, std::span<const float> logits, std::span<const float> labels);
+
 /// Whether every row was given one class, or one number: then a score says nothing of the network.
 /// False for fewer than two rows. Throws Error as `predict` does.
 bool constant_predictions(const Task& task, std::span<const float> logits);

@@ -101,6 +101,10 @@ std::size_t LowRankTraining::parameter_count() const {
   return count;
 }
 
+bool LowRankRule::step(double learning_rate, double gradient_scale) {
+  return whole_->step(learning_rate, gradient_scale) && low_rank_.step();
+}
+
 void LowRankTraining::store(Adapter<float>& adapter) const {
   for (std::size_t index = 0; index < sites_.size(); ++index) {
     LowRankMatrix matrix = sites_[index];

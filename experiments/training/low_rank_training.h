@@ -9,6 +9,7 @@
 
 #include "core/adapter/method.h"
 #include "core/linalg/low_rank_dynamics.h"
+#include "experiments/training/update_rule.h"
 
 namespace rankfold {
 
@@ -59,6 +60,21 @@ class LowRankTraining {
   std::vector<LowRankMatrix> sites_;
   std::vector<double> target_;
   std::size_t largest_ = 0;
+};
+
+/// Another rule's step on the whole updates, and LowRankTraining's after it.
+class LowRankRule final : public UpdateRule {
+ public:
+  LowRankRule(std::unique_ptr<UpdateRule> whole, LowRankTraining low_rank)
+      : whole_(std::move(whole)), low_rank_(std::move(low_rank)) {}
+
+  bool step(double learning_rate, double gradient_scale = 1) override;
+  const std::vector<TrainedSpan>& tensors() const override { return whole_->tensors(); }
+  const LowRankTraining* low_rank() const override { return &low_rank_; }
+
+ private:
+  std::unique_ptr<UpdateRule> whole_;
+  LowRankTraining low_rank_;
 };
 
 }  // namespace rankfold

@@ -44,6 +44,16 @@ void check_range(const char* name, double value, bool valid, const char* expecte
 
 }  // namespace
 
+OptimizerSettings optimizer_settings(const RunSettings& settings) {
+  OptimizerSettings optimizer;
+  optimizer.kind = settings.text("optimizer") == "sgd" ? OptimizerKind::sgd : OptimizerKind::adamw;
+  optimizer.beta1 = settings.number("beta1");
+  optimizer.beta2 = settings.number("beta2");
+  optimizer.epsilon = settings.number("epsilon");
+  optimizer.weight_decay = settings.number("weight-decay");
+  return optimizer;
+}
+
 Optimizer::Optimizer(const OptimizerSettings& settings, std::vector<TrainedSpan> tensors)
     : settings_(settings), tensors_(std::move(tensors)) {
   check_range("beta1", settings.beta1, settings.beta1 >= 0 && settings.beta1 < 1, "0 <= beta1 < 1");
@@ -62,7 +72,7 @@ Optimizer::Optimizer(const OptimizerSettings& settings, std::vector<TrainedSpan>
   }
 }
 
-void Optimizer::step(double learning_rate, double gradient_scale) {
+bool Optimizer::step(double learning_rate, double gradient_scale) {
   ++steps_;
   const auto t = static_cast<double>(steps_);
   const double correction1 = 1 - std::pow(settings_.beta1, t);
@@ -85,29 +95,7 @@ void Optimizer::step(double learning_rate, double gradient_scale) {
                tensor.value.data());
     }
   }
-}
-
-double gradient_norm(std::span<const TrainedSpan> tensors) {
-  double sum = 0;
-  for (const TrainedSpan& tensor : tensors) {
-    const float* gradient = tensor.gradient.data();
-    double lanes[8] = {};
-    const std::size_t size = tensor.gradient.size();
-    std::size_t i = 0;
-    for (; i + 8 <= size; i += 8) {
-      for (std::size_t lane = 0; lane < 8; ++lane) {
-        const double g = gradient[i + lane];
-        lanes[lane] += g * g;
-      }
-    }
-    for (; i < size; ++i) lanes[0] += static_cast<double>(gradient[i]) * gradient[i];
-    for (double lane : lanes) sum += lane;
-  }
-  return std::sqrt(sum);
-}
-
-double clip_scale(double norm, double limit) {
-  return limit > 0 ? std::min(1.0, limit / (norm + 1e-6)) : 1.0;
+  return true;
 }
 
 }  // namespace rankfold

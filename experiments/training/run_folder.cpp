@@ -5,12 +5,10 @@
 #include <system_error>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "analysis/logs/event_log.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "core/base/json_reader.h"
+#include "core/base/json_field.h"
 #include "core/base/safetensors.h"
 #include "core/base/text.h"
 #include "experiments/runs/run_result.h"
@@ -66,8 +64,9 @@ std::vector<fs::path> result_files(const fs::path& folder) {
 bool is_own(const fs::path& file) {
   try {
     if (file.filename() == adapter_files[0]) {
-      const auto document = read_json<nlohmann::json>(file);
-      return document.is_object() && document.value("format", "") == "rankfold";
+      const JsonDocument document(file);
+      const auto format = document.root().find("format");
+      return format && format->string_or_nothing() == "rankfold";
     }
     if (file.filename() == adapter_files[1]) {
       const auto metadata = SafetensorsFile(file).metadata();

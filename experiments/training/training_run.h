@@ -12,12 +12,11 @@
 #include "experiments/models/host.h"
 #include "experiments/runs/fingerprint.h"
 #include "experiments/training/feature_cache.h"
-#include "experiments/training/low_rank_training.h"
-#include "experiments/training/optimizer.h"
 #include "experiments/training/run_folder.h"
 #include "experiments/training/run_log.h"
 #include "experiments/training/schedule.h"
 #include "experiments/training/trainer.h"
+#include "experiments/training/training_session.h"
 
 namespace rankfold {
 
@@ -49,13 +48,15 @@ class TrainingRun {
         result_(result),
         settings_(result.settings),
         seed_(settings_.count("seed")),
-        batch_(settings_.count("batch")) {}
+        batch_(settings_.count("batch")),
+        epochs_(settings_.count("epochs")),
+        clip_(settings_.number("clip")) {}
 
   /// Reads and checks everything, and only then begins in the folder.
   void load();
   void train();
   /// Writes the adapter. Throws Error where the model was changed while it was in use.
-  void save() const;
+  void save();
 
  private:
   void train_epoch(std::size_t epoch);
@@ -63,6 +64,8 @@ class TrainingRun {
   void check_loss(const char* name, double loss) const;
   void log_step(double rate, double norm, double epoch);
   void evaluate(EpochResult& epoch);
+  /// Steps taken.
+  std::size_t step() const { return session_ ? session_->steps() : 0; }
   bool caches_features() const { return settings_.text("cache-features") == "true"; }
   void open_feature_caches();
   void count_parameters();
@@ -78,21 +81,16 @@ class TrainingRun {
   RunResult& result_;
   const RunSettings& settings_;
   const std::uint64_t seed_;
-  const std::size_t batch_;
+  const std::size_t batch_, epochs_;
+  const double clip_;
 
   std::optional<ModelContent> content_;
   EncodedSplit train_split_, dev_split_;
-  MethodSettings method_settings_;
-  TrainedParts parts_;
-  // The host refers to the adapter, so it goes first.
-  std::unique_ptr<Adapter<float>> adapter_;
-  std::unique_ptr<Host> host_;
-  std::optional<LowRankTraining> low_rank_;  // where the method has a truncation
+  std::optional<TrainingSession> session_;
   std::optional<FeatureCache> train_features_, dev_features_;
   std::optional<RunLog> log_;
-  std::optional<Optimizer> optimizer_;
   Schedule schedule_;
-  std::size_t step_ = 0, steps_ = 0;  // steps taken, and of the whole run
+  std::size_t steps_ = 0;  // of the whole run
   std::size_t tokens_ = 0, examples_ = 0;
   double first_loss_ = 0;
   Clock::time_point start_;  // of the first epoch

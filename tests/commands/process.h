@@ -6,16 +6,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <filesystem>
 #include <sstream>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "core/base/files.h"
+#include "folder_events.h"
 #include "source_paths.h"
 #include "temporary_folder.h"
 
@@ -113,14 +112,10 @@ class Process : public testing::Test {
     return found;
   }
 
-  /// Whether it happens within a minute.
+  /// Whether it happens within a minute, by what processes do below the test's folder.
   template <class Condition>
-  static bool happens(const Condition& condition) {
-    for (int i = 0; i < 1200; ++i) {
-      if (condition()) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
-    return false;
+  bool happens(const Condition& condition) const {
+    return FolderEvents(folder_.path).bring(condition);
   }
 
   /// The processes whose parent is this one.

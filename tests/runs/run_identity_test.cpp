@@ -5,12 +5,12 @@
 
 #include <cmath>
 
-#include "analysis/figures/run_record.h"
 #include "analysis/run_files.h"
 #include "analysis/tables/score_table.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "experiments/runs/parquet.h"
+#include "experiments/runs/run_record.h"
 #include "experiments/runs/setting_rules.h"
 #include "source_paths.h"
 #include "temporary_folder.h"

@@ -55,7 +55,7 @@ TEST(Processes, RunAsManyAtATimeAsAsked) {
   for (const std::size_t most : {1U, 3U}) {
     const TemporaryFolder folder;
     std::vector<Job> jobs;
-    for (int i = 0; i < 6; ++i) jobs.push_back(shell(folder, "sleep 0.1", std::to_string(i)));
+    for (int i = 0; i < 6; ++i) jobs.push_back(shell(folder, "exit 0", std::to_string(i)));
     std::size_t running = 0, highest = 0;
     JobOptions options;
     options.at_a_time = most;
@@ -69,14 +69,13 @@ TEST(Processes, RunAsManyAtATimeAsAsked) {
 
 TEST(Processes, EndWithASignalToTheirParent) {
   const TemporaryFolder folder;
-  const std::vector<Job> jobs = {shell(folder, "sleep 60"), shell(folder, "echo never", "second")};
+  const std::vector<Job> jobs = {shell(folder, "exec tail -f /dev/null"),
+                                 shell(folder, "echo never", "second")};
   JobEnd last;
   JobOptions options;
   options.started = [](std::size_t) { ::kill(::getpid(), SIGINT); };
   options.ended = [&](const JobEnd& end) { last = end; };
-  const auto start = std::chrono::steady_clock::now();
   EXPECT_FALSE(run_all(jobs, options));
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(8));
   EXPECT_TRUE(last.stopped);
   EXPECT_EQ(last.signal, SIGTERM);
   EXPECT_FALSE(fs::exists(folder.path / "second"));

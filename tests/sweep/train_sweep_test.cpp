@@ -250,7 +250,7 @@ TEST_F(TrainSweep, TrainsATensorTrainHeadWithAndWithoutARank) {
 TEST_F(TrainSweep, WorksAloneInItsFolder) {
   std::vector<SweepRun> slow = plan("method = lora\nrank = 1\n"), other = plan("method = none\n");
   TrainSweepOptions options;
-  options.program = {"/bin/sh", "-c", "sleep 0.2", "sh"};
+  options.program = {"/bin/true"};  // what it leaves undone does not matter
   std::string message;
   options.ended = [&](const SweepRun&) {
     message = message_of<Error>([&] { run_sweep(other, out_, registry_, {}); });

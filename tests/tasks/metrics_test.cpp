@@ -133,6 +133,16 @@ TEST(Predictions, AreNotWrittenWhereRowsAndLogitsDiffer) {
   EXPECT_FALSE(std::filesystem::exists(file));
 }
 
+TEST(MeanLoss, IsTheCrossEntropyOrTheSquaredError) {
+  const Task &classes = find_task("movies"), &numbers = find_task("stsb");
+  const double first = std::log(1 + std::exp(-2.0)), second = std::log(1 + std::exp(1.0));
+  EXPECT_NEAR(mean_loss(classes, Floats{1, 3, 0, 1}, Floats{1, 0}), (first + second) / 2, 1e-12);
+  EXPECT_NEAR(mean_loss(classes, Floats{1001, 1003}, Floats{1}), first, 1e-12) << "no overflow";
+  EXPECT_EQ(mean_loss(numbers, Floats{2, 5}, Floats{1, 3}), 2.5);
+  EXPECT_THROW(mean_loss(classes, Floats{1, 2, 3}, Floats{1}), Error);
+  EXPECT_THROW(mean_loss(classes, Floats{}, Floats{}), Error);
+}
+
 TEST(Predictions, AreConstantWhereEveryRowGetsOneAnswer) {
   const Task &classes = find_task("movies"), &numbers = find_task("stsb");
   EXPECT_TRUE(constant_predictions(classes, Floats{1, 2, 0, 5, -3, -2}));

@@ -134,10 +134,13 @@ TEST_F(Finetune, TrainsEveryBuiltInMethod) {
   const Registry registry = builtin_registry();
   for (const Method& method : registry.methods()) {
     RunSettings wanted = settings(method.name, method.has_rank ? "2" : "");
-    wanted.values["epochs"] = "1";
+    wanted.values["epochs"] = "8";
     wanted.values["max-train"] = "8";
+    wanted.values["dropout"] = "0";
     const RunResult result = run(wanted, method.name);
     EXPECT_EQ(result.status, "done") << method.name;
+    EXPECT_LT(result.epochs.back().loss, result.epochs.front().loss) << method.name;
+    EXPECT_EQ(result.parameters.adapter > 0, method.name != "none") << method.name;
   }
 }
 

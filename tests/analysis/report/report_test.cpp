@@ -37,7 +37,9 @@ std::vector<std::string> present(const std::string& html, const std::vector<std:
 class Report : public testing::Test {
  protected:
   Report() { write_runs(folder_.path / "results"); }
-  ReportPage make() const { return make_report({read_run_records(folder_.path / "results")}); }
+  ReportPage make() const {
+    return make_report({in_display_order(read_run_records(folder_.path / "results"))});
+  }
   /// The document behind the table of runs.
   static json runs_of(const std::string& html) {
     const std::string begin = "id=\"run-data\">";
@@ -78,12 +80,15 @@ TEST_F(Report, IsTheSameForTheSameRuns) {
   std::filesystem::rename(folder_.path / "results", folder_.path / "moved");
   std::filesystem::create_directories(folder_.path / "elsewhere");
   std::filesystem::rename(folder_.path / "moved", folder_.path / "elsewhere/results");
-  EXPECT_EQ(make_report({read_run_records(folder_.path / "elsewhere/results/")}).html, first);
+  EXPECT_EQ(
+      make_report({in_display_order(read_run_records(folder_.path / "elsewhere/results/"))}).html,
+      first);
 }
 
 TEST_F(Report, TellsTheDayItWasMade) {
   const std::string html =
-      make_report({.records = read_run_records(folder_.path / "results"), .date = "2026-11-30"})
+      make_report({.records = in_display_order(read_run_records(folder_.path / "results")),
+                   .date = "2026-11-30"})
           .html;
   EXPECT_THAT(missing(html, {"<dt>made</dt><dd>on 2026-11-30 by rankfold "}), ElementsAre());
 }
@@ -143,7 +148,8 @@ TEST_F(Report, ShowsMarkupAsTextWhereverItStands) {
   run["status"] = run["error"] = markup;
   write_run(folder_.path / "results/\xff", run);
   const std::string html =
-      make_report({read_run_records(folder_.path / "results"), "<b id=z>\xff"}).html;
+      make_report({in_display_order(read_run_records(folder_.path / "results")), "<b id=z>\xff"})
+          .html;
   EXPECT_THAT(missing(html, {"<h1>&lt;b id=z&gt;\uFFFD</h1>"}), ElementsAre());
   EXPECT_THAT(present(html, {"<b id=", "<!--", "\xff"}), ElementsAre());
   const std::size_t at = html.find("id=\"run-data\">");
@@ -175,7 +181,8 @@ TEST_F(Report, OfATableLeavesOutWhatATableDoesNotTell) {
   write_atomically(folder_.path / "results.csv",
                    "task,model,method,rank,seed,parameters,metric,score\n"
                    "\"a, \"\"b\"\"\",m,lora,8,1,8000,accuracy,0.75\n");
-  const std::string html = make_report({read_run_records(folder_.path / "results.csv")}).html;
+  const std::string html =
+      make_report({in_display_order(read_run_records(folder_.path / "results.csv"))}).html;
   EXPECT_THAT(missing(html, {"a table: it tells no machines", "a, &quot;b&quot;", "75.00 (1)"}),
               ElementsAre());
   EXPECT_THAT(present(html, {"id=\"machines\"", "id=\"failures\""}), ElementsAre());
@@ -186,7 +193,7 @@ TEST_F(Report, OfFitsDrawsTheirErrorsAndCallsThemNoScores) {
   for (const char* rank : {"2", "4"})
     csv += std::string("fit,u,lora,") + rank + ",0," + rank + "000,relative_error,0." + rank + "\n";
   write_atomically(folder_.path / "fits/fits.csv", csv);
-  EXPECT_THAT(make_report({read_run_records(folder_.path / "fits")}).figures,
+  EXPECT_THAT(make_report({in_display_order(read_run_records(folder_.path / "fits"))}).figures,
               ElementsAre("rank", "error"));
 }
 

@@ -1,85 +1,75 @@
-#include "analysis/figures/run_record.h"
+#include "experiments/runs/run_record.h"
 
 #include <algorithm>
 #include <cmath>
 #include <set>
-#include <tuple>
 
-#include "analysis/figures/method_style.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
+#include "experiments/runs/results.h"
 #include "experiments/runs/run_file.h"
 #include "experiments/runs/setting_rules.h"
 
 namespace rankfold {
 namespace {
 
-using nlohmann::json;
 namespace fs = std::filesystem;
 
 constexpr std::size_t longest_reason = 600;
 
 /// As text, whatever stands there.
-std::string loose_text(const json& parent, const std::string& key) {
+std::string loose_text(const JsonField& parent, const std::string& key) {
   const auto found = parent.find(key);
-  return found == parent.end() ? "" : setting_text(*found);
+  return found ? found->any_text() : "";
 }
 
-std::optional<std::int64_t> loose_count(const json& parent, const std::string& key) {
+std::optional<std::int64_t> loose_count(const JsonField& parent, const std::string& key) {
   const auto found = parent.find(key);
-  if (found == parent.end() || !found->is_number_integer()) return std::nullopt;
-  const auto value = found->get<std::int64_t>();
-  return value < 0 ? std::nullopt : std::optional(value);
+  const auto value = found ? found->integer_or_nothing() : std::nullopt;
+  return value && *value >= 0 ? value : std::nullopt;
 }
 
-std::map<std::string, std::string> texts_of(const json& object) {
+std::optional<double> loose_number(const JsonField& parent, const std::string& key) {
+  const auto found = parent.find(key);
+  return found ? found->number_or_nothing() : std::nullopt;
+}
+
+std::map<std::string, std::string> texts_of(const std::optional<JsonField>& object) {
   std::map<std::string, std::string> texts;
-  if (!object.is_object()) return texts;
-  for (const auto& [key, value] : object.items()) texts[key] = setting_text(value);
+  if (!object) return texts;
+  for (const auto& [key, value] : object->members()) texts[key] = value.any_text();
   return texts;
 }
 
-/// All settings that are told, numbers and lists in one form.
-std::map<std::string, std::string> settings_of(const json& object) {
-  std::map<std::string, std::string> settings = texts_of(object);
-  for (auto& [name, text] : settings)
-    if (name != "model" && name != "data" && name != "out") text = setting_form(name, text);
-  return settings;
-}
-
-/// What settings tell of a run that is no result.
-void take_settings(RunRecord& record, const json& settings) {
-  record.settings = settings_of(settings);
-  if (!settings.is_object()) return;
+/// What settings tell of a run that is no result; of all runs, every setting that is told, numbers
+/// and lists in one form.
+void take_settings(RunRecord& record, const std::optional<JsonField>& settings) {
+  record.settings = texts_of(settings);
+  for (auto& [name, text] : record.settings) text = stored_form(name, text);
+  if (!settings) return;
   ResultRow& row = record.row;
-  row.task = loose_text(settings, "task");
-  row.model = model_name(loose_text(settings, "model"));
-  row.method = loose_text(settings, "method");
-  row.rank = loose_text(settings, "rank");
-  row.seed = setting_form("seed", loose_text(settings, "seed"));
-  row.layers = setting_form("layers", loose_text(settings, "layers"));
+  row.task = loose_text(*settings, "task");
+  row.model = model_name(loose_text(*settings, "model"));
+  row.method = loose_text(*settings, "method");
+  row.rank = loose_text(*settings, "rank");
+  row.seed = setting_form("seed", loose_text(*settings, "seed"));
+  row.layers = setting_form("layers", loose_text(*settings, "layers"));
 }
 
 /// A run.json that is not done: what it tells beside its settings.
-void take_measures(RunRecord& record, const json& run) {
+void take_measures(RunRecord& record, const JsonField& run) {
   ResultRow& row = record.row;
-  const json parameters = run.value("parameters", json::object());
-  if (parameters.is_object()) {
-    row.parameters = loose_count(parameters, "adapter").value_or(0);
-    row.trainable = loose_count(parameters, "trainable");
+  if (const auto parameters = run.find("parameters")) {
+    row.parameters = loose_count(*parameters, "adapter").value_or(0);
+    row.trainable = loose_count(*parameters, "trainable");
   }
-  const auto measure = [&](const char* key) -> std::optional<double> {
-    const auto found = run.find(key);
-    if (found == run.end() || !found->is_number()) return std::nullopt;
-    return found->get<double>();
-  };
-  row.train_seconds = measure("train_seconds");
-  row.tokens_per_second = measure("tokens_per_second");
-  row.peak_memory_mib = measure("peak_memory_mib");
+  row.train_seconds = loose_number(run, "train_seconds");
+  row.tokens_per_second = loose_number(run, "tokens_per_second");
+  row.peak_memory_mib = loose_number(run, "peak_memory_mib");
 }
 
-std::string reason_of(const json& run) {
+std::string reason_of(const JsonField& run) {
   std::string reason = loose_text(run, "error");
   const auto step = loose_count(run, "failed_step");
   if (step && *step > 0) reason += fmt::format("{}at step {}", reason.empty() ? "" : ", ", *step);
@@ -97,36 +87,34 @@ RunRecord read_run_record(const fs::path& file) {
   RunRecord record;
   record.row.origin = file.string();
   try {
-    const json run = read_document(file);
-    const std::string status = setting_text(member(file, run, "status"));
+    const JsonDocument document = read_document(file);
+    const JsonField run = document.root();
+    const std::string status = run.member_or_null("status").any_text();
     if (status.empty()) throw Error("{}: status: found none, expected done", file.string());
-    take_settings(record, run.value("settings", json()));
+    take_settings(record, run.find("settings"));
     record.machine = loose_text(run, "machine");
-    record.versions = texts_of(run.value("versions", json()));
-    if (const json parameters = run.value("parameters", json()); parameters.is_object())
-      record.total = loose_count(parameters, "total");
+    record.versions = texts_of(run.find("versions"));
+    if (const auto parameters = run.find("parameters"))
+      record.total = loose_count(*parameters, "total");
     record.status = printable(status, 40);
     if (record.is_result())
-      record.row = result_of_run(file, run);
+      record.row = result_of_run(run);
     else
       take_measures(record, run);
     if (record.status != "done") record.reason = reason_of(run);
-  } catch (const std::exception& error) {  // Error, or a type that JSON does not convert
+  } catch (const Error& error) {
     record.status = "unreadable";
     record.reason = without_folder(error.what(), file);
   }
   return record;
 }
 
-/// The last line of the log of a process that left no run.json; why it cannot be read.
-std::string last_line(const fs::path& log) {
+/// What the log of a process that left no run.json ends with; why it cannot be read.
+std::string end_of_log(const fs::path& log) {
   try {
-    const std::string text = read_text(log);
-    const std::size_t end = text.find_last_not_of(" \t\r\n");
-    if (end == std::string::npos) return "its log is empty";
-    const std::size_t begin = text.find_last_of("\r\n", end);
-    return "last line of its log: " +
-           printable(trim(std::string_view(text).substr(begin + 1, end - begin)), longest_reason);
+    const std::string line = last_line(log);
+    if (line.empty()) return "its log is empty";
+    return "last line of its log: " + printable(line, longest_reason);
   } catch (const Error& error) {
     return without_folder(error.what(), log);
   }
@@ -141,7 +129,8 @@ bool lies_below(const fs::path& file, const fs::path& folder) {
 }
 
 /// A run that a sweep lists and that has left no run.json.
-RunRecord missing_run(const fs::path& root, const fs::path& folder, const json& settings) {
+RunRecord missing_run(const fs::path& root, const fs::path& folder,
+                      const std::optional<JsonField>& settings) {
   RunRecord record;
   record.row.origin = folder.string();
   take_settings(record, settings);
@@ -150,7 +139,7 @@ RunRecord missing_run(const fs::path& root, const fs::path& folder, const json& 
   const bool has_log = fs::exists(log, failure);
   record.reason = !has_log                 ? "not started"
                   : !lies_below(log, root) ? "its log lies elsewhere"
-                                           : last_line(log);
+                                           : end_of_log(log);
   // What the program prints when it gives up.
   const bool failed = record.reason.starts_with("last line of its log: rankfold: ");
   record.status = failed ? "failed" : "unfinished";
@@ -166,7 +155,7 @@ bool leads_out(const fs::path& folder) {
 void add_missing_runs(const fs::path& root, const fs::path& sweep, const std::set<fs::path>& known,
                       RunRecords& records) {
   std::vector<RunRecord>& runs = records.runs;
-  json document;
+  std::optional<JsonDocument> document;
   try {
     document = read_document(sweep);
   } catch (const Error& error) {
@@ -177,9 +166,9 @@ void add_missing_runs(const fs::path& root, const fs::path& sweep, const std::se
     runs.push_back(std::move(record));
     return;
   }
-  if (!document.is_object() || !document.contains("runs") || !document["runs"].is_array()) return;
-  for (const json& run : document["runs"]) {
-    if (!run.is_object()) continue;
+  const auto listed = document->root().find("runs");
+  if (!listed) return;
+  for (const JsonField& run : listed->elements()) {
     const std::string folder = loose_text(run, "folder");
     if (folder.empty()) continue;
     if (leads_out(folder)) {
@@ -188,13 +177,12 @@ void add_missing_runs(const fs::path& root, const fs::path& sweep, const std::se
       continue;
     }
     const fs::path path = (sweep.parent_path() / folder).lexically_normal();
-    if (!known.contains(path))
-      runs.push_back(missing_run(root, path, run.value("settings", json())));
+    if (!known.contains(path)) runs.push_back(missing_run(root, path, run.find("settings")));
   }
 }
 
 RunRecords read_folder(const fs::path& folder) {
-  RunRecords records{folder, false, {}, {}};
+  RunRecords records{.source = folder};
   std::set<fs::path> known;
   const FileSearch found = find_files(
       folder, [](const std::string& name) { return name == "run.json" || name == "sweep.json"; });
@@ -224,21 +212,16 @@ RunRecords read_folder(const fs::path& folder) {
 
 RunRecords read_table(const fs::path& table) {
   Results results = read_results(table);
-  RunRecords records{table, true, {}, std::move(results.notes)};
+  RunRecords records{.source = table, .is_table = true, .notes = std::move(results.notes)};
   for (ResultRow& row : results.rows) {
     RunRecord record;
     const bool diverged = row.score && !std::isfinite(*row.score);
     record.status = diverged ? "diverged" : "done";
     if (diverged) record.reason = "the score is not finite";
     record.settings = row.settings;
-    for (const auto& [key, value] : {std::pair("task", row.task),
-                                     {"model", row.model},
-                                     {"method", row.method},
-                                     {"rank", row.rank},
-                                     {"seed", row.seed},
-                                     {"layers", row.layers}}) {
-      if (!value.empty()) record.settings[key] = value;
-    }
+    for (const RowSetting& own : row_settings())
+      if (own.text != nullptr && !(row.*own.text).empty())
+        record.settings[own.name] = row.*own.text;
     if (row.train_rows) record.settings["max-train"] = std::to_string(*row.train_rows);
     const std::string parent = (table.parent_path() / "").string();
     record.folder = row.origin.substr(row.origin.starts_with(parent) ? parent.size() : 0);
@@ -273,6 +256,7 @@ std::vector<ResultRow> RunRecords::results() const {
 RunRecords read_run_records(const std::vector<fs::path>& results, const RunSelection& selection) {
   RunRecords all;
   all.source = results.at(0);
+  all.inputs = results.size();
   all.is_table = true;
   for (const fs::path& input : results) {
     RunRecords records = read_input(input);
@@ -291,11 +275,6 @@ RunRecords read_run_records(const std::vector<fs::path>& results, const RunSelec
   for (const std::size_t position : settle_runs(views, selection, all.notes))
     kept.push_back(std::move(all.runs[position]));
   all.runs = std::move(kept);
-  if (all.is_table && results.size() == 1) return all;
-  std::ranges::stable_sort(all.runs, {}, [](const RunRecord& run) {
-    return std::tuple(run.row.task, run.row.model, method_order(run.row.method),
-                      rank_position(run.row.rank).value_or(0), run.folder);
-  });
   return all;
 }
 

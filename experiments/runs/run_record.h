@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -7,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "experiments/runs/results.h"
+#include "experiments/runs/result_row.h"
 #include "experiments/runs/run_identity.h"
 
 namespace rankfold {
@@ -28,9 +29,10 @@ struct RunRecord {
 };
 
 struct RunRecords {
-  std::filesystem::path source;  ///< the folder or the table; the first of several
-  bool is_table = false;         ///< without machines, versions and runs that are not done
-  std::vector<RunRecord> runs;   ///< by task, model, method, rank, folder; a table's in its order
+  std::filesystem::path source;         ///< the folder or the table; the first of several
+  std::size_t inputs = 1;               ///< how many were put together
+  bool is_table = false;                ///< without machines, versions and runs that are not done
+  std::vector<RunRecord> runs = {};     ///< by folder; a table's in its order
   std::vector<std::string> notes = {};  ///< as those of Results
 
   std::vector<ResultRow> results() const;

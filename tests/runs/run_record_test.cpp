@@ -1,4 +1,4 @@
-#include "analysis/figures/run_record.h"
+#include "experiments/runs/run_record.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
