@@ -3,7 +3,8 @@
 # rankfold::plugin is what a plug-in links; the program that loads it has the definitions.
 include(CMakePackageConfigHelpers)
 set(public_headers
-    core/adapter/adapter.h core/adapter/method.h core/base/error.h core/base/random.h core/device/device.h core/error.h
+    core/adapter/adapter.h core/adapter/method.h core/adapter/method_settings.h core/adapter/registry.h
+    core/adapter/wrapper.h core/base/error.h core/base/random.h core/device/device.h core/error.h
     core/linalg/linear_algebra.h core/network/network.h core/network/stack.h core/network/start.h core/plugin.h
     decompositions/common.h)
 add_library(rankfold_plugin INTERFACE)

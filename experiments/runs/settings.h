@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/adapter/method.h"
+#include "core/adapter/registry.h"
 #include "core/base/canonical_number.h"
 
 namespace rankfold {
