@@ -26,7 +26,7 @@ inline Values random_values(std::size_t size, const std::string& purpose) {
 
 /// An adapter over frozen layers with inputs and output gradients for every site.
 template <class T>
-struct Bench {
+struct TestedAdapter {
   Stack stack;
   std::unique_ptr<Adapter<T>> adapter;
   std::vector<std::vector<T>> weights, biases, inputs, output_gradients;
@@ -34,7 +34,7 @@ struct Bench {
   bool detached = false;  ///< which the method takes for constants
   bool starts = false;    ///< factors start by more than draws
 
-  Bench(const Method& method, const Stack& sites, const MethodSettings& settings)
+  TestedAdapter(const Method& method, const Stack& sites, const MethodSettings& settings)
       : stack(sites), adapter(make_adapter<T>(method, sites, settings, make_cpu_device())) {
     const Declaration declaration = method.declare(stack.sites.front(), stack, settings);
     const auto& normalisation = declaration.normalisation;
@@ -127,6 +127,6 @@ inline Values all_gradients(const Adapter<double>& adapter) {
 
 /// However a call is computed, the numbers are the same: by every plan, sites together or one by
 /// one, in one call or many.
-void check_plans(Bench<double>& bench, CheckReport& report);
+void check_plans(TestedAdapter<double>& tested, CheckReport& report);
 
 }  // namespace rankfold::contract
