@@ -31,8 +31,8 @@ function(rankfold_library folder)
   endif()
   add_library(rankfold_${name} STATIC ${sources})
   add_library(rankfold::${name} ALIAS rankfold_${name})
-  target_include_directories(rankfold_${name} PUBLIC ${PROJECT_SOURCE_DIR})
-  target_link_libraries(rankfold_${name} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE} rankfold_flags)
+  target_include_directories(rankfold_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
+  target_link_libraries(rankfold_${name} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE} $<BUILD_INTERFACE:rankfold_flags>)
 endfunction()
 
 # rankfold_loaded_library(NAME FOLDER LIBRARY...): every .cpp of FOLDER as librankfold_NAME.so beside the

@@ -2,7 +2,7 @@
 
 #include <cstddef>
 
-#include "core/adapter/method.h"
+#include "core/adapter/registry.h"
 #include "core/base/error.h"
 #include "core/network/start.h"
 

@@ -1,6 +1,5 @@
 #include <cmath>
 
-#include "core/base/error.h"
 #include "decompositions/common.h"
 #include "decompositions/fact.h"
 #include "decompositions/registry.h"
@@ -23,16 +22,13 @@ static Declaration declare(const Site& site, const Stack& stack, const MethodSet
   };
   const double scale = settings.number("scale");
   if (is_attention(site.matrix)) {
-    if (site.heads == 0 || site.out % site.heads != 0)
-      throw UsageError("[cara] site {}: {} heads do not divide its {} outputs", site.name,
-                       site.heads, site.out);
     std::size_t slots = 0, position = 0;
     for (const Site& each : stack.sites) {
       if (each.name == site.name) position = slots;
       slots += is_attention(each.matrix);
     }
     const Mode slot{"slot", slots}, in{"in", site.in}, head{"head", site.heads},
-        head_dim{"head_dim", site.out / site.heads};
+        head_dim{"head_dim", head_size("cara", site)};
     return weight_update(
         {.out = {head, head_dim},
          .in = {in},

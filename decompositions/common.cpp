@@ -1,6 +1,10 @@
 #include "decompositions/common.h"
 
 #include <cmath>
+#include <numeric>
+#include <random>
+
+#include "core/base/error.h"
 
 namespace rankfold {
 
@@ -48,12 +52,42 @@ SingularPart leading_part(Start& start, std::size_t rank) {
   return part;
 }
 
-std::vector<std::size_t> balanced_axes(std::size_t size) {
-  // Primes from the largest on, each to the smallest axis.
-  std::vector<std::size_t> primes, axes(3, 1);
+std::size_t head_size(const std::string& method, const Site& site) {
+  if (site.heads == 0 || site.out % site.heads != 0)
+    throw UsageError("[{}] site {}: {} heads do not divide its {} outputs", method, site.name,
+                     site.heads, site.out);
+  return site.out / site.heads;
+}
+
+Factor from_seed(Factor factor) {
+  factor.trainable = false;
+  factor.storage = Storage::seed;
+  return factor;
+}
+
+std::vector<std::size_t> torch_permutation(std::size_t size, std::size_t count,
+                                           std::uint32_t seed) {
+  std::mt19937 generator(seed);
+  std::vector<std::size_t> places(size);
+  std::iota(places.begin(), places.end(), std::size_t{0});
+  for (std::size_t i = 0; i < std::min(count, size - 1); ++i)
+    std::swap(places[i], places[i + generator() % (size - i)]);
+  places.resize(count);
+  return places;
+}
+
+std::vector<std::size_t> prime_factors(std::size_t size) {
+  std::vector<std::size_t> primes;
   for (std::size_t divisor = 2; divisor * divisor <= size; ++divisor)
     for (; size % divisor == 0; size /= divisor) primes.push_back(divisor);
   if (size > 1) primes.push_back(size);
+  return primes;
+}
+
+std::vector<std::size_t> balanced_axes(std::size_t size) {
+  // Primes from the largest on, each to the smallest axis.
+  const std::vector<std::size_t> primes = prime_factors(size);
+  std::vector<std::size_t> axes(3, 1);
   for (std::size_t i = primes.size(); i-- > 0;) *std::ranges::min_element(axes) *= primes[i];
   std::ranges::sort(axes, std::greater<>());
   while (axes.size() > 2 && axes.back() == 1) axes.pop_back();

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/adapter/method.h"
@@ -46,6 +48,20 @@ struct SingularPart {
   std::vector<double> left, right, values;
 };
 SingularPart leading_part(Start& start, std::size_t rank);
+
+/// Outputs of one head. Throws UsageError naming method and site where its heads do not divide
+/// them.
+std::size_t head_size(const std::string& method, const Site& site);
+
+/// The factor, frozen and in no file: drawn from the seed and the settings.
+Factor from_seed(Factor factor);
+
+/// The first `count` of torch.randperm(size) behind a generator of that seed: on the CPU it swaps
+/// from the front by the Mersenne twister's 32-bit numbers.
+std::vector<std::size_t> torch_permutation(std::size_t size, std::size_t count, std::uint32_t seed);
+
+/// The primes of a size, rising.
+std::vector<std::size_t> prime_factors(std::size_t size);
 
 /// A size as a product of three sizes, or two, as equal as its primes allow; falling.
 std::vector<std::size_t> balanced_axes(std::size_t size);

@@ -1,8 +1,5 @@
-#include <algorithm>
 #include <cmath>
 #include <numbers>
-#include <numeric>
-#include <random>
 
 #include "core/base/error.h"
 #include "core/base/text.h"
@@ -12,18 +9,6 @@
 
 namespace rankfold {
 namespace {
-
-/// The first n of torch.randperm(size) behind a generator of that seed: on the CPU it swaps from
-/// the front by the Mersenne twister's 32-bit numbers.
-std::vector<std::size_t> permute(std::size_t size, std::size_t count, std::uint32_t seed) {
-  std::mt19937 generator(seed);
-  std::vector<std::size_t> places(size);
-  std::iota(places.begin(), places.end(), std::size_t{0});
-  for (std::size_t i = 0; i < std::min(count, size - 1); ++i)
-    std::swap(places[i], places[i + generator() % (size - i)]);
-  places.resize(count);
-  return places;
-}
 
 std::uint32_t read_seed(const MethodSettings& settings) {
   const auto seed = parse_number<std::uint32_t>(settings.text("location-seed"));
@@ -49,9 +34,7 @@ static Declaration declare(const Site& site, const Stack&, const MethodSettings&
   const double scale =
       settings.number("scale") / (static_cast<double>(site.out) * static_cast<double>(site.in));
   const auto wave = [](const char* name, std::vector<Mode> modes) {
-    Factor factor{name, std::move(modes), zeros(), Owner::matrix, false};
-    factor.storage = Storage::seed;
-    return factor;
+    return from_seed({name, std::move(modes), zeros(), Owner::matrix});
   };
   const Factor spectrum{"spectrum", {k}, zeros()};
   Declaration declaration = weight_update(
@@ -64,7 +47,7 @@ static Declaration declare(const Site& site, const Stack&, const MethodSettings&
   const std::uint32_t seed = read_seed(settings);
   declaration.start = [count, seed](Start& start) {
     const std::size_t rows = start.site().out, columns = start.site().in;
-    const std::vector<std::size_t> places = permute(rows * columns, count, seed);
+    const std::vector<std::size_t> places = torch_permutation(rows * columns, count, seed);
     const auto fill = [&](const char* name, std::size_t size, bool is_out, bool is_cos) {
       std::vector<double> values(size * count);
       for (std::size_t j = 0; j < count; ++j)

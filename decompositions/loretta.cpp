@@ -5,18 +5,15 @@
 
 #include <fmt/ranges.h>
 
+#include "decompositions/train_shapes.h"
+
 namespace rankfold {
 namespace {
 
-struct PublishedShape {
-  std::size_t inputs, outputs;
-  std::vector<std::size_t> shape;
-};
-
 /// Table 10 of arXiv 2402.11417, for the trains of LoRETTA_adp (64) and LoRETTA_rep (8, 16, 32),
 /// and the 768 x 768 head.
-const std::vector<PublishedShape>& published_shapes() {
-  static const std::vector<PublishedShape> shapes = {
+const std::vector<TrainShape>& published_shapes() {
+  static const std::vector<TrainShape> shapes = {
       {768, 64, {8, 8, 12, 8, 8}},       {64, 768, {8, 8, 12, 8, 8}},
       {4096, 64, {16, 16, 16, 4, 4, 4}}, {64, 4096, {4, 4, 4, 16, 16, 16}},
       {768, 8, {8, 8, 12, 8}},           {8, 768, {8, 12, 8, 8}},
@@ -30,48 +27,13 @@ const std::vector<PublishedShape>& published_shapes() {
   return shapes;
 }
 
-const PublishedShape* find_published(std::size_t inputs, std::size_t outputs) {
-  const auto& shapes = published_shapes();
-  const auto found = std::ranges::find_if(shapes, [&](const PublishedShape& shape) {
-    return shape.inputs == inputs && shape.outputs == outputs;
-  });
-  return found == shapes.end() ? nullptr : &*found;
-}
-
-/// Groups the prime factors of `size` into modes of at most 12, largest primes first, each into the
-/// fullest mode that still has room.
-std::vector<std::size_t> balanced_modes(std::size_t size) {
-  constexpr std::size_t largest = 12;
-  std::vector<std::size_t> primes;
-  for (std::size_t divisor = 2; divisor * divisor <= size; ++divisor)
-    for (; size % divisor == 0; size /= divisor) primes.push_back(divisor);
-  if (size > 1) primes.push_back(size);
-  std::ranges::sort(primes, std::greater<>());
-  std::vector<std::size_t> modes;
-  for (const std::size_t prime : primes) {
-    auto best = modes.end();
-    for (auto mode = modes.begin(); mode != modes.end(); ++mode)
-      if (*mode * prime <= largest && (best == modes.end() || *mode > *best)) best = mode;
-    if (best == modes.end())
-      modes.push_back(prime);
-    else
-      *best *= prime;
-  }
-  std::ranges::sort(modes);
-  return modes;
-}
-
 }  // namespace
 
 std::vector<std::size_t> loretta_shape(const std::vector<std::size_t>& given, std::size_t inputs,
                                        std::size_t outputs) {
   if (!given.empty()) return given;
-  if (const PublishedShape* published = find_published(inputs, outputs)) return published->shape;
-  std::vector<std::size_t> shape = balanced_modes(inputs);
-  const std::vector<std::size_t> tail = balanced_modes(outputs);
-  shape.insert(shape.end(), tail.begin(), tail.end());
-  if (shape.empty()) shape = {1};
-  return shape;
+  const auto* published = find_train_shape(published_shapes(), inputs, outputs);
+  return published ? *published : balanced_train_shape(inputs, outputs);
 }
 
 std::vector<std::string> loretta_notes(const std::string& method, const Stack& stack,
@@ -82,7 +44,8 @@ std::vector<std::string> loretta_notes(const std::string& method, const Stack& s
   const std::size_t bottleneck = settings.count("bottleneck");
   std::vector<std::string> notes;
   const auto add = [&](const std::string& option, std::size_t inputs, std::size_t outputs) {
-    if (!settings.text(option).empty() || find_published(inputs, outputs)) return;
+    if (!settings.text(option).empty() || find_train_shape(published_shapes(), inputs, outputs))
+      return;
     std::string note = fmt::format(
         "[{}] {} of {} x {}: {} (balanced; the paper's table has no such sizes)", method, option,
         inputs, outputs, fmt::join(loretta_shape({}, inputs, outputs), ","));

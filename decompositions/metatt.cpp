@@ -1,6 +1,5 @@
 #include <cmath>
 
-#include "core/base/error.h"
 #include "decompositions/common.h"
 #include "decompositions/registry.h"
 
@@ -12,15 +11,12 @@ namespace rankfold {
 // variance 1 / r, which keeps the size of a product along the train.
 static Declaration declare(const Site& site, const Stack& stack, const MethodSettings& settings) {
   const bool heads = settings.text("order") == "5d";
-  if (heads && (site.heads == 0 || site.out % site.heads != 0))
-    throw UsageError("[metatt] site {}: {} heads do not divide its {} outputs", site.name,
-                     site.heads, site.out);
   const auto bond = [&](std::size_t i) {
     return Mode{"r" + std::to_string(i), settings.ranks[i - 1]};
   };
   const Mode in{"in", site.in}, layer{"layer", stack.layers.size()},
       matrix{"matrix", stack.matrices.size()}, out{"out", site.out}, head{"head", site.heads},
-      head_dim{"head_dim", heads ? site.out / site.heads : 1};
+      head_dim{"head_dim", heads ? head_size("metatt", site) : 1};
   const auto middle = [](const Mode& before) {
     return normal(1 / std::sqrt(static_cast<double>(before.size)));
   };

@@ -15,10 +15,8 @@ static Declaration declare(const Site& site, const Stack& stack, const MethodSet
   const std::size_t bases = settings.count("bases");
   const Mode i{"i", bases}, j{"j", bases}, p{"p", settings.rank};
   const auto basis = [](const char* name, std::vector<Mode> modes, std::size_t fan_in) {
-    Factor factor{name, std::move(modes), uniform(1 / std::sqrt(static_cast<double>(fan_in))),
-                  Owner::model, /*trainable=*/false};
-    factor.storage = Storage::seed;
-    return factor;
+    return from_seed({name, std::move(modes), uniform(1 / std::sqrt(static_cast<double>(fan_in))),
+                      Owner::model});
   };
   return weight_update(
       {.out = {{"out", site.out}},

@@ -12,13 +12,9 @@ namespace rankfold {
 // (long, p, n). lambda starts at zero.
 static Declaration declare(const Site& site, const Stack& stack, const MethodSettings& settings) {
   // As PEFT sizes the shared bases: where some weights are tall and some wide, both sides are long.
-  std::size_t most_out = 0, most_in = 0;
-  for (const Site& each : stack.sites) {
-    most_out = std::max(most_out, each.out);
-    most_in = std::max(most_in, each.in);
-  }
-  const std::size_t most_long = std::max(most_out, most_in),
-                    most_short = std::min(most_out, most_in);
+  const LargestSides most(stack);
+  const std::size_t most_long = std::max(most.out, most.in),
+                    most_short = std::min(most.out, most.in);
   const auto bases = [&](std::size_t side) { return (side + settings.rank - 1) / settings.rank; };
   const auto spread = [](std::size_t fan_in) {
     return uniform(1 / std::sqrt(static_cast<double>(fan_in)));

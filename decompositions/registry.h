@@ -1,6 +1,6 @@
 #pragma once
 
-#include "core/adapter/method.h"
+#include "core/adapter/registry.h"
 
 namespace rankfold {
 

@@ -1,6 +1,5 @@
 #include <cmath>
 
-#include "core/base/error.h"
 #include "decompositions/common.h"
 #include "decompositions/registry.h"
 
@@ -21,15 +20,23 @@ struct Layout {
   }
 };
 
-std::vector<std::string> mode_names(const MethodSettings& settings) {
-  const Layout layout(settings.text("layout"));
-  std::vector<std::string> names{"in"};
+/// The modes of the tensor: in, the parts of out, and what it joins.
+std::vector<Mode> tensor_modes(const Layout& layout, const Site& site, const Stack& stack) {
+  std::vector<Mode> modes{{"in", site.in}};
   if (layout.attention)
-    names.insert(names.end(), {"head_dim", "head"});
+    modes.insert(modes.end(), {{"head_dim", head_size("tenslora", site)}, {"head", site.heads}});
   else
-    names.push_back("out");
-  if (layout.matrix) names.push_back("matrix");
-  if (layout.layer) names.push_back("layer");
+    modes.push_back({"out", site.out});
+  if (layout.matrix) modes.push_back({"matrix", stack.matrices.size()});
+  if (layout.layer) modes.push_back({"layer", stack.layers.size()});
+  return modes;
+}
+
+std::vector<std::string> rank_modes(const MethodSettings& settings) {
+  std::vector<std::string> names;
+  if (settings.text("kind") == "tucker")
+    for (const Mode& mode : tensor_modes(Layout(settings.text("layout")), {}, {}))
+      names.push_back(mode.name);
   return names;
 }
 
@@ -40,20 +47,7 @@ std::vector<std::string> mode_names(const MethodSettings& settings) {
 // in which the authors' code unfolds). Tucker starts with a zero core, CP with a zero in factor.
 static Declaration declare(const Site& site, const Stack& stack, const MethodSettings& settings) {
   const Layout layout(settings.text("layout"));
-  const std::size_t heads = layout.attention ? site.heads : 1;
-  if (heads == 0 || site.out % heads != 0)
-    throw UsageError("[tenslora] site {}: {} heads do not divide its {} outputs", site.name, heads,
-                     site.out);
-  std::vector<Mode> modes;
-  for (const std::string& name : mode_names(settings)) {
-    const std::size_t size = name == "in"         ? site.in
-                             : name == "out"      ? site.out
-                             : name == "head_dim" ? site.out / heads
-                             : name == "head"     ? heads
-                             : name == "matrix"   ? stack.matrices.size()
-                                                  : stack.layers.size();
-    modes.push_back({name, size});
-  }
+  const std::vector<Mode> modes = tensor_modes(layout, site, stack);
   const bool tucker = settings.text("kind") == "tucker";
   const auto count = static_cast<double>(modes.size());
   double root = 1;
@@ -104,11 +98,7 @@ Method tenslora() {
                   scale_option()},
       .alpha = 0,
       .default_targets = "q,k,v",
-      .rank_modes =
-          [](const MethodSettings& settings) {
-            return settings.text("kind") == "tucker" ? mode_names(settings)
-                                                     : std::vector<std::string>();
-          },
+      .rank_modes = rank_modes,
       .declare = declare};
 }
 

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -6,17 +5,14 @@
 #include "decompositions/common.h"
 #include "decompositions/loretta.h"
 #include "decompositions/registry.h"
+#include "decompositions/train_shapes.h"
 
 namespace rankfold {
 namespace {
 
 /// The shapes of the authors' scripts by (in, out), else a balanced factorisation of both.
 std::vector<std::size_t> train_shape(const Site& site, const MethodSettings& settings) {
-  struct Published {
-    std::size_t in, out;
-    std::vector<std::size_t> shape;
-  };
-  static const std::vector<Published> published = {
+  static const std::vector<TrainShape> published = {
       {768, 768, {64, 4, 3, 3, 4, 64}},
       {2048, 2048, {16, 8, 4, 4, 4, 4, 8, 16}},
       {2048, 512, {16, 16, 4, 2, 2, 16, 16}},
@@ -26,10 +22,8 @@ std::vector<std::size_t> train_shape(const Site& site, const MethodSettings& set
   };
   std::vector<std::size_t> shape = settings.shape("shape");
   if (!shape.empty()) return shape;
-  const auto found = std::ranges::find_if(published, [&](const Published& entry) {
-    return entry.in == site.in && entry.out == site.out;
-  });
-  return found != published.end() ? found->shape : loretta_shape({}, site.in, site.out);
+  const auto* known = find_train_shape(published, site.in, site.out);
+  return known ? *known : loretta_shape({}, site.in, site.out);
 }
 
 }  // namespace

@@ -13,12 +13,6 @@ namespace {
 /// Rows that contraction orders are chosen for; any number may be run.
 constexpr std::size_t planned_tokens = 4096;
 
-std::vector<std::size_t> shape_of(const Factor& factor) {
-  std::vector<std::size_t> shape;
-  for (const Mode& mode : factor.modes) shape.push_back(mode.size);
-  return shape;
-}
-
 std::vector<Place> places_of(const std::vector<Declaration>& declarations) {
   std::vector<Place> places;
   for (const Declaration& declaration : declarations) places.push_back(declaration.place);
@@ -39,39 +33,22 @@ std::vector<std::size_t> magnitude_sizes(Normalisation::Kind kind, const Site& s
 
 }  // namespace
 
-std::string owner_key(Owner owner, const Site& site) {
-  switch (owner) {
-    case Owner::model:
-      return "";
-    case Owner::layer:
-      return std::to_string(site.layer);
-    case Owner::matrix:
-      return std::string(to_string(site.matrix));
-    case Owner::site:
-      return site.name;
-  }
-  return "";
-}
-
-std::string parameter_name(const Factor& factor, const Site& site) {
-  const std::string key = owner_key(factor.owner, site);
-  return key.empty() ? factor.name : factor.name + "." + key;
-}
-
 template <class T>
 NetworkAdapter<T>::NetworkAdapter(std::string method, const Stack& stack,
                                   const std::vector<Declaration>& declarations,
                                   std::shared_ptr<const Device> device)
     : Adapter<T>(std::move(method), stack, places_of(declarations), device) {
+  FactorCopies copies(this->method_);
+  for (std::size_t index = 0; index < stack.sites.size(); ++index)
+    copies.add(stack.sites[index], declarations[index]);
+  add_parameters(copies);
   PlanCache cache;
   for (std::size_t index = 0; index < stack.sites.size(); ++index) {
     const Site& site = stack.sites[index];
     const std::string what = fmt::format("[{}] site {}", this->method_, site.name);
     CompiledSite compiled;
-    const auto find_parameter = [&](const Factor& factor) {
-      compiled.factors.push_back(add_parameter(factor, site));
-      return compiled.factors.back();
-    };
+    compiled.factors = copies.of_site(index);
+    const auto find_parameter = [&](const Factor& factor) { return copies.number(factor, index); };
     const Place place = declarations[index].place;
     const std::size_t last = place == Place::before ? site.in : site.out;
     std::size_t width = place == Place::after ? site.out : site.in;
@@ -122,38 +99,23 @@ NetworkAdapter<T>::NetworkAdapter(std::string method, const Stack& stack,
 }
 
 template <class T>
-std::size_t NetworkAdapter<T>::add_parameter(const Factor& factor, const Site& site) {
-  const std::string name = parameter_name(factor, site);
-  std::vector<std::size_t> shape = shape_of(factor);
-  auto& parameters = this->parameters_;
-  const auto found = std::ranges::find(parameters, name, &Parameter<T>::name);
-  if (found != parameters.end()) {
-    const auto position = static_cast<std::size_t>(found - parameters.begin());
-    if (found->shape != shape)
-      throw UsageError(
-          "[{}] sites {} and {} share factor '{}' but need unequal shapes: {} and {}; choose "
-          "targets "
-          "of one shape",
-          this->method_, first_user_[position], site.name, factor.name,
-          fmt::join(found->shape, "x"), fmt::join(shape, "x"));
-    return position;
+void NetworkAdapter<T>::add_parameters(const FactorCopies& copies) {
+  for (std::size_t number = 0; number < copies.all().size(); ++number) {
+    const FactorCopy& copy = copies.all()[number];
+    Parameter<T> parameter;
+    parameter.name = copies.name(number);
+    if (!copy.size)
+      throw Error("[{}] factor '{}' is too large: {}", this->method_, parameter.name,
+                  fmt::join(copy.shape, "x"));
+    parameter.factor = copy.factor;
+    parameter.shape = copy.shape;
+    parameter.trainable = copy.trainable;
+    parameter.storage = copy.storage;
+    parameter.initialiser = copy.initialiser;
+    parameter.value = Buffer<T>(this->device_, *copy.size);
+    if (copy.trainable) parameter.gradient = Buffer<T>(this->device_, *copy.size);
+    this->parameters_.push_back(std::move(parameter));
   }
-  std::size_t size = 1;
-  for (const std::size_t extent : shape)
-    if (__builtin_mul_overflow(size, extent, &size))
-      throw Error("[{}] factor '{}' is too large: {}", this->method_, name, fmt::join(shape, "x"));
-  Parameter<T> parameter;
-  parameter.name = name;
-  parameter.factor = factor.name;
-  parameter.shape = std::move(shape);
-  parameter.trainable = factor.trainable;
-  parameter.storage = factor.storage;
-  parameter.initialiser = factor.initialiser;
-  parameter.value = Buffer<T>(this->device_, size);
-  if (factor.trainable) parameter.gradient = Buffer<T>(this->device_, size);
-  parameters.push_back(std::move(parameter));
-  first_user_.push_back(site.name);
-  return parameters.size() - 1;
 }
 
 /// Sites without a stage stay as they are.

@@ -11,14 +11,10 @@
 #include "core/adapter/reconstruction.h"
 #include "core/adapter/token_program.h"
 #include "core/network/compiled_network.h"
+#include "core/network/factor_copies.h"
 #include "core/network/network.h"
 
 namespace rankfold {
-
-/// What tells the copies of a factor apart: "" of the model, a layer, a matrix type, a site's name.
-std::string owner_key(Owner owner, const Site& site);
-/// The name of the copy of a factor that a site owns: "<factor>", or "<factor>.<key of the owner>".
-std::string parameter_name(const Factor& factor, const Site& site);
 
 /// The adapter of any declared method: a chain of networks a site. For every call it chooses, by
 /// the cost that the device's rates predict, between the factors (a TokenProgram over all sites of
@@ -27,8 +23,9 @@ std::string parameter_name(const Factor& factor, const Site& site);
 template <class T>
 class NetworkAdapter final : public Adapter<T> {
  public:
-  /// `declarations`: one a site. Throws Error naming both sites where a shared factor has unequal
-  /// shapes. Calls on one adapter must not overlap in time (they share working memory).
+  /// `declarations`: one a site. Parameters have the numbers of FactorCopies over them. Throws
+  /// Error naming both sites where a shared factor has unequal shapes. Calls on one adapter must
+  /// not overlap in time (they share working memory).
   NetworkAdapter(std::string method, const Stack& stack,
                  const std::vector<Declaration>& declarations,
                  std::shared_ptr<const Device> device);
@@ -66,7 +63,7 @@ class NetworkAdapter final : public Adapter<T> {
                bool training) const override;
   void do_start(std::uint64_t seed) override;
 
-  std::size_t add_parameter(const Factor& factor, const Site& site);
+  void add_parameters(const FactorCopies& copies);
   template <class Matrix>
   const SitesProgram& program(std::span<const SiteMatrix<Matrix>> sites, std::size_t x_stride,
                               std::size_t dx_stride) const;
@@ -102,7 +99,6 @@ class NetworkAdapter final : public Adapter<T> {
 
   std::vector<CompiledSite> sites_;
   StartSamples start_samples_ = StartSamples::none;
-  std::vector<std::string> first_user_;  ///< the site that created each parameter, for messages
   mutable std::vector<std::unique_ptr<SitesProgram>> programs_;
   mutable Buffer<T> memory_;         ///< of programs and reconstructions
   mutable Buffer<T> matrix_;         ///< a matrix of one call

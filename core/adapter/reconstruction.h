@@ -26,7 +26,7 @@ class Reconstruction {
                T* memory) const;
 
  private:
-  ProductTrees<T> trees_;  ///< the blocks of all terms, then one tree a term
+  TreeProgram<T> trees_;  ///< the blocks of all terms, then one tree a term
   std::vector<T> scales_;
   std::size_t blocks_ = 0, memory_ = 0;
 };

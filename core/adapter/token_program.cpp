@@ -218,9 +218,9 @@ void TokenProgram<T>::plan_chain(Chain& chain, std::size_t m, std::size_t s) {
     const std::vector<Axis> after = for_block(steps[i].result, block_, stride);
     const std::vector<Axis>& coefficient = steps[i].stored;
     if (!projection) {
-      link.forward = PlannedProduct<T>(before, coefficient, after);
-      link.to_coefficient = PlannedProduct<T>(after, before, coefficient);
-      link.to_input = PlannedProduct<T>(after, coefficient, d_before);
+      link.forward = PairProduct<T>(before, coefficient, after);
+      link.to_coefficient = PairProduct<T>(after, before, coefficient);
+      link.to_input = PairProduct<T>(after, coefficient, d_before);
       scratch_ = std::max({scratch_, link.forward.scratch_size(),
                            link.to_coefficient.scratch_size(), link.to_input.scratch_size()});
     }

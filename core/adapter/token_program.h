@@ -76,7 +76,7 @@ class TokenProgram {
   };
   struct Link {
     std::size_t coefficient = 0;
-    PlannedProduct<T> forward, to_coefficient, to_input;
+    PairProduct<T> forward, to_coefficient, to_input;
     std::size_t value = 0, gradient = 0;  ///< of its result, in a lane's memory
   };
   struct Chain {
@@ -141,7 +141,7 @@ class TokenProgram {
 
   ProgramStrides strides_;
   std::size_t in_ = 0, block_ = 0;
-  ProductTrees<T> trees_;
+  TreeProgram<T> trees_;
   std::vector<Coefficient> coefficients_;
   std::vector<std::size_t> stack_;  ///< the coefficients of the stack, in its order
   std::vector<Member> members_;

@@ -12,9 +12,9 @@ constexpr std::size_t most_operands = 16;
 }  // namespace
 
 template <class T>
-std::size_t ProductTrees<T>::add(const ContractionTree& tree, std::size_t first,
-                                 const std::vector<Parameter<T>>& parameters) {
-  Tree added{PlannedTree<T>(tree), tree.operands, first};
+std::size_t TreeProgram<T>::add(const ContractionTree& tree, std::size_t first,
+                                const std::vector<Parameter<T>>& parameters) {
+  Tree added{TensorTree<T>(tree), tree.operands, first};
   for (const TreeOperand& operand : tree.operands)
     added.trainable |= operand.kind == TreeOperand::Kind::block
                            ? trees_[first + operand.index].trainable
@@ -24,11 +24,11 @@ std::size_t ProductTrees<T>::add(const ContractionTree& tree, std::size_t first,
 }
 
 template <class T>
-std::size_t ProductTrees<T>::place(std::size_t used) {
+std::size_t TreeProgram<T>::place(std::size_t used) {
   const auto take = [&](std::size_t size) { return std::exchange(used, used + whole_lines(size)); };
   std::size_t scratch = 0;
   for (Tree& tree : trees_) {
-    const PlannedTree<T>& planned = tree.planned;
+    const TensorTree<T>& planned = tree.planned;
     if (tree.value == unplaced) tree.value = take(planned.output_size());
     tree.inner = take(planned.inner_size());
     tree.gradient = take(planned.output_size());
@@ -40,15 +40,15 @@ std::size_t ProductTrees<T>::place(std::size_t used) {
 }
 
 template <class T>
-double ProductTrees<T>::flops() const {
+double TreeProgram<T>::flops() const {
   double sum = 0;
   for (const Tree& tree : trees_) sum += tree.planned.flops();
   return sum;
 }
 
 template <class T>
-void ProductTrees<T>::run(const Device& device, const std::vector<Parameter<T>>& parameters,
-                          T* memory, const Tree& tree, T scale, T* target, bool overwrite) const {
+void TreeProgram<T>::run(const Device& device, const std::vector<Parameter<T>>& parameters,
+                         T* memory, const Tree& tree, T scale, T* target, bool overwrite) const {
   std::array<const T*, most_operands> operands{};
   for (std::size_t i = 0; i < tree.operands.size(); ++i) {
     const TreeOperand& operand = tree.operands[i];
@@ -61,27 +61,27 @@ void ProductTrees<T>::run(const Device& device, const std::vector<Parameter<T>>&
 }
 
 template <class T>
-void ProductTrees<T>::evaluate(const Device& device, const std::vector<Parameter<T>>& parameters,
-                               T* memory, std::size_t end) const {
+void TreeProgram<T>::evaluate(const Device& device, const std::vector<Parameter<T>>& parameters,
+                              T* memory, std::size_t end) const {
   for (std::size_t t = 0; t < end; ++t)
     run(device, parameters, memory, trees_[t], T{1}, memory + trees_[t].value, true);
 }
 
 template <class T>
-void ProductTrees<T>::add_value(const Device& device, const std::vector<Parameter<T>>& parameters,
-                                T* memory, std::size_t tree, T scale, T* target) const {
+void TreeProgram<T>::add_value(const Device& device, const std::vector<Parameter<T>>& parameters,
+                               T* memory, std::size_t tree, T scale, T* target) const {
   run(device, parameters, memory, trees_[tree], scale, target, false);
 }
 
 template <class T>
-void ProductTrees<T>::clear_gradients(const Device& device, T* memory, std::size_t end) const {
+void TreeProgram<T>::clear_gradients(const Device& device, T* memory, std::size_t end) const {
   for (std::size_t t = 0; t < end; ++t)
     if (trees_[t].trainable) device.fill(output_size(t), T{0}, memory + trees_[t].gradient);
 }
 
 template <class T>
-void ProductTrees<T>::reverse_one(const Device& device, std::vector<Parameter<T>>& parameters,
-                                  T* memory, std::size_t index, T scale, const T* gradient) const {
+void TreeProgram<T>::reverse_one(const Device& device, std::vector<Parameter<T>>& parameters,
+                                 T* memory, std::size_t index, T scale, const T* gradient) const {
   const Tree& tree = trees_[index];
   if (!tree.trainable) return;
   std::array<const T*, most_operands> operands{};
@@ -104,13 +104,13 @@ void ProductTrees<T>::reverse_one(const Device& device, std::vector<Parameter<T>
 }
 
 template <class T>
-void ProductTrees<T>::reverse(const Device& device, std::vector<Parameter<T>>& parameters,
-                              T* memory, std::size_t end) const {
+void TreeProgram<T>::reverse(const Device& device, std::vector<Parameter<T>>& parameters, T* memory,
+                             std::size_t end) const {
   for (std::size_t t = end; t-- > 0;)
     reverse_one(device, parameters, memory, t, T{1}, memory + trees_[t].gradient);
 }
 
-template class ProductTrees<float>;
-template class ProductTrees<double>;
+template class TreeProgram<float>;
+template class TreeProgram<double>;
 
 }  // namespace rankfold

@@ -12,7 +12,7 @@ namespace rankfold {
 /// Products without tokens that read parameters and each other, with a place in somebody's memory
 /// for the value, the inner results and the gradients of each.
 template <class T>
-class ProductTrees {
+class TreeProgram {
  public:
   /// Adds the tree; its blocks are those added since tree `first`. Returns its number.
   std::size_t add(const ContractionTree& tree, std::size_t first,
@@ -47,7 +47,7 @@ class ProductTrees {
  private:
   static constexpr std::size_t unplaced = static_cast<std::size_t>(-1);
   struct Tree {
-    PlannedTree<T> planned;
+    TensorTree<T> planned;
     std::vector<TreeOperand> operands;
     std::size_t first = 0;
     std::size_t value = unplaced, inner = 0, gradient = 0, inner_gradient = 0;

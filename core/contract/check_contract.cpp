@@ -6,8 +6,8 @@
 #include "core/base/error.h"
 #include "core/base/random.h"
 #include "core/contract/check_method.h"
-#include "core/contract/contract_bench.h"
 #include "core/contract/differences.h"
+#include "core/contract/tested_adapter.h"
 #include "core/linalg/linear_algebra.h"
 
 namespace rankfold {
@@ -84,141 +84,142 @@ std::vector<MethodRequest> requests(const Method& method, const Stack& stack) {
   return all;
 }
 
-/// What a loss of the bench is a sum over: rounding makes errors of its size times 1e-16.
-double loss_scale(const Bench<double>& bench) {
+/// What a loss of the tested is a sum over: rounding makes errors of its size times 1e-16.
+double loss_scale(const TestedAdapter<double>& tested) {
   double scale = 0;
-  for (std::size_t site = 0; site < bench.stack.sites.size(); ++site)
-    scale = std::max(scale, norm<double>(bench.forward(site, nullptr)) *
-                                norm<double>(bench.output_gradients[site]));
+  for (std::size_t site = 0; site < tested.stack.sites.size(); ++site)
+    scale = std::max(scale, norm<double>(tested.forward(site, nullptr)) *
+                                norm<double>(tested.output_gradients[site]));
   return scale;
 }
 
-void check_gradients(Bench<double>& bench, CheckReport& report) {
-  Adapter<double>& adapter = *bench.adapter;
+void check_gradients(TestedAdapter<double>& tested, CheckReport& report) {
+  Adapter<double>& adapter = *tested.adapter;
   adapter.zero_gradients();
   std::vector<Values> input_gradients;
-  for (std::size_t site = 0; site < bench.stack.sites.size(); ++site)
-    input_gradients.push_back(bench.backward(site));
+  for (std::size_t site = 0; site < tested.stack.sites.size(); ++site)
+    input_gradients.push_back(tested.backward(site));
   const auto differences = [&](Values& values, auto&& loss) {
-    return bench.curved ? smooth_differences(values, loss) : central_differences(values, loss);
+    return tested.curved ? smooth_differences(values, loss) : central_differences(values, loss);
   };
   const auto differences_of = [&](Parameter<double>& parameter) {
-    Values values = bench.fetch(parameter.value);
+    Values values = tested.fetch(parameter.value);
     const auto put = [&] { std::ranges::copy(values, HostWrite<double>(parameter.value).data()); };
     const Values slopes = differences(values, [&] {
       put();
-      return bench.loss(parameter);
+      return tested.loss(parameter);
     });
     put();
     return slopes;
   };
   // A gradient may vanish (of a length that norms take away, or at the inputs of a zero map): then
   // it is compared with the others, and with what rounding of the loss makes of its differences.
-  const double least = 1e-4 * loss_scale(bench),
+  const double least = 1e-4 * loss_scale(tested),
                floor = std::max(1e-3 * norm<double>(all_gradients(adapter)), least);
   // Where norms are constants to the gradient, they are to the differences.
-  adapter.set_policy({.hold_norms = bench.detached});
+  adapter.set_policy({.hold_norms = tested.detached});
   for (Parameter<double>& parameter : adapter.parameters())
     if (parameter.trainable)
-      report.compare("gradient of " + parameter.factor, bench.fetch(parameter.gradient),
+      report.compare("gradient of " + parameter.factor, tested.fetch(parameter.gradient),
                      differences_of(parameter), by_differences, floor);
-  for (std::size_t site = 0; site < bench.stack.sites.size(); ++site)
+  for (std::size_t site = 0; site < tested.stack.sites.size(); ++site)
     report.compare("gradient of the input", input_gradients[site],
-                   differences(bench.inputs[site], [&] { return bench.loss(site); }),
+                   differences(tested.inputs[site], [&] { return tested.loss(site); }),
                    by_differences, least);
   adapter.set_policy({});
 
   // A second pass adds the same again; so do the sites one by one.
   const Values once = all_gradients(adapter);
-  for (std::size_t site = 0; site < bench.stack.sites.size(); ++site) bench.backward(site);
+  for (std::size_t site = 0; site < tested.stack.sites.size(); ++site) tested.backward(site);
   Values twice = all_gradients(adapter);
   for (double& value : twice) value /= 2;
   if (!once.empty()) report.compare("gradients accumulate", twice, once, exact, least);
   Values sum(once.size(), 0.0);
-  for (std::size_t site = 0; site < bench.stack.sites.size(); ++site) {
+  for (std::size_t site = 0; site < tested.stack.sites.size(); ++site) {
     adapter.zero_gradients();
-    bench.backward(site);
+    tested.backward(site);
     const Values part = all_gradients(adapter);
     std::transform(sum.begin(), sum.end(), part.begin(), sum.begin(), std::plus<>());
   }
   if (!once.empty()) report.compare("shared factors sum over sites", sum, once, exact, least);
 }
 
-void check_application(Bench<double>& bench, CheckReport& report) {
-  for (std::size_t index = 0; index < bench.stack.sites.size(); ++index) {
-    const Site& site = bench.stack.sites[index];
+void check_application(TestedAdapter<double>& tested, CheckReport& report) {
+  for (std::size_t index = 0; index < tested.stack.sites.size(); ++index) {
+    const Site& site = tested.stack.sites[index];
     Trace<double> trace;
-    const Values y = bench.forward(index, &trace);
-    report.compare("forward with and without a trace", bench.forward(index, nullptr), y, exact);
+    const Values y = tested.forward(index, &trace);
+    report.compare("forward with and without a trace", tested.forward(index, nullptr), y, exact);
     // dX added to what is there, skipped where it is not wanted, factors' gradients alike.
-    bench.adapter->zero_gradients();
-    Values dx = bench.backward(index);
-    const Values gradients = all_gradients(*bench.adapter);
-    Values added = bench.backward(index, trace, Values(dx.size(), 1.0));
+    tested.adapter->zero_gradients();
+    Values dx = tested.backward(index);
+    const Values gradients = all_gradients(*tested.adapter);
+    Values added = tested.backward(index, trace, Values(dx.size(), 1.0));
     for (double& value : added) value -= 1;
     report.compare("backward adds to dX", added, dx, exact, 1);
-    bench.adapter->zero_gradients();
-    bench.backward(index, trace, {});
+    tested.adapter->zero_gradients();
+    tested.backward(index, trace, {});
     if (!gradients.empty())
-      report.compare("backward without dX", all_gradients(*bench.adapter), gradients, exact, 1);
+      report.compare("backward without dX", all_gradients(*tested.adapter), gradients, exact, 1);
 
-    if (!bench.adapter->is_weight_update(index)) {
-      Buffer<double> delta(bench.device, site.out * site.in);
+    if (!tested.adapter->is_weight_update(index)) {
+      Buffer<double> delta(tested.device, site.out * site.in);
       try {
-        bench.adapter->reconstruct(index, {delta.data(), site.out, site.in});
+        tested.adapter->reconstruct(index, {delta.data(), site.out, site.in});
         report.failures.push_back("reconstruct: a method that is no weight update gave one");
       } catch (const Error&) {
       }
       continue;
     }
-    Buffer<double> dense = bench.place(Values(site.out * site.in, 5.0));
-    bench.adapter->reconstruct(index, {dense.data(), site.out, site.in});
-    const Values delta = bench.fetch(dense);
-    Values applied = bench.frozen_output(index);
-    make_cpu_device()->gemm(false, true, tokens, site.out, site.in, 1.0, bench.inputs[index].data(),
-                            site.in, delta.data(), site.in, 1.0, applied.data(), site.out);
-    if (bench.adapter->adds_bias(index)) {
-      const Values bias = added_bias(*bench.adapter, index);
+    Buffer<double> dense = tested.place(Values(site.out * site.in, 5.0));
+    tested.adapter->reconstruct(index, {dense.data(), site.out, site.in});
+    const Values delta = tested.fetch(dense);
+    Values applied = tested.frozen_output(index);
+    make_cpu_device()->gemm(false, true, tokens, site.out, site.in, 1.0,
+                            tested.inputs[index].data(), site.in, delta.data(), site.in, 1.0,
+                            applied.data(), site.out);
+    if (tested.adapter->adds_bias(index)) {
+      const Values bias = added_bias(*tested.adapter, index);
       for (std::size_t i = 0; i < applied.size(); ++i) applied[i] += bias[i % site.out];
     }
     report.compare("apply against reconstruct", y, applied, exact);
   }
-  if (bench.changed_arguments) report.failures.push_back("X or dY was changed by a call");
+  if (tested.changed_arguments) report.failures.push_back("X or dY was changed by a call");
 }
 
 void check_float(const Method& method, const Stack& stack, const MethodSettings& settings,
-                 Bench<double>& bench, CheckReport& report) {
-  Bench<float> single(method, stack, settings, bench.device);
+                 TestedAdapter<double>& tested, CheckReport& report) {
+  TestedAdapter<float> single(method, stack, settings, tested.device);
   for (std::size_t site = 0; site < stack.sites.size(); ++site) {
     const std::vector<float> y = single.forward(site, nullptr);
-    report.compare("float against double", Values(y.begin(), y.end()), bench.forward(site, nullptr),
-                   in_float);
+    report.compare("float against double", Values(y.begin(), y.end()),
+                   tested.forward(site, nullptr), in_float);
   }
 }
 
 /// Factors of Storage::seed start alike over any frozen weights.
-void check_seeded(Bench<double>& bench, CheckReport& report) {
-  Adapter<double>& adapter = *bench.adapter;
+void check_seeded(TestedAdapter<double>& tested, CheckReport& report) {
+  Adapter<double>& adapter = *tested.adapter;
   const auto seeded = [&] {
     adapter.initialise(1);
     Values all;
     for (const Parameter<double>& parameter : adapter.parameters())
       if (parameter.storage == Storage::seed) {
-        const Values values = bench.fetch(parameter.value);
+        const Values values = tested.fetch(parameter.value);
         all.insert(all.end(), values.begin(), values.end());
       }
     return all;
   };
   const Values first = seeded();
-  for (Values& weight : bench.weights)
+  for (Values& weight : tested.weights)
     for (double& value : weight) value = 1 - value;
-  bench.place_frozen();
+  tested.place_frozen();
   if (seeded() != first)
     report.failures.push_back("initialise: a factor of Storage::seed follows from the weights");
 }
 
-void check_start(Bench<double>& bench, CheckReport& report) {
-  Adapter<double>& adapter = *bench.adapter;
+void check_start(TestedAdapter<double>& tested, CheckReport& report) {
+  Adapter<double>& adapter = *tested.adapter;
   const auto start = [&](std::uint64_t seed) {
     adapter.initialise(seed);
     return all_numbers(adapter, &Parameter<double>::value);
@@ -229,9 +230,9 @@ void check_start(Bench<double>& bench, CheckReport& report) {
       std::ranges::any_of(adapter.parameters(), [](const Parameter<double>& parameter) {
         return parameter.trainable && parameter.initialiser.kind != Initialiser::Kind::constant;
       });
-  if (draws && !bench.starts && first == other)
+  if (draws && !tested.starts && first == other)
     report.failures.push_back("initialise: two seeds gave one start");
-  check_seeded(bench, report);
+  check_seeded(tested, report);
   for (const double value : first)
     if (!std::isfinite(value)) {
       report.failures.push_back("initialise: a start is not finite");
@@ -274,12 +275,12 @@ void check_refusals(const Method& method, const Stack& stack, CheckReport& repor
     expect_refused("a rank beyond the limit", {std::to_string(*limit + 1), {}, "", {}});
 }
 
-void check_bad_calls(Bench<double>& bench, const Method& method, CheckReport& report) {
-  const Site& site = bench.stack.sites.front();
-  Buffer<double> y(bench.device, tokens * site.out), other(bench.device, tokens * site.out),
-      wide(bench.device, tokens * (site.in + 1));
-  const Buffer<double> x = bench.place(bench.inputs.front()),
-                       dy = bench.place(bench.output_gradients.front());
+void check_bad_calls(TestedAdapter<double>& tested, const Method& method, CheckReport& report) {
+  const Site& site = tested.stack.sites.front();
+  Buffer<double> y(tested.device, tokens * site.out), other(tested.device, tokens * site.out),
+      wide(tested.device, tokens * (site.in + 1));
+  const Buffer<double> x = tested.place(tested.inputs.front()),
+                       dy = tested.place(tested.output_gradients.front());
   const MatrixView<const double> inputs(x.data(), tokens, site.in),
       d_outputs(dy.data(), tokens, site.out);
   const auto expect_error = [&](const std::string& what, auto&& call) {
@@ -292,32 +293,33 @@ void check_bad_calls(Bench<double>& bench, const Method& method, CheckReport& re
     }
   };
   expect_error("a site that does not exist", [&] {
-    bench.adapter->forward(bench.stack.sites.size(), inputs, {y.data(), tokens, site.out}, nullptr);
+    tested.adapter->forward(tested.stack.sites.size(), inputs, {y.data(), tokens, site.out},
+                            nullptr);
   });
   expect_error("an input of a wrong width", [&] {
-    bench.adapter->forward(0, {wide.data(), tokens, site.in + 1}, {y.data(), tokens, site.out},
-                           nullptr);
+    tested.adapter->forward(0, {wide.data(), tokens, site.in + 1}, {y.data(), tokens, site.out},
+                            nullptr);
   });
   expect_error("an output of a wrong height", [&] {
-    bench.adapter->forward(0, inputs, {y.data(), tokens - 1, site.out}, nullptr);
+    tested.adapter->forward(0, inputs, {y.data(), tokens - 1, site.out}, nullptr);
   });
   expect_error("one site twice in a call", [&] {
     const std::vector<SiteMatrix<double>> both = {{0, {y.data(), tokens, site.out}},
                                                   {0, {other.data(), tokens, site.out}}};
-    bench.adapter->forward(both, inputs, nullptr);
+    tested.adapter->forward(both, inputs, nullptr);
   });
   expect_error("the trace of a call on fewer rows", [&] {
     Trace<double> trace;
-    bench.adapter->forward(0, {x.data(), tokens - 1, site.in}, {y.data(), tokens - 1, site.out},
-                           &trace);
-    bench.adapter->backward(0, inputs, d_outputs, trace, {});
+    tested.adapter->forward(0, {x.data(), tokens - 1, site.in}, {y.data(), tokens - 1, site.out},
+                            &trace);
+    tested.adapter->backward(0, inputs, d_outputs, trace, {});
   });
   expect_error("a backward call without a trace",
-               [&] { bench.adapter->backward(0, inputs, d_outputs, {}, {}); });
+               [&] { tested.adapter->backward(0, inputs, d_outputs, {}, {}); });
   expect_error("an output that overlaps the input", [&] {
-    Buffer<double> shared(bench.device, tokens * (site.in + site.out));
-    bench.adapter->forward(0, {shared.data(), tokens, site.in},
-                           {shared.data() + tokens * site.in - 1, tokens, site.out}, nullptr);
+    Buffer<double> shared(tested.device, tokens * (site.in + site.out));
+    tested.adapter->forward(0, {shared.data(), tokens, site.in},
+                            {shared.data() + tokens * site.in - 1, tokens, site.out}, nullptr);
   });
 }
 
@@ -347,14 +349,14 @@ CheckReport check_contract(const Method& method, ContractScope scope,
         continue;
       }
       ++report.accepted;
-      Bench<double> bench(method, small.stack, settings, device);
-      check_count(method, small.stack, settings, *bench.adapter, report);
-      check_gradients(bench, report);
-      check_application(bench, report);
-      check_plans(bench, report);
-      check_float(method, small.stack, settings, bench, report);
-      check_bad_calls(bench, method, report);
-      check_start(bench, report);
+      TestedAdapter<double> tested(method, small.stack, settings, device);
+      check_count(method, small.stack, settings, *tested.adapter, report);
+      check_gradients(tested, report);
+      check_application(tested, report);
+      check_plans(tested, report);
+      check_float(method, small.stack, settings, tested, report);
+      check_bad_calls(tested, method, report);
+      check_start(tested, report);
     }
     if (report.accepted > before) check_refusals(method, small.stack, report);
   }

@@ -29,13 +29,15 @@ struct CheckReport {
 /// The larger one; not a number where one of them is none.
 double larger_error(double first, double second);
 
+/// What the contract is checked on: every stack and settings, or the first that the method accepts.
+enum class ContractScope { all, one_case };
+
 /// The contract of every method, in double, on small stacks whose sizes all differ, at ranks 1 and
 /// 3, with every choice of every option, or at the method's own small cases: counts against the
 /// parameters held, every gradient against central differences, application against reconstruction,
 /// sums of shared gradients over sites, accumulation, equal starts from equal seeds, untouched
 /// inputs, single against double precision, refused ranks. A method that accepts no stack fails.
 /// Adapters run on `device`, which may have memory of its own.
-enum class ContractScope { all, one_case };  ///< one case: the first stack and settings it accepts
 CheckReport check_contract(const Method& method, ContractScope scope = ContractScope::all,
                            const std::shared_ptr<const Device>& device = make_cpu_device());
 

@@ -3,7 +3,7 @@
 #include <span>
 #include <utility>
 
-#include "core/contract/contract_bench.h"
+#include "core/contract/tested_adapter.h"
 
 namespace rankfold::contract {
 namespace {
@@ -25,19 +25,20 @@ struct Step {
 
 /// A step of `rows` tokens in calls of at most `rows_a_call`, on the sites of a group together or
 /// one by one; outputs lie side by side in one matrix, as q, k and v do.
-Step take_step(Bench<double>& bench, std::size_t rows, std::size_t rows_a_call, bool together) {
-  Adapter<double>& adapter = *bench.adapter;
+Step take_step(TestedAdapter<double>& tested, std::size_t rows, std::size_t rows_a_call,
+               bool together) {
+  Adapter<double>& adapter = *tested.adapter;
   adapter.zero_gradients();
   Step step;
-  for (const std::vector<std::size_t>& group : site_groups(bench.stack)) {
-    const std::size_t in = bench.stack.sites[group.front()].in;
+  for (const std::vector<std::size_t>& group : site_groups(tested.stack)) {
+    const std::size_t in = tested.stack.sites[group.front()].in;
     std::vector<std::size_t> columns{0};
     for (const std::size_t site : group)
-      columns.push_back(columns.back() + bench.stack.sites[site].out);
+      columns.push_back(columns.back() + tested.stack.sites[site].out);
     const std::size_t width = columns.back();
-    const Buffer<double> x = bench.place(random_values(rows * in, "step/input")),
-                         dy = bench.place(random_values(rows * width, "step/gradient"));
-    Buffer<double> y(bench.device, rows * width), dx = bench.place(Values(rows * in, 0.25));
+    const Buffer<double> x = tested.place(random_values(rows * in, "step/input")),
+                         dy = tested.place(random_values(rows * width, "step/gradient"));
+    Buffer<double> y(tested.device, rows * width), dx = tested.place(Values(rows * in, 0.25));
     for (std::size_t row = 0; row < rows; row += rows_a_call) {
       const std::size_t count = std::min(rows_a_call, rows - row);
       std::vector<SiteMatrix<double>> outputs;
@@ -68,14 +69,14 @@ Step take_step(Bench<double>& bench, std::size_t rows, std::size_t rows_a_call, 
 
 }  // namespace
 
-void check_plans(Bench<double>& bench, CheckReport& report) {
+void check_plans(TestedAdapter<double>& tested, CheckReport& report) {
   constexpr std::size_t rows = 301;  // several blocks, the last one partly filled
-  bench.adapter->set_policy({false, false});
-  const Step expected = take_step(bench, rows, 5, false);
+  tested.adapter->set_policy({false, false});
+  const Step expected = take_step(tested, rows, 5, false);
   constexpr double floor = 1;  // numbers of size 1 make them up, so what vanishes is rounding
   const auto compare = [&](const std::string& what, bool merged, bool dense, bool together) {
-    bench.adapter->set_policy({merged, dense});
-    const Step step = take_step(bench, rows, rows, together);
+    tested.adapter->set_policy({merged, dense});
+    const Step step = take_step(tested, rows, rows, together);
     report.compare(what + ": outputs", step.outputs, expected.outputs, exact);
     report.compare(what + ": gradient of the input", step.input_gradients, expected.input_gradients,
                    exact, floor);
@@ -88,7 +89,7 @@ void check_plans(Bench<double>& bench, CheckReport& report) {
   compare("merged weights", true, false, true);
   compare("dense gradients", false, true, true);
   compare("merged weights and dense gradients", true, true, true);
-  bench.adapter->set_policy({});
+  tested.adapter->set_policy({});
 }
 
 }  // namespace rankfold::contract

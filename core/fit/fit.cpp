@@ -7,6 +7,8 @@
 #include <mutex>
 
 #include "core/base/error.h"
+#include "core/fit/adapter_to_fit.h"
+#include "core/fit/apart_fit.h"
 #include "core/fit/in_factor.h"
 #include "core/fit/joint_fit.h"
 #include "core/fit/measure.h"
@@ -247,105 +249,15 @@ class Fit {
     }
   }
 
-  /// Sites without a joint form: every site a block of its own, parameters as the adapter has them.
-  /// With metrics, the fit goes on from the adapter's values, with the roots in the factors of the
-  /// in side or as known operands.
   Job plan_apart(const std::vector<std::size_t>& sites, const UpdateSource<T>& source,
                  const InputMetrics* metrics) {
-    std::optional<std::map<std::size_t, InFactor>> in_factors;
-    if (metrics) in_factors = find_in_factors(networks_, sites, parameters_, *metrics);
-    std::vector<std::size_t> used;
-    std::vector<FitBlock> blocks;
-    for (const std::size_t site : sites) {
-      // Roots have the numbers behind those of the parameters.
-      const SiteNetwork network =
-          metrics && !in_factors
-              ? with_known_root(networks_[site], parameters_.size() + metrics->of_site[site],
-                                metrics->at(site).size)
-              : networks_[site];
-      FitBlock block{network.data, network.terms};
-      for (FitTerm& term : block.terms)
-        for (FitOperand& operand : term.operands) {
-          const auto found = std::ranges::find(used, operand.parameter);
-          const auto number = static_cast<std::size_t>(found - used.begin());
-          if (found == used.end()) used.push_back(operand.parameter);
-          operand.parameter = number;
-        }
-      blocks.push_back(std::move(block));
-    }
-    std::vector<FitParameter> parameters;
-    const auto root_of = [this, metrics](std::size_t number) -> const std::vector<double>* {
-      return number < parameters_.size() ? nullptr
-                                         : &metrics->metrics[number - parameters_.size()].root;
+    const auto plan =
+        std::make_shared<ApartFit<T>>(networks_, parameters_, sites, metrics, device_,
+                                      [this](std::size_t index) { return describe(index); });
+    return [this, &source, plan, size = sites.size()](FitHistory& history) {
+      plan->fit(source, fit_, adapter_, history);
+      count_done(size);
     };
-    for (const std::size_t number : used)
-      parameters.push_back(root_of(number) ? FitParameter{root_of(number)->size(), false}
-                                           : parameters_[number]);
-    const auto problem = make_problem(std::move(blocks), std::move(parameters), sites, metrics);
-    const auto root_in = [in_factors, metrics](std::size_t number) -> const InFactor* {
-      return in_factors && in_factors->contains(number) ? &in_factors->at(number) : nullptr;
-    };
-    return [this, sites, used, problem, &source, metrics, root_of, root_in](FitHistory& history) {
-      FitState<T> state = problem->make_state();
-      for (std::size_t i = 0; i < used.size(); ++i) {
-        if (const std::vector<double>* root = root_of(used[i])) {
-          state.set(i, *root);
-          continue;
-        }
-        const auto stored = adapter_.parameters()[used[i]].value.span();
-        std::vector<double> values(stored.begin(), stored.end());
-        if (const InFactor* factor = root_in(used[i]))
-          put_root_in(metrics->metrics[factor->metric], factor->stride, *device_, values);
-        state.set(i, std::move(values));
-      }
-      std::vector<std::vector<T>> scratch(sites.size());
-      FitData<T> data;
-      for (std::size_t i = 0; i < sites.size(); ++i) {
-        const std::size_t size = volume(networks_[sites[i]].data);
-        const T* matrix = source.read(sites[i], scratch[i]);
-        if (problem->has_constant_part()) {
-          std::vector<T> copy(matrix, matrix + size);
-          problem->remove_constant_part(i, copy.data(), state);
-          scratch[i] = std::move(copy);
-          matrix = scratch[i].data();
-        }
-        const double square = sum_of_squares(matrix, size);
-        if (!std::isfinite(square))
-          throw Error("{}: holds numbers that are not finite", describe(sites[i]));
-        data.square += square;
-        data.blocks.push_back(matrix);
-      }
-      if (metrics)
-        run_sweeps(*problem, data, fit_, fit_.iterations.value_or(100), state, history);
-      else
-        run_starts(*problem, data, fit_, fit_.starts.value_or(1), fit_.iterations.value_or(100),
-                   adapter_.stack().sites[sites.front()].name, state, history);
-      for (std::size_t i = 0; i < used.size(); ++i) {
-        if (!problem->parameters()[i].trainable) continue;
-        if (const InFactor* factor = root_in(used[i]))
-          take_root_out(metrics->metrics[factor->metric], factor->stride, state.values[i].data(),
-                        state.values[i].size());
-        std::ranges::transform(state.values[i], adapter_.parameters()[used[i]].value.data(),
-                               [](double value) { return static_cast<T>(value); });
-      }
-      for (const std::size_t site : sites) source.release(site);
-      count_done(sites.size());
-    };
-  }
-
-  std::shared_ptr<LeastSquares<T>> make_problem(std::vector<FitBlock> blocks,
-                                                std::vector<FitParameter> parameters,
-                                                const std::vector<std::size_t>& sites,
-                                                const InputMetrics* metrics) const {
-    try {
-      return std::make_shared<LeastSquares<T>>(std::move(blocks), std::move(parameters), device_);
-    } catch (const Error& error) {
-      if (!metrics) throw;
-      throw Error(
-          "{}: its inputs couple all values of a factor, which no factor of the in side takes up "
-          "alone or its sites read unlike inputs: {}",
-          describe(sites.front()), error.what());
-    }
   }
 
   const Method& method_;
@@ -366,63 +278,7 @@ class Fit {
   std::size_t passes_ = 1;
 };
 
-/// The method with maps around the weight written as updates beside it.
-Method as_updates(const Method& method) {
-  Method plain = method;
-  plain.declare = [declare = method.declare](const Site& site, const Stack& stack,
-                                             const MethodSettings& settings) {
-    return beside_weight(declare(site, stack, settings), site.out, site.in);
-  };
-  return plain;
-}
-
-[[noreturn]] void refuse_unknown_weights(const Method& method) {
-  throw UsageError(
-      "[{}] the update depends on the frozen weights, which are not known; expected them as "
-      "--minus "
-      "and the tuned weights as --input",
-      method.name);
-}
-
-template <class T>
-bool has_frozen_factors(const Adapter<T>& adapter) {
-  return std::ranges::any_of(adapter.parameters(),
-                             [](const Parameter<T>& parameter) { return !parameter.trainable; });
-}
-
-/// The adapter to be fitted, its frozen factors drawn.
-template <class T>
-std::unique_ptr<Adapter<T>> make_adapter_to_fit(const Method& method, const Stack& stack,
-                                                const MethodSettings& settings,
-                                                const UpdateSource<T>& source, std::uint64_t seed,
-                                                std::shared_ptr<const Device> device) {
-  expect_host_memory(*device, "fit");
-  std::unique_ptr<Adapter<T>> adapter = make_adapter<T>(method, stack, settings, device);
-  if (!has_frozen_factors(*adapter)) return adapter;
-  std::vector<std::vector<T>> weights(stack.sites.size());
-  std::vector<FrozenLinear<T>> frozen;
-  for (std::size_t site = 0; site < stack.sites.size(); ++site)
-    frozen.push_back({source.frozen_weight(site, weights[site]), nullptr});
-  if (adapter->needs_frozen() && !frozen.empty() && !frozen.front().weight)
-    refuse_unknown_weights(method);
-  adapter->set_frozen(std::move(frozen));
-  adapter->initialise(seed);
-  adapter->set_frozen(std::vector<FrozenLinear<T>>(stack.sites.size()));
-  return adapter;
-}
-
 }  // namespace
-
-void expect_fittable(const Method& method, const Stack& stack, const MethodSettings& settings,
-                     bool knows_weights) {
-  const Method plain = as_updates(method);
-  const auto adapter = make_adapter<float>(plain, stack, settings, make_cpu_device());
-  if (has_frozen_factors(*adapter) && !knows_weights) {
-    if (adapter->needs_frozen()) refuse_unknown_weights(method);
-    adapter->initialise(0);
-  }
-  compile_sites(plain, *adapter, settings);
-}
 
 template <class T>
 FittedUpdates<T> fit_updates(const Method& method, const Stack& stack,

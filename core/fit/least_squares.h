@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "core/fit/fit_product.h"
+#include "core/fit/multi_product.h"
 
 namespace rankfold {
 
@@ -79,18 +79,18 @@ class LeastSquares {
  private:
   struct Read {  ///< of one parameter by one term of a block
     std::size_t term, operand;
-    FitProduct<T> right;                        ///< into the parameter's own strides
+    MultiProduct<T> right;                      ///< into the parameter's own strides
     std::vector<std::size_t> inner;             ///< offsets of entries by the place in their system
     std::vector<std::size_t> varying, uniform;  ///< and of the systems
     std::vector<std::size_t> others;
   };
   struct Cross {  ///< another term of the block, which holds other trainable parameters
     std::size_t read, term;
-    FitProduct<T> right;
+    MultiProduct<T> right;
   };
   struct Pair {  ///< of reads of one block
     std::size_t first, second;
-    FitProduct<double> normal;
+    MultiProduct<double> normal;
   };
   struct BlockPlan {
     std::size_t block;
@@ -122,8 +122,8 @@ class LeastSquares {
   std::vector<FitParameter> parameters_;
   std::shared_ptr<const Device> device_;
   std::vector<ParameterPlan> plans_;
-  std::vector<std::vector<FitProduct<T>>> models_;  ///< by block and term
-  std::vector<std::vector<bool>> constant_;         ///< by block and term
+  std::vector<std::vector<MultiProduct<T>>> models_;  ///< by block and term
+  std::vector<std::vector<bool>> constant_;           ///< by block and term
   bool has_constant_part_ = false, knows_residual_ = true;
 };
 

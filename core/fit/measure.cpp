@@ -7,7 +7,7 @@
 #include <span>
 
 #include "core/fit/compression.h"
-#include "core/fit/fit_product.h"
+#include "core/fit/multi_product.h"
 #include "core/linalg/linear_algebra.h"
 
 namespace rankfold {
@@ -42,13 +42,13 @@ SiteResiduals measure_changed(const std::vector<SiteNetwork>& networks, const Ad
                               const std::function<void(std::size_t, Buffer<T>&)>& change) {
   const std::vector<Site>& sites = adapter.stack().sites;
   // One plan for neighbours of one structure.
-  std::vector<std::shared_ptr<std::vector<FitProduct<T>>>> products(sites.size());
+  std::vector<std::shared_ptr<std::vector<MultiProduct<T>>>> products(sites.size());
   for (std::size_t i = 0; i < sites.size(); ++i) {
     if (i > 0 && same_products(networks[i - 1], networks[i])) {
       products[i] = products[i - 1];
       continue;
     }
-    products[i] = std::make_shared<std::vector<FitProduct<T>>>();
+    products[i] = std::make_shared<std::vector<MultiProduct<T>>>();
     for (const FitTerm& term : networks[i].terms) {
       std::vector<std::vector<Axis>> axes;
       for (const FitOperand& operand : term.operands) axes.push_back(operand.axes);

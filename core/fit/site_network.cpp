@@ -4,9 +4,9 @@
 #include <map>
 #include <numeric>
 
-#include "core/adapter/network_adapter.h"
 #include "core/base/error.h"
 #include "core/network/compiled_network.h"
+#include "core/network/factor_copies.h"
 
 namespace rankfold {
 namespace {
@@ -86,19 +86,19 @@ template <class T>
 std::vector<SiteNetwork> compile_sites(const Method& method, const Adapter<T>& adapter,
                                        const MethodSettings& settings) {
   const Stack& stack = adapter.stack();
-  std::map<std::string, std::size_t, std::less<>> numbers;
-  for (std::size_t i = 0; i < adapter.parameters().size(); ++i)
-    numbers.emplace(adapter.parameters()[i].name, i);
+  FactorCopies copies(method.name);  // with the numbers of the adapter's parameters
   PlanCache cache;
   std::vector<SiteNetwork> networks;
   for (const Site& site : stack.sites) {
     const Declaration declaration = method.declare(site, stack, settings);
     expect_plain_update(method.name, site, declaration);
+    copies.add(site, declaration);
+    const std::size_t position = networks.size();
     networks.emplace_back();
     if (declaration.stages.empty()) continue;
     networks.back() = compile_site(
         declaration.stages.front().network, site,
-        [&](const Factor& factor) { return numbers.at(parameter_name(factor, site)); }, cache,
+        [&](const Factor& factor) { return copies.number(factor, position); }, cache,
         fmt::format("[{}] site {}", method.name, site.name));
   }
   return networks;

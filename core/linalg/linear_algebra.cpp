@@ -1,32 +1,19 @@
 #include "core/linalg/linear_algebra.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
+
+#include <xtensor-blas/xlinalg.hpp>
+#include <xtensor/xadapt.hpp>
 
 #include "core/base/error.h"
 
-// Column-major, by reference, as Fortran has it.
-extern "C" {
-void dgesdd_(const char* job, const int* m, const int* n, double* a, const int* lda, double* s,
-             double* u, const int* ldu, double* vt, const int* ldvt, double* work, const int* size,
-             int* integers, int* info);
-void dgeqrf_(const int* m, const int* n, double* a, const int* lda, double* tau, double* work,
-             const int* size, int* info);
-void dsyevd_(const char* job, const char* triangle, const int* n, double* a, const int* lda,
-             double* w, double* work, const int* size, int* integers, const int* integer_size,
-             int* info);
-void dpstrf_(const char* triangle, const int* n, double* a, const int* lda, int* pivots, int* rank,
-             const double* tolerance, double* work, int* info);
-void dorgqr_(const int* m, const int* n, const int* k, double* a, const int* lda, const double* tau,
-             double* work, const int* size, int* info);
-void dpotrf_(const char* triangle, const int* n, double* a, const int* lda, int* info);
-void dpotrs_(const char* triangle, const int* n, const int* count, const double* a, const int* lda,
-             double* b, const int* ldb, int* info);
-void dtrsm_(const char* side, const char* triangle, const char* transposed, const char* diagonal,
-            const int* m, const int* n, const double* alpha, const double* a, const int* lda,
-            double* b, const int* ldb);
-}
+// Decompositions by xt::linalg, which calls the LAPACK routines named in the errors. Its qr copies
+// Q and R twice (1.4 to 2 times as long for the sizes of a fit), its cholesky and solvers take one
+// right side and copies of both: for these the routines below xt::linalg serve, on our memory.
 
 namespace rankfold {
 namespace {
@@ -41,6 +28,26 @@ void expect_success(const char* routine, int info) {
   if (info != 0)
     throw Error("linear algebra: {} failed ({}): the matrix holds numbers that are not finite",
                 routine, info);
+}
+
+/// The matrix [rows, columns] that LAPACK sees in memory that holds it column by column: of our
+/// rows, it sees the transpose. No copy: what is computed in place changes `values`.
+auto by_columns(std::vector<double>& values, std::size_t rows, std::size_t columns) {
+  to_lapack(rows);
+  to_lapack(columns);
+  return xt::adapt<xt::layout_type::column_major>(values.data(), values.size(), xt::no_ownership(),
+                                                  std::array<std::size_t, 2>{rows, columns});
+}
+
+/// What `compute` gives; failures of xt::linalg as errors of ours.
+template <class Compute>
+auto decompose(const char* routine, const Compute& compute) {
+  try {
+    return compute();
+  } catch (const std::runtime_error& failure) {
+    throw Error("linear algebra: {} failed ({}): the matrix holds numbers that are not finite",
+                routine, failure.what());
+  }
 }
 
 void expect_finite(const std::vector<double>& values) {
@@ -59,24 +66,18 @@ std::vector<double> rows_of(MatrixView<const double> a) {
 }  // namespace
 
 Svd decompose_svd(MatrixView<const double> a) {
-  // Read by columns the memory holds A^T = V^T diag(s) U^T, whose parts come out where ours go.
-  std::vector<double> values = rows_of(a);
   const std::size_t k = std::min(a.rows, a.columns);
-  const int m = to_lapack(a.columns), n = to_lapack(a.rows), least = to_lapack(k);
-  Svd result{std::vector<double>(a.rows * k), std::vector<double>(k),
-             std::vector<double>(k * a.columns)};
-  if (k == 0) return result;
+  if (k == 0) return {};
+  std::vector<double> values = rows_of(a);
+  const auto transposed = by_columns(values, a.columns, a.rows);
   expect_finite(values);
-  std::vector<int> integers(8 * k);
-  double best = 0;
-  int info = 0, size = -1;
-  dgesdd_("S", &m, &n, values.data(), &m, result.s.data(), result.v.data(), &m, result.u.data(),
-          &least, &best, &size, integers.data(), &info);
-  size = static_cast<int>(best);
-  std::vector<double> work(static_cast<std::size_t>(size));
-  dgesdd_("S", &m, &n, values.data(), &m, result.s.data(), result.v.data(), &m, result.u.data(),
-          &least, work.data(), &size, integers.data(), &info);
-  expect_success("dgesdd", info);
+  // A^T = V^T diag(s) U^T by columns is V and U by rows.
+  const auto [v, s, u] =
+      decompose("dgesdd", [&] { return xt::linalg::svd(transposed, /*full_matrices=*/false); });
+  const auto copy = [](const auto& array) {
+    return std::vector<double>(array.storage().begin(), array.storage().end());
+  };
+  Svd result{copy(u), copy(s), copy(v)};
   for (std::size_t i = 0; i < k; ++i) {
     const auto row = result.v.begin() + static_cast<std::ptrdiff_t>(i * a.columns);
     const auto largest =
@@ -97,17 +98,13 @@ std::vector<double> orthonormal_columns(MatrixView<const double> a) {
   for (std::size_t row = 0; row < a.rows; ++row)
     for (std::size_t column = 0; column < a.columns; ++column)
       values[column * a.rows + row] = a.row(row)[column];
-  const int m = to_lapack(a.rows), n = to_lapack(a.columns);
-  if (n == 0) return {};
-  std::vector<double> tau(a.columns), work(64 * a.columns);
-  const int size = to_lapack(work.size());
-  int info = 0;
-  dgeqrf_(&m, &n, values.data(), &m, tau.data(), work.data(), &size, &info);
-  expect_success("dgeqrf", info);
+  if (a.columns == 0) return {};
+  auto q = by_columns(values, a.rows, a.columns);
+  xt::xtensor<double, 1> tau = xt::empty<double>({a.columns});
+  expect_success("dgeqrf", xt::lapack::geqrf(q, tau));
   std::vector<double> diagonal;
   for (std::size_t i = 0; i < a.columns; ++i) diagonal.push_back(values[i * a.rows + i]);
-  dorgqr_(&m, &n, &n, values.data(), &m, tau.data(), work.data(), &size, &info);
-  expect_success("dorgqr", info);
+  expect_success("dorgqr", xt::lapack::orgqr(q, tau));
   std::vector<double> columns(values.size());
   for (std::size_t row = 0; row < a.rows; ++row)
     for (std::size_t column = 0; column < a.columns; ++column)
@@ -116,34 +113,13 @@ std::vector<double> orthonormal_columns(MatrixView<const double> a) {
   return columns;
 }
 
-namespace {
-
-/// The eigenvalues, rising, of a symmetric matrix of which one triangle, by columns, is read; with
-/// job "V" column j of `a` becomes the vector of value j.
-std::vector<double> solve_symmetric(const char* job, const char* triangle, std::vector<double>& a,
-                                    std::size_t size) {
-  std::vector<double> values(size);
-  if (size == 0) return values;
-  expect_finite(a);
-  const int n = to_lapack(size);
-  int info = 0, work_size = -1, integer_size = -1, integers_needed = 0;
-  double needed = 0;
-  dsyevd_(job, triangle, &n, a.data(), &n, values.data(), &needed, &work_size, &integers_needed,
-          &integer_size, &info);
-  work_size = static_cast<int>(needed);
-  integer_size = integers_needed;
-  std::vector<double> work(static_cast<std::size_t>(work_size));
-  std::vector<int> integers(static_cast<std::size_t>(integer_size));
-  dsyevd_(job, triangle, &n, a.data(), &n, values.data(), work.data(), &work_size, integers.data(),
-          &integer_size, &info);
-  expect_success("dsyevd", info);
-  return values;
-}
-
-}  // namespace
-
 std::vector<double> symmetric_eigenvalues(std::vector<double> a, std::size_t size) {
-  return solve_symmetric("N", "U", a, size);
+  if (size == 0) return {};
+  const auto matrix = by_columns(a, size, size);
+  expect_finite(a);
+  // Their upper triangle is our lower one.
+  const auto values = decompose("dsyevd", [&] { return xt::linalg::eigvalsh(matrix, 'U'); });
+  return {values.begin(), values.end()};
 }
 
 std::size_t rank_of_gram(std::vector<double> gram, std::size_t size) {
@@ -161,12 +137,11 @@ std::size_t rank_of_gram(std::vector<double> gram, std::size_t size) {
         std::ranges::count_if(values, [&](double value) { return value > least; }));
   }
   expect_finite(gram);
-  const int n = to_lapack(size);
-  int rank = 0, info = 0;
+  int rank = 0;
   std::vector<int> pivots(size);
   std::vector<double> work(2 * size);
-  dpstrf_("U", &n, gram.data(), &n, pivots.data(), &rank, &tolerance, work.data(), &info);
-  if (info < 0) expect_success("dpstrf", info);
+  const int n = to_lapack(size);
+  cxxlapack::pstrf('U', n, gram.data(), n, pivots.data(), rank, tolerance, work.data());
   return static_cast<std::size_t>(rank);
 }
 
@@ -176,13 +151,15 @@ SymmetricParts decompose_symmetric(MatrixView<const double> a) {
     throw Error("linear algebra: a matrix of {} x {} is not symmetric", a.rows, a.columns);
   if (size == 0) return {};
   std::vector<double> values = rows_of(a);
-  const std::vector<double> rising = solve_symmetric("V", "L", values, size);
+  const auto matrix = by_columns(values, size, size);
+  expect_finite(values);
+  const auto [rising, vectors] = decompose("dsyevd", [&] { return xt::linalg::eigh(matrix, 'L'); });
   // Column j of LAPACK's result is row j of ours, values rising.
   SymmetricParts parts{std::vector<double>(size), std::vector<double>(size * size)};
   for (std::size_t j = 0; j < size; ++j) {
     const std::size_t from = size - 1 - j;
-    parts.values[j] = rising[from];
-    for (std::size_t i = 0; i < size; ++i) parts.vectors[i * size + j] = values[from * size + i];
+    parts.values[j] = rising(from);
+    for (std::size_t i = 0; i < size; ++i) parts.vectors[i * size + j] = vectors(i, from);
   }
   return parts;
 }
@@ -190,11 +167,10 @@ SymmetricParts decompose_symmetric(MatrixView<const double> a) {
 std::vector<double> upper_root(std::vector<double> a, std::size_t n) {
   if (n == 0) return a;
   expect_finite(a);
+  auto matrix = by_columns(a, n, n);
   // The lower triangle by columns is the upper one by rows.
-  const int order = to_lapack(n);
-  int info = 0;
-  dpotrf_("L", &order, a.data(), &order, &info);
-  if (info != 0) throw Error("linear algebra: a matrix is not positive definite");
+  if (xt::lapack::potr(matrix, 'L') != 0)
+    throw Error("linear algebra: a matrix is not positive definite");
   for (std::size_t i = 0; i < n; ++i)
     std::fill_n(a.begin() + static_cast<std::ptrdiff_t>(i * n), i, 0.0);
   return a;
@@ -204,8 +180,8 @@ void solve_upper(const std::vector<double>& r, std::size_t n, double* right, std
   if (n == 0 || columns == 0) return;
   // By columns the memory holds x^T R^T = b^T.
   const int order = to_lapack(n), count = to_lapack(columns);
-  const double one = 1;
-  dtrsm_("R", "L", "N", "N", &count, &order, &one, r.data(), &order, right, &count);
+  cxxblas::trsm(cxxblas::ColMajor, cxxblas::Right, cxxblas::Lower, cxxblas::NoTrans,
+                cxxblas::NonUnit, count, order, 1.0, r.data(), order, right, count);
 }
 
 void solve_positive(std::vector<double>& a, std::size_t n, double ridge, const double* start,
@@ -225,15 +201,13 @@ void solve_positive(std::vector<double>& a, std::size_t n, double ridge, const d
   for (int attempt = 0;; ++attempt, shift *= 100) {
     factor = a;
     for (std::size_t i = 0; i < n; ++i) factor[i * n + i] += shift;
-    int info = 0;
-    dpotrf_("L", &order, factor.data(), &order, &info);
+    auto matrix = by_columns(factor, n, n);
+    const int info = xt::lapack::potr(matrix, 'L');
     if (info == 0) break;
     if (attempt == 12) expect_success("dpotrf", info);
   }
   for (std::size_t i = 0; i < count * n; ++i) right[i] += shift * start[i];
-  int info = 0;
-  dpotrs_("L", &order, &rows, factor.data(), &order, right, &order, &info);
-  expect_success("dpotrs", info);
+  expect_success("dpotrs", cxxlapack::potrs('L', order, rows, factor.data(), order, right, order));
 }
 
 template <class T>

@@ -6,29 +6,13 @@
 #include <optional>
 
 #include "core/base/error.h"
+#include "core/network/token_chain.h"
 
 namespace rankfold {
 namespace {
 
 constexpr std::size_t most_modes = 60;
 constexpr std::size_t most_operands = 13;  // planning visits 3^operands splits
-
-std::vector<Axis> contiguous_axes(const std::vector<int>& modes,
-                                  const std::vector<std::size_t>& sizes) {
-  std::vector<Axis> axes;
-  std::size_t stride = 1;
-  for (std::size_t i = modes.size(); i-- > 0;) {
-    axes.insert(axes.begin(), Axis{modes[i], sizes[modes[i]], stride});
-    stride *= sizes[modes[i]];
-  }
-  return axes;
-}
-
-std::vector<int> modes_of(const std::vector<Axis>& axes) {
-  std::vector<int> modes;
-  for (const Axis& axis : axes) modes.push_back(axis.mode);
-  return modes;
-}
 
 /// Sizes of the pieces into which both readings of one block of memory split, or nothing where
 /// their borders do not nest. Borders are products counted from the fastest side.
@@ -91,7 +75,7 @@ class TermCompiler {
     compiled.regrouped = compiled.blocks.size();
     if (term.constant) {
       const ContractionTree tree = plan(operands, out_modes);
-      compiled.row = as_operand(tree, root(tree), out_modes, compiled);
+      compiled.row = take_result(tree, out_modes, sizes_, compiled);
       return compiled;
     }
     compiled.reconstruct = plan(operands, dense);
@@ -101,7 +85,7 @@ class TermCompiler {
     input.axes.insert(input.axes.begin(), Axis{token_mode, tokens, 0});
     compiled.input = input.axes;
     operands.push_back(std::move(input));
-    add_chain(plan(operands, with_tokens), compiled);
+    add_chain(plan(operands, with_tokens), sizes_, compiled);
     return compiled;
   }
 
@@ -270,96 +254,6 @@ class TermCompiler {
       tree.results.push_back(contiguous_axes(step.modes, sizes_));
     tree.output = contiguous_axes(output, sizes_);
     return tree;
-  }
-
-  static std::size_t root(const ContractionTree& tree) {
-    return tree.operands.size() + tree.steps.size() - 1;
-  }
-
-  std::vector<int> modes_at(const ContractionTree& tree, std::size_t node) const {
-    const std::size_t leaves = tree.operands.size();
-    return node < leaves ? modes_of(tree.operands[node].axes) : tree.steps[node - leaves].modes;
-  }
-
-  /// The part of a tree below `node` as an operand of its own: a leaf, or a new block over `modes`.
-  TreeOperand as_operand(const ContractionTree& tree, std::size_t node,
-                         const std::vector<int>& modes, CompiledTerm& compiled) const {
-    const std::size_t leaves = tree.operands.size();
-    if (node < leaves) return tree.operands[node];
-    ContractionTree part;
-    std::vector<std::size_t> steps;  // each behind those that it reads
-    std::map<std::size_t, std::size_t> renumbered;
-    const auto visit = [&](auto&& self, std::size_t at) -> void {
-      if (at < leaves) {
-        renumbered[at] = part.operands.size();
-        part.operands.push_back(tree.operands[at]);
-        return;
-      }
-      self(self, tree.steps[at - leaves].left);
-      self(self, tree.steps[at - leaves].right);
-      steps.push_back(at);
-    };
-    visit(visit, node);
-    for (const std::size_t at : steps) {
-      const ContractionStep& step = tree.steps[at - leaves];
-      renumbered[at] = part.operands.size() + part.steps.size();
-      part.steps.push_back(
-          {renumbered.at(step.left), renumbered.at(step.right), at == node ? modes : step.modes});
-      part.results.push_back(contiguous_axes(part.steps.back().modes, sizes_));
-    }
-    part.output = contiguous_axes(modes, sizes_);
-    TreeOperand operand;
-    operand.kind = TreeOperand::Kind::block;
-    operand.index = compiled.blocks.size();
-    operand.axes = part.output;
-    compiled.blocks.push_back(std::move(part));
-    return operand;
-  }
-
-  /// Only X has tokens, so the steps that it passes through are a chain; what it meets on the way
-  /// holds none.
-  void add_chain(const ContractionTree& tree, CompiledTerm& compiled) const {
-    const std::size_t leaves = tree.operands.size();
-    std::size_t at = leaves - 1;
-    for (std::size_t i = 0; i < tree.steps.size(); ++i) {
-      const ContractionStep& step = tree.steps[i];
-      if (step.left != at && step.right != at) continue;
-      const std::size_t other = step.left == at ? step.right : step.left;
-      ChainStep link;
-      const std::vector<int> modes =
-          stored_order(modes_at(tree, other), modes_at(tree, at), step.modes);
-      link.stored = contiguous_axes(modes, sizes_);
-      link.coefficient = as_operand(tree, other, modes, compiled);
-      link.result = contiguous_axes(step.modes, sizes_);
-      compiled.chain.push_back(std::move(link));
-      at = leaves + i;
-    }
-  }
-
-  /// Modes of a coefficient: those that stay, then what it contracts and what it brings, the longer
-  /// of the two last, each in the order in which the other tensor has them.
-  std::vector<int> stored_order(const std::vector<int>& coefficient, const std::vector<int>& before,
-                                const std::vector<int>& after) const {
-    const auto has = [](const std::vector<int>& modes, int mode) {
-      return std::ranges::find(modes, mode) != modes.end();
-    };
-    std::vector<int> kept, contracted, brought;
-    for (const int mode : after)
-      if (has(coefficient, mode)) (has(before, mode) ? kept : brought).push_back(mode);
-    for (const int mode : before)
-      if (has(coefficient, mode) && !has(after, mode)) contracted.push_back(mode);
-    for (const int mode : coefficient)  // summed over the coefficient alone
-      if (!has(before, mode) && !has(after, mode)) contracted.push_back(mode);
-    const auto size = [&](const std::vector<int>& modes) {
-      std::size_t product = 1;
-      for (const int mode : modes) product *= sizes_[mode];
-      return product;
-    };
-    const bool long_input = size(contracted) >= size(brought);
-    for (const auto* side :
-         {long_input ? &brought : &contracted, long_input ? &contracted : &brought})
-      kept.insert(kept.end(), side->begin(), side->end());
-    return kept;
   }
 
   void check_reach(const std::vector<TreeOperand>& operands, const std::vector<int>& side_modes) {

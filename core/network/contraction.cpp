@@ -122,7 +122,7 @@ StridedLoop TokenLoop::for_tokens(std::size_t tokens) const {
 
 /// The modes of a product c += a b, by where they stand.
 template <class T>
-struct PlannedProduct<T>::Roles {
+struct PairProduct<T>::Roles {
   const std::vector<Axis>&a, &b, &c;
   std::vector<Axis> batch, rows, columns, contracted;
   bool plain = true;  ///< every mode stands in at least two of the three
@@ -172,7 +172,7 @@ struct PlannedProduct<T>::Roles {
 };
 
 template <class T>
-std::optional<typename PlannedProduct<T>::Layout> PlannedProduct<T>::layout(
+std::optional<typename PairProduct<T>::Layout> PairProduct<T>::layout(
     const std::vector<Axis>& tensor, const std::vector<Axis>& rows,
     const std::vector<Axis>& columns) {
   const auto row_stride = fused_stride(pick(tensor, rows));
@@ -189,7 +189,7 @@ std::optional<typename PlannedProduct<T>::Layout> PlannedProduct<T>::layout(
 /// Decides the matrix product for these roles; without `copying` only where every operand lies as a
 /// matrix already.
 template <class T>
-bool PlannedProduct<T>::lay_out(const Roles& roles, bool copying) {
+bool PairProduct<T>::lay_out(const Roles& roles, bool copying) {
   std::vector<Axis> a = roles.a, b = roles.b, c = roles.c;
   auto layout_a = layout(a, roles.rows, roles.contracted);
   auto layout_b = layout(b, roles.contracted, roles.columns);
@@ -233,8 +233,8 @@ bool PlannedProduct<T>::lay_out(const Roles& roles, bool copying) {
 }
 
 template <class T>
-PlannedProduct<T>::PlannedProduct(const std::vector<Axis>& a, const std::vector<Axis>& b,
-                                  const std::vector<Axis>& c) {
+PairProduct<T>::PairProduct(const std::vector<Axis>& a, const std::vector<Axis>& b,
+                            const std::vector<Axis>& c) {
   fill_ = TokenLoop({}, {}, c);
   Roles roles(a, b, c);
   if (!roles.plain || roles.contracted.empty() || (!roles.batch.empty() && roles.has_vectors())) {
@@ -254,8 +254,8 @@ PlannedProduct<T>::PlannedProduct(const std::vector<Axis>& a, const std::vector<
 }
 
 template <class T>
-void PlannedProduct<T>::multiply(const Device& device, T alpha, const T* a, const T* b, T* c,
-                                 T beta, std::size_t tokens) const {
+void PairProduct<T>::multiply(const Device& device, T alpha, const T* a, const T* b, T* c, T beta,
+                              std::size_t tokens) const {
   const auto count = [&](std::size_t one, Tokens role) {
     return tokens_ == role ? one * tokens : one;
   };
@@ -283,8 +283,8 @@ void PlannedProduct<T>::multiply(const Device& device, T alpha, const T* a, cons
 }
 
 template <class T>
-void PlannedProduct<T>::run(const Device& device, T alpha, const T* a, const T* b, T* c,
-                            bool overwrite, std::size_t tokens, T* scratch) const {
+void PairProduct<T>::run(const Device& device, T alpha, const T* a, const T* b, T* c,
+                         bool overwrite, std::size_t tokens, T* scratch) const {
   constexpr const T* nothing = nullptr;
   const auto copy = [&](const std::optional<TokenLoop>& loop, const T* from, T* to,
                         std::size_t size) {
@@ -314,8 +314,8 @@ void contract_by_loops(const Device& device, T alpha, const T* a, const std::vec
                     a, b, c);
 }
 
-template class PlannedProduct<float>;
-template class PlannedProduct<double>;
+template class PairProduct<float>;
+template class PairProduct<double>;
 template void contract_by_loops(const Device&, float, const float*, const std::vector<Axis>&,
                                 const float*, const std::vector<Axis>&, float*,
                                 const std::vector<Axis>&);

@@ -49,11 +49,10 @@ class TokenLoop {
 /// into such an order where they do not, one strided loop nest where there is no product of
 /// matrices. Running takes no memory, and any number of tokens up to the size of the token axis.
 template <class T>
-class PlannedProduct {
+class PairProduct {
  public:
-  PlannedProduct() = default;
-  PlannedProduct(const std::vector<Axis>& a, const std::vector<Axis>& b,
-                 const std::vector<Axis>& c);
+  PairProduct() = default;
+  PairProduct(const std::vector<Axis>& a, const std::vector<Axis>& b, const std::vector<Axis>& c);
 
   /// Numbers of working memory that `run` needs.
   std::size_t scratch_size() const { return scratch_; }

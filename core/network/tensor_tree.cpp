@@ -11,7 +11,7 @@ constexpr std::size_t most_nodes = 32;  // 13 operands and 12 steps
 }  // namespace
 
 template <class T>
-PlannedTree<T>::PlannedTree(const ContractionTree& tree)
+TensorTree<T>::TensorTree(const ContractionTree& tree)
     : operands_(tree.operands.size()), output_size_(volume(tree.output)) {
   const auto axes = [&](std::size_t node) -> const std::vector<Axis>& {
     return node < operands_ ? tree.operands[node].axes : tree.results[node - operands_];
@@ -28,9 +28,9 @@ PlannedTree<T>::PlannedTree(const ContractionTree& tree)
     const std::vector<Axis>&left = axes(step.left), &right = axes(step.right);
     const std::vector<Axis>& result = last ? tree.output : tree.results[i];
     if (!last) inner_size_ += volume(result);
-    step.product = PlannedProduct<T>(left, right, result);
-    step.to_left = PlannedProduct<T>(result, right, left);
-    step.to_right = PlannedProduct<T>(result, left, right);
+    step.product = PairProduct<T>(left, right, result);
+    step.to_left = PairProduct<T>(result, right, left);
+    step.to_right = PairProduct<T>(result, left, right);
     scratch_ = std::max({scratch_, step.product.scratch_size(), step.to_left.scratch_size(),
                          step.to_right.scratch_size()});
     flops_ += 2 * product_volume(left, right);
@@ -39,8 +39,8 @@ PlannedTree<T>::PlannedTree(const ContractionTree& tree)
 }
 
 template <class T>
-void PlannedTree<T>::evaluate(const Device& device, std::span<const T* const> operands, T scale,
-                              T* target, bool overwrite, T* inner, T* scratch) const {
+void TensorTree<T>::evaluate(const Device& device, std::span<const T* const> operands, T scale,
+                             T* target, bool overwrite, T* inner, T* scratch) const {
   if (steps_.empty()) {
     if (!target) return;
     if (overwrite) device.fill(output_size_, T{0}, target);
@@ -61,9 +61,9 @@ void PlannedTree<T>::evaluate(const Device& device, std::span<const T* const> op
 }
 
 template <class T>
-void PlannedTree<T>::reverse(const Device& device, std::span<const T* const> operands, T scale,
-                             const T* gradient, std::span<T* const> gradients, const T* inner,
-                             T* inner_gradients, T* scratch) const {
+void TensorTree<T>::reverse(const Device& device, std::span<const T* const> operands, T scale,
+                            const T* gradient, std::span<T* const> gradients, const T* inner,
+                            T* inner_gradients, T* scratch) const {
   if (steps_.empty()) {
     if (gradients[0])
       device.accumulate(copy_back_.for_tokens(1), scale, gradient, static_cast<const T*>(nullptr),
@@ -95,7 +95,7 @@ void PlannedTree<T>::reverse(const Device& device, std::span<const T* const> ope
   }
 }
 
-template class PlannedTree<float>;
-template class PlannedTree<double>;
+template class TensorTree<float>;
+template class TensorTree<double>;
 
 }  // namespace rankfold

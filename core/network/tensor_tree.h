@@ -12,9 +12,9 @@ namespace rankfold {
 /// A product of tensors without tokens, evaluated and differentiated in its planned order. It takes
 /// no memory: callers give it the numbers that it asks for.
 template <class T>
-class PlannedTree {
+class TensorTree {
  public:
-  explicit PlannedTree(const ContractionTree& tree);
+  explicit TensorTree(const ContractionTree& tree);
 
   std::size_t operands() const { return operands_; }
   std::size_t output_size() const { return output_size_; }
@@ -38,7 +38,7 @@ class PlannedTree {
   struct Step {
     std::size_t left, right;
     std::size_t offset = 0;  ///< of its result in `inner`
-    PlannedProduct<T> product, to_left, to_right;
+    PairProduct<T> product, to_left, to_right;
   };
 
   std::size_t operands_ = 0, output_size_ = 0, inner_size_ = 0, scratch_ = 0;

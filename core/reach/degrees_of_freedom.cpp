@@ -5,7 +5,6 @@
 #include <numeric>
 #include <optional>
 
-#include "core/adapter/network_adapter.h"
 #include "core/base/error.h"
 #include "core/device/one_thread.h"
 #include "core/reach/reduced_sizes.h"
@@ -24,33 +23,18 @@ void expect_update(const std::string& method, const DeclaredSite& declared) {
         method);
 }
 
-void collect_copies(const std::vector<Operand>& product, const Site& site,
-                    std::vector<std::string>& copies) {
-  for (const Operand& operand : product) {
-    if (const auto* block = std::get_if<Block>(&operand)) {
-      collect_copies(block->product, site, copies);
-      continue;
-    }
-    const auto& factor = std::get<Factor>(operand);
-    if (factor.trainable && factor.owner != Owner::site)
-      copies.push_back(factor.name + "." + owner_key(factor.owner, site));
-  }
-}
-
 /// Sites that share a trainable factor, directly or through others.
-std::vector<std::vector<DeclaredSite>> connected_groups(const std::vector<DeclaredSite>& sites) {
+std::vector<std::vector<DeclaredSite>> connected_groups(const FactorCopies& factors,
+                                                        const std::vector<DeclaredSite>& sites) {
   std::vector<std::size_t> group(sites.size());
   std::iota(group.begin(), group.end(), std::size_t{0});
-  std::map<std::string, std::size_t> first;
-  for (std::size_t i = 0; i < sites.size(); ++i) {
-    std::vector<std::string> copies;
-    for (const Term& term : sites[i].declaration.stages.front().network.terms)
-      collect_copies(term.product, sites[i].site, copies);
-    for (const std::string& copy : copies) {
-      const std::size_t other = group[first.try_emplace(copy, i).first->second], own = group[i];
-      if (other != own) std::ranges::replace(group, std::max(other, own), std::min(other, own));
+  for (std::size_t i = 0; i < sites.size(); ++i)
+    for (const std::size_t number : factors.of_site(i)) {
+      const FactorCopy& copy = factors.all()[number];
+      const std::size_t other = group[copy.first_user], own = group[i];
+      if (copy.trainable && other != own)
+        std::ranges::replace(group, std::max(other, own), std::min(other, own));
     }
-  }
   std::map<std::size_t, std::vector<DeclaredSite>> groups;
   for (std::size_t i = 0; i < sites.size(); ++i) groups[group[i]].push_back(sites[i]);
   std::vector<std::vector<DeclaredSite>> result;
@@ -70,9 +54,12 @@ std::optional<std::size_t> rank_reduced(const std::string& method,
                                         const std::vector<DeclaredSite>& sites,
                                         const std::shared_ptr<const Device>& device) {
   const ReducibleGroup group(sites);
+  const auto size_of = [&](const std::vector<DeclaredSite>& members) {
+    return number_copies(method, members).trainable_size();
+  };
   if (group.sizes().empty()) return std::nullopt;
-  const auto fullness = [](const std::vector<DeclaredSite>& members) {
-    return static_cast<double>(trainable_size(members)) / entries(members);
+  const auto fullness = [&](const std::vector<DeclaredSite>& members) {
+    return static_cast<double>(size_of(members)) / entries(members);
   };
   // Far from where the updates' own entries, not the factors, are the limit (if the true sizes
   // are).
@@ -87,12 +74,12 @@ std::optional<std::size_t> rank_reduced(const std::string& method,
       small.push_back(larger < size.size ? least : size.size);
       check.push_back(std::min(larger, size.size));
     }
-    if (small == full || trainable_size(group.resize(check)) > largest_size) return std::nullopt;
+    if (small == full || size_of(group.resize(check)) > largest_size) return std::nullopt;
     if (fullness(group.resize(small)) > most_full) continue;
     const auto found = extend(small, check, full, [&](const std::vector<std::size_t>& sizes) {
       return tangent_rank(method, group.resize(sizes), false, device);
     });
-    if (found && *found <= trainable_size(sites)) return found;
+    if (found && *found <= size_of(sites)) return found;
   }
 }
 
@@ -108,11 +95,12 @@ DegreesOfFreedom find_degrees_of_freedom(const std::string& method,
     bool reduced;
   };
   std::map<std::string, Known> known;
-  for (const std::vector<DeclaredSite>& group : connected_groups(sites)) {
+  for (const std::vector<DeclaredSite>& group :
+       connected_groups(number_copies(method, sites), sites)) {
     const std::string structure = structure_of(group, true);
     auto found = known.find(structure);
     if (found == known.end()) {
-      const std::size_t size = trainable_size(group);
+      const std::size_t size = number_copies(method, group).trainable_size();
       std::optional<std::size_t> reduced;
       if (size > exact_size || group.front().declaration.normalisation)
         reduced = rank_reduced(method, group, device);

@@ -9,8 +9,6 @@
 
 #include <fmt/core.h>
 
-#include "core/adapter/network_adapter.h"
-
 namespace rankfold {
 namespace {
 
@@ -68,13 +66,11 @@ void write_modes(const std::vector<Mode>& modes, std::string& text) {
   text += '|';
 }
 
-void write_site(const DeclaredSite& declared, std::map<std::string, std::size_t>& copies,
+void write_site(const DeclaredSite& declared, std::size_t position, const FactorCopies& copies,
                 bool positions, std::string& text) {
   const Network& network = network_of(declared);
   const auto number = [&](const Factor& factor) {
-    const std::string name = factor.name + "." + owner_key(factor.owner, declared.site);
-    text += std::to_string(copies.try_emplace(name, copies.size()).first->second) +
-            (factor.trainable ? "t" : "f");
+    text += std::to_string(copies.number(factor, position)) + (factor.trainable ? "t" : "f");
     write_modes(factor.modes, text);
   };
   const auto write_product = [&](auto&& self, const std::vector<Operand>& product) -> void {
@@ -110,13 +106,13 @@ void write_site(const DeclaredSite& declared, std::map<std::string, std::size_t>
 
 std::string structure_of(const std::vector<DeclaredSite>& sites, bool positions) {
   std::string text;
-  std::map<std::string, std::size_t> copies;
-  for (const DeclaredSite& declared : sites) write_site(declared, copies, positions, text);
+  const FactorCopies copies = number_copies("", sites);
+  for (std::size_t i = 0; i < sites.size(); ++i) write_site(sites[i], i, copies, positions, text);
   return text;
 }
 
 ReducibleGroup::ReducibleGroup(const std::vector<DeclaredSite>& sites)
-    : sites_(sites), modes_(sites.size()), alike_(sites.size()) {
+    : sites_(sites), copies_(number_copies("", sites)), modes_(sites.size()), alike_(sites.size()) {
   find_modes();
   find_alike();
 }
@@ -129,7 +125,7 @@ void ReducibleGroup::find_modes() {
     while (parent.at(place) != place) place = parent.at(place);
     return place;
   };
-  std::map<std::pair<std::string, std::size_t>, SiteMode> seen;
+  std::map<std::pair<std::size_t, std::size_t>, SiteMode> seen;  // by copy and axis
   std::map<SiteMode, std::size_t> size;
   std::set<SiteMode> fixed;
   for (std::size_t i = 0; i < sites_.size(); ++i) {
@@ -147,7 +143,7 @@ void ReducibleGroup::find_modes() {
       for (const Mode& mode : *side) add(mode);
     for (const Term& term : network.terms)
       visit_factors(term.product, false, [&](const Factor& factor, bool) {
-        const std::string copy = factor.name + "." + owner_key(factor.owner, sites_[i].site);
+        const std::size_t copy = copies_.number(factor, i);
         for (std::size_t axis = 0; axis < factor.modes.size(); ++axis) {
           const SiteMode place = add(factor.modes[axis]);
           const auto [first, is_new] = seen.try_emplace({copy, axis}, place);
@@ -196,8 +192,7 @@ void ReducibleGroup::find_alike() {
     std::string text;
     for (const Term& term : network_of(sites_[i]).terms)
       visit_factors(term.product, false, [&](const Factor& factor, bool) {
-        if (factor.owner != Owner::site)
-          text += factor.name + "." + owner_key(factor.owner, sites_[i].site) + " ";
+        if (factor.owner != Owner::site) text += std::to_string(copies_.number(factor, i)) + " ";
       });
     text += structure_of({sites_[i]}, true);
     classes[text].push_back(i);

@@ -30,6 +30,7 @@ class ReducibleGroup {
   void find_alike();
 
   const std::vector<DeclaredSite>& sites_;
+  FactorCopies copies_;
   std::vector<Reducible> sizes_;
   std::vector<std::vector<std::pair<std::string, std::size_t>>> modes_;  ///< of a site: name, index
   std::vector<std::optional<std::size_t>> alike_;  ///< index of the number of sites like this one

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/device/device.h"
+#include "core/network/factor_copies.h"
 #include "core/network/network.h"
 #include "core/network/stack.h"
 
@@ -17,8 +18,8 @@ struct DeclaredSite {
   Declaration declaration;
 };
 
-/// How many numbers of sites' factors there are to train, shared ones counted once.
-std::size_t trainable_size(const std::vector<DeclaredSite>& sites);
+/// The factors' copies of such sites; `method` is named by errors.
+FactorCopies number_copies(const std::string& method, const std::vector<DeclaredSite>& sites);
 
 /// The rank of the Jacobian J of (all trainable factors) -> (the updates of all sites) at a random
 /// point. J has sum of out * in rows and is never formed. The block of J^T J that belongs to the

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/adapter/method.h"
+#include "core/adapter/registry.h"
 #include "core/base/safetensors.h"
 #include "experiments/models/host.h"
 #include "experiments/runs/fingerprint.h"

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/adapter/method.h"
+#include "core/adapter/registry.h"
 #include "experiments/adapter_files/adapter_folder.h"
 
 namespace rankfold {

@@ -6,7 +6,7 @@
 #include <map>
 #include <string>
 
-#include "core/adapter/method.h"
+#include "core/adapter/registry.h"
 #include "core/device/counting_device.h"
 #include "experiments/runs/settings.h"
 

@@ -11,7 +11,7 @@
 #include "experiments/commands/bench_methods.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/setting_options.h"
-#include "experiments/commands/table.h"
+#include "experiments/commands/text_table.h"
 
 namespace rankfold {
 namespace {

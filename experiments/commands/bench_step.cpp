@@ -6,7 +6,7 @@
 #include "experiments/bench/step_bench.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/setting_options.h"
-#include "experiments/commands/table.h"
+#include "experiments/commands/text_table.h"
 
 namespace rankfold {
 namespace {

@@ -10,7 +10,7 @@
 #include "core/contract/check_method.h"
 #include "core/device/device.h"
 #include "experiments/commands/command.h"
-#include "experiments/commands/table.h"
+#include "experiments/commands/text_table.h"
 #include "experiments/models/check_model.h"
 #include "experiments/tokenizers/tokenizer_cases.h"
 

@@ -16,7 +16,7 @@
 #include "core/base/progress.h"
 #include "core/base/text.h"
 #include "experiments/commands/command.h"
-#include "experiments/commands/table.h"
+#include "experiments/commands/text_table.h"
 #include "experiments/training/interrupt.h"
 
 namespace rankfold {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/adapter/method.h"
+#include "core/adapter/registry.h"
 #include "experiments/commands/options.h"
 
 namespace rankfold {

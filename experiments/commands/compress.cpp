@@ -10,7 +10,7 @@
 #include "core/base/text.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/setting_options.h"
-#include "experiments/commands/table.h"
+#include "experiments/commands/text_table.h"
 
 namespace rankfold {
 namespace {

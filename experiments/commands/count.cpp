@@ -8,7 +8,7 @@
 #include "core/reach/degrees_of_freedom.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/setting_options.h"
-#include "experiments/commands/table.h"
+#include "experiments/commands/text_table.h"
 #include "experiments/sweep/counting.h"
 
 namespace rankfold {

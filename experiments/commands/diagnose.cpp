@@ -6,7 +6,7 @@
 #include "core/base/json_text.h"
 #include "experiments/adapter_files/diagnosis.h"
 #include "experiments/commands/command.h"
-#include "experiments/commands/table.h"
+#include "experiments/commands/text_table.h"
 
 namespace rankfold {
 namespace {

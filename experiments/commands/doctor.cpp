@@ -17,7 +17,7 @@
 #include "core/device/bfloat16_weight.h"
 #include "core/device/device.h"
 #include "experiments/commands/command.h"
-#include "experiments/commands/table.h"
+#include "experiments/commands/text_table.h"
 #include "experiments/runs/parquet.h"
 
 namespace rankfold {

@@ -23,7 +23,7 @@
 #include "core/fit/working_memory.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/setting_options.h"
-#include "experiments/commands/table.h"
+#include "experiments/commands/text_table.h"
 
 namespace rankfold {
 namespace {

@@ -7,7 +7,7 @@
 #include "core/base/text.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/methods_page.h"
-#include "experiments/commands/table.h"
+#include "experiments/commands/text_table.h"
 #include "experiments/runs/settings.h"
 
 namespace rankfold {

@@ -11,7 +11,7 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/device/machine_rates.h"
-#include "experiments/commands/table.h"
+#include "experiments/commands/text_table.h"
 #include "experiments/models/shapes.h"
 #include "experiments/runs/settings.h"
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "core/adapter/method.h"
+#include "core/adapter/registry.h"
 
 namespace rankfold {
 

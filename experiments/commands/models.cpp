@@ -3,7 +3,7 @@
 
 #include "core/base/json_text.h"
 #include "experiments/commands/command.h"
-#include "experiments/commands/table.h"
+#include "experiments/commands/text_table.h"
 #include "experiments/models/shapes.h"
 
 namespace rankfold {

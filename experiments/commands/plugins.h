@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "core/adapter/method.h"
+#include "core/adapter/registry.h"
 
 namespace rankfold {
 

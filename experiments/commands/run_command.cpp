@@ -11,7 +11,7 @@
 #include "decompositions/registry.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/plugins.h"
-#include "experiments/commands/table.h"
+#include "experiments/commands/text_table.h"
 
 namespace rankfold {
 namespace {

@@ -18,7 +18,7 @@
 #include "experiments/commands/command.h"
 #include "experiments/commands/setting_options.h"
 #include "experiments/commands/sweep_report.h"
-#include "experiments/commands/table.h"
+#include "experiments/commands/text_table.h"
 #include "experiments/sweep/count_sweep.h"
 #include "experiments/sweep/fit_journal.h"
 #include "experiments/sweep/fit_sweep.h"

@@ -8,7 +8,7 @@
 #include "core/base/json_text.h"
 #include "core/base/progress.h"
 #include "core/base/text.h"
-#include "experiments/commands/table.h"
+#include "experiments/commands/text_table.h"
 #include "experiments/runs/results.h"
 
 namespace rankfold {

@@ -5,7 +5,7 @@
 #include "core/base/text.h"
 #include "experiments/adapter_files/merge.h"
 #include "experiments/commands/command.h"
-#include "experiments/commands/table.h"
+#include "experiments/commands/text_table.h"
 
 namespace rankfold {
 namespace {

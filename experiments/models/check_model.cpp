@@ -7,7 +7,7 @@
 
 #include <fmt/ranges.h>
 
-#include "core/adapter/method.h"
+#include "core/adapter/registry.h"
 #include "core/base/error.h"
 #include "core/base/random.h"
 #include "core/base/safetensors.h"

@@ -5,7 +5,7 @@
 #include <map>
 #include <string>
 
-#include "core/adapter/method.h"
+#include "core/adapter/registry.h"
 #include "experiments/runs/setting_spec.h"
 #include "experiments/runs/setting_value.h"
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/adapter/method.h"
+#include "core/adapter/registry.h"
 #include "core/fit/fit.h"
 #include "experiments/runs/settings.h"
 

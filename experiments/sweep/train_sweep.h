@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/adapter/method.h"
+#include "core/adapter/registry.h"
 #include "experiments/runs/run_result.h"
 #include "experiments/sweep/contents.h"
 #include "experiments/sweep/run_costs.h"

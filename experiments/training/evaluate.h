@@ -5,7 +5,7 @@
 #include <map>
 #include <string>
 
-#include "core/adapter/method.h"
+#include "core/adapter/registry.h"
 #include "experiments/training/data.h"
 
 namespace rankfold {

@@ -5,7 +5,7 @@
 #include <functional>
 #include <string>
 
-#include "core/adapter/method.h"
+#include "core/adapter/registry.h"
 #include "experiments/runs/run_result.h"
 #include "experiments/runs/settings.h"
 #include "experiments/training/data.h"

@@ -7,7 +7,6 @@
 
 #include "commands/command_line.h"
 #include "core/base/files.h"
-#include "decompositions/registry.h"
 #include "experiments/models/shapes.h"
 #include "source_paths.h"
 #include "temporary_folder.h"
@@ -45,15 +44,8 @@ std::vector<std::string> words_of(const json& entry) {
 
 TEST(Count, GivesThePublishedNumbers) {
   const json entries = json::parse(read_text(RANKFOLD_GOLDEN_DIR "/counts.json"));
-  const std::vector<std::string> known = builtin_registry().names();
-  std::map<std::string, std::size_t> left_out;
-  std::size_t compared = 0;
+  EXPECT_GT(entries.size(), 0U);
   for (const json& entry : entries) {
-    const auto method = entry["method"].get<std::string>();
-    if (std::ranges::find(known, method) == known.end()) {
-      ++left_out[method];
-      continue;
-    }
     SCOPED_TRACE(entry.dump());
     const Outcome outcome = call(words_of(entry));
     ASSERT_EQ(outcome.status, 0) << outcome.err;
@@ -61,12 +53,7 @@ TEST(Count, GivesThePublishedNumbers) {
     if (entry.contains("trainable")) {
       EXPECT_EQ(outcome.json()["trainable"], entry["trainable"]);
     }
-    ++compared;
   }
-  EXPECT_GT(compared, 0U);
-  for (const auto& [method, number] : left_out)
-    std::cout << "[  NOTE    ] " << number << " golden counts of " << method
-              << " left out: it is not registered yet\n";
 }
 
 TEST(Count, TellsOnceWhatTheMethodChose) {

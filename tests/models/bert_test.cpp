@@ -7,7 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/adapter/method.h"
+#include "core/adapter/registry.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/random.h"

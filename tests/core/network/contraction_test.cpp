@@ -38,7 +38,7 @@ std::vector<Axis> cut(std::vector<Axis> axes, std::size_t tokens) {
   return axes;
 }
 
-TEST(PlannedProduct, AgreesWithTheLoopsForEveryArrangementOfModes) {
+TEST(PairProduct, AgreesWithTheLoopsForEveryArrangementOfModes) {
   // Modes: 0 (tokens) and 1 rows, 2 and 3 columns, 4 and 5 contracted, 6 batch; in many orders.
   const std::vector<std::size_t> sizes{3, 2, 5, 2, 4, 3, 2};
   const auto device = make_cpu_device();
@@ -60,12 +60,12 @@ TEST(PlannedProduct, AgreesWithTheLoopsForEveryArrangementOfModes) {
               Tensor fast = random_tensor(output, sizes, "c", padding), slow = fast;
               if (overwrite) {
                 // What is overwritten may be anything; what is not stays.
-                const PlannedProduct<double> nothing(a.axes, b.axes, fast.axes);
+                const PairProduct<double> nothing(a.axes, b.axes, fast.axes);
                 std::vector<double> working(nothing.scratch_size());
                 nothing.run(*device, 0.0, a.values.data(), b.values.data(), slow.values.data(),
                             true, tokens, working.data());
               }
-              const PlannedProduct<double> product(a.axes, b.axes, fast.axes);
+              const PairProduct<double> product(a.axes, b.axes, fast.axes);
               std::vector<double> scratch(product.scratch_size());
               product.run(*device, 0.7, a.values.data(), b.values.data(), fast.values.data(),
                           overwrite, tokens, scratch.data());
@@ -81,13 +81,13 @@ TEST(PlannedProduct, AgreesWithTheLoopsForEveryArrangementOfModes) {
   EXPECT_EQ(compared, 7 * 8 * 9 * 2 * 2 * 2);
 }
 
-TEST(PlannedProduct, MultipliesTokenByTokenWhereOnlyThatGroupsTheModes) {
+TEST(PairProduct, MultipliesTokenByTokenWhereOnlyThatGroupsTheModes) {
   // Y[t,o,c] += X[t,i,c] w[o,i]: a Kronecker factor, whose rows t and columns c are apart.
   const std::vector<std::size_t> sizes{5, 16, 8, 16};
   const auto device = make_cpu_device();
   const Tensor x = random_tensor({0, 1, 2}, sizes, "x"), w = random_tensor({3, 1}, sizes, "w");
   Tensor fast = random_tensor({0, 3, 2}, sizes, "y"), slow = fast;
-  const PlannedProduct<double> product(x.axes, w.axes, fast.axes);
+  const PairProduct<double> product(x.axes, w.axes, fast.axes);
   EXPECT_EQ(product.scratch_size(), 0u);
   product.run(*device, 1.0, x.values.data(), w.values.data(), fast.values.data(), false, 5,
               nullptr);

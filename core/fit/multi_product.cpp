@@ -1,4 +1,4 @@
-#include "core/fit/fit_product.h"
+#include "core/fit/multi_product.h"
 
 #include <algorithm>
 #include <bit>
@@ -79,8 +79,8 @@ std::vector<ContractionStep> plan_greedily(const std::vector<std::vector<int>>& 
 }  // namespace
 
 template <class T>
-FitProduct<T>::FitProduct(const std::vector<std::vector<Axis>>& operands,
-                          const std::vector<Axis>& target)
+MultiProduct<T>::MultiProduct(const std::vector<std::vector<Axis>>& operands,
+                              const std::vector<Axis>& target)
     : size_(volume(target)) {
   std::map<int, int> numbers;
   std::vector<std::size_t> sizes{1};  // of the token mode, which none has
@@ -125,22 +125,22 @@ FitProduct<T>::FitProduct(const std::vector<std::vector<Axis>>& operands,
 }
 
 template <class T>
-void FitProduct<T>::run(const Device& device, std::span<const T* const> operands, T scale,
-                        T* target, bool overwrite, ProductMemory<T>& memory) const {
+void MultiProduct<T>::run(const Device& device, std::span<const T* const> operands, T scale,
+                          T* target, bool overwrite, ProductMemory<T>& memory) const {
   if (tree_.empty()) {
     const T one = 1;
     if (overwrite) std::fill_n(target, size_, T{0});
     device.accumulate(fill_.for_tokens(1), scale, &one, static_cast<const T*>(nullptr), target);
     return;
   }
-  const PlannedTree<T>& tree = tree_.front();
+  const TensorTree<T>& tree = tree_.front();
   if (memory.inner.size() < tree.inner_size()) memory.inner.resize(tree.inner_size());
   if (memory.scratch.size() < tree.scratch_size()) memory.scratch.resize(tree.scratch_size());
   tree.evaluate(device, operands, scale, target, overwrite, memory.inner.data(),
                 memory.scratch.data());
 }
 
-template class FitProduct<float>;
-template class FitProduct<double>;
+template class MultiProduct<float>;
+template class MultiProduct<double>;
 
 }  // namespace rankfold

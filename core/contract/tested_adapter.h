@@ -29,7 +29,7 @@ inline Values random_values(std::size_t size, const std::string& purpose) {
 /// An adapter over frozen layers with inputs and output gradients for every site. Numbers are the
 /// host's; a call on the adapter puts them into the device's memory and fetches what it computed.
 template <class T>
-struct Bench {
+struct TestedAdapter {
   Stack stack;
   std::shared_ptr<const Device> device;
   std::unique_ptr<Adapter<T>> adapter;
@@ -39,8 +39,8 @@ struct Bench {
   bool starts = false;    ///< factors start by more than draws
   mutable bool changed_arguments = false;  ///< a call changed its X or dY
 
-  Bench(const Method& method, const Stack& sites, const MethodSettings& settings,
-        const std::shared_ptr<const Device>& on)
+  TestedAdapter(const Method& method, const Stack& sites, const MethodSettings& settings,
+                const std::shared_ptr<const Device>& on)
       : stack(sites), device(on), adapter(make_adapter<T>(method, sites, settings, on)) {
     const Declaration declaration = method.declare(stack.sites.front(), stack, settings);
     const auto& normalisation = declaration.normalisation;
@@ -162,6 +162,6 @@ inline Values all_gradients(const Adapter<double>& adapter) {
 
 /// However a call is computed, the numbers are the same: by every plan, sites together or one by
 /// one, in one call or many.
-void check_plans(Bench<double>& bench, CheckReport& report);
+void check_plans(TestedAdapter<double>& tested, CheckReport& report);
 
 }  // namespace rankfold::contract

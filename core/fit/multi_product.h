@@ -17,20 +17,20 @@ struct ProductMemory {
 /// that the target does not have, in an order chosen when it is made: the cheapest of all where
 /// there are few operands, found greedily where there are many. Modes are any numbers.
 template <class T>
-class FitProduct {
+class MultiProduct {
  public:
-  FitProduct() = default;
+  MultiProduct() = default;
   /// Throws Error where there are too many modes for one product.
-  FitProduct(const std::vector<std::vector<Axis>>& operands, const std::vector<Axis>& target);
+  MultiProduct(const std::vector<std::vector<Axis>>& operands, const std::vector<Axis>& target);
 
   /// `target` points at the first element; with `overwrite` its axes are contiguous.
   void run(const Device& device, std::span<const T* const> operands, T scale, T* target,
            bool overwrite, ProductMemory<T>& memory) const;
 
  private:
-  std::vector<PlannedTree<T>> tree_;  ///< none (no operand: the empty product is 1) or one
-  std::size_t size_ = 1;              ///< of the target
-  TokenLoop fill_;                    ///< adds the empty product
+  std::vector<TensorTree<T>> tree_;  ///< none (no operand: the empty product is 1) or one
+  std::size_t size_ = 1;             ///< of the target
+  TokenLoop fill_;                   ///< adds the empty product
 };
 
 }  // namespace rankfold
