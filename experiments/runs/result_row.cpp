@@ -32,9 +32,13 @@ std::optional<std::string> row_setting(const ResultRow& row, const std::string& 
     if (found == row.settings.end()) return std::nullopt;
     return found->second;
   }
-  if (own->text == nullptr) return row.train_rows ? std::to_string(*row.train_rows) : "0";
-  const bool has_form = name == "seed" || name == "layers";
-  return has_form ? setting_form(name, row.*own->text) : row.*own->text;
+  return row_setting(row, *own);
+}
+
+std::string row_setting(const ResultRow& row, const RowSetting& own) {
+  if (own.text == nullptr) return row.train_rows ? std::to_string(*row.train_rows) : "0";
+  const bool has_form = own.text == &ResultRow::seed || own.text == &ResultRow::layers;
+  return has_form ? setting_form(own.name, row.*own.text) : row.*own.text;
 }
 
 void note_left_out(const std::filesystem::path& source,

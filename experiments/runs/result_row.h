@@ -51,6 +51,7 @@ bool is_row_setting(const std::string& name);
 /// A setting of the row, of its own members or of the others, in the form of setting_form (names
 /// and the rank as they are); nothing where it has none of that name.
 std::optional<std::string> row_setting(const ResultRow& row, const std::string& name);
+std::string row_setting(const ResultRow& row, const RowSetting& own);
 
 /// Adds to `notes` how many runs of each status the results of `source` do without.
 void note_left_out(const std::filesystem::path& source,

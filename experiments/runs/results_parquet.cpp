@@ -5,10 +5,8 @@
 #include <set>
 #include <unordered_map>
 
-#include <nlohmann/json.hpp>
-
 #include "core/base/error.h"
-#include "core/base/json_reader.h"
+#include "core/base/json_field.h"
 #include "core/base/text.h"
 #include "experiments/runs/results.h"
 #include "experiments/runs/run_tags.h"
@@ -41,10 +39,11 @@ bool is_read(const ParquetReader::Column& column) {
 std::vector<std::string> plain_index(const ScalarTable& table) {
   std::vector<std::string> names;
   try {
-    const auto document = parse_json<nlohmann::json>(table.pandas, table.file);
-    for (const auto& name : document.at("index_columns"))
-      if (name.is_string()) names.push_back(name.get<std::string>());
-  } catch (const std::exception&) {
+    const JsonDocument document(table.file, table.pandas);
+    if (const auto columns = document.root().find("index_columns"))
+      for (const JsonField& column : columns->elements())
+        if (const auto name = column.string_or_nothing()) names.push_back(*name);
+  } catch (const Error&) {
     return {};
   }
   for (const std::string& name : names) {

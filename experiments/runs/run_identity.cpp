@@ -59,7 +59,7 @@ std::string identity_of(const ResultRow& row, bool with_seed, const std::string&
     key += '\0';
   };
   for (const RowSetting& own : row_settings())
-    if (with_seed || own.name != "seed") add(row_setting(row, own.name).value());
+    if (with_seed || own.name != "seed") add(row_setting(row, own));
   add(row.metric);
   for (const auto& [name, value] : row.settings) {
     if (value.empty() || name == left_out) continue;

@@ -10,20 +10,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Of a setting, or of an option, which is none.
-SettingPlace place_of(const std::string& name) {
-  const SettingSpec* spec = find_setting(name);
-  return spec == nullptr ? SettingPlace::varied : spec->place;
-}
-
-/// Calls `visit` with every setting and option that tells runs apart, by name; an option that
-/// shares a setting's name gets its method's.
+/// Calls `visit` with every setting and option that tells runs apart, by name, and its place; an
+/// option that shares a setting's name gets its method's.
 template <class Visit>
 void for_each_value(const RunSettings& run, const Visit& visit) {
-  for (const auto& [name, value] : run.values)
-    if (!is_incidental(name)) visit(name, value);
+  for (const auto& [name, value] : run.values) {
+    const SettingSpec* spec = find_setting(name);
+    if (spec == nullptr || !spec->incidental)
+      visit(name, value, spec == nullptr ? SettingPlace::varied : spec->place);
+  }
   for (const auto& [name, value] : run.options)
-    visit(run.values.contains(name) ? run.text("method") + "." + name : name, value);
+    visit(run.values.contains(name) ? run.text("method") + "." + name : name, value,
+          SettingPlace::varied);
 }
 
 std::string folder_name(const std::string& model) {
@@ -61,7 +59,7 @@ std::string path_safe(const std::string& value) {
 void RunPaths::add(const RunSettings& run) {
   OfMethod& method = methods_[run.text("method")];
   ++method.runs;
-  for_each_value(run, [&](const std::string& name, const std::string& value) {
+  for_each_value(run, [&](const std::string& name, const std::string& value, SettingPlace) {
     Seen& seen = method.settings[name];
     if (seen.runs++ == 0) seen.first = value;
     seen.varies |= seen.first != value;
@@ -81,9 +79,10 @@ const RunPaths::Values& RunPaths::defaults_of(const RunSettings& run, OfMethod& 
   for (const SettingSpec& spec : run_settings())
     if (!spec.in_sweeps.empty()) plain.values[spec.name] = spec.in_sweeps;
   Values defaults;
-  for_each_value(
-      canonical(plain, &registry_.at(run.text("method"))),
-      [&](const std::string& name, const std::string& value) { defaults[name] = value; });
+  for_each_value(canonical(plain, &registry_.at(run.text("method"))),
+                 [&](const std::string& name, const std::string& value, SettingPlace) {
+                   defaults[name] = value;
+                 });
   defaults.erase("preset");
   return method.defaults.emplace(preset, std::move(defaults)).first->second;
 }
@@ -94,11 +93,11 @@ fs::path RunPaths::path(const RunSettings& run) {
   fs::path path = short_enough(path_safe(run.text("task")));
   path /= short_enough(path_safe(folder_name(run.text("model"))));
   path /= short_enough(path_safe(run.text("method")));
-  for (const auto& [name, value] : run.values)
-    if (place_of(name) == SettingPlace::first) path /= segment(name, value);
-  Values others;
-  for_each_value(run, [&](const std::string& name, const std::string& value) {
-    if (place_of(name) != SettingPlace::varied) return;
+  Values others, last;
+  for_each_value(run, [&](const std::string& name, const std::string& value, SettingPlace place) {
+    if (place == SettingPlace::first) path /= segment(name, value);
+    if (place == SettingPlace::last) last.emplace(name, value);
+    if (place != SettingPlace::varied) return;
     // A setting that only some runs of a method have varies too.
     const Seen& seen = method.settings.at(name);
     const auto standard = defaults.find(name);
@@ -107,8 +106,7 @@ fs::path RunPaths::path(const RunSettings& run) {
       others.emplace(name, value);
   });
   for (const auto& [name, value] : others) path /= segment(name, value);
-  for (const auto& [name, value] : run.values)
-    if (place_of(name) == SettingPlace::last) path /= segment(name, value);
+  for (const auto& [name, value] : last) path /= segment(name, value);
   return path;
 }
 

@@ -122,10 +122,16 @@ RunSettings identity(const RunSettings& settings, const Registry& registry, Know
 }
 
 RunSettings identity_of_canonical(RunSettings settings, KnownFolders* known) {
-  std::erase_if(settings.values, [](const auto& value) { return is_incidental(value.first); });
-  for (auto& [name, value] : settings.values)
-    if (const SettingSpec* spec = find_setting(name); spec && spec->kind == SettingKind::folder)
-      value = real_folder(value, known);
+  for (auto setting = settings.values.begin(); setting != settings.values.end();) {
+    const SettingSpec* spec = find_setting(setting->first);
+    if (spec != nullptr && spec->incidental) {
+      setting = settings.values.erase(setting);
+      continue;
+    }
+    if (spec != nullptr && spec->kind == SettingKind::folder)
+      setting->second = real_folder(setting->second, known);
+    ++setting;
+  }
   return settings;
 }
 
