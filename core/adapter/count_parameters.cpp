@@ -10,14 +10,14 @@ Count count_parameters(const Method& method, const Stack& stack, const MethodSet
   for (const Site& site : stack.sites)
     copies.add(site, declare_site(method, site, stack, settings));
   Count count{copies.trainable_size(), {}};
-  for (const FactorCopy& copy : copies.all()) {
+  for (const FactorForm& form : copies.forms()) {
     const auto known = std::ranges::find_if(count.factors, [&](const FactorCount& factor) {
-      return factor.name == copy.factor && factor.shape == copy.shape;
+      return factor.name == form.factor && factor.shape == form.shape;
     });
     if (known != count.factors.end())
-      ++known->copies;
+      known->copies += form.copies;
     else
-      count.factors.push_back({copy.factor, copy.shape, 1, copy.trainable});
+      count.factors.push_back({form.factor, form.shape, form.copies, form.trainable});
   }
   return count;
 }

@@ -47,7 +47,8 @@ NetworkAdapter<T>::NetworkAdapter(std::string method, const Stack& stack,
     const Site& site = stack.sites[index];
     const std::string what = fmt::format("[{}] site {}", this->method_, site.name);
     CompiledSite compiled;
-    compiled.factors = copies.of_site(index);
+    const auto own = copies.of_site(index);
+    compiled.factors.assign(own.begin(), own.end());
     const auto find_parameter = [&](const Factor& factor) { return copies.number(factor, index); };
     const Place place = declarations[index].place;
     const std::size_t last = place == Place::before ? site.in : site.out;
@@ -100,20 +101,20 @@ NetworkAdapter<T>::NetworkAdapter(std::string method, const Stack& stack,
 
 template <class T>
 void NetworkAdapter<T>::add_parameters(const FactorCopies& copies) {
-  for (std::size_t number = 0; number < copies.all().size(); ++number) {
-    const FactorCopy& copy = copies.all()[number];
+  for (std::size_t copy = 0; copy < copies.size(); ++copy) {
+    const FactorForm& form = copies.form(copy);
     Parameter<T> parameter;
-    parameter.name = copies.name(number);
-    if (!copy.size)
+    parameter.name = copies.name(copy);
+    if (!form.size)
       throw Error("[{}] factor '{}' is too large: {}", this->method_, parameter.name,
-                  fmt::join(copy.shape, "x"));
-    parameter.factor = copy.factor;
-    parameter.shape = copy.shape;
-    parameter.trainable = copy.trainable;
-    parameter.storage = copy.storage;
-    parameter.initialiser = copy.initialiser;
-    parameter.value = Buffer<T>(this->device_, *copy.size);
-    if (copy.trainable) parameter.gradient = Buffer<T>(this->device_, *copy.size);
+                  fmt::join(form.shape, "x"));
+    parameter.factor = form.factor;
+    parameter.shape = form.shape;
+    parameter.trainable = form.trainable;
+    parameter.storage = form.storage;
+    parameter.initialiser = form.initialiser;
+    parameter.value = Buffer<T>(this->device_, *form.size);
+    if (form.trainable) parameter.gradient = Buffer<T>(this->device_, *form.size);
     this->parameters_.push_back(std::move(parameter));
   }
 }

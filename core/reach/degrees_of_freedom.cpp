@@ -29,10 +29,9 @@ std::vector<std::vector<DeclaredSite>> connected_groups(const FactorCopies& fact
   std::vector<std::size_t> group(sites.size());
   std::iota(group.begin(), group.end(), std::size_t{0});
   for (std::size_t i = 0; i < sites.size(); ++i)
-    for (const std::size_t number : factors.of_site(i)) {
-      const FactorCopy& copy = factors.all()[number];
-      const std::size_t other = group[copy.first_user], own = group[i];
-      if (copy.trainable && other != own)
+    for (const std::size_t copy : factors.of_site(i)) {
+      const std::size_t other = group[factors.first_user(copy)], own = group[i];
+      if (factors.form(copy).trainable && other != own)
         std::ranges::replace(group, std::max(other, own), std::min(other, own));
     }
   std::map<std::size_t, std::vector<DeclaredSite>> groups;

@@ -12,20 +12,20 @@ namespace rankfold {
 namespace {
 
 void add_parameters(TangentPoint& point, const FactorCopies& copies) {
-  for (std::size_t number = 0; number < copies.all().size(); ++number) {
-    const FactorCopy& copy = copies.all()[number];
+  for (std::size_t copy = 0; copy < copies.size(); ++copy) {
+    const FactorForm& form = copies.form(copy);
     Parameter<double> parameter;
-    parameter.name = copies.name(number);
-    parameter.factor = copy.factor;
-    parameter.shape = copy.shape;
-    parameter.trainable = copy.trainable;
-    parameter.storage = copy.storage;
-    const std::size_t size = copy.size.value();
+    parameter.name = copies.name(copy);
+    parameter.factor = form.factor;
+    parameter.shape = form.shape;
+    parameter.trainable = form.trainable;
+    parameter.storage = form.storage;
+    const std::size_t size = form.size.value();
     parameter.value = Buffer<double>(point.device, size);
-    RandomStream(tangent_seed, fmt::format("tangent/{}.{}", copy.factor, copies.key(number)))
+    RandomStream(tangent_seed, fmt::format("tangent/{}.{}", form.factor, copies.key(copy)))
         .fill_normal(parameter.value.span(), 0, 1);
     point.offsets.push_back(point.size);
-    if (copy.trainable) {
+    if (form.trainable) {
       parameter.gradient = Buffer<double>(point.device, size);
       point.size += size;
     }
@@ -87,7 +87,8 @@ TangentPoint make_point(const std::string& method, const std::vector<DeclaredSit
   for (const DeclaredSite& declared : sites) {
     TangentSite compiled;
     const std::size_t position = point.sites.size();
-    compiled.factors = copies.of_site(position);
+    const auto own = copies.of_site(position);
+    compiled.factors.assign(own.begin(), own.end());
     const auto find = [&](const Factor& factor) { return copies.number(factor, position); };
     compiled.network = compile_network(declared.declaration.stages.front().network, 1, find, cache,
                                        fmt::format("[{}] site {}", method, declared.site.name));

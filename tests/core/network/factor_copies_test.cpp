@@ -34,17 +34,17 @@ Declaration declare(std::size_t rank) {
 }
 
 FactorCopies two_layers() {
+  static const std::vector<Site> sites{site("0.q", 0, MatrixType::q), site("0.v", 0, MatrixType::v),
+                                       site("1.q", 1, MatrixType::q)};
   FactorCopies copies("made");
-  copies.add(site("0.q", 0, MatrixType::q), declare(2));
-  copies.add(site("0.v", 0, MatrixType::v), declare(2));
-  copies.add(site("1.q", 1, MatrixType::q), declare(2));
+  for (const Site& each : sites) copies.add(each, declare(2));
   return copies;
 }
 
 TEST(FactorCopies, AreNumberedAsTheSitesNameThem) {
   const FactorCopies copies = two_layers();
   std::vector<std::string> names, keys;
-  for (std::size_t copy = 0; copy < copies.all().size(); ++copy) {
+  for (std::size_t copy = 0; copy < copies.size(); ++copy) {
     names.push_back(copies.name(copy));
     keys.push_back(copies.key(copy));
   }
@@ -60,8 +60,8 @@ TEST(FactorCopies, AreSharedByTheSitesOfTheirOwner) {
   EXPECT_THAT(copies.of_site(2), ElementsAre(8, 9, 2, 3, 10));
   EXPECT_EQ(copies.number(Factor{"A", {}}, 2), 3U);
   EXPECT_EQ(copies.number(Factor{"B", {}}, 1), 5U);
-  EXPECT_EQ(copies.all()[2].first_user, 0U);
-  EXPECT_EQ(copies.all()[9].first_user, 2U);
+  EXPECT_EQ(copies.first_user(2), 0U);
+  EXPECT_EQ(copies.first_user(9), 2U);
   EXPECT_THAT(message_of<Error>([&] {
                 copies.number(Factor{"C", {}}, 1);
               }),
@@ -70,21 +70,23 @@ TEST(FactorCopies, AreSharedByTheSitesOfTheirOwner) {
 
 TEST(FactorCopies, KeepWhatTheFactorSaid) {
   const FactorCopies copies = two_layers();
-  const FactorCopy& frozen = copies.all()[2];
+  const FactorForm& frozen = copies.form(2);
   EXPECT_EQ(frozen.factor, "M");
   EXPECT_EQ(frozen.shape, (Shape{2, 2}));
   EXPECT_EQ(frozen.owner, Owner::matrix);
   EXPECT_FALSE(frozen.trainable);
+  EXPECT_EQ(frozen.copies, 2U);
   EXPECT_EQ(frozen.storage, Storage::seed);
-  EXPECT_EQ(copies.all()[1].initialiser, normal(1));
+  EXPECT_EQ(copies.form(1).initialiser, normal(1));
   // B, L and m of each site or layer, and A; M is frozen.
   EXPECT_EQ(copies.trainable_size(), 3U * 8 + 2 * 4 + 6 + 3 * 4);
 }
 
 TEST(FactorCopies, OfUnequalShapesAreRefusedNamingBothSites) {
   FactorCopies copies = two_layers();
+  const Site other = site("1.v", 1, MatrixType::v);
   EXPECT_EQ(
-      message_of<UsageError>([&] { copies.add(site("1.v", 1, MatrixType::v), declare(5)); }),
+      message_of<UsageError>([&] { copies.add(other, declare(5)); }),
       "[made] sites 1.q and 1.v share factor 'L' but need unequal shapes: 2x2 and 5x5; choose "
       "targets of one shape");
 }
@@ -95,8 +97,8 @@ TEST(FactorCopies, ThatCannotBeCountedSaySo) {
     FactorCopies copies("made");
     Term term;
     for (Factor& factor : factors) term.product.emplace_back(std::move(factor));
-    copies.add(site("q", 0, MatrixType::q),
-               weight_update({.out = {}, .in = {}, .terms = {std::move(term)}}));
+    const Site only = site("q", 0, MatrixType::q);
+    copies.add(only, weight_update({.out = {}, .in = {}, .terms = {std::move(term)}}));
     return message_of<Error>([&] { copies.trainable_size(); });
   };
   EXPECT_EQ(count({{"B", {{"a", most}, {"b", 2}}}}),
