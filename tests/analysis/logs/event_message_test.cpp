@@ -4,7 +4,7 @@
 #include <map>
 #include <random>
 
-#include "analysis/event.pb.h"
+#include "analysis/logs/event.pb.h"
 #include "analysis/logs/event_log.h"
 #include "analysis/logs/event_message.h"
 #include "core/base/csv.h"
