@@ -62,7 +62,8 @@ target_link_libraries(rankfold_pcre2 INTERFACE ${PCRE2_LIBRARY})
 
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+  # With precompiled headers ccache finds what it has only so.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE_PROGRAM})
 endif()
 
 # Apache Arrow, for Parquet; without it a stub says that it is missing. Where none is installed, the

@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 
 #include "analysis/figures/line_split.h"
+#include "analysis/figures/method_style.h"
 #include "core/base/text.h"
 #include "experiments/runs/score_metric.h"
 
@@ -118,8 +119,7 @@ std::string keep_best_settings(FigureKind kind, std::vector<ResultRow>& rows) {
 
 std::string middle_rank(const std::map<std::string, Goodness>& ranks) {
   std::vector<std::pair<double, std::string>> sorted;
-  for (const auto& [rank, goodness] : ranks)
-    sorted.emplace_back(rank_position(rank).value_or(0), rank);
+  for (const auto& [rank, goodness] : ranks) sorted.push_back(rank_order(rank));
   std::sort(sorted.begin(), sorted.end());
   return sorted[(sorted.size() - 1) / 2].second;
 }

@@ -7,6 +7,7 @@
 
 #include "analysis/figures/colour_contrast.h"
 #include "core/base/hash.h"
+#include "experiments/runs/results.h"
 
 namespace rankfold {
 namespace {
@@ -128,6 +129,10 @@ std::pair<int, std::string> method_order(const std::string& method) {
   const auto known = std::find_if(table.begin(), table.end(),
                                   [&](const Entry& entry) { return entry.method == method; });
   return {static_cast<int>(known - table.begin()), method};
+}
+
+std::pair<double, std::string> rank_order(const std::string& rank) {
+  return {rank_position(rank).value_or(0), rank};
 }
 
 }  // namespace rankfold

@@ -39,4 +39,7 @@ const char* reference_dash(const std::string& method);
 /// Methods of the table first, in its order, then the others by name.
 std::pair<int, std::string> method_order(const std::string& method);
 
+/// What ranks are sorted by: as numbers (rank_position), then as text.
+std::pair<double, std::string> rank_order(const std::string& rank);
+
 }  // namespace rankfold

@@ -1,13 +1,13 @@
 #include "analysis/logs/collect.h"
 
 #include <algorithm>
-#include <future>
 #include <map>
 #include <numeric>
 #include <set>
 
-#include <nlohmann/json.hpp>
+#include <fmt/core.h>
 
+#include "analysis/logs/collected_table.h"
 #include "analysis/logs/log_restarts.h"
 #include "analysis/logs/log_tree.h"
 #include "analysis/logs/scalar_files.h"
@@ -22,10 +22,6 @@ namespace rankfold {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::ordered_json;
-
-// pyarrow's default.
-constexpr std::size_t group_rows = std::size_t{1} << 20;
 
 /// The index that was asked for, or LoTR's: everything but value; tag and step behind the folders,
 /// seed behind both.
@@ -122,171 +118,6 @@ std::vector<std::uint32_t> alphabetical(std::vector<std::string>& tags) {
   tags = std::move(sorted);
   return places;
 }
-
-/// The document from which pandas makes its index, as pyarrow writes it.
-std::string pandas_document(const std::vector<TableColumn>& columns,
-                            const std::vector<std::string>& index) {
-  ordered_json described = ordered_json::array();
-  for (const TableColumn& column : columns) {
-    const bool is_text = column.type == ColumnType::text;
-    const char* number = column.type == ColumnType::int64 && !column.optional ? "int64" : "float64";
-    described.push_back({{"name", column.name},
-                         {"field_name", column.name},
-                         {"pandas_type", is_text ? "unicode" : number},
-                         {"numpy_type", is_text ? "object" : number},
-                         {"metadata", nullptr}});
-  }
-  const ordered_json names = {{{"name", nullptr},
-                               {"field_name", nullptr},
-                               {"pandas_type", "unicode"},
-                               {"numpy_type", "object"},
-                               {"metadata", {{"encoding", "UTF-8"}}}}};
-  const ordered_json document = {{"index_columns", index},
-                                 {"column_indexes", names},
-                                 {"columns", described},
-                                 {"attributes", ordered_json::object()},
-                                 {"creator", {{"library", "rankfold"}, {"version", version()}}},
-                                 {"pandas_version", "2.2.0"}};
-  return document.dump();
-}
-
-/// Where a column's values come from: a column of the folders, or a member of the row.
-struct Source {
-  enum { folder, tag, step, value } kind = folder;
-  std::size_t column = 0;
-};
-
-/// Makes row groups of rows and writes them, one while the next is collected.
-class Output {
- public:
-  Output(const LogTree& tree, const std::vector<std::string>& index,
-         const std::vector<std::string>& tags, const std::vector<std::uint32_t>& tag_places,
-         int level, AtomicFile& file)
-      : tree_(tree), tag_places_(tag_places) {
-    // The frame of LoTR: step, tag, value, then the folders; the index goes to the end.
-    std::vector<std::string> all = {"tag", "step", "value"};
-    for (const LogColumn& column : tree.columns) all.push_back(column.name);
-    std::vector<std::string> names;
-    for (const std::string& name : all)
-      if (std::ranges::find(index, name) == index.end()) names.push_back(name);
-    data_columns = names;
-    names.insert(names.end(), index.begin(), index.end());
-    std::vector<TableColumn> columns;
-    for (const std::string& name : names) columns.push_back(add(name, tags));
-    ParquetOptions options;
-    options.level = level;
-    options.fine_numbers = "value";
-    options.pandas = pandas_document(columns, index);
-    writer_ = parquet_library().make_writer(
-        columns, options,
-        [&file](const void* bytes, std::size_t size) { file.write(bytes, size); });
-    rows_.reserve(group_rows);
-  }
-  ~Output() {
-    if (writing_.valid()) writing_.wait();
-  }
-
-  void add(std::span<const ScalarRow> rows) {
-    while (!rows.empty()) {
-      const std::size_t count = std::min(rows.size(), group_rows - rows_.size());
-      rows_.insert(rows_.end(), rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(count));
-      rows = rows.subspan(count);
-      count_ += count;
-      if (rows_.size() == group_rows) write();
-    }
-  }
-  std::uint64_t rows() const { return count_; }
-
-  void finish() {
-    if (!rows_.empty()) write();
-    if (writing_.valid()) writing_.get();
-    writer_->finish();
-  }
-
-  std::vector<std::string> data_columns;
-
- private:
-  TableColumn add(const std::string& name, const std::vector<std::string>& tags) {
-    TableColumn column;
-    column.name = name;
-    Source source;
-    if (name == "tag") {
-      source.kind = Source::tag;
-      column.dictionary = tags;
-    } else if (name == "step") {
-      source.kind = Source::step;
-      column.type = ColumnType::int64;
-    } else if (name == "value") {
-      source.kind = Source::value;
-      column.type = ColumnType::float64;
-    } else {
-      const auto found = std::ranges::find(tree_.columns, name, &LogColumn::name);
-      source.column = static_cast<std::size_t>(found - tree_.columns.begin());
-      column.type = found->type;
-      column.optional = found->optional;
-      column.dictionary = found->texts;
-    }
-    sources_.push_back(source);
-    return column;
-  }
-
-  ColumnValues values(const Source& source, const std::vector<ScalarRow>& rows) const {
-    ColumnValues values;
-    const auto fill = [&](auto& target, const auto& read) {
-      target.reserve(rows.size());
-      for (const ScalarRow& row : rows) target.push_back(read(row));
-    };
-    if (source.kind == Source::tag)
-      fill(values.codes,
-           [&](const ScalarRow& row) { return static_cast<std::int32_t>(tag_places_[row.tag]); });
-    if (source.kind == Source::step)
-      fill(values.integers, [](const ScalarRow& row) { return row.step; });
-    if (source.kind == Source::value)
-      fill(values.numbers, [](const ScalarRow& row) { return row.value; });
-    if (source.kind != Source::folder) return values;
-    const LogColumn& column = tree_.columns[source.column];
-    const auto place = [&](const ScalarRow& row) {
-      return tree_.files[row.file].places[source.column];
-    };
-    const auto size = static_cast<std::uint32_t>(column.size());
-    if (column.type == ColumnType::text) {
-      fill(values.codes, [&](const ScalarRow& row) {
-        return place(row) == size ? -1 : static_cast<std::int32_t>(place(row));
-      });
-      return values;
-    }
-    if (column.optional)
-      fill(values.present, [&](const ScalarRow& row) { return std::uint8_t{place(row) != size}; });
-    if (column.type == ColumnType::int64)
-      fill(values.integers, [&](const ScalarRow& row) {
-        return place(row) == size ? 0 : column.integers[place(row)];
-      });
-    else
-      fill(values.numbers, [&](const ScalarRow& row) {
-        return place(row) == size ? 0 : column.numbers[place(row)];
-      });
-    return values;
-  }
-
-  void write() {
-    if (writing_.valid()) writing_.get();
-    written_.swap(rows_);
-    rows_.clear();
-    writing_ = std::async(std::launch::async, [this] {
-      std::vector<ColumnValues> columns;
-      for (const Source& source : sources_) columns.push_back(values(source, written_));
-      writer_->write(columns, written_.size());
-    });
-  }
-
-  const LogTree& tree_;
-  const std::vector<std::uint32_t>& tag_places_;
-  std::vector<Source> sources_;
-  std::unique_ptr<ParquetWriter> writer_;
-  std::vector<ScalarRow> rows_, written_;
-  std::uint64_t count_ = 0;
-  std::future<void> writing_;
-};
 
 /// Where rows go that memory has no room for: beside the file that is made of them.
 fs::path folder_for_sorting(const fs::path& out) {
@@ -390,7 +221,7 @@ CollectReport collect(const CollectRequest& request) {
   RowOrder order = order_of(tree, report.index, scalars);
   const std::vector<std::uint32_t> tag_places = alphabetical(read.tags);
   order.tag_places = scalars.by_tag ? tag_places : std::vector<std::uint32_t>(tag_places.size());
-  Output output(tree, report.index, read.tags, tag_places, request.level, file);
+  CollectedTable table(tree, report.index, read.tags, tag_places, request.level, file);
   // Files that differ before tag and step follow each other.
   const auto group = [&](const SortedRun& run) { return order.before[run.order >> 32]; };
   std::ranges::sort(read.runs, {},
@@ -401,15 +232,15 @@ CollectReport collect(const CollectRequest& request) {
     merge_runs({std::move_iterator(begin), std::move_iterator(end)}, order, store, request.fan_in,
                [&](std::span<const ScalarRow> rows) {
                  check_stop();
-                 output.add(rows);
+                 table.add(rows);
                });
     begin = end;
   }
-  output.finish();
+  table.finish();
   check_stop();
   file.commit();
-  report.rows = output.rows();
-  report.columns = output.data_columns;
+  report.rows = table.rows();
+  report.columns = table.data_columns();
   return report;
 }
 

@@ -13,6 +13,7 @@
 #include "analysis/figures/figure_svg.h"
 #include "analysis/figures/method_style.h"
 #include "analysis/statistics/estimate.h"
+#include "analysis/tables/score_groups.h"
 #include "analysis/tables/sheet_numbers.h"
 #include "core/base/csv.h"
 #include "core/base/machine.h"
@@ -79,19 +80,6 @@ std::string runs_text(std::size_t count) {
                      count == 1 ? "" : "s");
 }
 
-/// Ranks as numbers, then as text.
-std::pair<double, std::string> rank_order(const std::string& rank) {
-  return {rank_position(rank).value_or(0), rank};
-}
-
-/// What tells the settings of a score apart: all that the results hold, by name.
-std::map<std::string, std::string> score_settings(const ResultRow& row) {
-  std::map<std::string, std::string> settings = row.settings;
-  settings["layers"] = row.layers;
-  settings["first rows"] = row.train_rows ? std::to_string(*row.train_rows) : "";
-  return settings;
-}
-
 /// The scores once more as CSV, in the units of the page.
 struct ScoreCsv {
   std::string text;
@@ -106,8 +94,7 @@ struct ScoreCsv {
   }
 };
 
-std::string score_text(const std::vector<double>& scores, const ScoreMetric& metric) {
-  const Estimate estimate = estimate_mean(scores, metric.range);
+std::string score_text(const Estimate& estimate, const ScoreMetric& metric) {
   std::string text;
   if (estimate.value) text = fixed_text(*estimate.value * metric.factor, 2);
   text += spread_text(estimate, 2, metric.factor).with_sign();
@@ -165,71 +152,45 @@ std::string summary_section(const RunRecords& records, const std::string& date) 
 }
 
 std::string score_section(const RunRecords& records) {
-  using Column = std::pair<std::string, std::string>;  // task, metric
-  std::vector<const ResultRow*> scored;
-  std::set<Column> columns;
-  std::map<std::string, std::map<std::string, std::set<std::string>>> values;  // by method
-  for (const RunRecord& run : records.runs) {
-    if (!run.is_result() || !run.row.score) continue;
-    scored.push_back(&run.row);
-    columns.emplace(run.row.task, run.row.metric);
-    for (const auto& [name, value] : score_settings(run.row))
-      values[name][run.row.method].insert(value);
-  }
-  if (scored.empty()) return "";
-  std::vector<std::string> varying;
-  for (const auto& [name, methods] : values) {
-    const auto varies = [](const auto& method) { return method.second.size() > 1; };
-    if (std::ranges::any_of(methods, varies)) varying.push_back(name);
-  }
-  using Key = std::tuple<std::string, std::pair<int, std::string>, std::pair<double, std::string>,
-                         std::vector<std::string>>;
-  std::map<Key, std::map<Column, std::vector<double>>> lines;
-  for (const ResultRow* row : scored) {
-    auto settings = score_settings(*row);
-    std::vector<std::string> telling;
-    for (const std::string& name : varying) telling.push_back(settings[name]);
-    lines[{row->model, method_order(row->method), rank_order(row->rank), telling}]
-         [{row->task, row->metric}]
-             .push_back(*row->score);
-  }
+  const ScoreGroups groups = group_scores(records.results());
+  if (groups.lines.empty()) return "";
   Grid grid;
   grid.columns = {{"model", "", true}, {"method"}, {"rank"}};
-  for (const std::string& name : varying) grid.columns.push_back({name});
-  for (const auto& [task, metric] : columns)
+  for (const std::string& name : groups.settings) grid.columns.push_back({name});
+  for (const auto& [task, metric] : groups.columns)
     grid.columns.push_back(
         {task.empty() ? label_of_metric(metric).first : task + ": " + label_of_metric(metric).first,
          "num"});
   ScoreCsv sheet;
   std::vector<std::string> heads = {"model", "method", "rank"};
-  heads.insert(heads.end(), varying.begin(), varying.end());
-  const std::size_t told = heads.size();
+  heads.insert(heads.end(), groups.settings.begin(), groups.settings.end());
   for (const char* name : {"task", "metric", "mean", "low", "high", "runs", "diverged"})
     heads.emplace_back(name);
   sheet.add(heads);
-  for (const auto& [key, scores] : lines) {
-    const auto& [model, method, rank, telling] = key;
-    std::vector<std::string> row = {model, method.second, rank.second};
-    row.insert(row.end(), telling.begin(), telling.end());
-    for (const auto& [column, values_there] : scores) {
-      const ScoreMetric metric = score_metric(column.second);
-      const Estimate estimate = estimate_mean(values_there, metric.range);
+  for (const ScoreGroups::Line& line : groups.lines) {
+    std::vector<std::string> told = {line.model, line.method, line.rank};
+    told.insert(told.end(), line.settings.begin(), line.settings.end());
+    std::vector<std::string> row = told;
+    for (const ScoreGroups::Column& column : groups.columns) {
+      const auto found = line.scores.find(column);
+      if (found == line.scores.end()) {
+        row.emplace_back();
+        continue;
+      }
+      const Estimate& estimate = found->second;
+      const ScoreMetric metric = score_metric(column.metric);
+      row.push_back(score_text(estimate, metric));
       const auto bound = [&](double Bounds::*end) {
         return estimate.interval ? std::optional((*estimate.interval).*end) : std::nullopt;
       };
-      std::vector<std::string> fields(row.begin(), row.begin() + static_cast<std::ptrdiff_t>(told));
+      std::vector<std::string> fields = told;
       for (const std::string& field :
-           {column.first, metric.label, ScoreCsv::number(estimate.value, metric.factor),
+           {column.task, metric.label, ScoreCsv::number(estimate.value, metric.factor),
             ScoreCsv::number(bound(&Bounds::low), metric.factor),
             ScoreCsv::number(bound(&Bounds::high), metric.factor), std::to_string(estimate.count),
             std::to_string(estimate.diverged)})
         fields.push_back(field);
       sheet.add(fields);
-    }
-    for (const Column& column : columns) {
-      const auto found = scores.find(column);
-      row.push_back(found == scores.end() ? ""
-                                          : score_text(found->second, score_metric(column.second)));
     }
     grid.rows.push_back(std::move(row));
   }

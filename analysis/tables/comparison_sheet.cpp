@@ -1,4 +1,5 @@
 #include <fmt/core.h>
+#include <nlohmann/json.hpp>
 
 #include "analysis/tables/score_sheets.h"
 #include "analysis/tables/sheet_columns.h"
@@ -99,13 +100,13 @@ ScoreSheet comparison_sheet(const std::vector<LineComparison>& comparisons, cons
   sheet.row = [rows](std::size_t at) { return rows.row(at); };
   result.record = [rows](std::size_t at) { return rows.record(rows.comparisons[at]); };
   const ScoreLine nobody{};
-  result.blank = rows.record({.column = {},
-                              .first = &nobody,
-                              .second = &nobody,
-                              .t = {},
-                              .wilcoxon = {},
-                              .t_adjusted = {},
-                              .wilcoxon_adjusted = {}});
+  result.keys = keys_of(rows.record({.column = {},
+                                     .first = &nobody,
+                                     .second = &nobody,
+                                     .t = {},
+                                     .wilcoxon = {},
+                                     .t_adjusted = {},
+                                     .wilcoxon_adjusted = {}}));
   sheet.notes.push_back(
       "difference: first less second, over the seeds that both have (all: of each seed's mean over "
       "tasks)");

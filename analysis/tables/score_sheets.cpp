@@ -5,11 +5,13 @@
 #include <utility>
 
 #include <fmt/core.h>
+#include <nlohmann/json.hpp>
 
 #include "analysis/figures/figure_plan.h"
 #include "analysis/tables/sheet_columns.h"
 #include "analysis/tables/sheet_numbers.h"
 #include "core/base/csv.h"
+#include "core/base/text.h"
 #include "experiments/runs/score_metric.h"
 
 namespace rankfold {
@@ -180,7 +182,7 @@ void add_score_notes(Sheet& sheet, const ScoreTable& table, const UsedMarks& use
 
 void ScoreSheet::set_records(std::vector<json> records) {
   record_count = records.size();
-  if (!records.empty()) blank = records.front();
+  if (!records.empty()) keys = keys_of(records.front());
   record = [kept = std::move(records)](std::size_t at) { return kept[at]; };
 }
 
@@ -280,7 +282,7 @@ ScoreSheet method_sheet(const std::vector<MethodCurve>& curves, int decimals) {
   }
   sheet.set_rows(std::move(rows));
   result.set_records(std::move(records));
-  result.blank = method_record({}, budgets);
+  result.keys = keys_of(method_record({}, budgets));
   return result;
 }
 
@@ -292,19 +294,21 @@ json records_as_json(const ScoreSheet& sheet) {
 
 std::string records_as_csv(const ScoreSheet& sheet) {
   std::string text;
-  const auto add = [&](const json& record, auto&& text_of) {
-    bool first = true;
-    for (const auto& [key, value] : record.items()) {
-      text += (first ? "" : ",") + csv_field(text_of(key, value));
-      first = false;
-    }
-    text += '\n';
+  const auto add = [&](const std::vector<std::string>& fields) {
+    std::vector<std::string> safe;
+    for (const std::string& field : fields) safe.push_back(csv_field(field));
+    text += join(safe, ",") + '\n';
   };
-  add(sheet.blank, [](const std::string& key, const json&) { return key; });
-  for (std::size_t at = 0; at < sheet.record_count; ++at)
-    add(sheet.record(at), [](const std::string&, const json& value) {
-      return value.is_null() ? "" : value.is_string() ? value.get<std::string>() : value.dump();
-    });
+  add(sheet.keys);
+  for (std::size_t at = 0; at < sheet.record_count; ++at) {
+    std::vector<std::string> fields;
+    const json record = sheet.record(at);
+    for (const json& value : record)
+      fields.push_back(value.is_null()     ? ""
+                       : value.is_string() ? value.get<std::string>()
+                                           : value.dump());
+    add(fields);
+  }
   return text;
 }
 

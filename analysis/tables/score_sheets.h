@@ -1,8 +1,10 @@
 #pragma once
 
 #include <functional>
+#include <string>
+#include <vector>
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include "analysis/tables/score_table.h"
 #include "analysis/tables/sheet.h"
@@ -15,7 +17,7 @@ struct ScoreSheet {
   std::size_t record_count = 0;
   /// Of 0 to record_count - 1: a flat object, all with the same keys; unknown is null.
   std::function<nlohmann::ordered_json(std::size_t)> record;
-  nlohmann::ordered_json blank;  ///< a record for its keys alone
+  std::vector<std::string> keys;  ///< of a record
 
   void set_records(std::vector<nlohmann::ordered_json> records);
 };

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include <fmt/core.h>
+#include <nlohmann/json.hpp>
 
 #include "analysis/tables/sheet_numbers.h"
 #include "experiments/runs/score_metric.h"
@@ -12,6 +13,12 @@ namespace rankfold {
 nlohmann::ordered_json json_of(const std::optional<double>& value) {
   if (!value || !std::isfinite(*value)) return {};
   return *value == 0 ? 0.0 : *value;  // without a sign
+}
+
+std::vector<std::string> keys_of(const nlohmann::ordered_json& record) {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : record.items()) keys.push_back(key);
+  return keys;
 }
 
 std::string mark_of_constants(const ScoreCell& cell) {

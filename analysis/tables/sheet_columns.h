@@ -1,8 +1,11 @@
 #pragma once
 
+#include <optional>
 #include <set>
+#include <string>
+#include <vector>
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include "analysis/tables/score_table.h"
 #include "analysis/tables/sheet.h"
@@ -17,6 +20,7 @@ inline constexpr const char *constant_mark = "\u2020", *partly_constant_mark = "
                             *equal_mark = "\u00a7";
 
 nlohmann::ordered_json json_of(const std::optional<double>& value);
+std::vector<std::string> keys_of(const nlohmann::ordered_json& record);
 
 /// constant_mark, partly_constant_mark or "".
 std::string mark_of_constants(const ScoreCell& cell);

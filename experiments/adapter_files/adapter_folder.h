@@ -15,6 +15,10 @@
 
 namespace rankfold {
 
+/// The files of an adapter's folder, by the names that PEFT gave them.
+inline constexpr const char* adapter_config_name = "adapter_config.json";
+inline constexpr const char* adapter_tensors_name = "adapter_model.safetensors";
+
 /// What one site has of its own where sites differ.
 struct SiteChoice {
   std::string name;
@@ -51,6 +55,10 @@ struct AdapterDescription {
 void save_adapter(const std::filesystem::path& folder, const AdapterDescription& description,
                   Adapter<float>& adapter, Host& host);
 void save_adapter(const std::filesystem::path& folder, const struct LoneAdapter& lone);
+
+/// adapter_config.json alone.
+void write_adapter_description(const std::filesystem::path& folder,
+                               const AdapterDescription& description, const Stack& stack);
 
 /// Reads adapter_config.json. What a run has a default for may be missing (the file of an older
 /// version) and has it: alpha, options, layers, train, max_length, batch, score_on, precision,

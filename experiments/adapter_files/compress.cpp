@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <mutex>
 #include <numeric>
 
 #include <fmt/format.h>
@@ -14,59 +13,13 @@
 #include "core/fit/fit.h"
 #include "core/fit/site_network.h"
 #include "core/linalg/linear_algebra.h"
+#include "experiments/adapter_files/adapter_updates.h"
 
 namespace rankfold {
 namespace {
 
 /// Shares of energy are compared to this: a relative error of 1e-5, above that of float factors.
 constexpr double energy_rounding = 1e-10;
-
-/// The updates of an adapter, formed when they are read.
-class AdapterUpdates final : public UpdateSource<float> {
- public:
-  /// Of these sites of the adapter.
-  AdapterUpdates(const Adapter<float>& adapter, std::vector<std::size_t> sites)
-      : adapter_(adapter), sites_(std::move(sites)) {}
-
-  const float* read(std::size_t site, std::vector<float>& scratch) const override {
-    const Site& shape = adapter_.stack().sites[sites_[site]];
-    scratch.resize(shape.out * shape.in);
-    // An adapter reconstructs in memory of its own.
-    const std::lock_guard lock(mutex_);
-    adapter_.reconstruct(sites_[site], {scratch.data(), shape.out, shape.in});
-    return scratch.data();
-  }
-
- private:
-  const Adapter<float>& adapter_;
-  std::vector<std::size_t> sites_;
-  mutable std::mutex mutex_;
-};
-
-/// Whether every site has one product B[out, r] A[r, in] of trainable factors of its own.
-bool has_one_pair_a_site(const DescribedMethod& described) {
-  const auto is_own = [](const Operand& operand, const Mode& first, const Mode& last) {
-    const Factor* factor = std::get_if<Factor>(&operand);
-    return factor && factor->owner == Owner::site && factor->trainable &&
-           factor->modes.size() == 2 && factor->modes.front().name == first.name &&
-           factor->modes.back().name == last.name;
-  };
-  return std::ranges::all_of(described.stack.sites, [&](const Site& site) {
-    const Declaration declaration =
-        described.method.declare(site, described.stack, described.settings);
-    if (!is_sum_of_products(declaration) || declaration.normalisation) return false;
-    const Network& network = declaration.stages.front().network;
-    if (network.terms.size() != 1 || network.terms.front().product.size() != 2 ||
-        network.out.size() != 1 || network.in.size() != 1)
-      return false;
-    const std::vector<Operand>& product = network.terms.front().product;
-    const Factor* left = std::get_if<Factor>(&product.front());
-    if (!left || left->modes.empty()) return false;
-    const Mode inner = left->modes.back();
-    return is_own(product.front(), network.out.front(), inner) &&
-           is_own(product.back(), inner, network.in.front());
-  });
-}
 
 std::vector<std::size_t> parse_ranks(const std::string& text) {
   std::vector<std::size_t> ranks;

@@ -97,7 +97,7 @@ std::unique_ptr<Adapter<float>> make_folders_adapter(const std::filesystem::path
                                                      const SiteCatalogue& catalogue,
                                                      const Registry& registry,
                                                      std::shared_ptr<const Device> device) {
-  const std::string file = printable((folder / "adapter_config.json").string());
+  const std::string file = printable((folder / adapter_config_name).string());
   try {
     registry.at(description.method);
   } catch (const Error& failure) {
@@ -107,7 +107,7 @@ std::unique_ptr<Adapter<float>> make_folders_adapter(const std::filesystem::path
     const DescribedMethod described = resolve_description(description, catalogue, registry);
     const std::size_t needed =
         count_parameters(described.method, described.stack, described.settings).trainable;
-    const SafetensorsFile tensors(folder / "adapter_model.safetensors");
+    const SafetensorsFile tensors(folder / adapter_tensors_name);
     std::size_t held = 0;
     for (const TensorEntry& entry : tensors.entries()) held += entry.elements();
     if (needed > std::max(held, largest_untold))

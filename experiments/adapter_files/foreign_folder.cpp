@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
 
 json read_configuration(const fs::path& folder) {
-  return read_json<json>(folder / "adapter_config.json");
+  return read_json<json>(folder / adapter_config_name);
 }
 
 /// Of the head that the model's own checkpoint has, else 2.
@@ -53,8 +53,8 @@ std::unique_ptr<ForeignFolder> read_foreign_folder(const fs::path& folder) {
   if (layout == "lotr") return std::make_unique<LotrFolder>(folder);
   if (layout == "lorta") return std::make_unique<LortaFolder>(folder);
   throw Error(
-      "{}: layout is {}, expected \"lotr\" or \"lorta\"{}",
-      (folder / "adapter_config.json").string(), printable(layout.dump(), 80),
+      "{}: layout is {}, expected \"lotr\" or \"lorta\"{}", (folder / adapter_config_name).string(),
+      printable(layout.dump(), 80),
       layout == "loretta"
           ? "; LoRETTA's code loses layer norms when it saves and names its cores nowhere that "
             "we may read (it is GPL), so its checkpoints are not read"
@@ -62,7 +62,7 @@ std::unique_ptr<ForeignFolder> read_foreign_folder(const fs::path& folder) {
 }
 
 SafetensorsFile open_foreign_tensors(const fs::path& folder) {
-  if (!fs::exists(folder / "adapter_model.safetensors") && fs::is_directory(folder))
+  if (!fs::exists(folder / adapter_tensors_name) && fs::is_directory(folder))
     for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
       const std::string ending = entry.path().extension().string();
       if (ending != ".bin" && ending != ".pt" && ending != ".pth" && ending != ".ckpt") continue;
@@ -73,7 +73,7 @@ SafetensorsFile open_foreign_tensors(const fs::path& folder) {
           "weights_only=True).items()}}, 'adapter_model.safetensors')",
           entry.path().string(), printable(entry.path().filename().string(), 80));
     }
-  return SafetensorsFile(folder / "adapter_model.safetensors");
+  return SafetensorsFile(folder / adapter_tensors_name);
 }
 
 const Site& find_site(const SiteCatalogue& catalogue, const std::string& module,

@@ -31,7 +31,7 @@ std::string factor_of(const std::string& key) {
 }  // namespace
 
 LortaFolder::LortaFolder(const fs::path& folder) : file_(open_foreign_tensors(folder)) {
-  const fs::path path = folder / "adapter_config.json";
+  const fs::path path = folder / adapter_config_name;
   const std::string file = path.string();
   const json document = read_json<json>(path);
   constexpr auto read = ForeignKey::Meaning::read;

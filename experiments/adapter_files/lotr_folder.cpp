@@ -19,7 +19,7 @@ using json = nlohmann::ordered_json;
 using Shape = std::vector<std::size_t>;
 
 double read_scale(const fs::path& folder) {
-  const fs::path file = folder / "adapter_config.json";
+  const fs::path file = folder / adapter_config_name;
   const json document = read_json<json>(file);
   const ForeignKey keys[] = {{"layout", ForeignKey::Meaning::read},
                              {"scale", ForeignKey::Meaning::read}};

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include <fmt/core.h>
+#include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
 #include "core/base/json_reader.h"
@@ -30,8 +31,9 @@ bool is_all_linear(std::string_view text) {
 }  // namespace
 
 PeftConfig::PeftConfig(const std::filesystem::path& folder)
-    : file_(folder / "adapter_config.json"), document_(read_json<json>(file_)) {
-  if (!document_.is_object()) throw Error("{}: is not a JSON object", printable(file_.string()));
+    : file_(folder / "adapter_config.json"),
+      document_(std::make_shared<const json>(read_json<json>(file_))) {
+  if (!document_->is_object()) throw Error("{}: is not a JSON object", printable(file_.string()));
 }
 
 std::string PeftConfig::type() const {
@@ -39,20 +41,20 @@ std::string PeftConfig::type() const {
 }
 
 bool PeftConfig::is_null(const char* key) const {
-  const auto found = document_.find(key);
-  return found == document_.end() || found->is_null();
+  const auto found = document_->find(key);
+  return found == document_->end() || found->is_null();
 }
 
 bool PeftConfig::flag(const char* key) const {
   if (is_null(key)) return false;
-  if (!document_.at(key).is_boolean()) refuse(key, "true or false");
-  return document_.at(key).get<bool>();
+  if (!document_->at(key).is_boolean()) refuse(key, "true or false");
+  return document_->at(key).get<bool>();
 }
 
 double PeftConfig::number(const char* key, double fallback) const {
-  if (!document_.contains(key)) return fallback;
-  if (!is_number(document_.at(key))) refuse(key, "a number, at most 1e9 in size");
-  return document_.at(key).get<double>();
+  if (!document_->contains(key)) return fallback;
+  if (!is_number(document_->at(key))) refuse(key, "a number, at most 1e9 in size");
+  return document_->at(key).get<double>();
 }
 
 std::size_t PeftConfig::whole(const char* key, std::size_t fallback, std::size_t smallest,
@@ -66,13 +68,13 @@ std::size_t PeftConfig::whole(const char* key, std::size_t fallback, std::size_t
 
 std::string PeftConfig::text(const char* key) const {
   if (is_null(key)) return "";
-  if (!document_.at(key).is_string()) refuse(key, "a text");
-  return document_.at(key).get<std::string>();
+  if (!document_->at(key).is_string()) refuse(key, "a text");
+  return document_->at(key).get<std::string>();
 }
 
 std::vector<std::string> PeftConfig::texts(const char* key) const {
   if (is_null(key)) return {};
-  const json& values = document_.at(key);
+  const json& values = document_->at(key);
   if (!values.is_array() || !std::ranges::all_of(values, &json::is_string))
     refuse(key, "a list of texts");
   return values.get<std::vector<std::string>>();
@@ -80,8 +82,8 @@ std::vector<std::string> PeftConfig::texts(const char* key) const {
 
 void PeftConfig::refuse(const char* key, const char* expected) const {
   const std::string found =
-      document_.contains(key)
-          ? document_.at(key).dump(-1, ' ', false, json::error_handler_t::replace)
+      document_->contains(key)
+          ? document_->at(key).dump(-1, ' ', false, json::error_handler_t::replace)
           : "missing";
   throw Error("{}: {} is {}, expected {}", printable(file_.string()), key, printable(found, 80),
               expected);

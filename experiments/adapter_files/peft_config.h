@@ -2,12 +2,13 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include "core/base/pattern.h"
 
@@ -20,7 +21,7 @@ class PeftConfig {
   explicit PeftConfig(const std::filesystem::path& folder);
 
   const std::filesystem::path& file() const { return file_; }
-  const nlohmann::ordered_json& document() const { return document_; }
+  const nlohmann::ordered_json& document() const { return *document_; }
   std::string type() const;
 
   bool is_null(const char* key) const;  ///< or missing
@@ -36,7 +37,7 @@ class PeftConfig {
 
  private:
   std::filesystem::path file_;
-  nlohmann::ordered_json document_;
+  std::shared_ptr<const nlohmann::ordered_json> document_;
 };
 
 /// rank_pattern or alpha_pattern: the value of the first entry, in the file's order, whose key is a

@@ -155,8 +155,8 @@ PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry, c
     if (std::ranges::find(saved, module) == saved.end()) saved.push_back(module);
   }
   AtomicFolder folder(out);
-  write_safetensors(folder.path() / "adapter_model.safetensors", tensors, {{"format", "pt"}});
-  write_atomically(folder.path() / "adapter_config.json",
+  write_safetensors(folder.path() / adapter_tensors_name, tensors, {{"format", "pt"}});
+  write_atomically(folder.path() / adapter_config_name,
                    lora_config(modules, pairs, saved, base_name).dump(2) + "\n");
   folder.commit();
   return result;

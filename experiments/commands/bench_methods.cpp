@@ -3,6 +3,7 @@
 #include <memory>
 
 #include <fmt/core.h>
+#include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
 #include "core/base/progress.h"

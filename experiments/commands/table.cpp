@@ -1,5 +1,7 @@
 #include <algorithm>
 
+#include <nlohmann/json.hpp>
+
 #include "analysis/tables/peft_result.h"
 #include "analysis/tables/score_sheets.h"
 #include "core/base/atomic_folder.h"

@@ -113,6 +113,33 @@ TEST(Rooms, IncludeOnlyWhatLiesBelowThem) {
   EXPECT_GT(files, 50);
 }
 
+/// The files that are longer than they may be.
+const Rooms& too_long() {
+  static const Rooms files = {"core/adapter/method.cpp",
+                              "core/adapter/network_adapter_run.cpp",
+                              "core/fit/fit.cpp",
+                              "core/fit/least_squares.cpp",
+                              "core/network/compiled_network.cpp",
+                              "core/reach/tangent_space.cpp",
+                              "experiments/runs/run_identity.cpp",
+                              "experiments/runs/settings.cpp"};
+  return files;
+}
+
+TEST(Rooms, HaveNoFileOfMoreThan400Lines) {
+  const std::filesystem::path source = RANKFOLD_SOURCE_DIR;
+  Rooms longer;
+  for (const char* top : {"core", "decompositions", "experiments", "analysis"})
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(source / top)) {
+      if (!entry.is_regular_file()) continue;
+      std::ifstream file(entry.path());
+      int lines = 0;
+      for (std::string line; std::getline(file, line);) ++lines;
+      if (lines > 400) longer.insert(entry.path().lexically_relative(source).string());
+    }
+  EXPECT_EQ(longer, too_long());
+}
+
 /// Two types of one name in one program are undefined: the linker keeps one of their functions.
 TEST(Rooms, DefineNoTypeOfAnothersName) {
   const std::filesystem::path source = RANKFOLD_SOURCE_DIR;

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 
+#include <nlohmann/json.hpp>
+
 #include "analysis/figure_rows.h"
 #include "analysis/tables/score_sheets.h"
 #include "core/base/error.h"
