@@ -17,6 +17,28 @@ void for_columns(std::size_t columns, const Function& function) {
   });
 }
 
+template <class T>
+T sum_of_products(std::size_t n, const T* a, const T* b) {
+  T sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::size_t j = 0; j < n; ++j) sum += a[j] * b[j];
+  return sum;
+}
+
+// The order of the sums is part of results that are published: floats one after the other, doubles
+// by the lanes of a vector.
+float weighted_sum(std::size_t n, const float* w, const float* a, const float* b) {
+  float sum = 0;
+  for (std::size_t j = 0; j < n; ++j) sum += w[j] * a[j] * b[j];
+  return sum;
+}
+double weighted_sum(std::size_t n, const double* w, const double* a, const double* b) {
+  double sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::size_t j = 0; j < n; ++j) sum += w[j] * a[j] * b[j];
+  return sum;
+}
+
 }  // namespace
 
 template <class T>
@@ -24,15 +46,8 @@ void sum_rows(MatrixView<const T> a, const T* b, const T* w, T* sums) {
   const std::size_t columns = a.columns;
   for_rows(a.rows, [&](std::size_t i) {
     const T *values = a.row(i), *others = b + i * columns;
-    T sum = 0;
-    if (w) {
-#pragma omp simd reduction(+ : sum)
-      for (std::size_t j = 0; j < columns; ++j) sum += w[j] * values[j] * others[j];
-    } else {
-#pragma omp simd reduction(+ : sum)
-      for (std::size_t j = 0; j < columns; ++j) sum += values[j] * others[j];
-    }
-    sums[i] = sum;
+    sums[i] =
+        w ? weighted_sum(columns, w, values, others) : sum_of_products(columns, values, others);
   });
 }
 
