@@ -22,13 +22,6 @@ const std::map<std::string, std::string>& host_work() {
   static const std::map<std::string, std::string> reasons = {
       {"core/fit/", "fits run on the CPU: expect_host_memory"},
       {"core/linalg/", "small dense linear algebra of the host, by LAPACK"},
-      {"experiments/models/blocks/attention.cpp", "becomes an operation of the device"},
-      {"experiments/models/blocks/embedding_layer.cpp", "becomes an operation of the device"},
-      {"experiments/models/blocks/encoder_layer.cpp", "becomes an operation of the device"},
-      {"experiments/models/blocks/layer_norm.cpp", "becomes an operation of the device"},
-      {"experiments/models/families/bert.cpp", "becomes an operation of the device"},
-      {"experiments/models/frozen_weights.cpp",
-       "checks and draws weights before a device has them"},
       {"experiments/runs/fingerprint.cpp", "hashes files"},
       {"experiments/training/data.cpp", "tokenises texts"},
       {"experiments/training/optimizer.cpp", "update rules run on the host"},

@@ -1,0 +1,81 @@
+#include "experiments/models/encoder_reader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "core/base/error.h"
+#include "temporary_folder.h"
+
+namespace rankfold {
+namespace {
+
+using testing::ElementsAre;
+
+ModelShape shape() {
+  ModelShape result;
+  result.hidden = 8;
+  result.heads = 2;
+  result.intermediate = 12;
+  return result;
+}
+
+TEST(EncoderReader, TakesWhatTheComputationNeedsOrItsDefaults) {
+  const ConfigFile config("c.json", R"({"hidden_act": "relu", "layer_norm_eps": 0.25,
+      "hidden_dropout_prob": 0.2, "attention_probs_dropout_prob": 0.3})");
+  const EncoderDetails read = read_encoder_details(shape(), config, -1);
+  EXPECT_EQ(read.layer.hidden, 8u);
+  EXPECT_EQ(read.layer.heads, 2u);
+  EXPECT_EQ(read.layer.intermediate, 12u);
+  EXPECT_EQ(read.layer.activation, HiddenActivation::relu);
+  EXPECT_EQ(read.epsilon, 0.25f);
+  EXPECT_EQ(read.layer.hidden_dropout, 0.2);
+  EXPECT_EQ(read.layer.attention_dropout, 0.3);
+  EXPECT_EQ(read.classifier_dropout, 0.2);
+
+  const EncoderDetails replaced = read_encoder_details(shape(), config, 0);
+  EXPECT_EQ(replaced.layer.hidden_dropout + replaced.layer.attention_dropout +
+                replaced.classifier_dropout,
+            0.0);
+
+  const EncoderDetails defaults = read_encoder_details(shape(), {}, -1);
+  EXPECT_EQ(defaults.layer.activation, HiddenActivation::gelu);
+  EXPECT_EQ(defaults.epsilon, 1e-12f);
+  EXPECT_EQ(defaults.classifier_dropout, 0.1);
+}
+
+TEST(EncoderReader, RefusesAnActivationThatIsNotComputed) {
+  const ConfigFile config("c.json", R"({"hidden_act": "silu"})");
+  EXPECT_EQ(message_of<Error>([&] { read_encoder_details(shape(), config, -1); }),
+            "c.json: hidden_act is 'silu', expected gelu, gelu_new, gelu_pytorch_tanh or relu");
+}
+
+TEST(EncoderReader, NotesTensorsThatNothingReads) {
+  const TemporaryFolder folder;
+  const std::vector<float> values(4);
+  const std::vector<TensorToWrite> tensors = {
+      make_tensor("read", {4}, std::span<const float>(values)),
+      make_tensor("expected", {4}, std::span<const float>(values)),
+      make_tensor("first", {4}, std::span<const float>(values)),
+      make_tensor("second", {4}, std::span<const float>(values))};
+  write_safetensors(folder.path / "model.safetensors", tensors);
+  FrozenWeights weights(folder.path, "net.", make_cpu_device());
+  weights.tensor("read", {4});
+  std::vector<std::string> notes;
+  note_unused(
+      weights, [](std::string_view name) { return name == "expected"; }, "m", notes);
+  weights.find("first");
+  note_unused(
+      weights, [](std::string_view name) { return name == "expected"; }, "m", notes);
+  weights.find("second");
+  note_unused(
+      weights, [](std::string_view name) { return name == "expected"; }, "m", notes);
+  EXPECT_THAT(
+      notes, ElementsAre("m: the checkpoint has 2 tensors that no part of the model reads: first, "
+                         "second",
+                         "m: the checkpoint has a tensor that no part of the model reads: second"));
+}
+
+}  // namespace
+}  // namespace rankfold
