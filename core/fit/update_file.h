@@ -51,7 +51,7 @@ class UpdateFile {
 
 /// The limit of programs: inputs up to this size are read into memory once, larger ones as often as
 /// they are needed.
-constexpr std::size_t most_kept_bytes = std::size_t{2} << 30;
+constexpr std::size_t kept_input_bytes = std::size_t{2} << 30;
 
 /// The matrix type and layer that a module's name says, or nothing.
 struct NamedProjection {

@@ -106,8 +106,8 @@ int run(const Arguments& arguments, Context& context) {
   const UpdateFile file(input, "", 1);
   const Subject subject{input, file.stack(), threads};
   if (file.is_double())
-    return measure<double>(subject, request, *file.open<double>(most_kept_bytes), context);
-  return measure<float>(subject, request, *file.open<float>(most_kept_bytes), context);
+    return measure<double>(subject, request, *file.open<double>(kept_input_bytes), context);
+  return measure<float>(subject, request, *file.open<float>(kept_input_bytes), context);
 }
 
 }  // namespace

@@ -99,7 +99,7 @@ int run_in(const UpdateFile& file, const Method& method, const MethodSettings& s
            const FitRequest& request, Context& context) {
   std::optional<AtomicFolder> folder;
   if (!request.out.empty()) folder.emplace(request.out);
-  const auto source = file.open<T>(most_kept_bytes);
+  const auto source = file.open<T>(kept_input_bytes);
   const Stack& stack = file.stack();
   std::optional<InputMetrics> metrics;
   if (!request.data.empty()) metrics = read_inputs(request.data, stack, request.ridge);

@@ -153,9 +153,9 @@ void fit_missing(const Sweep& sweep, const std::vector<PlannedRun>& runs, const 
       single.reset();
       exact.reset();
       if (file.is_double())
-        exact = file.open<double>(most_kept_bytes);
+        exact = file.open<double>(kept_input_bytes);
       else
-        single = file.open<float>(most_kept_bytes);
+        single = file.open<float>(kept_input_bytes);
       open = run.input;
     }
     FitRow row = new_row(sweep, run, files);
