@@ -1,9 +1,8 @@
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include "analysis/figures/spectrum.h"
 #include "core/base/files.h"
-#include "core/base/json_text.h"
+#include "core/base/json_document.h"
 #include "experiments/adapter_files/diagnosis.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/table.h"
@@ -11,19 +10,18 @@
 namespace rankfold {
 namespace {
 
-using json = nlohmann::ordered_json;
-
-json number(const std::optional<double>& value) {
-  return value ? json(*value) : json(nullptr);
+JsonDocument number(const std::optional<double>& value) {
+  return value ? JsonDocument(*value) : JsonDocument(nullptr);
 }
 
 std::string condition_text(const std::optional<double>& value) {
   return value ? fmt::format("{:.3g}", *value) : "singular";
 }
 
-json to_json(const Diagnosis& found, const AdapterDescription& description) {
-  json document = {{"method", description.method}, {"rank", description.rank}};
-  json factors = json::array(), sites = json::array(), groups = json::array();
+JsonDocument to_json(const Diagnosis& found, const AdapterDescription& description) {
+  JsonDocument document = {{"method", description.method}, {"rank", description.rank}};
+  JsonDocument factors = JsonDocument::array(), sites = JsonDocument::array(),
+               groups = JsonDocument::array();
   for (const FactorCondition& factor : found.factors)
     factors.push_back({{"name", factor.name},
                        {"copies", factor.copies},
@@ -36,7 +34,7 @@ json to_json(const Diagnosis& found, const AdapterDescription& description) {
                      {"rank", site.rank},
                      {"effective_rank", site.effective_rank}});
   for (const SiteRedundancy& group : found.groups) {
-    json pairs = json::array();
+    JsonDocument pairs = JsonDocument::array();
     for (const SiteRedundancy::Pair& pair : group.most_alike)
       pairs.push_back({{"sites", {pair.first, pair.second}}, {"cosine", pair.cosine}});
     groups.push_back({{"out", group.out},
@@ -98,7 +96,7 @@ int run(const Arguments& arguments, Context& context) {
   if (arguments.has("spectrum"))
     write_atomically(arguments.text("spectrum"), spectrum_csv(singular_values(found)));
   if (context.json)
-    context.out << json_text(to_json(found, source.description));
+    context.out << to_json(found, source.description).text();
   else
     print(found, source.description, context.out);
   return 0;
