@@ -1,8 +1,7 @@
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
-#include "core/base/json_text.h"
+#include "core/base/json_value.h"
 #include "core/base/machine.h"
 #include "core/device/device.h"
 #include "core/fit/update_file.h"
@@ -16,8 +15,6 @@
 namespace rankfold {
 namespace {
 
-using json = nlohmann::ordered_json;
-
 constexpr std::size_t most_layers = 100'000, most_width = 1'000'000, most_repeats = 10'000;
 
 /// What is fitted, in words and numbers.
@@ -29,27 +26,27 @@ struct Subject {
 
 void print_json(const Subject& subject, const FitBenchRequest& request,
                 const FitBenchReport& report, std::ostream& out) {
-  json document = {{"input", nullptr},
-                   {"sites", subject.stack.sites.size()},
-                   {"out", subject.stack.sites.front().out},
-                   {"in", subject.stack.sites.front().in},
-                   {"threads", subject.threads},
-                   {"repeats", request.repeats},
-                   {"rows", json::array()},
-                   {"skipped", to_json(report.skipped)}};
+  JsonValue document = {{"input", nullptr},
+                        {"sites", subject.stack.sites.size()},
+                        {"out", subject.stack.sites.front().out},
+                        {"in", subject.stack.sites.front().in},
+                        {"threads", subject.threads},
+                        {"repeats", request.repeats},
+                        {"rows", JsonValue::array()},
+                        {"skipped", to_json(report.skipped)}};
   if (!subject.input.empty()) document["input"] = subject.input;
   for (const FitBenchRow& row : report.rows) {
-    json entry = {{"method", row.method},
-                  {"rank", nullptr},
-                  {"parameters", row.parameters},
-                  {"seconds", row.seconds},
-                  {"relative_error", row.relative_error},
-                  {"starts", row.starts},
-                  {"sweeps", row.sweeps}};
+    JsonValue entry = {{"method", row.method},
+                       {"rank", nullptr},
+                       {"parameters", row.parameters},
+                       {"seconds", row.seconds},
+                       {"relative_error", row.relative_error},
+                       {"starts", row.starts},
+                       {"sweeps", row.sweeps}};
     if (!row.rank.empty()) entry["rank"] = row.rank;
     document["rows"].push_back(std::move(entry));
   }
-  out << json_text(document);
+  out << document.text();
 }
 
 void print_text(const Subject& subject, const FitBenchRequest& request,

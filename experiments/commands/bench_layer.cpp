@@ -1,8 +1,7 @@
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
-#include "core/base/json_text.h"
+#include "core/base/json_value.h"
 #include "core/base/machine.h"
 #include "core/device/device.h"
 #include "experiments/bench/layer_bench.h"
@@ -13,8 +12,6 @@
 
 namespace rankfold {
 namespace {
-
-using json = nlohmann::ordered_json;
 
 constexpr std::size_t largest_size = 100'000'000;
 
@@ -27,27 +24,27 @@ std::size_t size(const Arguments& arguments, const std::string& name, std::size_
 
 void print_json(const LayerRequest& request, std::size_t threads, const LayerReport& report,
                 std::ostream& out) {
-  json document = {{"width", request.width},
-                   {"tokens", request.tokens},
-                   {"sites", request.sites},
-                   {"threads", threads},
-                   {"rounds", request.rounds},
-                   {"frozen_forward_ms", report.frozen_forward_ms},
-                   {"frozen_ms", report.frozen_ms},
-                   {"rows", json::array()},
-                   {"skipped", to_json(report.skipped)}};
+  JsonValue document = {{"width", request.width},
+                        {"tokens", request.tokens},
+                        {"sites", request.sites},
+                        {"threads", threads},
+                        {"rounds", request.rounds},
+                        {"frozen_forward_ms", report.frozen_forward_ms},
+                        {"frozen_ms", report.frozen_ms},
+                        {"rows", JsonValue::array()},
+                        {"skipped", to_json(report.skipped)}};
   for (const LayerRow& row : report.rows) {
-    json entry = {{"method", row.method},
-                  {"rank", nullptr},
-                  {"parameters", row.parameters},
-                  {"forward_ms", row.forward_ms},
-                  {"forward_backward_ms", row.forward_backward_ms},
-                  {"overhead", row.overhead},
-                  {"plans", row.plans}};
+    JsonValue entry = {{"method", row.method},
+                       {"rank", nullptr},
+                       {"parameters", row.parameters},
+                       {"forward_ms", row.forward_ms},
+                       {"forward_backward_ms", row.forward_backward_ms},
+                       {"overhead", row.overhead},
+                       {"plans", row.plans}};
     if (row.rank > 0) entry["rank"] = row.rank;
     document["rows"].push_back(std::move(entry));
   }
-  out << json_text(document);
+  out << document.text();
 }
 
 void print_text(const LayerRequest& request, std::size_t threads, const LayerReport& report,

@@ -3,7 +3,6 @@
 #include <memory>
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
 #include "core/base/progress.h"
@@ -37,8 +36,8 @@ void tell_skipped(const std::vector<SkippedMethod>& skipped, std::ostream& err) 
     err << fmt::format("{} is left out: {}\n", method, printable(reason));
 }
 
-nlohmann::ordered_json to_json(const std::vector<SkippedMethod>& skipped) {
-  auto list = nlohmann::ordered_json::array();
+JsonValue to_json(const std::vector<SkippedMethod>& skipped) {
+  auto list = JsonValue::array();
   for (const auto& [method, reason] : skipped)
     list.push_back({{"method", method}, {"reason", reason}});
   return list;

@@ -6,8 +6,7 @@
 #include <string>
 #include <vector>
 
-#include <nlohmann/json_fwd.hpp>
-
+#include "core/base/json_value.h"
 #include "experiments/bench/skipped_method.h"
 #include "experiments/commands/options.h"
 
@@ -24,6 +23,6 @@ std::function<void(std::size_t done, std::size_t total)> method_progress();
 
 /// One line a method that was left out.
 void tell_skipped(const std::vector<SkippedMethod>& skipped, std::ostream& err);
-nlohmann::ordered_json to_json(const std::vector<SkippedMethod>& skipped);
+JsonValue to_json(const std::vector<SkippedMethod>& skipped);
 
 }  // namespace rankfold

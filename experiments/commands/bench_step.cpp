@@ -1,7 +1,6 @@
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
-#include "core/base/json_text.h"
+#include "core/base/json_value.h"
 #include "core/base/text.h"
 #include "experiments/bench/step_bench.h"
 #include "experiments/commands/command.h"
@@ -10,8 +9,6 @@
 
 namespace rankfold {
 namespace {
-
-using json = nlohmann::ordered_json;
 
 const char* name_of(Work work) {
   switch (work) {
@@ -28,30 +25,30 @@ const char* name_of(Work work) {
 }
 
 void print_json(const StepReport& report, std::ostream& out) {
-  json document = {{"model", report.model},
-                   {"weights", report.random_weights ? "random" : "checkpoint"},
-                   {"method", report.method},
-                   {"rank", nullptr},
-                   {"batch", report.batch},
-                   {"length", report.length},
-                   {"threads", report.threads},
-                   {"steps", report.steps},
-                   {"dropout", report.dropout},
-                   {"tokens_per_second", report.tokens_per_second},
-                   {"step_ms", report.step_ms},
-                   {"peak_memory_mib", report.peak_memory_mib},
-                   {"floor_ms", report.floor_ms},
-                   {"share_of_floor", report.share_of_floor},
-                   {"large_sgemm_gflops", report.large_sgemm_gflops},
-                   {"flops", report.flops},
-                   {"thin_flops", report.thin_flops},
-                   {"allocations", report.allocations},
-                   {"plans", report.plans},
-                   {"profile", json::object()}};
+  JsonValue document = {{"model", report.model},
+                        {"weights", report.random_weights ? "random" : "checkpoint"},
+                        {"method", report.method},
+                        {"rank", nullptr},
+                        {"batch", report.batch},
+                        {"length", report.length},
+                        {"threads", report.threads},
+                        {"steps", report.steps},
+                        {"dropout", report.dropout},
+                        {"tokens_per_second", report.tokens_per_second},
+                        {"step_ms", report.step_ms},
+                        {"peak_memory_mib", report.peak_memory_mib},
+                        {"floor_ms", report.floor_ms},
+                        {"share_of_floor", report.share_of_floor},
+                        {"large_sgemm_gflops", report.large_sgemm_gflops},
+                        {"flops", report.flops},
+                        {"thin_flops", report.thin_flops},
+                        {"allocations", report.allocations},
+                        {"plans", report.plans},
+                        {"profile", JsonValue::object()}};
   if (report.rank > 0) document["rank"] = report.rank;
   for (const auto& [work, share] : report.profile) document["profile"][name_of(work)] = share;
   document["profile"]["other"] = report.other();
-  out << json_text(document);
+  out << document.text();
 }
 
 void print_text(const StepReport& report, std::ostream& out) {

@@ -2,10 +2,9 @@
 #include <cmath>
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
-#include "core/base/json_text.h"
+#include "core/base/json_value.h"
 #include "core/base/text.h"
 #include "core/contract/check_method.h"
 #include "core/device/device.h"
@@ -18,7 +17,6 @@ namespace rankfold {
 namespace {
 
 namespace fs = std::filesystem;
-using json = nlohmann::ordered_json;
 
 struct Finding {
   std::string name;
@@ -38,8 +36,9 @@ int report(Finding finding, Context& context) {
     finding.failures.emplace_back("nothing was compared");
   const double worst = worst_of(finding.errors);
   if (context.json) {
-    const json document = {{"case", finding.name}, {"errors", finding.errors}, {"worst", worst}};
-    context.out << json_text(document);
+    const JsonValue document = {
+        {"case", finding.name}, {"errors", finding.errors}, {"worst", worst}};
+    context.out << document.text();
   } else {
     std::vector<std::vector<std::string>> rows = {{"compared", "largest relative error"}};
     for (const auto& [what, error] : finding.errors)

@@ -7,12 +7,11 @@
 #include <thread>
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include "analysis/logs/log_tree.h"
 #include "core/base/elapsed.h"
 #include "core/base/error.h"
-#include "core/base/json_text.h"
+#include "core/base/json_value.h"
 #include "core/base/progress.h"
 #include "core/base/text.h"
 #include "experiments/commands/command.h"
@@ -23,7 +22,6 @@ namespace rankfold {
 namespace {
 
 namespace fs = std::filesystem;
-using json = nlohmann::ordered_json;
 
 CollectRequest request_of(const Arguments& arguments) {
   CollectRequest request;
@@ -88,24 +86,24 @@ void tell(const CollectReport& report, const CollectRequest& request, double sec
     return;
   }
   const auto listed = [](const std::vector<CollectReport::Problem>& told, const char* key) {
-    json list = json::array();
+    JsonValue list = JsonValue::array();
     for (const CollectReport::Problem& one : told)
       list.push_back({{"file", one.file.string()}, {key, one.text}});
     return list;
   };
-  const json document = {{"out", request.out.string()},
-                         {"files", report.files},
-                         {"rows", report.rows},
-                         {"bytes", failure ? 0 : bytes},
-                         {"columns", report.columns},
-                         {"index", report.index},
-                         {"problems", listed(report.problems, "problem")},
-                         {"restarts", listed(report.restarts, "left_out")},
-                         {"repeated", listed(report.repeated, "repeated")},
-                         {"passed_over", listed(report.passed_over, "reason")},
-                         {"notes", report.notes},
-                         {"seconds", seconds}};
-  context.out << json_text(document);
+  const JsonValue document = {{"out", request.out.string()},
+                              {"files", report.files},
+                              {"rows", report.rows},
+                              {"bytes", failure ? 0 : bytes},
+                              {"columns", report.columns},
+                              {"index", report.index},
+                              {"problems", listed(report.problems, "problem")},
+                              {"restarts", listed(report.restarts, "left_out")},
+                              {"repeated", listed(report.repeated, "repeated")},
+                              {"passed_over", listed(report.passed_over, "reason")},
+                              {"notes", report.notes},
+                              {"seconds", seconds}};
+  context.out << document.text();
 }
 
 void collect_once(CollectRequest request, Context& context) {

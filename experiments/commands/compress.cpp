@@ -1,11 +1,10 @@
 #include "experiments/adapter_files/compress.h"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include "core/base/atomic_folder.h"
 #include "core/base/error.h"
-#include "core/base/json_text.h"
+#include "core/base/json_value.h"
 #include "core/base/machine.h"
 #include "core/base/text.h"
 #include "experiments/commands/command.h"
@@ -15,19 +14,17 @@
 namespace rankfold {
 namespace {
 
-using json = nlohmann::ordered_json;
-
-json to_json(const CompressReport& report, const std::string& out) {
-  json document = {{"out", out},
-                   {"method", report.method},
-                   {"rank_before", report.rank_before},
-                   {"rank_after", report.rank_after},
-                   {"parameters_before", report.parameters_before},
-                   {"parameters_after", report.parameters_after},
-                   {"relative_error", report.relative_error},
-                   {"energy", report.energy},
-                   {"unchanged", report.unchanged},
-                   {"sites", json::array()}};
+JsonValue to_json(const CompressReport& report, const std::string& out) {
+  JsonValue document = {{"out", out},
+                        {"method", report.method},
+                        {"rank_before", report.rank_before},
+                        {"rank_after", report.rank_after},
+                        {"parameters_before", report.parameters_before},
+                        {"parameters_after", report.parameters_after},
+                        {"relative_error", report.relative_error},
+                        {"energy", report.energy},
+                        {"unchanged", report.unchanged},
+                        {"sites", JsonValue::array()}};
   for (const CompressReport::SiteReport& site : report.sites)
     document["sites"].push_back({{"name", site.name},
                                  {"rank_before", site.rank_before},
@@ -73,7 +70,7 @@ int run(const Arguments& arguments, Context& context) {
                                   *goal.budget)
                     : fmt::format("no smaller setting keeps an energy of {}", *goal.energy));
   if (context.json)
-    context.out << json_text(to_json(report, out));
+    context.out << to_json(report, out).text();
   else
     print_text(report, printable(out), context.out);
   return 0;

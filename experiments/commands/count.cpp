@@ -1,10 +1,9 @@
 #include <optional>
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
-#include "core/base/json_text.h"
+#include "core/base/json_value.h"
 #include "core/reach/degrees_of_freedom.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/setting_options.h"
@@ -22,10 +21,10 @@ struct Effective {
   std::string method() const { return found.reduced_sizes ? "reduced sizes" : "exact"; }
 };
 
-void add_effective(const Effective& effective, nlohmann::ordered_json& document) {
+void add_effective(const Effective& effective, JsonValue& document) {
   document["degrees_of_freedom"] = effective.found.total;
   document["degrees_of_freedom_method"] = effective.method();
-  document["attainable_rank"] = nlohmann::ordered_json::array();
+  document["attainable_rank"] = JsonValue::array();
   for (std::size_t i = 0; i < effective.sites.size(); ++i)
     document["attainable_rank"].push_back(
         {{"site", effective.sites[i]}, {"rank", effective.found.attainable_ranks[i]}});
@@ -46,7 +45,7 @@ struct Printed {
 
 void print_json(const Printed& printed, std::ostream& out) {
   const ModelCount& count = printed.count;
-  nlohmann::ordered_json document;
+  JsonValue document;
   document["model"] = printed.model;
   document["method"] = printed.method.name;
   document["rank"] = nullptr;
@@ -60,14 +59,14 @@ void print_json(const Printed& printed, std::ostream& out) {
   document["matrices"] = count.matrices;
   document["adapter"] = count.adapter;
   document["trainable"] = count.trainable;
-  document["factors"] = nlohmann::ordered_json::array();
+  document["factors"] = JsonValue::array();
   for (const FactorCount& factor : count.factors)
     document["factors"].push_back({{"name", factor.name},
                                    {"shape", factor.shape},
                                    {"copies", factor.copies},
                                    {"trainable", factor.trainable}});
   if (printed.effective) add_effective(*printed.effective, document);
-  out << json_text(document);
+  out << document.text();
 }
 
 void print_text(const Printed& printed, std::ostream& out) {

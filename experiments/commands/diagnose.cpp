@@ -1,9 +1,8 @@
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include "analysis/figures/spectrum.h"
 #include "core/base/files.h"
-#include "core/base/json_text.h"
+#include "core/base/json_value.h"
 #include "experiments/adapter_files/diagnosis.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/text_table.h"
@@ -11,19 +10,17 @@
 namespace rankfold {
 namespace {
 
-using json = nlohmann::ordered_json;
-
-json number(const std::optional<double>& value) {
-  return value ? json(*value) : json(nullptr);
+JsonValue number(const std::optional<double>& value) {
+  return value ? JsonValue(*value) : JsonValue(nullptr);
 }
 
 std::string condition_text(const std::optional<double>& value) {
   return value ? fmt::format("{:.3g}", *value) : "singular";
 }
 
-json to_json(const Diagnosis& found, const AdapterDescription& description) {
-  json document = {{"method", description.method}, {"rank", description.rank}};
-  json factors = json::array(), sites = json::array(), groups = json::array();
+JsonValue to_json(const Diagnosis& found, const AdapterDescription& description) {
+  JsonValue document = {{"method", description.method}, {"rank", description.rank}};
+  JsonValue factors = JsonValue::array(), sites = JsonValue::array(), groups = JsonValue::array();
   for (const FactorCondition& factor : found.factors)
     factors.push_back({{"name", factor.name},
                        {"copies", factor.copies},
@@ -36,7 +33,7 @@ json to_json(const Diagnosis& found, const AdapterDescription& description) {
                      {"rank", site.rank},
                      {"effective_rank", site.effective_rank}});
   for (const SiteRedundancy& group : found.groups) {
-    json pairs = json::array();
+    JsonValue pairs = JsonValue::array();
     for (const SiteRedundancy::Pair& pair : group.most_alike)
       pairs.push_back({{"sites", {pair.first, pair.second}}, {"cosine", pair.cosine}});
     groups.push_back({{"out", group.out},
@@ -98,7 +95,7 @@ int run(const Arguments& arguments, Context& context) {
   if (arguments.has("spectrum"))
     write_atomically(arguments.text("spectrum"), spectrum_csv(singular_values(found)));
   if (context.json)
-    context.out << json_text(to_json(found, source.description));
+    context.out << to_json(found, source.description).text();
   else
     print(found, source.description, context.out);
   return 0;

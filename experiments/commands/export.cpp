@@ -1,9 +1,8 @@
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include "core/base/atomic_folder.h"
 #include "core/base/error.h"
-#include "core/base/json_text.h"
+#include "core/base/json_value.h"
 #include "experiments/adapter_files/peft_folder.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/text_table.h"
@@ -27,10 +26,10 @@ int run(const Arguments& arguments, Context& context) {
     throw UsageError("--base goes with --as lora, not with {}", form);
   const LoneAdapter source = load_lone_adapter(arguments.text("adapter"), arguments.text("model"),
                                                context.registry, make_cpu_device());
-  nlohmann::ordered_json document = {{"out", out},
-                                     {"as", form},
-                                     {"method", source.description.method},
-                                     {"sites", source.adapter->stack().sites.size()}};
+  JsonValue document = {{"out", out},
+                        {"as", form},
+                        {"method", source.description.method},
+                        {"sites", source.adapter->stack().sites.size()}};
   if (const std::string note = left_out_note(source.untrained); !note.empty())
     context.err << note << '\n';
   std::string text;
@@ -39,7 +38,7 @@ int run(const Arguments& arguments, Context& context) {
     if (base.empty())
       context.err << "base_model_name_or_path is null: neither --base nor --model was given\n";
     const PeftExport result = export_as_lora(source, context.registry, out, base);
-    document["base"] = base.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(base);
+    document["base"] = base.empty() ? JsonValue() : JsonValue(base);
     document["ranks"] = result.ranks;
     document["parameters"] = result.parameters;
     text = fmt::format("{} as lora of rank {}, {} parameters, {}", source.description.method,
@@ -53,7 +52,7 @@ int run(const Arguments& arguments, Context& context) {
                        counted(source.adapter->stack().sites.size(), "weight", "weights"));
   }
   if (context.json)
-    context.out << json_text(document);
+    context.out << document.text();
   else
     context.out << fmt::format("{}: {}\n", out, text);
   return 0;

@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include "analysis/published/published_rows.h"
 #include "core/base/error.h"
-#include "core/base/json_text.h"
+#include "core/base/json_value.h"
 #include "core/base/text.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/result_input.h"
@@ -17,7 +16,6 @@ namespace rankfold {
 namespace {
 
 namespace fs = std::filesystem;
-using json = nlohmann::ordered_json;
 
 fs::path spectrum_file(const ResultInput& input) {
   const bool selects = !input.selection.where.empty() || !input.selection.ignored.empty();
@@ -50,7 +48,7 @@ int draw_one(const Arguments& arguments, FigureRequest& request, Context& contex
   }
   const std::string csv = draw_figure(request).string();
   if (context.json)
-    context.out << json_text({{"out", request.out.string()}, {"csv", csv}});
+    context.out << JsonValue({{"out", request.out.string()}, {"csv", csv}}).text();
   else
     context.out << fmt::format("{}\n{}\n", request.out.string(), csv);
   return 0;
@@ -78,7 +76,7 @@ int draw_all(const Arguments& arguments, FigureRequest& request, Context& contex
     request.spectrum = read_spectrum(spectrum);
   }
   const std::vector<PaperFigure> figures = draw_paper(request, folder);
-  json drawn = json::array(), left_out = json::array();
+  JsonValue drawn = JsonValue::array(), left_out = JsonValue::array();
   for (const PaperFigure& figure : figures) {
     if (figure.reason.empty())
       drawn.push_back(figure.kind);
@@ -87,7 +85,7 @@ int draw_all(const Arguments& arguments, FigureRequest& request, Context& contex
   }
   const std::string document = (folder / "figures.tex").string();
   if (context.json) {
-    context.out << json_text({{"out", document}, {"drawn", drawn}, {"left_out", left_out}});
+    context.out << JsonValue({{"out", document}, {"drawn", drawn}, {"left_out", left_out}}).text();
     return 0;
   }
   for (const PaperFigure& figure : figures) {

@@ -1,7 +1,6 @@
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
-#include "core/base/json_text.h"
+#include "core/base/json_value.h"
 #include "experiments/adapter_files/adapter_folder.h"
 #include "experiments/adapter_files/merge.h"
 #include "experiments/commands/command.h"
@@ -17,13 +16,13 @@ int run(const Arguments& arguments, Context& context) {
   if (const std::string note = left_out_note(result.left_out); !note.empty())
     context.err << note << '\n';
   if (context.json) {
-    const nlohmann::ordered_json document = {{"out", out},
-                                             {"method", result.method},
-                                             {"sites", result.sites},
-                                             {"tensors", result.tensors},
-                                             {"bytes", result.bytes},
-                                             {"left_out", result.left_out}};
-    context.out << json_text(document);
+    const JsonValue document = {{"out", out},
+                                {"method", result.method},
+                                {"sites", result.sites},
+                                {"tensors", result.tensors},
+                                {"bytes", result.bytes},
+                                {"left_out", result.left_out}};
+    context.out << document.text();
   } else {
     context.out << fmt::format("{}: {} into {}, {} written\n", out, result.method,
                                counted(result.sites, "weight", "weights"),

@@ -1,9 +1,8 @@
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "core/base/json_text.h"
+#include "core/base/json_value.h"
 #include "core/base/text.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/methods_page.h"
@@ -13,8 +12,6 @@
 namespace rankfold {
 namespace {
 
-using json = nlohmann::ordered_json;
-
 std::string values_text(const MethodOption& option) {
   std::string text = option.choices.empty() ? "" : join(option.choices, "|");
   if (!option.fallback.empty())
@@ -22,22 +19,22 @@ std::string values_text(const MethodOption& option) {
   return text;
 }
 
-json to_json(const Method& method) {
-  json document = {{"name", method.name},
-                   {"summary", method.summary},
-                   {"formula", method.formula},
-                   {"reference", method.reference},
-                   {"rank", method.has_rank}};
+JsonValue to_json(const Method& method) {
+  JsonValue document = {{"name", method.name},
+                        {"summary", method.summary},
+                        {"formula", method.formula},
+                        {"reference", method.reference},
+                        {"rank", method.has_rank}};
   document["alpha"] = nullptr;
   if (method.alpha != 0) document["alpha"] = method.alpha;
   document["targets"] = method.default_targets.empty() ? "q,v" : method.default_targets;
-  document["options"] = json::array();
+  document["options"] = JsonValue::array();
   for (const MethodOption& option : method.options)
     document["options"].push_back({{"name", option.name},
                                    {"default", option.fallback},
                                    {"choices", option.choices},
                                    {"meaning", option.meaning}});
-  document["presets"] = json::array();
+  document["presets"] = JsonValue::array();
   for (const Preset& preset : method.presets)
     document["presets"].push_back(
         {{"name", preset.name}, {"source", preset.source}, {"values", preset.values}});
@@ -71,13 +68,13 @@ void print_method(const Method& method, std::ostream& out) {
 
 int write_page(const std::filesystem::path& folder, Context& context) {
   const std::vector<PageFile> files = methods_page(context.registry);
-  json document = {{"written", json::array()}};
+  JsonValue document = {{"written", JsonValue::array()}};
   for (const PageFile& file : files) {
     write_atomically(folder / file.path, file.text);
     document["written"].push_back((folder / file.path).string());
   }
   if (context.json)
-    context.out << json_text(document);
+    context.out << document.text();
   else
     context.out << fmt::format("{}: {}\n", (folder / files.back().path).string(),
                                counted(context.registry.methods().size(), "method", "methods"));
@@ -97,9 +94,9 @@ int run(const Arguments& arguments, Context& context) {
   else
     for (const Method& method : context.registry.methods()) chosen.push_back(&method);
   if (context.json) {
-    json document = {{"methods", json::array()}};
+    JsonValue document = {{"methods", JsonValue::array()}};
     for (const Method* method : chosen) document["methods"].push_back(to_json(*method));
-    context.out << json_text(document);
+    context.out << document.text();
   } else if (!name.empty()) {
     print_method(*chosen.front(), context.out);
   } else {

@@ -4,11 +4,10 @@
 #include <ctime>
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "core/base/json_text.h"
+#include "core/base/json_value.h"
 #include "core/base/text.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/result_input.h"
@@ -17,7 +16,6 @@ namespace rankfold {
 namespace {
 
 namespace fs = std::filesystem;
-using json = nlohmann::ordered_json;
 
 constexpr std::string_view page_beginnings[] = {"<!DOCTYPE html", "<!doctype html", "<html"};
 
@@ -80,16 +78,16 @@ int run(const Arguments& arguments, Context& context) {
     context.out << out.string() << '\n';
     return 0;
   }
-  json left_out = json::array();
+  JsonValue left_out = JsonValue::array();
   for (const auto& [kind, reason] : page.left_out)
     left_out.push_back({{"kind", kind}, {"reason", reason}});
-  const json document = {{"out", out.string()},
-                         {"bytes", page.html.size()},
-                         {"runs", request.records.runs.size()},
-                         {"unreadable", unreadable},
-                         {"figures", page.figures},
-                         {"left_out", left_out}};
-  context.out << json_text(document);
+  const JsonValue document = {{"out", out.string()},
+                              {"bytes", page.html.size()},
+                              {"runs", request.records.runs.size()},
+                              {"unreadable", unreadable},
+                              {"figures", page.figures},
+                              {"left_out", left_out}};
+  context.out << document.text();
   return 0;
 }
 

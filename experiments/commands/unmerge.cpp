@@ -1,7 +1,6 @@
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
-#include "core/base/json_text.h"
+#include "core/base/json_value.h"
 #include "core/base/text.h"
 #include "experiments/adapter_files/merge.h"
 #include "experiments/commands/command.h"
@@ -15,15 +14,15 @@ int run(const Arguments& arguments, Context& context) {
   const UnmergeResult result =
       unmerge(arguments.text("model"), arguments.text("adapter"), out, context.registry);
   if (context.json) {
-    const nlohmann::ordered_json document = {{"out", out},
-                                             {"method", result.method},
-                                             {"sites", result.sites},
-                                             {"tensors", result.tensors},
-                                             {"dropped", result.dropped},
-                                             {"kept", result.kept},
-                                             {"lost", result.lost},
-                                             {"bytes", result.bytes}};
-    context.out << json_text(document);
+    const JsonValue document = {{"out", out},
+                                {"method", result.method},
+                                {"sites", result.sites},
+                                {"tensors", result.tensors},
+                                {"dropped", result.dropped},
+                                {"kept", result.kept},
+                                {"lost", result.lost},
+                                {"bytes", result.bytes}};
+    context.out << document.text();
     return 0;
   }
   context.out << fmt::format("{}: {} out of {}, {} written, {} of the adapter dropped\n",
