@@ -6,7 +6,7 @@ set(public_headers
     core/adapter/adapter.h core/adapter/method.h core/adapter/method_settings.h core/adapter/rank.h
     core/adapter/registry.h core/adapter/wrapper.h core/base/error.h core/base/random.h core/device/buffer.h
     core/device/device.h core/device/device_operations.h core/device/layer_operations.h core/device/row_kernels.h
-    core/device/views.h core/error.h
+    core/device/training_operations.h core/device/views.h core/error.h
     core/linalg/linear_algebra.h core/network/network.h core/network/stack.h core/network/start.h core/plugin.h
     decompositions/common.h)
 add_library(rankfold_plugin INTERFACE)

@@ -84,7 +84,7 @@ std::vector<MethodRequest> requests(const Method& method, const Stack& stack) {
   return all;
 }
 
-/// What a loss of the tested is a sum over: rounding makes errors of its size times 1e-16.
+/// What a loss of the tested adapter is a sum over: rounding makes errors of its size times 1e-16.
 double loss_scale(const TestedAdapter<double>& tested) {
   double scale = 0;
   for (std::size_t site = 0; site < tested.stack.sites.size(); ++site)

@@ -132,6 +132,14 @@ class CpuDevice final : public CpuOperations<CpuOperations<Device, float>, doubl
   std::unique_ptr<const Bfloat16Weight> prepare_bfloat16(const float* weight, std::size_t out,
                                                          std::size_t in) const override;
 
+  // Training: cpu_training.cpp.
+
+  void adamw(const AdamStep& step, std::size_t n, const float* gradient, float* first,
+             float* second, float* value) const override;
+  void sgd(float rate, float decay, float gradient_scale, std::size_t n, const float* gradient,
+           float* value) const override;
+  double add_squares(std::size_t n, const float* x, double sum) const override;
+
   MachineRates rates() const override { return rates_; }
   std::size_t block_rows(std::size_t numbers_a_row) const override;
   std::size_t lanes() const override;

@@ -12,6 +12,7 @@
 #include "core/device/buffer.h"
 #include "core/device/device_operations.h"
 #include "core/device/layer_operations.h"
+#include "core/device/training_operations.h"
 #include "core/device/views.h"
 
 namespace rankfold {
@@ -32,7 +33,8 @@ struct MachineRates {
 /// `download` and `synchronise` return when all before them is done.
 class Device : public DeviceOperations<float>,
                public DeviceOperations<double>,
-               public LayerOperations {
+               public LayerOperations,
+               public TrainingOperations {
  public:
   virtual std::string description() const = 0;
 
@@ -82,7 +84,8 @@ class Device : public DeviceOperations<float>,
   virtual void bfloat16_backward(const Bfloat16Weight& weight, MatrixView<const float> dy,
                                  MatrixView<float> dx, bool accumulate) const = 0;
 
-  // Layers of networks: in float (LayerOperations).
+  // Layers of networks, and what training does to tensors: in float (LayerOperations,
+  // TrainingOperations).
 
   // Rates, records and blocks.
 

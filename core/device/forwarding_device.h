@@ -138,6 +138,18 @@ class ForwardingDevice
     inner().bfloat16_backward(weight, at(dy), at(dx), accumulate);
   }
 
+  void adamw(const AdamStep& step, std::size_t n, const float* gradient, float* first,
+             float* second, float* value) const override {
+    inner().adamw(step, n, at(gradient), at(first), at(second), at(value));
+  }
+  void sgd(float rate, float decay, float gradient_scale, std::size_t n, const float* gradient,
+           float* value) const override {
+    inner().sgd(rate, decay, gradient_scale, n, at(gradient), at(value));
+  }
+  double add_squares(std::size_t n, const float* x, double sum) const override {
+    return inner().add_squares(n, at(x), sum);
+  }
+
   MachineRates rates() const override { return inner().rates(); }
   void record(Work work, double seconds) const override { inner().record(work, seconds); }
   std::size_t block_rows(std::size_t numbers_a_row) const override {

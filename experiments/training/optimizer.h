@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <vector>
 
+#include "core/device/device.h"
 #include "experiments/runs/settings.h"
 #include "experiments/training/update_rule.h"
 
@@ -31,8 +33,10 @@ OptimizerSettings optimizer_settings(const RunSettings& settings);
 /// Source: Loshchilov, Hutter, "Decoupled weight decay regularization", ICLR 2019, algorithm 2.
 class Optimizer final : public UpdateRule {
  public:
-  /// Throws UsageError for a beta outside [0, 1), an epsilon that is not positive, negative decay.
-  Optimizer(const OptimizerSettings& settings, std::vector<TrainedSpan> tensors);
+  /// The tensors' memory is that of `device`. Throws UsageError for a beta outside [0, 1), an
+  /// epsilon that is not positive, negative decay.
+  Optimizer(const OptimizerSettings& settings, std::vector<TrainedSpan> tensors,
+            std::shared_ptr<const Device> device);
 
   /// True, whatever the numbers are.
   bool step(double learning_rate, double gradient_scale = 1) override;
@@ -41,7 +45,8 @@ class Optimizer final : public UpdateRule {
  private:
   OptimizerSettings settings_;
   std::vector<TrainedSpan> tensors_;
-  std::vector<std::vector<float>> first_moments_, second_moments_;
+  std::shared_ptr<const Device> device_;
+  std::vector<Buffer<float>> first_moments_, second_moments_;  ///< of AdamW
   std::size_t steps_ = 0;
 };
 

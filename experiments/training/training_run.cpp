@@ -216,7 +216,8 @@ void TrainingRun::log_step(double rate, double norm, double epoch) {
 
 void TrainingRun::evaluate(EpochResult& epoch) {
   for (const TrainedSpan& tensor : session_->tensors()) {
-    if (!std::ranges::all_of(tensor.value, [](float value) { return std::isfinite(value); })) {
+    const HostRead<float> values(*device_, tensor.value.data(), tensor.value.size());
+    if (!std::ranges::all_of(values.span(), [](float value) { return std::isfinite(value); })) {
       throw RunDiverged(fmt::format("{} is not finite", tensor.name), step());
     }
   }

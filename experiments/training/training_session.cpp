@@ -36,10 +36,12 @@ void TrainingSession::begin(const OptimizerSettings& optimizer) {
   std::vector<TrainedSpan> tensors;
   for (Parameter<float>& parameter : adapter_->parameters())
     if (parameter.trainable)
-      tensors.push_back({parameter.name, parameter.value.span(), parameter.gradient.span()});
+      tensors.push_back({parameter.name,
+                         {parameter.value.data(), parameter.value.size()},
+                         {parameter.gradient.data(), parameter.gradient.size()}});
   for (const TrainedTensor& tensor : host_->trained())
     tensors.push_back({tensor.name, tensor.value, tensor.gradient});
-  rule_ = std::make_unique<Optimizer>(optimizer, std::move(tensors));
+  rule_ = std::make_unique<Optimizer>(optimizer, std::move(tensors), device_);
   if (method_.truncation)
     rule_ = std::make_unique<LowRankRule>(
         std::move(rule_), LowRankTraining(method_, method_settings_, *adapter_, seed_, device_));

@@ -47,7 +47,7 @@ class TrainingSession {
   /// Returns the loss.
   double form_gradients(const Batch& batch);
   /// gradient_norm of all that trains.
-  double norm() const { return gradient_norm(rule_->tensors()); }
+  double norm() const { return gradient_norm(*device_, rule_->tensors()); }
   /// UpdateRule::step.
   bool update(double rate, double gradient_scale) { return rule_->step(rate, gradient_scale); }
 

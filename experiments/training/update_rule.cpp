@@ -2,26 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstddef>
 
 namespace rankfold {
 
-double gradient_norm(std::span<const TrainedSpan> tensors) {
+double gradient_norm(const Device& device, std::span<const TrainedSpan> tensors) {
   double sum = 0;
-  for (const TrainedSpan& tensor : tensors) {
-    const float* gradient = tensor.gradient.data();
-    double lanes[8] = {};
-    const std::size_t size = tensor.gradient.size();
-    std::size_t i = 0;
-    for (; i + 8 <= size; i += 8) {
-      for (std::size_t lane = 0; lane < 8; ++lane) {
-        const double g = gradient[i + lane];
-        lanes[lane] += g * g;
-      }
-    }
-    for (; i < size; ++i) lanes[0] += static_cast<double>(gradient[i]) * gradient[i];
-    for (double lane : lanes) sum += lane;
-  }
+  for (const TrainedSpan& tensor : tensors)
+    sum = device.add_squares(tensor.gradient.size(), tensor.gradient.data(), sum);
   return std::sqrt(sum);
 }
 

@@ -5,10 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "core/device/device.h"
+
 namespace rankfold {
 
-/// A trained tensor as an update rule sees it: somebody else's memory, value and gradient of one
-/// size.
+/// A trained tensor as an update rule sees it: memory of a device, somebody else's, value and
+/// gradient of one size (see HostRead and HostWrite).
 struct TrainedSpan {
   std::string name;
   std::span<float> value, gradient;
@@ -32,7 +34,7 @@ class UpdateRule {
 
 /// The Euclidean norm of all gradients together, summed in double in a fixed order. Not finite
 /// where any gradient is not.
-double gradient_norm(std::span<const TrainedSpan> tensors);
+double gradient_norm(const Device& device, std::span<const TrainedSpan> tensors);
 
 /// What the gradients are multiplied with so that their norm is at most `limit`: limit / (norm +
 /// 1e-6) where that is below 1, else 1 (as torch.nn.utils.clip_grad_norm_). Limit 0: no clipping.

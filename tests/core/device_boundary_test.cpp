@@ -24,7 +24,6 @@ const std::map<std::string, std::string>& host_work() {
       {"core/linalg/", "small dense linear algebra of the host, by LAPACK"},
       {"experiments/runs/fingerprint.cpp", "hashes files"},
       {"experiments/training/data.cpp", "tokenises texts"},
-      {"experiments/training/optimizer.cpp", "update rules run on the host"},
   };
   return reasons;
 }

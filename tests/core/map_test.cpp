@@ -13,7 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Whether `path` is in the tree; a star stands for the end of a name.
-bool exists(const fs::path& path) {
+bool is_there(const fs::path& path) {
   const std::string name = path.filename().string();
   const std::size_t star = name.find_first_of("*<");
   if (star == std::string::npos) return fs::exists(path);
@@ -35,7 +35,7 @@ TEST(Map, NamesNoFileOrRoomThatIsNotThere) {
     const std::string text = read_text(source / page, std::size_t{1} << 22);
     for (std::sregex_iterator match(text.begin(), text.end(), path), end; match != end; ++match) {
       ++found;
-      EXPECT_TRUE(exists(source / (*match)[1].str())) << page << " names " << (*match)[1].str();
+      EXPECT_TRUE(is_there(source / (*match)[1].str())) << page << " names " << (*match)[1].str();
     }
   }
   EXPECT_GT(found, 60);

@@ -14,7 +14,7 @@ namespace {
 std::vector<float> run(const OptimizerSettings& settings, float start,
                        const std::vector<float>& gradients, double rate) {
   std::vector<float> value{start}, gradient{0}, path;
-  Optimizer optimizer(settings, {{"p", value, gradient}});
+  Optimizer optimizer(settings, {{"p", value, gradient}}, make_cpu_device());
   for (float g : gradients) {
     gradient[0] = g;
     optimizer.step(rate);
@@ -59,7 +59,7 @@ TEST(Optimizer, GivesTheSameBitsForLargeTensorsAsForSmallOnes) {
   const std::size_t size = 100'000;
   std::vector<float> large(size), gradient(size);
   for (std::size_t i = 0; i < size; ++i) gradient[i] = std::sin(static_cast<float>(i));
-  Optimizer whole({}, {{"large", large, gradient}});
+  Optimizer whole({}, {{"large", large, gradient}}, make_cpu_device());
   whole.step(1e-2);
   whole.step(1e-3);
   std::vector<float> pieces(size);
@@ -68,7 +68,7 @@ TEST(Optimizer, GivesTheSameBitsForLargeTensorsAsForSmallOnes) {
     spans.push_back(
         {"piece", std::span(pieces).subspan(i, 1000), std::span(gradient).subspan(i, 1000)});
   }
-  Optimizer parts({}, spans);
+  Optimizer parts({}, spans, make_cpu_device());
   parts.step(1e-2);
   parts.step(1e-3);
   EXPECT_EQ(large, pieces);
@@ -77,13 +77,13 @@ TEST(Optimizer, GivesTheSameBitsForLargeTensorsAsForSmallOnes) {
 TEST(Optimizer, RefusesSettingsOutOfRange) {
   OptimizerSettings settings;
   settings.beta1 = 1;
-  EXPECT_THROW(Optimizer(settings, {}), UsageError);
+  EXPECT_THROW(Optimizer(settings, {}, make_cpu_device()), UsageError);
   settings = {};
   settings.epsilon = 0;
-  EXPECT_THROW(Optimizer(settings, {}), UsageError);
+  EXPECT_THROW(Optimizer(settings, {}, make_cpu_device()), UsageError);
   settings = {};
   settings.weight_decay = -1;
-  EXPECT_THROW(Optimizer(settings, {}), UsageError);
+  EXPECT_THROW(Optimizer(settings, {}, make_cpu_device()), UsageError);
 }
 
 TEST(GradientClipping, ScalesAllGradientsToTheNorm) {
@@ -91,14 +91,14 @@ TEST(GradientClipping, ScalesAllGradientsToTheNorm) {
   second[8] = 4;
   const std::vector<TrainedSpan> tensors{{"a", std::span(value).first(2), first},
                                          {"b", std::span(value).last(9), second}};
-  EXPECT_DOUBLE_EQ(gradient_norm(tensors), 5);
+  EXPECT_DOUBLE_EQ(gradient_norm(*make_cpu_device(), tensors), 5);
   EXPECT_DOUBLE_EQ(clip_scale(5, 1), 1 / (5 + 1e-6));
   EXPECT_DOUBLE_EQ(clip_scale(0.5, 1), 1);
   EXPECT_DOUBLE_EQ(clip_scale(5, 0), 1);
 
   OptimizerSettings sgd;
   sgd.kind = OptimizerKind::sgd;
-  Optimizer(sgd, tensors).step(1, clip_scale(5, 1));
+  Optimizer(sgd, tensors, make_cpu_device()).step(1, clip_scale(5, 1));
   EXPECT_NEAR(value[0], -0.6, 1e-6);
   EXPECT_NEAR(value[10], -0.8, 1e-6);
 }
@@ -109,7 +109,7 @@ TEST(GradientClipping, NormShowsAGradientThatIsNotFinite) {
     gradient.assign(20, 1.0F);
     gradient[position] = std::numeric_limits<float>::quiet_NaN();
     const std::vector<TrainedSpan> tensors{{"a", value, gradient}};
-    EXPECT_FALSE(std::isfinite(gradient_norm(tensors))) << position;
+    EXPECT_FALSE(std::isfinite(gradient_norm(*make_cpu_device(), tensors))) << position;
   }
 }
 

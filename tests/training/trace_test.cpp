@@ -54,7 +54,7 @@ TEST(Training, FollowsTwelveStepsOfPeftAndTorch) {
 
   OptimizerSettings settings;
   settings.weight_decay = 0.01;
-  Optimizer optimizer(settings, tensors);
+  Optimizer optimizer(settings, tensors, make_cpu_device());
   const Schedule schedule{ScheduleKind::linear, 3, 12};
   const Batch batch = read_golden_batch(folder);
   const auto expected = nlohmann::json::parse(read_text(folder / "trace.json"))
@@ -90,7 +90,7 @@ TEST(Training, ShowsEveryFactorThatIsNotFiniteInLossOrGradient) {
       for (Parameter<float>& other : adapter->parameters()) {
         tensors.push_back({other.name, other.value.span(), other.gradient.span()});
       }
-      EXPECT_FALSE(std::isfinite(loss) && std::isfinite(gradient_norm(tensors)))
+      EXPECT_FALSE(std::isfinite(loss) && std::isfinite(gradient_norm(*make_cpu_device(), tensors)))
           << parameter.name << " " << bad;
     }
   }

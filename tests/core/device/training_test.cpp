@@ -1,0 +1,58 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "core/device/training_operations.h"
+#include "every_device.h"
+
+namespace rankfold {
+namespace {
+
+class TrainingOnEveryDevice : public EveryDevice {};
+
+INSTANTIATE_TEST_SUITE_P(Devices, TrainingOnEveryDevice, testing::Values("cpu", "test"),
+                         [](const auto& name) { return name.param; });
+
+TEST_P(TrainingOnEveryDevice, StepsByAdamW) {
+  constexpr std::size_t n = 77;
+  const auto gradient = random<float>(n, "gradient");
+  auto first = random<float>(n, "first"), second = random<float>(n, "second"),
+       value = random<float>(n, "value");
+  for (float& square : second) square *= square;
+  Buffer<float> g = put(gradient), m = put(first), v = put(second), p = put(value);
+  const AdamStep step = {0.99f, 0.9f, 0.98f, 0.05f, 0.7f, 1e-3f, 0.5f};
+  device->adamw(step, n, g.data(), m.data(), v.data(), p.data());
+  for (std::size_t i = 0; i < n; ++i) {
+    const double scaled = 0.5 * double(gradient[i]);
+    first[i] = float(0.9 * double(first[i]) + 0.1 * scaled);
+    second[i] = float(0.98 * double(second[i]) + 0.02 * scaled * scaled);
+    value[i] = float(0.99 * double(value[i]) -
+                     0.05 * double(first[i]) / (std::sqrt(double(second[i])) / 0.7 + 1e-3));
+  }
+  expect_close(get(m), first);
+  expect_close(get(v), second);
+  expect_close(get(p), value);
+}
+
+TEST_P(TrainingOnEveryDevice, StepsBySgd) {
+  const auto gradient = random<float>(33, "gradient");
+  auto value = random<float>(33, "value");
+  const Buffer<float> g = put(gradient);
+  Buffer<float> p = put(value);
+  device->sgd(0.25f, 0.125f, 2.0f, 33, g.data(), p.data());
+  for (std::size_t i = 0; i < 33; ++i) value[i] -= 0.25f * (2 * gradient[i] + 0.125f * value[i]);
+  expect_close(get(p), value);
+}
+
+TEST_P(TrainingOnEveryDevice, AddsSquares) {
+  const auto values = random<float>(1001, "values");
+  double expected = 3;
+  for (const float x : values) expected += double(x) * double(x);
+  const Buffer<float> x = put(values);
+  EXPECT_NEAR(device->add_squares(1001, x.data(), 3), expected, 1e-10 * expected);
+  EXPECT_EQ(device->add_squares(0, x.data(), 3), 3);
+}
+
+}  // namespace
+}  // namespace rankfold
