@@ -42,6 +42,32 @@ void CountingDevice::gemm(bool transpose_a, bool transpose_b, std::size_t m, std
                stride_c);
 }
 
+void CountingDevice::attend(const AttentionShape& shape, MatrixView<const float> q,
+                            MatrixView<const float> k, MatrixView<const float> v,
+                            const Dropout& dropout, const AttentionTrace& trace,
+                            MatrixView<float> context) const {
+  count_attention(shape, 2);
+  inner().attend(shape, q, k, v, dropout, trace, context);
+}
+
+void CountingDevice::attend_backward(const AttentionShape& shape, MatrixView<float> q,
+                                     MatrixView<float> k, MatrixView<float> v,
+                                     const Dropout& dropout, const AttentionTrace& trace,
+                                     MatrixView<const float> d_context,
+                                     AttentionGradients wanted) const {
+  count_attention(shape, std::uint64_t{2} + wanted.q + wanted.k + wanted.v);
+  inner().attend_backward(shape, q, k, v, dropout, trace, d_context, wanted);
+}
+
+void CountingDevice::count_attention(const AttentionShape& shape, std::uint64_t products) const {
+  for (std::size_t s = 0; s + 1 < shape.key_starts.size(); ++s) {
+    const std::size_t queries = shape.query_starts[s + 1] - shape.query_starts[s],
+                      keys = shape.key_starts[s + 1] - shape.key_starts[s];
+    thin_flops_.fetch_add(products * 2 * queries * keys * shape.heads * shape.head_dim,
+                          std::memory_order_relaxed);
+  }
+}
+
 void CountingDevice::record(Work work, double seconds) const {
   seconds_[static_cast<std::size_t>(work)] += seconds;
   inner().record(work, seconds);

@@ -8,7 +8,8 @@
 
 namespace rankfold {
 
-/// What went through a CountingDevice. A product of m x k and k x n has 2 m n k FLOPs.
+/// What went through a CountingDevice. A product of m x k and k x n has 2 m n k FLOPs; those of an
+/// attention, which sees a block of queries at a time, are thin.
 struct WorkCount {
   std::uint64_t large_flops = 0;  ///< of products whose m, n and k all exceed thin_side
   std::uint64_t thin_flops = 0;   ///< of the other products
@@ -38,10 +39,17 @@ class CountingDevice final : public ForwardingDevice {
   void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k,
             double alpha, const double* a, std::size_t stride_a, const double* b,
             std::size_t stride_b, double beta, double* c, std::size_t stride_c) const override;
+  void attend(const AttentionShape& shape, MatrixView<const float> q, MatrixView<const float> k,
+              MatrixView<const float> v, const Dropout& dropout, const AttentionTrace& trace,
+              MatrixView<float> context) const override;
+  void attend_backward(const AttentionShape& shape, MatrixView<float> q, MatrixView<float> k,
+                       MatrixView<float> v, const Dropout& dropout, const AttentionTrace& trace,
+                       MatrixView<const float> d_context, AttentionGradients wanted) const override;
   void record(Work work, double seconds) const override;
 
  private:
   void count_product(std::size_t m, std::size_t n, std::size_t k) const;
+  void count_attention(const AttentionShape& shape, std::uint64_t products) const;
 
   mutable std::atomic<std::uint64_t> large_flops_ = 0, thin_flops_ = 0;
   mutable std::atomic<std::uint64_t> allocations_ = 0, allocated_bytes_ = 0;

@@ -216,7 +216,7 @@ void TrainingRun::log_step(double rate, double norm, double epoch) {
 
 void TrainingRun::evaluate(EpochResult& epoch) {
   for (const TrainedSpan& tensor : session_->tensors()) {
-    const HostRead<float> values(*device_, tensor.value.data(), tensor.value.size());
+    const HostRead<float> values(session_->device(), tensor.value.data(), tensor.value.size());
     if (!std::ranges::all_of(values.span(), [](float value) { return std::isfinite(value); })) {
       throw RunDiverged(fmt::format("{} is not finite", tensor.name), step());
     }

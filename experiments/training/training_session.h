@@ -55,6 +55,7 @@ class TrainingSession {
   std::size_t steps() const { return steps_; }
   const Stack& stack() const { return adapter_->stack(); }
   const MethodSettings& method_settings() const { return method_settings_; }
+  const Device& device() const { return *device_; }
   Host& host() { return *host_; }
   const Host& host() const { return *host_; }
   Adapter<float>& adapter() { return *adapter_; }
