@@ -12,11 +12,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Whether `path` is in the tree; a star stands for the end of a name.
+/// Whether `path` is in the tree, or the program that its source makes; a star stands for the end
+/// of a name.
 bool is_there(const fs::path& path) {
   const std::string name = path.filename().string();
   const std::size_t star = name.find_first_of("*<");
-  if (star == std::string::npos) return fs::exists(path);
+  if (star == std::string::npos) return fs::exists(path) || fs::exists(path.string() + ".cpp");
   if (!fs::is_directory(path.parent_path())) return false;
   for (const auto& entry : fs::directory_iterator(path.parent_path()))
     if (entry.path().filename().string().starts_with(name.substr(0, star))) return true;

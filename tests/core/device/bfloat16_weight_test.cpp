@@ -56,6 +56,7 @@ class Bfloat16 : public testing::Test {
       GTEST_SKIP() << obstacle;
     omp_set_num_threads(2);
   }
+  void TearDown() override { omp_set_num_threads(threads_); }
 
   /// y against start + x w^T, w taken by its strides, all in float64 from rounded operands. The
   /// error is relative to the sum of the magnitudes.
@@ -86,6 +87,9 @@ class Bfloat16 : public testing::Test {
     std::fill(result.values.begin(), result.values.end(), 0.0f);
     return result;
   }
+
+ private:
+  const int threads_ = omp_get_max_threads();
 };
 
 TEST(Bfloat16Obstacle, IsWhatTheConstructorThrows) {
