@@ -178,10 +178,6 @@ std::vector<TensorToWrite> list_of(const std::map<std::string, TensorToWrite>& t
   return list;
 }
 
-bool is_head(const std::string& name) {
-  return name.starts_with("classifier.") || name.starts_with("score.");
-}
-
 /// Writes the merged tensors, and says in the file's metadata what they are made of: see MergeNote.
 std::size_t write_tensors(const WeightFolder& weights, AdaptedModel& adapted, MergeNote note,
                           const fs::path& out) {
@@ -189,7 +185,7 @@ std::size_t write_tensors(const WeightFolder& weights, AdaptedModel& adapted, Me
   std::map<std::string, TensorToWrite> tensors;
   for (const std::string& name : weights.names()) {
     const TensorEntry& entry = weights.at(name);
-    const std::string full = is_head(name) || name.starts_with(prefix) ? name : prefix + name;
+    const std::string full = is_in_a_head(name) || name.starts_with(prefix) ? name : prefix + name;
     tensors[full] = {full, entry.type, entry.shape, weights.bytes(name)};
   }
   std::vector<std::vector<float>> merged;
@@ -222,7 +218,7 @@ std::size_t write_tensors(const WeightFolder& weights, AdaptedModel& adapted, Me
   };
   for (const TrainedTensor& tensor : adapted.host->trained()) {
     if (is_random(tensor.name)) continue;
-    if (!tensors.contains(tensor.name) && !is_head(tensor.name)) {
+    if (!tensors.contains(tensor.name) && !is_in_a_head(tensor.name)) {
       throw Error("{}: tensor '{}' of the adapter is missing", weights.path().string(),
                   tensor.name);
     }

@@ -1,5 +1,4 @@
 #include "experiments/training/evaluate.h"
-#include "experiments/models/input_checks.h"
 
 #include "core/base/elapsed.h"
 #include "core/base/error.h"
@@ -9,6 +8,8 @@
 #include "core/device/device.h"
 #include "core/device/machine_rates.h"
 #include "experiments/adapter_files/adapter_folder.h"
+#include "experiments/models/families/family.h"
+#include "experiments/models/input_checks.h"
 #include "experiments/runs/settings.h"
 #include "experiments/tasks/metrics.h"
 #include "experiments/tasks/task.h"
@@ -48,7 +49,7 @@ const Task& choose_task(const EvaluationRequest& request, const AdapterDescripti
 /// A model without adapter must bring its own output layer: a new one would be noise.
 void require_classifier(const fs::path& model, const Task& task) {
   const WeightFolder weights(model);
-  for (const char* name : {"classifier.weight", "classifier.out_proj.weight", "score.weight"}) {
+  for (const std::string& name : output_weights()) {
     const TensorEntry* entry = weights.find(name);
     if (entry == nullptr) continue;
     if (entry->shape.empty() || entry->shape.front() != task.labels) {

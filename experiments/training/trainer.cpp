@@ -1,10 +1,10 @@
 #include "experiments/training/trainer.h"
-#include "experiments/models/input_checks.h"
 
 #include "core/base/error.h"
 #include "core/base/machine.h"
 #include "core/base/text.h"
 #include "core/device/device.h"
+#include "experiments/models/input_checks.h"
 #include "experiments/tasks/task.h"
 #include "experiments/training/run_folder.h"
 #include "experiments/training/training_run.h"

@@ -47,7 +47,9 @@ struct Family {
   bool output_bias = true;                      ///< the output layer of a classifier has one
   /// A classifier has a dense layer [hidden, hidden] before its output layer,
   bool dense_before_output = true;
-  bool trains_dense = false;  ///< which trains with it.
+  bool trains_dense = false;                     ///< which trains with it.
+  std::string_view head = "classifier";          ///< the module that a classifier's head is,
+  std::string_view output_layer = "classifier";  ///< and that of its output layer
 
   /// Shapes by name, without `family` and `parameters`.
   std::vector<ModelShape> (*presets)() = nullptr;
@@ -79,6 +81,10 @@ const Family* find_family(std::string_view name);
 const Family& family_of(const ModelShape& shape);
 /// Names of the built-in shapes in the order in which they are listed.
 std::span<const std::string_view> preset_order();
+/// Whether any family has a tensor of that name in a classifier's head.
+bool is_in_a_head(std::string_view tensor);
+/// The weights of output layers, each name once.
+std::vector<std::string> output_weights();
 /// The families that load_host can load, "bert" or "bert, roberta".
 std::string loadable_families();
 

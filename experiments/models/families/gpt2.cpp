@@ -53,6 +53,8 @@ const Family& gpt2_family() {
                   .down = "mlp.c_proj"},
       .output_bias = false,
       .dense_before_output = false,
+      .head = "score",
+      .output_layer = "score",
       .presets = presets,
       .read = read,
       .norm_parameters = encoder_norm_parameters,

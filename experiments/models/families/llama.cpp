@@ -89,6 +89,8 @@ const Family& llama_family() {
       .adapter_places = {MatrixType::gate, MatrixType::up, MatrixType::down},
       .output_bias = false,
       .dense_before_output = false,
+      .head = "score",
+      .output_layer = "score",
       .presets = presets,
       .read = read,
       .norm_parameters = own_norm_parameters,

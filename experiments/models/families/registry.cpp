@@ -37,6 +37,21 @@ const Family& family_of(const ModelShape& shape) {
   return *family;
 }
 
+bool is_in_a_head(std::string_view tensor) {
+  return std::ranges::any_of(families(), [&](const Family* family) {
+    return tensor.starts_with(std::string(family->head) + ".");
+  });
+}
+
+std::vector<std::string> output_weights() {
+  std::vector<std::string> names;
+  for (const Family* family : families()) {
+    std::string name = std::string(family->output_layer) + ".weight";
+    if (std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));
+  }
+  return names;
+}
+
 std::string loadable_families() {
   std::vector<std::string> names;
   for (const Family* family : families())

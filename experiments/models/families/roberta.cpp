@@ -50,6 +50,7 @@ const Family& roberta_family() {
                                  "attention.self.key", "attention.self.value"),
       .adapter_places = {MatrixType::o, MatrixType::down},
       .trains_dense = true,
+      .output_layer = "classifier.out_proj",
       .presets = presets,
       .read = read,
       .norm_parameters = encoder_norm_parameters,
