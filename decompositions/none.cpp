@@ -13,6 +13,7 @@ Method none() {
           .formula = "dW[out,in] = 0",
           .reference = "reference point",
           .has_rank = false,
+          .adapts_sites = false,
           .is_reference = true,
           .alpha = 0,
           .declare = declare};

@@ -7,6 +7,7 @@
 #include "analysis/figures/figure_lines.h"
 #include "analysis/figures/figure_thinning.h"
 #include "analysis/statistics/efficiency.h"
+#include "core/adapter/rank.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "experiments/runs/run_file.h"
@@ -310,8 +311,10 @@ class ScorePlan {
     } else if (plan_.rank_labels == RankLabels::at_line_ends) {
       sentences.push_back("Numbers at the lines: rank.");
     }
-    const bool per_mode = std::ranges::any_of(
-        all_, [](const ResultRow* row) { return row->rank.find('x') != std::string::npos; });
+    const bool per_mode = std::ranges::any_of(all_, [](const ResultRow* row) {
+      const std::optional<Rank> rank = Rank::parse(row->rank);
+      return rank && rank->is_per_mode();
+    });
     if (per_mode && planner_.kind() == FigureKind::rank) {
       sentences.push_back("Ranks per mode stand at their geometric mean.");
     }

@@ -24,6 +24,7 @@ struct Method {
   std::vector<MethodOption> options = {};
   std::vector<Preset> presets = {};
   bool has_rank = true;
+  bool adapts_sites = true;          ///< false: nothing but the head trains
   bool is_reference = false;         ///< what others are compared with: no budget leaves it out
   double alpha = 1;                  ///< default of --alpha; 0: the method has no alpha
   std::string default_targets = {};  ///< where it differs from q,v

@@ -19,6 +19,7 @@ class Rank {
   static std::optional<Rank> parse(std::string_view text);
 
   bool is_none() const { return sizes_.empty(); }
+  bool is_per_mode() const { return sizes_.size() > 1; }
   /// One, or one a mode.
   const std::vector<std::size_t>& sizes() const { return sizes_; }
   /// As parse takes it: "8x8x4".

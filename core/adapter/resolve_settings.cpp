@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "core/adapter/method.h"
+#include "core/adapter/rank.h"
 #include "core/adapter/setting_limits.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
@@ -43,20 +44,18 @@ void parse_rank(const Method& method, const std::string& text, const Stack& stac
       method.rank_modes ? method.rank_modes(settings) : std::vector<std::string>();
   const auto limit = method.rank_limit ? method.rank_limit(stack) : std::nullopt;
   const std::size_t most = std::min(limit.value_or(largest_setting), largest_setting);
-  const std::vector<std::string> parts =
-      modes.empty() ? std::vector<std::string>{text} : split(text, 'x');
-  for (const std::string& part : parts) {
-    const bool digits = std::ranges::all_of(part, [](char c) { return c >= '0' && c <= '9'; });
-    const auto rank = digits ? parse_number<std::size_t>(part) : std::nullopt;
-    if (!rank || *rank == 0 || *rank > most || (parts.size() > 1 && parts.size() != modes.size()))
-      refuse(method, "rank", text,
-             fmt::format("a whole number from 1 to {}{}{}", most,
-                         limit ? " (the smallest side of the adapted weights)" : "",
-                         modes.empty() ? ""
-                                       : fmt::format(", or {} of them, {}", modes.size(),
-                                                     join(modes, " x "))));
-    settings.ranks.push_back(*rank);
-  }
+  const std::optional<Rank> rank = Rank::parse(text);
+  const bool fits = rank && (rank->sizes().size() == 1 || rank->sizes().size() == modes.size()) &&
+                    std::ranges::all_of(rank->sizes(),
+                                        [&](std::size_t size) { return size > 0 && size <= most; });
+  if (!fits)
+    refuse(method, "rank", text,
+           fmt::format("a whole number from 1 to {}{}{}", most,
+                       limit ? " (the smallest side of the adapted weights)" : "",
+                       modes.empty()
+                           ? ""
+                           : fmt::format(", or {} of them, {}", modes.size(), join(modes, " x "))));
+  settings.ranks = rank->sizes();
   settings.rank = std::ranges::max(settings.ranks);
   if (settings.ranks.size() < modes.size()) settings.ranks.resize(modes.size(), settings.rank);
 }

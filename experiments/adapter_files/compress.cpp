@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "core/adapter/rank.h"
 #include "core/adapter/rank_budget.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
@@ -21,15 +22,14 @@ namespace {
 /// Shares of energy are compared to this: a relative error of 1e-5, above that of float factors.
 constexpr double energy_rounding = 1e-10;
 
-std::vector<std::size_t> parse_ranks(const std::string& text) {
-  std::vector<std::size_t> ranks;
-  for (const std::string& part : split(text, 'x'))
-    ranks.push_back(parse_number<std::size_t>(part).value_or(0));
-  return ranks;
+/// Those of a rank that was resolved before.
+std::vector<std::size_t> sizes_of(const std::string& rank) {
+  const std::optional<Rank> parsed = Rank::parse(rank);
+  return parsed && !parsed->is_none() ? parsed->sizes() : std::vector<std::size_t>{0};
 }
 
 std::size_t largest_of(const std::string& rank) {
-  return std::ranges::max(parse_ranks(rank));
+  return std::ranges::max(sizes_of(rank));
 }
 
 class RankReduction {
@@ -259,7 +259,7 @@ class RankReduction {
     const std::vector<std::size_t> own = described_.settings.ranks.empty()
                                              ? std::vector{described_.settings.rank}
                                              : described_.settings.ranks;
-    std::vector<std::size_t> ranks = parse_ranks(rank);
+    std::vector<std::size_t> ranks = sizes_of(rank);
     if (ranks.size() == 1) ranks.resize(own.size(), ranks.front());
     for (std::size_t i = 0; i < ranks.size(); ++i) ranks[i] = std::min(ranks[i], own[i]);
     const bool equal = std::ranges::all_of(ranks, [&](auto r) { return r == ranks.front(); });

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "core/adapter/rank.h"
 #include "core/base/error.h"
 #include "core/base/json_value.h"
 #include "core/reach/degrees_of_freedom.h"
@@ -51,7 +52,8 @@ void print_json(const Printed& printed, std::ostream& out) {
   document["rank"] = nullptr;
   if (printed.method.has_rank) document["rank"] = count.rank;
   if (printed.budget) {
-    if (printed.rank.find('x') != std::string::npos) document["rank"] = printed.rank;
+    const std::optional<Rank> rank = Rank::parse(printed.rank);
+    if (rank && rank->is_per_mode()) document["rank"] = printed.rank;
     document["budget"] = *printed.budget;
     document["over_budget"] = printed.is_over_budget();
   }

@@ -29,7 +29,7 @@ bool has_alpha(const Method& method) {
 }
 
 bool has_sites(const Method& method) {
-  return method.name != "none";
+  return method.adapts_sites;
 }
 
 std::vector<std::string> sorted_parts() {

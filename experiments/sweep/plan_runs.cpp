@@ -41,7 +41,7 @@ void check_features(const RunSettings& settings, const Method& method, ShapeStor
   const std::string& model = settings.text("model");
   const std::size_t layers = store.shape(model).layers;
   std::size_t frozen = layers - 1;
-  if (method.name != "none")
+  if (method.adapts_sites)
     frozen = store.stack(model, chosen_targets(settings, method), settings.text("layers"))
                  .layers.front();
   check_cacheable(settings, frozen, has_dropout(settings));
