@@ -20,7 +20,7 @@ if(RANKFOLD_SANITIZE)
   endif()
 endif()
 
-# A faster linker where one is installed: the tests are 14 programs.
+# A faster linker where one is installed: the tests are 13 programs.
 include(CheckLinkerFlag)
 foreach(linker mold lld)
   check_linker_flag(CXX -fuse-ld=${linker} RANKFOLD_LINKS_BY_${linker})

@@ -50,10 +50,14 @@ auto view_matrix(MatrixView<T> matrix) {
                    std::array<std::ptrdiff_t, 2>{static_cast<std::ptrdiff_t>(matrix.stride), 1});
 }
 
-/// W' - W [out, in] of one site as an array of its own. Throws as Adapter::reconstruct does.
+/// W' - W [out, in] of one site as an array of its own. Throws as Adapter::reconstruct does,
+/// and Error for a site that the stack does not have.
 template <class T>
 xt::xtensor<T, 2> reconstruct(const Adapter<T>& adapter, std::size_t index) {
-  const Site& site = adapter.stack().sites.at(index);
+  const std::vector<Site>& sites = adapter.stack().sites;
+  if (index >= sites.size())
+    throw Error("[{}] site {}: expected one of 0 to {}", adapter.method(), index, sites.size() - 1);
+  const Site& site = sites[index];
   xt::xtensor<T, 2> update = xt::empty<T>({site.out, site.in});
   adapter.reconstruct(index, {update.data(), site.out, site.in});
   return update;

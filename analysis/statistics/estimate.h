@@ -47,7 +47,7 @@ struct SeedScore {
 /// and the interval is mean +- t(confidence, df) SE. Where every task has the same n seeds this is
 /// Student's interval of the n means over tasks, with n - 1 degrees of freedom, exact for normal
 /// scores; where no two tasks share a seed it is Welch's with Satterthwaite's degrees of freedom.
-/// Simulated coverage of 95 %: docs/commands.md, tests/analysis/coverage_test.cpp.
+/// Simulated coverage of 95 %: docs/commands.md, tests/analysis/statistics/coverage_test.cpp.
 ///
 /// A task without a finite score leaves no value, one with a single one no interval. Throws Error
 /// for no tasks, a task without scores, and a seed that a task has twice.

@@ -47,7 +47,7 @@ class Buffer {
 };
 
 /// Numbers of a device for the host to read: the memory itself where the host reaches it, else a
-/// copy of what it holds now. Follows no later change.
+/// copy of what it holds now: read it before anything changes it.
 template <class T>
 class HostRead {
  public:

@@ -8,7 +8,7 @@
 #include "core/device/cpu_bodies.h"
 #include "core/device/matrix_product.h"
 
-// xtensor-blas brings its BLAS bindings; this is the only file that sees them. Its configuration
+// xtensor-blas brings its BLAS bindings; of products no other file sees them. Its configuration
 // comes first: without it the bindings silently use their own loops instead of OpenBLAS.
 #include <xtensor-blas/xblas_config.hpp>
 

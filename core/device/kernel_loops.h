@@ -3,7 +3,7 @@
 #include <cstddef>
 
 // What core/device/matrix_product.cpp hands to the loops of core/device/kernel_dot.h and
-// core/product_outer.h.
+// core/device/kernel_outer.h.
 
 namespace rankfold {
 

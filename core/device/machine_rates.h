@@ -19,7 +19,7 @@ MachineRates measure_rates(const Device& device);
 MachineRates read_rates(const std::filesystem::path& file);
 void write_rates(const MachineRates& rates, const std::filesystem::path& file);
 
-/// Where the rates of this machine (CPU, OpenBLAS kernels, threads) are kept:
+/// Where the rates of this machine (CPU, kernels, threads, version) are kept:
 /// $XDG_CACHE_HOME/rankfold or ~/.cache/rankfold; empty where neither is known.
 std::filesystem::path rates_file();
 
@@ -29,7 +29,7 @@ std::filesystem::path rates_file();
 /// all.
 MachineRates machine_rates(const Device& device);
 
-/// OpenBLAS with machine_rates, for the threads that are set: what training and benchmarks run on.
+/// The CPU with machine_rates, for the threads that are set: what training and benchmarks run on.
 std::shared_ptr<const Device> make_calibrated_device();
 
 }  // namespace rankfold

@@ -14,8 +14,7 @@ struct AdamStep {
   float gradient_scale = 1;
 };
 
-/// What training does to tensors on a device, in float, element by element. Pointers are the
-/// device's memory.
+/// What training does to tensors on a device, in float. Pointers are the device's memory.
 class TrainingOperations {
  public:
   virtual ~TrainingOperations() = default;

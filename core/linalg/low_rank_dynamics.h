@@ -26,9 +26,9 @@ struct RankLimit {
 /// go to A = Y - h F for some direction F, such as the gradient; the step that keeps the rank is
 ///
 ///   K = U S - h F V,  L = V S^T - h F^T U           steps in the bases that there are
-///   U^ = orth[U K],  V^ = orth[V L]                  of up to twice the rank; Y = U^ U^^T Y V^
-///   V^^T S^ = U^^T Y V^ - h U^^T F V^                     a step of the matrix between the new
-///   bases P diag(s) Q^T = S^,  r = the least rank, at least 1 and at most `most`, with
+///   U^ = orth[U K],  V^ = orth[V L]           of up to twice the rank: Y = U^ U^^T Y V^ V^^T
+///   S^ = U^^T Y V^ - h U^^T F V^              a step of the matrix between the new bases
+///   P diag(s) Q^T = S^,  r = the least rank, at least 1 and at most `most`, with
 ///                        s_{r+1}^2 + ... <= tau^2 |S^|_F^2
 ///   U = U^ P_r,  S = diag(s_1 .. s_r),  V = V^ Q_r
 ///

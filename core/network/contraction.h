@@ -97,9 +97,10 @@ struct ContractionStep {
   std::vector<int> modes;
 };
 
-/// The cheapest order (FLOPs, then bytes) in which to multiply `operands` (each a list of modes)
-/// into a tensor over `output`, by dynamic programming over subsets; `sizes` by mode. Fewer than
-/// two operands need no step. The last step's modes are `output` in its order.
+/// The cheapest order (multiplications, plus four for every number moved) in which to multiply
+/// `operands` (each a list of modes) into a tensor over `output`, by dynamic programming over
+/// subsets; `sizes` by mode. Fewer than two operands need no step. The last step's modes are
+/// `output` in its order.
 std::vector<ContractionStep> plan_contraction(const std::vector<std::vector<int>>& operands,
                                               const std::vector<int>& output,
                                               const std::vector<std::size_t>& sizes);

@@ -21,8 +21,8 @@ struct DegreesOfFreedom {
   std::vector<std::size_t> attainable_ranks;  ///< of dW at a random point, one a site
 };
 
-/// Throws UsageError where the method is no update of a weight (nonlinear, a bias, before or after
-/// it), Error where too many parameters depend on each other to be ranked.
+/// Throws UsageError where the method is no update of a weight (nonlinear, a bias), Error where too
+/// many parameters depend on each other to be ranked.
 DegreesOfFreedom find_degrees_of_freedom(const Method& method, const Stack& stack,
                                          const MethodSettings& settings,
                                          const std::shared_ptr<const Device>& device);

@@ -102,10 +102,10 @@ class Host {
 };
 
 /// Reads a model folder as the Hub lays it out (config.json, model.safetensors or shards). Frozen
-/// weights stay memory-mapped. Names with and without the "bert." prefix are found. Throws Error
-/// naming the file, the tensor, what was found and what was expected: an architecture that is not
-/// known here, a missing tensor, a wrong shape, a number that is not finite; or where bfloat16 is
-/// asked for and cannot be had (bfloat16_obstacle).
+/// weights stay memory-mapped. Names with and without the family's prefix ("bert.") are found.
+/// Throws Error naming the file, the tensor, what was found and what was expected: an architecture
+/// that is not known here, a missing tensor, a wrong shape, a number that is not finite; or where
+/// bfloat16 is asked for and cannot be had (bfloat16_obstacle).
 std::unique_ptr<Host> load_host(const std::filesystem::path& folder, const HostSettings& settings,
                                 std::shared_ptr<const Device> device);
 

@@ -23,7 +23,7 @@ void check_cacheable(const RunSettings& settings, std::size_t frozen_layers, boo
 
 /// What features depend on besides the tokens, to the last bit, as text: the model (by the
 /// fingerprint of its content), the number of frozen layers, the precision, and what computes:
-/// version, compiler, processor, kernels of OpenBLAS, threads. Not the method, rank, seed, head or
+/// version, compiler, processor, kernels, threads. Not the method, rank, seed, head or
 /// batch size.
 std::string feature_origin(const std::string& model, const Host& host,
                            const std::string& precision);

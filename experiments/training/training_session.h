@@ -27,8 +27,10 @@ HostSettings host_settings(const RunSettings& settings, std::uint64_t seed);
 ///
 ///   TrainingSession session(std::move(host), method, settings, seed, device, told);
 ///   session.begin(optimizer_settings(settings));
-///   for (...) { session.form_gradients(batch); session.update(rate, clip_scale(session.norm(),
-///   c)); }
+///   for (...) {
+///     session.form_gradients(batch);
+///     session.update(rate, clip_scale(session.norm(), clip));
+///   }
 class TrainingSession {
  public:
   /// Chooses the sites, completes the method's settings and makes its adapter, whose factors are

@@ -10,11 +10,11 @@
 #include "source_paths.h"
 
 // Dependencies point one way:
-//   core: base <- device, linalg <- network <- adapter <- contract, reach, fit
+//   core: base <- device <- linalg <- network <- adapter <- contract, reach, fit
 //   core <- decompositions <- experiments; core, experiments/runs <- analysis <- the command line
-//   experiments: tokenizers, tasks <- runs; models; runs, models <- adapter_files <- training <-
-//   sweep, bench <- commands analysis: drawings, logs, statistics, published <- figures <- tables
-//   <- report
+//   experiments: tasks <- runs; models; runs, models <- adapter_files <- training <- sweep, bench
+//     <- commands; training also includes tokenizers and analysis/logs
+//   analysis: drawings, logs, statistics, published <- figures <- tables <- report
 
 namespace rankfold {
 namespace {

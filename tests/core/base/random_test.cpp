@@ -25,7 +25,7 @@ TEST(Philox, GivesThePublishedWords) {
       ElementsAre(0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1));
 }
 
-// Pinned: computed a second time in Python from the description in core/random.h.
+// Pinned: computed a second time in Python from the description in core/base/random.h.
 TEST(RandomStream, IsTheSameInEveryVersion) {
   const RandomStream stream(42, "initialise/lora/A.0", 3);
   EXPECT_THAT(stream.block(7), ElementsAre(0x2f1a3a78, 0xe77fa3a7, 0x8f861962, 0x1b8cb638));
