@@ -21,52 +21,68 @@ namespace rankfold {
 enum class JsonWording {
   key_found,  ///< "FILE: key 'model.vocab': found a number, expected an object"
   found,      ///< "FILE: model.vocab: found 12, expected an object"
-  is          ///< "FILE: model.vocab is 12, expected an object"
+  is,         ///< "FILE: model.vocab is 12, expected an object"
+  is_then     ///< "FILE: model.vocab is 12; expected an object"
 };
 
 /// A value of a JSON file together with where it stands, so that every error names file and key.
 /// The accessors throw Error ("FILE: key 'model.vocab': found a number, expected an object").
-/// Refers to the document, which must outlive it.
-class JsonField {
+/// Refers to the document, which must outlive it. Json is as read_json has it.
+template <class Json>
+class BasicJsonField {
  public:
-  JsonField(const nlohmann::json& value, const std::filesystem::path& file, std::string key = {},
-            JsonWording wording = JsonWording::key_found)
+  BasicJsonField(const Json& value, const std::filesystem::path& file, std::string key = {},
+                 JsonWording wording = JsonWording::key_found)
       : value_(&value), file_(&file), key_(std::move(key)), wording_(wording) {}
 
   /// A member of an object; the first throws where it is missing.
-  JsonField member(const std::string& name) const;
+  BasicJsonField member(const std::string& name) const;
+  /// A member; where it is missing, or this is no object, the error says what is expected there.
+  BasicJsonField member(const std::string& name, std::string_view expected) const;
   /// Nothing where it is missing or null.
-  std::optional<JsonField> optional_member(const std::string& name) const;
+  std::optional<BasicJsonField> optional_member(const std::string& name) const;
   /// The number of elements of an array, and one of them.
   std::size_t array_size() const;
-  JsonField element(std::size_t index) const;
+  BasicJsonField element(std::size_t index) const;
   /// The value as an object.
-  const nlohmann::json& object() const;
+  const Json& object() const;
 
   /// The value itself, for what has no accessor.
-  const nlohmann::json& value() const { return *value_; }
+  const Json& value() const { return *value_; }
+  /// The same value under another key, for messages.
+  BasicJsonField named(std::string key) const;
 
-  bool is_string() const;
-  const std::string& string() const;
-  bool boolean() const;
-  double number() const;
+  // `expected` is what an error says of each.
+
+  const std::string& string(std::string_view expected = "a string") const;
+  /// An array of nothing but strings.
+  std::vector<std::string> strings(std::string_view expected = "an array of strings") const;
+  bool boolean(std::string_view expected = "true or false") const;
+  double number(std::string_view expected = "a number") const;
+  /// A number from `smallest` to `largest`.
+  double number(double smallest, double largest, std::string_view expected) const;
+  /// A whole number, 0 or more.
+  std::uint64_t count(std::string_view expected = "a whole number, 0 or more") const;
   /// An integer from `smallest` to `largest`.
   std::int64_t integer(std::int64_t smallest, std::int64_t largest) const;
   /// A member of an object; null where it is missing.
-  JsonField member_or_null(const std::string& name) const;
+  BasicJsonField member_or_null(const std::string& name) const;
 
   // The lenient form, for files of other programs and of other versions: what is not there, or is
   // something else, is nothing.
 
+  /// A member, though it be null; nothing where it is missing, or this is no object.
+  std::optional<BasicJsonField> given(const std::string& name) const;
   /// A member; nothing where it is missing or null, or this is no object.
-  std::optional<JsonField> find(const std::string& name) const;
+  std::optional<BasicJsonField> find(const std::string& name) const;
   /// The members of an object, the elements of an array; none of anything else.
-  std::vector<std::pair<std::string, JsonField>> members() const;
-  std::vector<JsonField> elements() const;
+  std::vector<std::pair<std::string, BasicJsonField>> members() const;
+  std::vector<BasicJsonField> elements() const;
   std::optional<std::string> string_or_nothing() const;
   std::optional<double> number_or_nothing() const;
   /// A whole number that std::int64_t holds.
   std::optional<std::int64_t> integer_or_nothing() const;
+  std::optional<std::uint64_t> count_or_nothing() const;
   std::optional<bool> boolean_or_nothing() const;
   /// As one text, whatever stands there: a string itself, "" for null, an array's elements with
   /// commas between them, all else as JSON.
@@ -76,6 +92,7 @@ class JsonField {
   /// "model.vocab"; "" for the document.
   const std::string& key() const { return key_; }
   bool is_null() const;
+  bool is_string() const;
   bool is_object() const;
   bool is_array() const;
   bool is_boolean() const;
@@ -91,23 +108,28 @@ class JsonField {
  private:
   std::string key_of(const std::string& name) const;
 
-  const nlohmann::json* value_;
+  const Json* value_;
   const std::filesystem::path* file_;
   std::string key_;
   JsonWording wording_;
 };
 
+using JsonField = BasicJsonField<nlohmann::json>;
+/// Its members stand in the file's order.
+using OrderedJsonField = BasicJsonField<nlohmann::ordered_json>;
+
 /// A JSON file, or a text that `file` stands for in messages, and its fields.
-class JsonDocument {
+template <class Json>
+class BasicJsonDocument {
  public:
   /// Throws Error as read_json does.
-  explicit JsonDocument(std::filesystem::path file, const JsonLimits& limits = {},
-                        JsonWording wording = JsonWording::key_found);
-  JsonDocument(std::filesystem::path file, std::string_view text, const JsonLimits& limits = {},
-               JsonWording wording = JsonWording::key_found);
+  explicit BasicJsonDocument(std::filesystem::path file, const JsonLimits& limits = {},
+                             JsonWording wording = JsonWording::key_found);
+  BasicJsonDocument(std::filesystem::path file, std::string_view text,
+                    const JsonLimits& limits = {}, JsonWording wording = JsonWording::key_found);
 
   /// Refers to this document, or a copy of it: one of them must stay.
-  JsonField root() const;
+  BasicJsonField<Json> root() const;
   const std::filesystem::path& file() const;
 
  private:
@@ -115,5 +137,8 @@ class JsonDocument {
   std::shared_ptr<const Content> content_;
   JsonWording wording_;
 };
+
+using JsonDocument = BasicJsonDocument<nlohmann::json>;
+using OrderedJsonDocument = BasicJsonDocument<nlohmann::ordered_json>;
 
 }  // namespace rankfold

@@ -5,11 +5,9 @@
 #include <type_traits>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
 #include "core/base/error.h"
 #include "core/base/half_precision.h"
-#include "core/base/json_reader.h"
+#include "core/base/json_field.h"
 #include "core/base/safetensors_header.h"
 #include "core/base/text.h"
 
@@ -115,15 +113,15 @@ constexpr JsonLimits index_limits{
 
 /// tensor -> shard, from model.safetensors.index.json.
 std::map<std::string, std::string> read_index(const fs::path& file) {
-  const nlohmann::json index = read_json(file, index_limits);
-  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object())
-    throw Error("{}: has no object 'weight_map'", shown(file));
+  const JsonDocument index(file, index_limits);
+  const auto map = index.root().find("weight_map");
+  if (!map || !map->is_object()) throw Error("{}: has no object 'weight_map'", shown(file));
   std::map<std::string, std::string> shards;
-  for (const auto& [tensor, shard] : index["weight_map"].items()) {
+  for (const auto& [tensor, shard] : map->members()) {
     if (!shard.is_string())
       throw Error("{}: weight_map of '{}' is not a text, expected the name of a file", shown(file),
                   printable(tensor, 200));
-    const auto& name = shard.get_ref<const std::string&>();
+    const std::string& name = shard.string();
     if (name.empty() || name == "." || name == ".." ||
         name.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos)
       throw Error("{}: weight_map of '{}' is '{}', expected the plain name of a file beside it",

@@ -3,7 +3,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/foreign_keys.h"
-#include "core/base/json_reader.h"
+#include "core/base/json_field.h"
 #include "core/base/json_text.h"
 #include "core/base/machine.h"
 #include "core/base/text.h"
@@ -29,125 +29,94 @@ const std::vector<ForeignKey> site_keys = {{"name", read}, {"rank", read}, {"alp
 const std::vector<ForeignKey> stack_keys = {{"name", read}, {"matrix", read}, {"layer", read},
                                             {"out", read},  {"in", read},     {"heads", read}};
 
-/// The members of adapter_config.json. What is missing throws, or has the default that it is given.
-class Configuration {
- public:
-  explicit Configuration(const fs::path& file) : file_(file.string()) {
-    document_ = read_json<json>(file);
-    expect_known_keys(document_, file, "", {known_keys});
-  }
+constexpr const char* text_form = "a text";
+constexpr const char* flag_form = "true or false";
+constexpr const char* count_form = "a whole number, 0 or more";
+constexpr std::size_t largest_side = 1u << 24;
 
-  std::string text(const char* key) const { return text_of(key, at(key, "a text")); }
-  std::string text(const char* key, const std::string& fallback) const {
-    return document_.contains(key) ? text(key) : fallback;
-  }
-  std::size_t count(const char* key) const { return count_of(key, at(key, count_form)); }
-  std::size_t count(const char* key, std::size_t fallback) const {
-    return document_.contains(key) ? count(key) : fallback;
-  }
-  bool flag(const char* key) const {
-    const json& value = at(key, "true or false");
-    if (!value.is_boolean()) refuse(key, value, "true or false");
-    return value.get<bool>();
-  }
-  bool flag(const char* key, bool fallback) const {
-    return document_.contains(key) ? flag(key) : fallback;
-  }
-  /// Nothing where it is missing or null.
-  std::optional<double> number(const char* key) const {
-    if (!document_.contains(key) || document_.at(key).is_null()) return {};
-    const json& value = document_.at(key);
-    if (!value.is_number()) refuse(key, value, "a number or null");
-    return value.get<double>();
-  }
-  std::map<std::string, std::string> texts(const char* key) const {
-    std::map<std::string, std::string> result;
-    if (!document_.contains(key)) return result;
-    const json& values = document_.at(key);
-    if (!values.is_object()) refuse(key, values, "an object of texts");
-    for (const auto& [name, value] : values.items())
-      result[name] = text_of(fmt::format("{}.{}", key, name), value);
-    return result;
-  }
-  std::vector<SiteChoice> sites(const char* key) const {
-    std::vector<SiteChoice> result;
-    if (!document_.contains(key)) return result;
-    const json& values = document_.at(key);
-    if (!values.is_array()) refuse(key, values, "a list of sites");
-    for (const json& value : values) {
-      if (!value.is_object() || !value.contains("name"))
-        refuse(key, value, "an object with a name, and perhaps rank and alpha");
-      expect_known_keys(value, file_, key, {site_keys});
-      SiteChoice choice;
-      choice.name = text_of(fmt::format("{}.name", key), value.at("name"));
-      if (value.contains("rank"))
-        choice.rank = text_of(fmt::format("{}.rank", key), value.at("rank"));
-      if (value.contains("alpha")) {
-        if (!value.at("alpha").is_number()) refuse(key, value, "a number for alpha");
-        choice.alpha = value.at("alpha").get<double>();
-      }
-      result.push_back(std::move(choice));
+// The members of adapter_config.json. What is missing throws, or has the default that it is given.
+
+std::string text_at(const OrderedJsonField& file, const char* key) {
+  return file.member(key, text_form).string(text_form);
+}
+std::string text_at(const OrderedJsonField& file, const char* key, const std::string& fallback) {
+  return file.given(key) ? text_at(file, key) : fallback;
+}
+
+std::size_t count_at(const OrderedJsonField& file, const char* key) {
+  return file.member(key, count_form).count(count_form);
+}
+std::size_t count_at(const OrderedJsonField& file, const char* key, std::size_t fallback) {
+  return file.given(key) ? count_at(file, key) : fallback;
+}
+
+std::map<std::string, std::string> texts_at(const OrderedJsonField& file, const char* key) {
+  std::map<std::string, std::string> result;
+  const auto values = file.given(key);
+  if (!values) return result;
+  if (!values->is_object()) values->refuse("an object of texts");
+  for (const auto& [name, value] : values->members()) result[name] = value.string(text_form);
+  return result;
+}
+
+/// The elements of a list, each called by the list's key; none where it is missing.
+std::vector<OrderedJsonField> list_at(const OrderedJsonField& file, const char* key,
+                                      const char* expected) {
+  const auto list = file.given(key);
+  if (!list) return {};
+  if (!list->is_array()) list->refuse(expected);
+  std::vector<OrderedJsonField> elements;
+  for (const OrderedJsonField& element : list->elements()) elements.push_back(element.named(key));
+  return elements;
+}
+
+std::vector<SiteChoice> read_sites(const OrderedJsonField& file) {
+  std::vector<SiteChoice> result;
+  for (const OrderedJsonField& entry : list_at(file, "sites", "a list of sites")) {
+    if (!entry.given("name")) entry.refuse("an object with a name, and perhaps rank and alpha");
+    expect_known_keys(entry.value(), entry.file(), entry.key(), {site_keys});
+    SiteChoice choice;
+    choice.name = entry.member("name").string(text_form);
+    if (const auto rank = entry.given("rank")) choice.rank = rank->string(text_form);
+    if (const auto alpha = entry.given("alpha")) {
+      choice.alpha = alpha->number_or_nothing();
+      if (!choice.alpha) entry.refuse("a number for alpha");
     }
-    return result;
+    result.push_back(std::move(choice));
   }
-  std::vector<Site> stack(const char* key) const {
-    std::vector<Site> result;
-    if (!document_.contains(key)) return result;
-    const json& values = document_.at(key);
-    if (!values.is_array()) refuse(key, values, "a list of weights");
-    for (const json& value : values) {
-      const auto count = [&](const char* name) {
-        const auto found = value.find(name);
-        if (found == value.end() || !found->is_number_unsigned() ||
-            found->get<std::size_t>() > largest_side)
-          refuse(fmt::format("{}.{}", key, name), value, "a whole number");
-        return found->get<std::size_t>();
-      };
-      if (!value.is_object() || !value.contains("name") || !value.contains("matrix"))
-        refuse(key, value, "an object with name, matrix, layer, out, in and heads");
-      expect_known_keys(value, file_, key, {stack_keys});
-      Site site;
-      site.name = text_of(fmt::format("{}.name", key), value.at("name"));
-      const auto matrix =
-          find_matrix_type(text_of(fmt::format("{}.matrix", key), value.at("matrix")));
-      if (!matrix) refuse(fmt::format("{}.matrix", key), value, "the name of a matrix type");
-      site.matrix = *matrix;
-      site.layer = count("layer");
-      site.out = count("out");
-      site.in = count("in");
-      site.heads = count("heads");
-      result.push_back(std::move(site));
-    }
-    return result;
-  }
-  [[noreturn]] void refuse(const std::string& key, const json& found, const char* expected) const {
-    const std::string shown = found.dump(-1, ' ', false, json::error_handler_t::replace);
-    throw Error("{}: {} is {}; expected {}", file_, printable(key, 80), printable(shown, 80),
-                expected);
-  }
+  return result;
+}
 
- private:
-  static constexpr const char* count_form = "a whole number, 0 or more";
-  static constexpr std::size_t largest_side = 1u << 24;
+/// An error about a site shows all of it.
+Site read_site(const OrderedJsonField& entry) {
+  const auto wrong = [&](const char* name) { return entry.named(fmt::format("stack.{}", name)); };
+  const auto count = [&](const char* name) {
+    const auto value = entry.given(name);
+    const auto number = value ? value->count_or_nothing() : std::nullopt;
+    if (!number || *number > largest_side) wrong(name).refuse("a whole number");
+    return static_cast<std::size_t>(*number);
+  };
+  if (!entry.given("name") || !entry.given("matrix"))
+    entry.refuse("an object with name, matrix, layer, out, in and heads");
+  expect_known_keys(entry.value(), entry.file(), entry.key(), {stack_keys});
+  Site site;
+  site.name = entry.member("name").string(text_form);
+  const auto matrix = find_matrix_type(entry.member("matrix").string(text_form));
+  if (!matrix) wrong("matrix").refuse("the name of a matrix type");
+  site.matrix = *matrix;
+  site.layer = count("layer");
+  site.out = count("out");
+  site.in = count("in");
+  site.heads = count("heads");
+  return site;
+}
 
-  const json& at(const char* key, const char* expected) const {
-    const auto found = document_.find(key);
-    if (found == document_.end())
-      throw Error("{}: {} is missing; expected {}", file_, key, expected);
-    return *found;
-  }
-  std::string text_of(const std::string& key, const json& value) const {
-    if (!value.is_string()) refuse(key, value, "a text");
-    return value.get<std::string>();
-  }
-  std::size_t count_of(const char* key, const json& value) const {
-    if (!value.is_number_unsigned()) refuse(key, value, count_form);
-    return value.get<std::size_t>();
-  }
-
-  std::string file_;
-  json document_;
-};
+std::vector<Site> read_stack(const OrderedJsonField& file) {
+  std::vector<Site> result;
+  for (const OrderedJsonField& entry : list_at(file, "stack", "a list of weights"))
+    result.push_back(read_site(entry));
+  return result;
+}
 
 }  // namespace
 
@@ -197,41 +166,44 @@ void write_adapter_description(const fs::path& folder, const AdapterDescription&
 }
 
 AdapterDescription read_adapter_description(const fs::path& folder) {
-  const Configuration file(folder / adapter_config_name);
-  if (const std::string format = file.text("format"); format != "rankfold")
-    file.refuse("format", format, "'rankfold', an adapter folder that rankfold wrote");
-  if (const std::size_t number = file.count("version"); number != 1)
-    file.refuse("version", number, "1");
+  const OrderedJsonDocument document(folder / adapter_config_name, {}, JsonWording::is_then);
+  const OrderedJsonField file = document.root();
+  expect_known_keys(file.value(), document.file(), "", {known_keys});
+  const auto expect = [&](const char* key, bool right, const char* expected) {
+    if (!right) file.member(key).refuse(expected);
+  };
+  expect("format", text_at(file, "format") == "rankfold",
+         "'rankfold', an adapter folder that rankfold wrote");
+  expect("version", count_at(file, "version") == 1, "1");
   AdapterDescription description;
-  description.method = file.text("method");
-  description.rank = file.text("rank");
-  description.alpha = file.number("alpha");
+  description.method = text_at(file, "method");
+  description.rank = text_at(file, "rank");
+  if (const auto alpha = file.find("alpha")) description.alpha = alpha->number("a number or null");
   description.settings.alpha = description.alpha.value_or(0);
-  description.settings.options = file.texts("options");
-  description.targets = file.text("targets");
-  description.layers = file.text("layers", description.layers);
-  description.sites = file.sites("sites");
-  description.stack = file.stack("stack");
-  description.train = file.text("train", description.train);
-  description.head = file.flag("head", true);
-  description.task = file.text("task");
-  description.labels = file.count("labels");
-  description.regression = file.flag("regression");
-  description.model = file.text("model");
-  description.fingerprint = file.text("fingerprint");
-  description.max_length = file.count("max_length", description.max_length);
-  description.batch = file.count("batch", description.batch);
-  description.score_on = file.text("score_on", description.score_on);
-  description.precision = file.text("precision", description.precision);
-  description.seed = file.count("seed", description.seed);
-  if (description.labels == 0 || description.labels > 100000)
-    file.refuse("labels", description.labels, "1 to 100000");
-  if (description.max_length == 0) file.refuse("max_length", description.max_length, "1 or more");
-  if (description.batch == 0) file.refuse("batch", description.batch, "1 or more");
-  if (description.score_on != "dev" && description.score_on != "held-out")
-    file.refuse("score_on", description.score_on, "dev or held-out");
-  if (description.precision != "f32" && description.precision != "bf16")
-    file.refuse("precision", description.precision, "f32 or bf16");
+  description.settings.options = texts_at(file, "options");
+  description.targets = text_at(file, "targets");
+  description.layers = text_at(file, "layers", description.layers);
+  description.sites = read_sites(file);
+  description.stack = read_stack(file);
+  description.train = text_at(file, "train", description.train);
+  if (const auto head = file.given("head")) description.head = head->boolean(flag_form);
+  description.task = text_at(file, "task");
+  description.labels = count_at(file, "labels");
+  description.regression = file.member("regression", flag_form).boolean(flag_form);
+  description.model = text_at(file, "model");
+  description.fingerprint = text_at(file, "fingerprint");
+  description.max_length = count_at(file, "max_length", description.max_length);
+  description.batch = count_at(file, "batch", description.batch);
+  description.score_on = text_at(file, "score_on", description.score_on);
+  description.precision = text_at(file, "precision", description.precision);
+  description.seed = count_at(file, "seed", description.seed);
+  expect("labels", description.labels > 0 && description.labels <= 100000, "1 to 100000");
+  expect("max_length", description.max_length > 0, "1 or more");
+  expect("batch", description.batch > 0, "1 or more");
+  expect("score_on", description.score_on == "dev" || description.score_on == "held-out",
+         "dev or held-out");
+  expect("precision", description.precision == "f32" || description.precision == "bf16",
+         "f32 or bf16");
   return description;
 }
 

@@ -5,10 +5,9 @@
 #include <set>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
-#include "core/base/json_reader.h"
+#include "core/base/json_field.h"
 #include "core/base/text.h"
 #include "experiments/adapter_files/lorta_folder.h"
 #include "experiments/adapter_files/lotr_folder.h"
@@ -20,10 +19,9 @@ namespace rankfold {
 namespace {
 
 namespace fs = std::filesystem;
-using json = nlohmann::ordered_json;
 
-json read_configuration(const fs::path& folder) {
-  return read_json<json>(folder / adapter_config_name);
+OrderedJsonDocument read_configuration(const fs::path& folder) {
+  return OrderedJsonDocument(folder / adapter_config_name, {}, JsonWording::is);
 }
 
 /// Of the head that the model's own checkpoint has, else 2.
@@ -42,23 +40,23 @@ std::string model_name(const fs::path& model) {
 }  // namespace
 
 bool is_foreign_folder(const fs::path& folder) {
-  const json document = read_configuration(folder);
-  return document.is_object() && (document.contains("peft_type") || document.contains("layout"));
+  const OrderedJsonDocument document = read_configuration(folder);
+  return document.root().given("peft_type") || document.root().given("layout");
 }
 
 std::unique_ptr<ForeignFolder> read_foreign_folder(const fs::path& folder) {
-  const json document = read_configuration(folder);
-  if (document.contains("peft_type")) return std::make_unique<PeftFolder>(folder);
-  const json layout = document.value("layout", json());
+  const OrderedJsonDocument document = read_configuration(folder);
+  if (document.root().given("peft_type")) return std::make_unique<PeftFolder>(folder);
+  const OrderedJsonField field = document.root().member_or_null("layout");
+  const auto layout = field.string_or_nothing();
   if (layout == "lotr") return std::make_unique<LotrFolder>(folder);
   if (layout == "lorta") return std::make_unique<LortaFolder>(folder);
-  throw Error(
-      "{}: layout is {}, expected \"lotr\" or \"lorta\"{}", (folder / adapter_config_name).string(),
-      printable(layout.dump(), 80),
-      layout == "loretta"
-          ? "; LoRETTA's code loses layer norms when it saves and names its cores nowhere that "
-            "we may read (it is GPL), so its checkpoints are not read"
-          : "");
+  const std::string expected = "\"lotr\" or \"lorta\"";
+  if (layout == "loretta")
+    field.refuse(expected +
+                 "; LoRETTA's code loses layer norms when it saves and names its cores nowhere "
+                 "that we may read (it is GPL), so its checkpoints are not read");
+  field.refuse(expected);
 }
 
 SafetensorsFile open_foreign_tensors(const fs::path& folder) {

@@ -4,18 +4,16 @@
 #include <array>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
 #include "core/base/foreign_keys.h"
-#include "core/base/json_reader.h"
+#include "core/base/json_field.h"
 #include "core/base/text.h"
 
 namespace rankfold {
 namespace {
 
 namespace fs = std::filesystem;
-using json = nlohmann::ordered_json;
 
 constexpr std::array all_matrices{MatrixType::q, MatrixType::k, MatrixType::v, MatrixType::o};
 constexpr std::array factor_names{"A", "B", "C_h", "C_l", "C_m"};
@@ -32,31 +30,27 @@ std::string factor_of(const std::string& key) {
 
 LortaFolder::LortaFolder(const fs::path& folder) : file_(open_foreign_tensors(folder)) {
   const fs::path path = folder / adapter_config_name;
-  const std::string file = path.string();
-  const json document = read_json<json>(path);
+  const OrderedJsonDocument document(path, {}, JsonWording::is);
   constexpr auto read = ForeignKey::Meaning::read;
   const ForeignKey keys[] = {
       {"layout", read}, {"alpha", read}, {"rslora", read}, {"targets", read}, {"head-axis", read}};
-  expect_known_keys(document, path, "", {keys});
-  for (const auto& [key, value] : document.items()) {
-    const auto wrong = [&](const char* expected) {
-      return Error("{}: {} is {}, expected {}", file, key, printable(value.dump(), 80), expected);
-    };
+  expect_known_keys(document.root().value(), path, "", {keys});
+  for (const auto& [key, field] : document.root().members()) {
     if (key == "alpha") {
-      if (!value.is_number() || !(value.get<double>() > 0)) throw wrong("a number above 0");
-      alpha_ = value;
+      const char* expected = "a number above 0";
+      alpha_ = field.number(expected);
+      if (!(alpha_ > 0)) field.refuse(expected);
     } else if (key == "rslora") {
-      if (!value.is_boolean()) throw wrong("true or false");
-      rslora_ = value;
+      rslora_ = field.boolean();
     } else if (key == "targets") {
-      if (!value.is_string()) throw wrong("text such as \"q,v\"");
-      targets_ = value;
+      targets_ = field.string("text such as \"q,v\"");
     } else if (key == "head-axis") {
-      if (value != "input" && value != "output") throw wrong("\"input\" or \"output\"");
-      head_axis_ = value;
+      const char* expected = "\"input\" or \"output\"";
+      head_axis_ = field.string(expected);
+      if (head_axis_ != "input" && head_axis_ != "output") field.refuse(expected);
     }
   }
-  if (alpha_ == 0) throw Error("{}: alpha is missing, expected LortaConfig's lora_alpha", file);
+  document.root().member("alpha", "LortaConfig's lora_alpha");
   for (const TensorEntry& entry : file_.entries()) {
     const std::string factor = factor_of(entry.name);
     if (factor.empty())

@@ -4,31 +4,29 @@
 #include <cmath>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
 #include "core/base/foreign_keys.h"
-#include "core/base/json_reader.h"
+#include "core/base/json_field.h"
 #include "core/base/text.h"
 
 namespace rankfold {
 namespace {
 
 namespace fs = std::filesystem;
-using json = nlohmann::ordered_json;
 using Shape = std::vector<std::size_t>;
 
 double read_scale(const fs::path& folder) {
   const fs::path file = folder / adapter_config_name;
-  const json document = read_json<json>(file);
+  const OrderedJsonDocument document(file, {}, JsonWording::is);
   const ForeignKey keys[] = {{"layout", ForeignKey::Meaning::read},
                              {"scale", ForeignKey::Meaning::read}};
-  expect_known_keys(document, file, "", {keys});
-  const auto scale = document.find("scale");
-  if (scale == document.end() || !scale->is_number() || !(scale->get<double>() > 0))
-    throw Error("{}: scale is {}, expected LoTRLinear's, a number above 0", file.string(),
-                scale == document.end() ? "missing" : printable(scale->dump(), 80));
-  return scale->get<double>();
+  expect_known_keys(document.root().value(), file, "", {keys});
+  const char* expected = "LoTRLinear's, a number above 0";
+  const OrderedJsonField field = document.root().member("scale", expected);
+  const double scale = field.number(expected);
+  if (!(scale > 0)) field.refuse(expected);
+  return scale;
 }
 
 void expect_shape(const SafetensorsFile& file, const std::string& key, const Shape& expected) {

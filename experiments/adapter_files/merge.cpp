@@ -13,6 +13,7 @@
 #include "core/base/atomic_folder.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/json_field.h"
 #include "core/base/json_reader.h"
 #include "core/base/json_text.h"
 #include "core/base/safetensors.h"
@@ -61,18 +62,18 @@ MergeNote read_note(const SafetensorsFile& file) {
                 file.path().string(), note_key);
   MergeNote note;
   try {
-    const json document = parse_json<json>(found->second, file.path());
-    document.at("base").get_to(note.base);
-    document.at("merged").get_to(note.merged);
-    document.at("adapter").get_to(note.adapter);
-    document.at("method").get_to(note.method);
-    document.at("config").get_to(note.configuration);
-    document.at("added").get_to(note.added);
-    document.at("replaced").get_to(note.replaced);
-    note.left_out = document.value("left_out", note.left_out);
-    if (!parse_json<json>(note.configuration, file.path()).is_object())
-      throw Error("config is no object");
-  } catch (const std::exception&) {
+    const OrderedJsonDocument document(file.path(), found->second);
+    const OrderedJsonField field = document.root();
+    note.base = field.member("base").string();
+    note.merged = field.member("merged").string();
+    note.adapter = field.member("adapter").string();
+    note.method = field.member("method").string();
+    note.configuration = field.member("config").string();
+    note.added = field.member("added").strings();
+    note.replaced = field.member("replaced").strings();
+    if (const auto left_out = field.given("left_out")) note.left_out = left_out->strings();
+    OrderedJsonDocument(file.path(), note.configuration).root().object();
+  } catch (const Error&) {
     throw Error("{}: '{}' of its metadata is not what rankfold merge writes", file.path().string(),
                 note_key);
   }
@@ -118,11 +119,13 @@ void name_labels(const AdapterDescription& description, json& configuration) {
 }
 
 void write_configuration(const fs::path& model, const AdaptedModel& adapted, const fs::path& out) {
-  json configuration = read_configuration(model / "config.json");
+  const fs::path file = model / "config.json";
+  json configuration = read_configuration(file);
   const bool has_head = adapted.untrained.empty();
   if (has_head) name_labels(adapted.description, configuration);
-  const std::string architecture = architecture_of(
-      configuration.value("model_type", ""), has_head ? "ForSequenceClassification" : "Model");
+  const auto type = OrderedJsonField(configuration, file).find("model_type");
+  const std::string architecture =
+      architecture_of(type ? type->string() : "", has_head ? "ForSequenceClassification" : "Model");
   if (!architecture.empty()) configuration["architectures"] = json::array({architecture});
   for (const char* key : {"dtype", "torch_dtype"}) {
     if (configuration.contains(key)) configuration[key] = "float32";

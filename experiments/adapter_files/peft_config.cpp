@@ -5,21 +5,23 @@
 #include <cmath>
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
-#include "core/base/json_reader.h"
 #include "core/base/text.h"
 
 namespace rankfold {
 namespace {
 
-using json = nlohmann::ordered_json;
-
 constexpr double largest_number = 1e9;
 
-bool is_number(const json& value) {
-  return value.is_number() && std::abs(value.get<double>()) <= largest_number;
+/// Nothing where it is missing, null, or an empty text, list or object.
+std::optional<OrderedJsonField> find_filled(const PeftConfig& config, const char* key) {
+  const auto value = config.find(key);
+  if (!value) return {};
+  const bool is_empty = value->is_string() ? value->string().empty()
+                                           : (value->is_array() && value->elements().empty()) ||
+                                                 (value->is_object() && value->members().empty());
+  return is_empty ? std::nullopt : value;
 }
 
 /// Whatever the case, as PEFT takes it.
@@ -31,30 +33,27 @@ bool is_all_linear(std::string_view text) {
 }  // namespace
 
 PeftConfig::PeftConfig(const std::filesystem::path& folder)
-    : file_(folder / "adapter_config.json"),
-      document_(std::make_shared<const json>(read_json<json>(file_))) {
-  if (!document_->is_object()) throw Error("{}: is not a JSON object", printable(file_.string()));
+    : document_(folder / "adapter_config.json", {}, JsonWording::is) {
+  if (!document().is_object()) throw Error("{}: is not a JSON object", printable(file().string()));
 }
 
 std::string PeftConfig::type() const {
   return text("peft_type");
 }
 
-bool PeftConfig::is_null(const char* key) const {
-  const auto found = document_->find(key);
-  return found == document_->end() || found->is_null();
+std::optional<OrderedJsonField> PeftConfig::find(const char* key) const {
+  return document().find(key);
 }
 
 bool PeftConfig::flag(const char* key) const {
-  if (is_null(key)) return false;
-  if (!document_->at(key).is_boolean()) refuse(key, "true or false");
-  return document_->at(key).get<bool>();
+  const auto value = find(key);
+  return value && value->boolean();
 }
 
 double PeftConfig::number(const char* key, double fallback) const {
-  if (!document_->contains(key)) return fallback;
-  if (!is_number(document_->at(key))) refuse(key, "a number, at most 1e9 in size");
-  return document_->at(key).get<double>();
+  const auto value = document().given(key);
+  if (!value) return fallback;
+  return value->number(-largest_number, largest_number, "a number, at most 1e9 in size");
 }
 
 std::size_t PeftConfig::whole(const char* key, std::size_t fallback, std::size_t smallest,
@@ -62,44 +61,37 @@ std::size_t PeftConfig::whole(const char* key, std::size_t fallback, std::size_t
   const double value = number(key, static_cast<double>(fallback));
   if (value < static_cast<double>(smallest) || value > static_cast<double>(largest) ||
       value != std::floor(value))
-    refuse(key, fmt::format("a whole number from {} to {}", smallest, largest).c_str());
+    refuse(key, fmt::format("a whole number from {} to {}", smallest, largest));
   return static_cast<std::size_t>(value);
 }
 
 std::string PeftConfig::text(const char* key) const {
-  if (is_null(key)) return "";
-  if (!document_->at(key).is_string()) refuse(key, "a text");
-  return document_->at(key).get<std::string>();
+  const auto value = find(key);
+  return value ? value->string("a text") : "";
 }
 
 std::vector<std::string> PeftConfig::texts(const char* key) const {
-  if (is_null(key)) return {};
-  const json& values = document_->at(key);
-  if (!values.is_array() || !std::ranges::all_of(values, &json::is_string))
-    refuse(key, "a list of texts");
-  return values.get<std::vector<std::string>>();
+  const auto values = find(key);
+  return values ? values->strings("a list of texts") : std::vector<std::string>();
 }
 
-void PeftConfig::refuse(const char* key, const char* expected) const {
-  const std::string found =
-      document_->contains(key)
-          ? document_->at(key).dump(-1, ' ', false, json::error_handler_t::replace)
-          : "missing";
-  throw Error("{}: {} is {}, expected {}", printable(file_.string()), key, printable(found, 80),
-              expected);
+void PeftConfig::refuse(const char* key, std::string_view expected) const {
+  document().member(key, expected).refuse(expected);
 }
 
 PeftPatterns::PeftPatterns(const PeftConfig& config, const char* key) {
-  if (config.is_null(key)) return;
-  const json& document = config.document().at(key);
-  if (!document.is_object()) config.refuse(key, "an object of numbers");
-  for (const auto& [expression, value] : document.items()) {
-    if (!is_number(value)) config.refuse(key, "an object of numbers, at most 1e9 in size");
+  const auto patterns = config.find(key);
+  if (!patterns) return;
+  if (!patterns->is_object()) patterns->refuse("an object of numbers");
+  for (const auto& [expression, value] : patterns->members()) {
+    const auto number = value.number_or_nothing();
+    if (!number || std::abs(*number) > largest_number)
+      patterns->refuse("an object of numbers, at most 1e9 in size");
     entries_.push_back(
         {expression,
          Pattern("(.*\\.)?(" + expression + ")$",
                  fmt::format("{}: the key in {}, read as", printable(config.file().string()), key)),
-         value.get<double>()});
+         *number});
   }
 }
 
@@ -111,12 +103,12 @@ std::optional<double> PeftPatterns::value_of(const std::string& module) const {
 }
 
 PeftTargets::Names::Names(const PeftConfig& config, const char* key) {
-  if (config.is_null(key)) return;
-  const json& value = config.document().at(key);
-  if (!value.is_string())
+  const auto value = config.find(key);
+  if (!value) return;
+  if (!value->is_string())
     names = config.texts(key);
-  else if (!value.get<std::string>().empty())
-    expression.emplace(value.get<std::string>(),
+  else if (!value->string().empty())
+    expression.emplace(value->string(),
                        fmt::format("{}: {}", printable(config.file().string()), key));
 }
 
@@ -139,22 +131,18 @@ PeftTargets::PeftTargets(const PeftConfig& config)
   for (const std::string& name : config.texts("modules_to_save"))
     saved_.emplace_back("(^|.*\\.)" + name + "($|\\..*)", file_ + ": modules_to_save, read as");
 
-  const auto given = [&](const char* key) -> const json* {
-    const auto found = config.document().find(key);
-    const bool none = found == config.document().end() || found->is_null() ||
-                      (!found->is_number() && found->empty());
-    return none || (found->is_string() && found->get<std::string>().empty()) ? nullptr : &*found;
-  };
-  const json* layers = given("layers_to_transform");
-  const json* patterns = given("layers_pattern");
+  const auto layers = find_filled(config, "layers_to_transform");
+  const auto patterns = find_filled(config, "layers_pattern");
   if (patterns && !layers) config.refuse("layers_pattern", "none without layers_to_transform");
   if (!layers) return;
   if (targets_.expression)
     config.refuse("layers_to_transform", "none where target_modules is an expression");
-  for (const json& layer : layers->is_array() ? *layers : json::array({*layers})) {
-    if (!layer.is_number_integer())
-      config.refuse("layers_to_transform", "a whole number or a list of them");
-    layers_.push_back(layer.get<long long>());
+  for (const OrderedJsonField& layer :
+       layers->is_array() ? layers->elements() : std::vector<OrderedJsonField>{*layers}) {
+    if (!layer.integer_or_nothing() && !layer.count_or_nothing())
+      layers->refuse("a whole number or a list of them");
+    // No model has a layer beyond the range of std::int64_t.
+    layers_.push_back(layer.integer_or_nothing().value_or(-1));
   }
   const auto add = [&](const std::string& begin) {
     layer_patterns_.emplace_back(begin + "\\.(?P<idx>\\d+)\\.",
@@ -163,7 +151,7 @@ PeftTargets::PeftTargets(const PeftConfig& config)
   if (!patterns)
     add(".*?\\.[^.]*");
   else if (patterns->is_string())
-    add("(?:^|.*?\\.)" + patterns->get<std::string>());
+    add("(?:^|.*?\\.)" + patterns->string());
   else
     for (const std::string& pattern : config.texts("layers_pattern")) add("(?:^|.*?\\.)" + pattern);
 }

@@ -2,14 +2,12 @@
 
 #include <cstddef>
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include <nlohmann/json_fwd.hpp>
-
+#include "core/base/json_field.h"
 #include "core/base/pattern.h"
 
 namespace rankfold {
@@ -20,12 +18,13 @@ class PeftConfig {
  public:
   explicit PeftConfig(const std::filesystem::path& folder);
 
-  const std::filesystem::path& file() const { return file_; }
-  const nlohmann::ordered_json& document() const { return *document_; }
+  const std::filesystem::path& file() const { return document_.file(); }
+  OrderedJsonField document() const { return document_.root(); }
   std::string type() const;
 
-  bool is_null(const char* key) const;  ///< or missing
-  bool flag(const char* key) const;     ///< false where it is missing or null
+  /// Nothing where it is missing or null.
+  std::optional<OrderedJsonField> find(const char* key) const;
+  bool flag(const char* key) const;  ///< false where it is missing or null
   /// A number of at most 1e9 in size, or the fallback where it is missing.
   double number(const char* key, double fallback) const;
   std::size_t whole(const char* key, std::size_t fallback, std::size_t smallest,
@@ -33,11 +32,10 @@ class PeftConfig {
   std::string text(const char* key) const;  ///< "" where it is missing or null
   std::vector<std::string> texts(const char* key) const;
 
-  [[noreturn]] void refuse(const char* key, const char* expected) const;
+  [[noreturn]] void refuse(const char* key, std::string_view expected) const;
 
  private:
-  std::filesystem::path file_;
-  std::shared_ptr<const nlohmann::ordered_json> document_;
+  OrderedJsonDocument document_;
 };
 
 /// rank_pattern or alpha_pattern: the value of the first entry, in the file's order, whose key is a

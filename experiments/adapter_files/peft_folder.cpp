@@ -1,10 +1,10 @@
 #include "experiments/adapter_files/peft_folder.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
 #include "core/base/safetensors.h"
@@ -20,11 +20,13 @@ constexpr std::size_t largest_rank = 1'000'000;
 
 /// A rank that may be in the file is a whole number, whether it is used or not.
 void check_ranks(const PeftConfig& config) {
-  if (config.is_null("rank_pattern")) return;
-  for (const auto& [module, rank] : config.document().at("rank_pattern").items())
-    if (!rank.is_number() || !(rank.get<double>() >= 1 && rank.get<double>() <= largest_rank) ||
-        rank.get<double>() != std::floor(rank.get<double>()))
-      config.refuse("rank_pattern", "whole numbers, 1 or more");
+  const auto ranks = config.find("rank_pattern");
+  if (!ranks) return;
+  for (const auto& [module, value] : ranks->members()) {
+    const double rank = value.number_or_nothing().value_or(0);
+    if (rank < 1 || rank > largest_rank || rank != std::floor(rank))
+      ranks->refuse("whole numbers, 1 or more");
+  }
 }
 
 }  // namespace

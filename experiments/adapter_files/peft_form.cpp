@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
 #include "core/base/text.h"
@@ -34,7 +33,8 @@ std::string lower_case(std::string text) {
 /// lora's option `init` for init_lora_weights.
 std::string start_of(const PeftConfig& config) {
   const char* key = "init_lora_weights";
-  if (config.is_null(key) || config.document().at(key).is_boolean()) return "published";
+  const auto value = config.find(key);
+  if (!value || value->is_boolean()) return "published";
   std::string start = config.text(key);
   if (std::ranges::find(caseless_starts, lower_case(start)) != caseless_starts.end())
     start = lower_case(start);
@@ -304,10 +304,10 @@ const PeftForm& find_peft_form(const PeftConfig& config) {
   for (const PeftForm& form : peft_forms()) {
     known.push_back(form.type);
     if (config.type() != form.type) continue;
-    expect_known_keys(config.document(), config.file(), "", {common_keys, form.keys});
+    expect_known_keys(config.document().value(), config.file(), "", {common_keys, form.keys});
     return form;
   }
-  config.refuse("peft_type", ("one of " + join(known, ", ")).c_str());
+  config.refuse("peft_type", "one of " + join(known, ", "));
 }
 
 PeftTensors::PeftTensors(const SafetensorsFile& file, const PeftForm& form) {

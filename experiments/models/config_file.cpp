@@ -81,9 +81,7 @@ bool ConfigFile::flag(std::string_view key, bool fallback) const {
 }
 
 std::string ConfigFile::text(std::string_view key) const {
-  const JsonField value = at(key, "a text");
-  if (!value.is_string()) value.refuse("a text");
-  return value.string();
+  return at(key, "a text").string("a text");
 }
 
 std::string ConfigFile::text(std::string_view key, std::string_view fallback) const {
@@ -99,13 +97,7 @@ std::vector<std::string> ConfigFile::texts(std::string_view key) const {
     });
     return split(text, '|');
   }
-  if (!value.is_array()) value.refuse("a list of texts");
-  std::vector<std::string> texts;
-  for (const JsonField& part : value.elements()) {
-    if (!part.is_string()) value.refuse("a list of texts");
-    texts.push_back(part.string());
-  }
-  return texts;
+  return value.strings("a list of texts");
 }
 
 std::vector<std::string> ConfigFile::texts(std::string_view key, std::string_view fallback) const {

@@ -116,7 +116,13 @@ TEST_F(LortaCheckpoint, NeedsAConfigurationThatSaysWhatTheTensorsLeaveOpen) {
     configuration = given;
     EXPECT_THAT(load_error(), HasSubstr(message));
   };
-  expect(R"({"layout": "lorta"})", "alpha is missing");
+  expect(R"({"layout": "lorta"})", "alpha is missing, expected LortaConfig's lora_alpha");
+  expect(R"({"layout": "lorta", "alpha": "6"})", "alpha is \"6\", expected a number above 0");
+  expect(R"({"layout": "lorta", "alpha": null})", "alpha is null, expected a number above 0");
+  expect(R"({"layout": "lorta", "alpha": 1, "targets": ["q"]})",
+         "targets is [\"q\"], expected text such as \"q,v\"");
+  expect(R"({"layout": "lorta", "alpha": 1, "head-axis": 1})",
+         "head-axis is 1, expected \"input\" or \"output\"");
   expect(R"({"layout": "lorta", "alpha": 0})", "alpha is 0, expected a number above 0");
   expect(R"({"layout": "lorta", "alpha": 1, "rslora": 2})", "rslora is 2, expected true or false");
   expect(R"({"layout": "lorta", "alpha": 1, "head-axis": "x"})",

@@ -217,9 +217,14 @@ TEST_F(LotrCheckpoint, NeedsALayoutAndAScaleAndNoPickle) {
   configuration = R"({"layout": "tucker", "scale": 1})";
   EXPECT_THAT(load_error(), HasSubstr("layout is \"tucker\", expected \"lotr\" or \"lorta\""));
   configuration = R"({"layout": "lotr"})";
-  EXPECT_THAT(load_error(), HasSubstr("scale is missing"));
+  EXPECT_THAT(load_error(), HasSubstr("scale is missing, expected LoTRLinear's, a number above 0"));
   configuration = R"({"layout": "lotr", "scale": -1})";
   EXPECT_THAT(load_error(), HasSubstr("scale is -1"));
+  configuration = R"({"layout": 3, "scale": 1})";
+  EXPECT_THAT(load_error(), HasSubstr("layout is 3, expected \"lotr\" or \"lorta\""));
+  configuration = R"({"layout": "lotr", "scale": "1"})";
+  EXPECT_EQ(load_error(), (adapter / "adapter_config.json").string() +
+                              ": scale is \"1\", expected LoTRLinear's, a number above 0");
   configuration = R"({"layout": "lotr", "scale": 1, "rank": 3})";
   EXPECT_THAT(load_error(), HasSubstr("the key 'rank' is 3; rankfold does not know it"));
   configuration = R"({"layout": "lotr", "scale": 1})";

@@ -146,6 +146,31 @@ TEST_F(ChangedPeftFolder, IsRefusedWhereANumberIsNone) {
   EXPECT_THAT(error_with({{"lora_alpha", -1}}, "start-pissa"), HasSubstr("alpha of"));
 }
 
+TEST_F(ChangedPeftFolder, IsRefusedWhereAKeyHasAnotherType) {
+  const auto expect = [&](const char* key, const json& value, const std::string& expected) {
+    EXPECT_EQ(error_with({{key, value}}), (adapter / "adapter_config.json").string() + ": " + key +
+                                              " is " + value.dump() + ", expected " + expected);
+  };
+  expect("peft_type", 3, "a text");
+  expect("use_rslora", "yes", "true or false");
+  expect("use_dora", 1, "true or false");
+  expect("init_lora_weights", 2, "a text");
+  expect("target_modules", {1, 2}, "a list of texts");
+  expect("exclude_modules", {{"a", 1}}, "a list of texts");
+  expect("modules_to_save", "classifier", "a list of texts");
+  expect("rank_pattern", {1, 2}, "an object of numbers");
+  expect("alpha_pattern", {{"query", 2}, {"key", nullptr}},
+         "an object of numbers, at most 1e9 in size");
+  expect("rank_pattern", {{"query", 2.5}}, "whole numbers, 1 or more");
+  expect("layers_to_transform", {0, "1"}, "a whole number or a list of them");
+  expect("layers_to_transform", 2.5, "a whole number or a list of them");
+  expect("layers_pattern", "layer", "none without layers_to_transform");
+  EXPECT_THAT(error_with({{"layers_to_transform", {0}}, {"layers_pattern", {1}}}),
+              HasSubstr("layers_pattern is [1], expected a list of texts"));
+  for (const json& nothing : {json(nullptr), json(""), json::array(), json::object()})
+    EXPECT_EQ(error_with({{"layers_to_transform", nothing}, {"layers_pattern", nothing}}), "");
+}
+
 TEST_F(ChangedPeftFolder, TakesTheRanksOfItsTensors) {
   EXPECT_EQ(error_with({{"r", 8}, {"rank_pattern", {{"query", 16}}}}), "");
   const AdaptedModel adapted = load(adapter);

@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include <cmath>
 
@@ -185,7 +186,27 @@ TEST_F(Unmerge, RefusesAMergeThatHasChangedSinceOrWhoseNoteIsBroken) {
     write_safetensors(path, list, metadata);
   }
   EXPECT_THAT(refusal(), HasSubstr("has changed since it was merged"));
-  for (const char* note : {"", "[]", "{\"base\": 3}", "{"}) {
+  std::vector<std::string> notes = {"", "[]", "{\"base\": 3}", "{"};
+  const auto note_of_merge = nlohmann::json::parse(metadata.at("rankfold_merge"));
+  for (const char* key : {"base", "merged", "adapter", "method", "config", "added", "replaced"}) {
+    auto changed = note_of_merge;
+    changed[key] = 3;
+    notes.push_back(changed.dump());
+    changed.erase(key);
+    notes.push_back(changed.dump());
+  }
+  const std::vector<std::pair<const char*, nlohmann::json>> wrong = {
+      {"added", nlohmann::json::array({1})},
+      {"left_out", "classifier.weight"},
+      {"left_out", nullptr},
+      {"config", "[]"},
+      {"config", "{"}};
+  for (const auto& [key, value] : wrong) {
+    auto changed = note_of_merge;
+    changed[key] = value;
+    notes.push_back(changed.dump());
+  }
+  for (const std::string& note : notes) {
     write_atomically(path, bytes);
     const SafetensorsFile file(path);
     std::vector<TensorToWrite> list;

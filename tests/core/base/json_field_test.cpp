@@ -24,6 +24,7 @@ TEST(JsonField, NamesFileAndPathOfTheKeyInEveryWording) {
             "some.json: key 'a.b[1]': found a string, expected a number");
   EXPECT_EQ(message(JsonWording::found), "some.json: a.b[1]: found \"two\", expected a number");
   EXPECT_EQ(message(JsonWording::is), "some.json: a.b[1] is \"two\", expected a number");
+  EXPECT_EQ(message(JsonWording::is_then), "some.json: a.b[1] is \"two\"; expected a number");
 }
 
 TEST(JsonField, IsStrictWhereItIsAskedFor) {
@@ -39,6 +40,68 @@ TEST(JsonField, IsStrictWhereItIsAskedFor) {
   EXPECT_TRUE(a.member_or_null("c").is_null());
   EXPECT_TRUE(a.member("t").boolean());
   EXPECT_EQ(a.member("b").element(0).integer(1, 1), 1);
+}
+
+TEST(JsonField, SaysWhatIsExpectedInTheCallersWords) {
+  const JsonDocument read = document(JsonWording::is_then);
+  const JsonField root = read.root(), a = root.member("a"), list = a.member("b");
+  const auto message = [](const auto& action) { return message_of<Error>(action); };
+  EXPECT_EQ(message([&] { a.member("c", "a text"); }),
+            "some.json: a.c is missing; expected a text");
+  EXPECT_EQ(message([&] { list.member("c", "a text"); }),
+            "some.json: a.b.c is missing; expected a text");
+  EXPECT_EQ(message([&] { a.member("n", "a text").string("a text"); }),
+            "some.json: a.n is null; expected a text");
+  EXPECT_EQ(message([&] { a.member("n").boolean("a flag"); }),
+            "some.json: a.n is null; expected a flag");
+  EXPECT_EQ(message([&] { a.member("t").number("a size"); }),
+            "some.json: a.t is true; expected a size");
+  EXPECT_EQ(message([&] { list.element(0).number(2, 3, "2 or 3"); }),
+            "some.json: a.b[0] is 1; expected 2 or 3");
+  EXPECT_EQ(message([&] { list.element(3).number(1, 2, "1 or 2"); }),
+            "some.json: a.b[3] is 2.5; expected 1 or 2");
+  EXPECT_EQ(list.element(3).number(2.5, 2.5, "2.5"), 2.5);
+  EXPECT_EQ(message([&] { list.element(3).count(); }),
+            "some.json: a.b[3] is 2.5; expected a whole number, 0 or more");
+  EXPECT_EQ(message([&] { list.strings("a list of texts"); }),
+            "some.json: a.b is [1,\"two\",null,2.5]; expected a list of texts");
+  EXPECT_EQ(message([&] { root.strings(); }).substr(0, 28), "some.json: (top level) is {\"");
+  EXPECT_EQ(message([&] { list.element(1).named("places").count("a number"); }),
+            "some.json: places is \"two\"; expected a number");
+}
+
+TEST(JsonField, TellsAMemberThatIsNullFromOneThatIsMissing) {
+  const JsonDocument read = document();
+  const JsonField a = read.root().member("a");
+  ASSERT_TRUE(a.given("n"));
+  EXPECT_TRUE(a.given("n")->is_null());
+  EXPECT_FALSE(a.find("n"));
+  EXPECT_FALSE(a.given("c"));
+  EXPECT_FALSE(a.member("b").given("c"));
+}
+
+TEST(JsonField, CountsUpToTheLargestWord) {
+  const JsonDocument read("some.json", R"([18446744073709551615, -1, 2.0, ["a", "b"], []])");
+  const JsonField root = read.root();
+  EXPECT_EQ(root.element(0).count(), UINT64_MAX);
+  EXPECT_FALSE(root.element(1).count_or_nothing());
+  EXPECT_FALSE(root.element(2).count_or_nothing());
+  EXPECT_EQ(root.element(3).strings(), (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(root.element(4).strings().empty());
+}
+
+TEST(OrderedJsonField, KeepsTheOrderOfTheFileInMembersAndMessages) {
+  const OrderedJsonDocument read("some.json", R"({"b": 1, "a": {"d": 2, "c": 3}})", {},
+                                 JsonWording::is);
+  const auto members = read.root().members();
+  ASSERT_EQ(members.size(), 2U);
+  EXPECT_EQ(members[0].first, "b");
+  EXPECT_EQ(members[1].first, "a");
+  EXPECT_EQ(message_of<Error>([&] { members[1].second.string(); }),
+            "some.json: a is {\"d\":2,\"c\":3}, expected a string");
+  std::string long_list = "[0";
+  for (int i = 0; i < 20'000; ++i) long_list += ",0";
+  EXPECT_THROW(OrderedJsonDocument("long.json", long_list + "]"), Error);
 }
 
 TEST(JsonField, TakesWhateverStandsThereInItsLenientForm) {

@@ -113,7 +113,8 @@ TEST(WeightFolder, RefusesShardsOutsideTheFolder) {
 TEST(WeightFolder, RefusesABrokenIndex) {
   EXPECT_THAT(refusal_of_index("{"), HasSubstr("index.json: is not valid JSON"));
   EXPECT_THAT(refusal_of_index("[]"), HasSubstr("has no object 'weight_map'"));
-  EXPECT_THAT(refusal_of_index(R"({"weight_map":[]})"), HasSubstr("has no object 'weight_map'"));
+  for (const char* index : {"{}", R"({"weight_map":[]})", R"({"weight_map":null})"})
+    EXPECT_THAT(refusal_of_index(index), HasSubstr("has no object 'weight_map'")) << index;
   EXPECT_THAT(refusal_of_index(R"({"weight_map":{"a":1}})"), HasSubstr("is not a text"));
   EXPECT_THAT(refusal_of_index(std::string(1'000'000, '[')), HasSubstr("nested deeper"));
 }
