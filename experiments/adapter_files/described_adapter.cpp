@@ -65,6 +65,11 @@ DescribedMethod resolve_description(AdapterDescription& description, const SiteC
     }
     stack = Stack(std::move(sites));
   }
+  // The factors were trained with the heads that the file names, whatever this program would count.
+  for (Site& site : stack.sites) {
+    const auto trained = std::ranges::find(description.stack, site.name, &Site::name);
+    if (trained != description.stack.end() && trained->heads > 0) site.heads = trained->heads;
+  }
   MethodRequest request;
   request.rank = description.rank;
   request.options = description.settings.options;
