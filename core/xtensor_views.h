@@ -9,6 +9,7 @@
 #include <xtensor/xtensor.hpp>
 
 #include "core/adapter/adapter.h"
+#include "core/base/error.h"
 
 // Arrays of rankfold as xtensor expressions, for programs that calculate with them. Views take no
 // copy: they read and write the numbers where they lie, and live no longer than these.
