@@ -1,5 +1,6 @@
 #include "core/adapter/rank.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/base/text.h"
@@ -10,7 +11,8 @@ std::optional<Rank> Rank::parse(std::string_view text) {
   Rank rank;
   if (text.empty()) return rank;
   for (const std::string& part : split(text, 'x')) {
-    const auto size = parse_number<unsigned long long>(part);
+    const bool digits = std::ranges::all_of(part, [](char c) { return c >= '0' && c <= '9'; });
+    const auto size = digits ? parse_number<unsigned long long>(part) : std::nullopt;
     if (!size) return std::nullopt;
     rank.sizes_.push_back(*size);
   }

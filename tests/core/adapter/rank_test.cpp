@@ -9,7 +9,7 @@ TEST(Rank, IsReadOnce) {
   EXPECT_EQ(Rank::parse("8")->sizes(), std::vector<std::size_t>{8});
   EXPECT_EQ(Rank::parse("8x8x4")->sizes(), (std::vector<std::size_t>{8, 8, 4}));
   EXPECT_TRUE(Rank::parse("")->is_none());
-  for (const char* text : {"x", "8x", "x8", "8x-1", "8.0", "eight", "8 x 8", "8X8"})
+  for (const char* text : {"+2", "x", "8x", "x8", "8x-1", "8.0", "eight", "8 x 8", "8X8"})
     EXPECT_FALSE(Rank::parse(text)) << text;
 }
 
