@@ -34,6 +34,19 @@ const ForeignKey* find_key(std::string_view name,
 
 }  // namespace
 
+std::vector<ForeignKey> keys_of(ForeignKey::Meaning meaning,
+                                std::initializer_list<std::string_view> names) {
+  std::vector<ForeignKey> table;
+  for (const std::string_view name : names) table.push_back({name, meaning});
+  return table;
+}
+
+std::vector<ForeignKey> joined(std::initializer_list<std::vector<ForeignKey>> parts) {
+  std::vector<ForeignKey> table;
+  for (const auto& part : parts) table.insert(table.end(), part.begin(), part.end());
+  return table;
+}
+
 bool is_off(const nlohmann::json& value) {
   return switches_nothing(value);
 }

@@ -24,6 +24,11 @@ struct ForeignKey {
   std::vector<std::string_view> off = {};
 };
 
+/// Keys of one meaning, and tables one after the other.
+std::vector<ForeignKey> keys_of(ForeignKey::Meaning meaning,
+                                std::initializer_list<std::string_view> names);
+std::vector<ForeignKey> joined(std::initializer_list<std::vector<ForeignKey>> parts);
+
 /// Whether a value switches nothing on: null, false, "", [] or {}.
 bool is_off(const nlohmann::json& value);
 bool is_off(const nlohmann::ordered_json& value);

@@ -23,8 +23,7 @@ std::vector<ModelShape> presets() {
 
 /// With the pooler, which its classifier reads.
 std::size_t parameters(const ModelShape& shape) {
-  return table_parameters(shape) + shape.layers * encoder_layer_parameters(shape) +
-         encoder_norm_parameters(shape) + shape.hidden * (shape.hidden + 1);
+  return encoder_parameters(shape) + shape.hidden * (shape.hidden + 1);
 }
 
 /// Heads of other tasks, a pooler that a trained one replaces, and counters 0, 1, 2, ...

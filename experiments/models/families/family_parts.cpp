@@ -74,19 +74,6 @@ ModelShape encoder_preset(std::string name, std::size_t layers, std::size_t hidd
   return shape;
 }
 
-std::vector<ForeignKey> keys_of(ForeignKey::Meaning meaning,
-                                std::initializer_list<std::string_view> names) {
-  std::vector<ForeignKey> table;
-  for (const std::string_view name : names) table.push_back({name, meaning});
-  return table;
-}
-
-std::vector<ForeignKey> joined(std::initializer_list<std::vector<ForeignKey>> parts) {
-  std::vector<ForeignKey> table;
-  for (const auto& part : parts) table.insert(table.end(), part.begin(), part.end());
-  return table;
-}
-
 std::vector<ForeignKey> encoder_keys() {
   return keys_of(
       ForeignKey::Meaning::read,
@@ -131,6 +118,11 @@ std::size_t encoder_layer_parameters(const ModelShape& shape) {
 
 std::size_t encoder_norm_parameters(const ModelShape& shape) {
   return (2 * shape.distinct_layers + 1) * 2 * shape.hidden;
+}
+
+std::size_t encoder_parameters(const ModelShape& shape) {
+  return table_parameters(shape) + shape.layers * encoder_layer_parameters(shape) +
+         encoder_norm_parameters(shape);
 }
 
 }  // namespace rankfold

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,9 +41,6 @@ ModelShape read_text_encoder(const ConfigFile& config);
 ModelShape encoder_preset(std::string name, std::size_t layers, std::size_t hidden,
                           std::size_t vocabulary);
 
-std::vector<ForeignKey> keys_of(ForeignKey::Meaning meaning,
-                                std::initializer_list<std::string_view> names);
-std::vector<ForeignKey> joined(std::initializer_list<std::vector<ForeignKey>> parts);
 /// Of encoders, and of those that read text.
 std::vector<ForeignKey> encoder_keys();
 std::vector<ForeignKey> text_encoder_keys();
@@ -61,5 +57,7 @@ std::size_t encoder_mlp_parameters(const ModelShape& shape);
 std::size_t attention_bias_parameters(const ModelShape& shape);
 /// (2 layers + 1) norms of a weight and a bias.
 std::size_t encoder_norm_parameters(const ModelShape& shape);
+/// All of these: the embeddings, the layers and their norms.
+std::size_t encoder_parameters(const ModelShape& shape);
 
 }  // namespace rankfold

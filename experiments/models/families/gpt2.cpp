@@ -23,11 +23,6 @@ ModelShape read(const ConfigFile& config) {
   return shape;
 }
 
-std::size_t parameters(const ModelShape& shape) {
-  return table_parameters(shape) + shape.layers * encoder_layer_parameters(shape) +
-         encoder_norm_parameters(shape);
-}
-
 }  // namespace
 
 const Family& gpt2_family() {
@@ -58,7 +53,7 @@ const Family& gpt2_family() {
       .presets = presets,
       .read = read,
       .norm_parameters = encoder_norm_parameters,
-      .parameters = parameters};
+      .parameters = encoder_parameters};
   return family;
 }
 

@@ -25,8 +25,7 @@ ModelShape read(const ConfigFile& config) {
 
 /// With the map of patches, its bias, and the class token.
 std::size_t parameters(const ModelShape& shape) {
-  return table_parameters(shape) + shape.layers * encoder_layer_parameters(shape) +
-         encoder_norm_parameters(shape) + shape.patch_values * shape.hidden + 2 * shape.hidden;
+  return encoder_parameters(shape) + shape.patch_values * shape.hidden + 2 * shape.hidden;
 }
 
 }  // namespace
