@@ -1,7 +1,12 @@
 # Flags that every target of the project is compiled with.
 add_library(rankfold_flags INTERFACE)
-target_compile_options(rankfold_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
-                                                -Wno-sign-conversion)
+target_compile_options(rankfold_flags INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wno-sign-conversion)
+if(RANKFOLD_GROUPS)
+  # Of names of other files of a group nothing is said.
+  target_compile_options(rankfold_flags INTERFACE -Wshadow=local -Wno-subobject-linkage)
+else()
+  target_compile_options(rankfold_flags INTERFACE -Wshadow)
+endif()
 # GCC 12 sees overlaps and overflows in std::string operations that are none (its bugs 105651 and 105329).
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(rankfold_flags INTERFACE -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds)
@@ -48,12 +53,26 @@ if(RANKFOLD_SANITIZE)
   rankfold_headers(unoptimised_headers OPTIONS -O0)
 endif()
 
-# rankfold_library(FOLDER [COMPUTES | PRINTS] [EXCEPT REGEX] [PUBLIC ...] [PRIVATE ...]): every .cpp of FOLDER and of the
-# rooms in it, but for those that match, as rankfold::<last part>.
+# rankfold_group(TARGET ALONE): compiles the files of TARGET several at a time (RANKFOLD_GROUPS), but for those that match
+# ALONE: what the headers of a room cost is paid once a group.
+function(rankfold_group target alone)
+  if(NOT RANKFOLD_GROUPS)
+    return()
+  endif()
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+  if(alone)
+    get_target_property(sources ${target} SOURCES)
+    list(FILTER sources INCLUDE REGEX "${alone}")
+    set_source_files_properties(${sources} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  endif()
+endfunction()
+
+# rankfold_library(FOLDER [COMPUTES | PRINTS] [EXCEPT REGEX] [ALONE REGEX] [PUBLIC ...] [PRIVATE ...]): every .cpp of FOLDER
+# and of the rooms in it, but for those that match EXCEPT, as rankfold::<last part>; those that match ALONE each by itself.
 # What optimisation costs: -O3 half of the time to compile, and sanitized code that is optimised nearly twice that of code
 # that is not. So only what COMPUTES is optimised in sanitized builds, and what only PRINTS hardly in others.
 function(rankfold_library folder)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "COMPUTES;PRINTS" EXCEPT "PUBLIC;PRIVATE")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "COMPUTES;PRINTS" "EXCEPT;ALONE" "PUBLIC;PRIVATE")
   get_filename_component(name ${folder} NAME)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cpp)
   if(arg_EXCEPT)
@@ -61,6 +80,7 @@ function(rankfold_library folder)
   endif()
   add_library(rankfold_${name} STATIC ${sources})
   add_library(rankfold::${name} ALIAS rankfold_${name})
+  rankfold_group(rankfold_${name} "${arg_ALONE}")
   target_include_directories(rankfold_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
   target_link_libraries(rankfold_${name} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE} $<BUILD_INTERFACE:rankfold_flags>)
   if(RANKFOLD_SANITIZE AND NOT arg_COMPUTES)
@@ -107,10 +127,10 @@ if(RANKFOLD_SANITIZE)
   list(APPEND rankfold_test_environment RANKFOLD_CONTRACT=one-case)
 endif()
 
-# rankfold_test(ROOM [PARTS N]): one test program from tests/ROOM/*.cpp; it may use every library. Its tests run as N
+# rankfold_test(ROOM [PARTS N] [ALONE REGEX]): one test program from tests/ROOM/*.cpp; it may use every library. Its tests run as N
 # entries of CTest, so that several processors share them.
 function(rankfold_test room)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" PARTS "")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PARTS;ALONE" "")
   if(NOT TARGET rankfold_test_headers)
     find_package(GTest REQUIRED)
     rankfold_headers(test_headers OPTIONS -O0 LIBRARIES GTest::gmock HEADERS <fstream> <gmock/gmock.h> <gtest/gtest.h>)
@@ -121,6 +141,7 @@ function(rankfold_test room)
     return()
   endif()
   add_executable(test_${room} ${sources})
+  rankfold_group(test_${room} "${arg_ALONE}")
   set(library ${room})
   if(room STREQUAL "contract")
     set(library decompositions)

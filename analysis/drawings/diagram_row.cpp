@@ -11,9 +11,7 @@
 namespace rankfold {
 namespace {
 
-constexpr double letter = 12, small_letter = 11;
-constexpr double box_height = 34, bond_spacing = 30, between = 14;
-constexpr double frame_margin = 14, bar_height = 20;
+constexpr double box_height = 34, between = 14;
 
 const Mode* find_mode(const std::vector<Mode>& modes, const std::string& name) {
   const auto found = std::ranges::find(modes, name, &Mode::name);
@@ -91,11 +89,12 @@ void ProductRow::add_nodes(const std::vector<Operand>& product) {
       OpenModes open{.read = node.block->modes, .select = open_.select};
       node.inner = std::make_shared<ProductRow>(node.block->product, std::move(open));
       node.reading = reading(*node.block);
-      node.width = std::max(node.inner->width(), text_width(node.reading, small_letter) + 20) +
-                   2 * frame_margin;
-      node.height = node.inner->height() + bar_height + frame_margin;
+      node.width =
+          std::max(node.inner->width(), text_width(node.reading, DiagramSizes::small_letter) + 20) +
+          2 * DiagramSizes::frame_margin;
+      node.height = node.inner->height() + DiagramSizes::bar_height + DiagramSizes::frame_margin;
     } else {
-      node.width = std::max(38.0, text_width(node.factor->name, letter + 1) + 16);
+      node.width = std::max(38.0, text_width(node.factor->name, DiagramSizes::letter) + 16);
       node.height = box_height;
     }
     nodes_.push_back(std::move(node));
@@ -131,8 +130,9 @@ ProductRow::Wire ProductRow::make_wire(const Mode& mode, std::vector<std::size_t
                 : wire.nodes[1] == wire.nodes.front() + 1 ? Kind::bond
                                                           : Kind::arc;
   }
-  wire.half =
-      std::max(text_width(wire.label, small_letter), text_width(wire.second, small_letter)) / 2;
+  wire.half = std::max(text_width(wire.label, DiagramSizes::small_letter),
+                       text_width(wire.second, DiagramSizes::small_letter)) /
+              2;
   return wire;
 }
 
@@ -173,12 +173,14 @@ void ProductRow::place_nodes() {
         node.below += 2 * wire.half + (node.below > 0 ? between : 0);
       if (is_above(wire)) ++above;
       if (wire.kind == Kind::bond && wire.nodes.back() == i)
-        gap = std::max({gap, text_width(wire.mode.name, small_letter) + 14,
-                        text_width(std::to_string(wire.mode.size), small_letter) + 14});
+        gap =
+            std::max({gap, text_width(wire.mode.name, DiagramSizes::small_letter) + 14,
+                      text_width(std::to_string(wire.mode.size), DiagramSizes::small_letter) + 14});
       if (wire.kind == Kind::bond)
         node.height = std::max(
-            node.height,
-            bond_spacing * static_cast<double>(bonds_between(wire.nodes[0], wire.nodes[1])) + 6);
+            node.height, DiagramSizes::bond_spacing *
+                                 static_cast<double>(bonds_between(wire.nodes[0], wire.nodes[1])) +
+                             6);
     }
     node.width = std::max(node.width, 14.0 * static_cast<double>(above + 1));
     const double slot = std::max(node.width, node.below);

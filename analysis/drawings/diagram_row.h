@@ -9,6 +9,12 @@
 
 namespace rankfold {
 
+/// Sizes of letters and shapes that what is laid out and what is drawn share.
+struct DiagramSizes {
+  static constexpr double letter = 13, small_letter = 11;
+  static constexpr double bar_height = 20, frame_margin = 14, bond_spacing = 30;
+};
+
 /// What becomes of the modes that a product does not sum.
 struct OpenModes {
   std::vector<Mode> out = {}, in = {};

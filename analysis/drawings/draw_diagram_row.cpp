@@ -5,13 +5,6 @@
 #include "analysis/drawings/diagram_row.h"
 
 namespace rankfold {
-namespace {
-
-constexpr double letter = 13, small_letter = 11;
-constexpr double bar_height = 20, frame_margin = 14, bond_spacing = 30;
-
-}  // namespace
-
 Svg::BoxStyle factor_style(const Factor& factor) {
   struct Colours {
     const char *fill, *stroke;
@@ -32,16 +25,18 @@ void ProductRow::draw_node(Svg& svg, const Node& node, Point origin) const {
   if (node.factor) {
     svg.box(Svg::Layer::boxes, left, upper, node.width, node.height, factor_style(*node.factor));
     svg.text({origin.x + node.centre, origin.y + middle()}, node.factor->name,
-             {.size = letter, .italic = true});
+             {.size = DiagramSizes::letter, .italic = true});
     return;
   }
   svg.box(Svg::Layer::frames, left, upper, node.width, node.height,
           {"#ffffff", "#777777", true, 8, 1.2});
-  node.inner->draw(svg, {origin.x + node.centre - node.inner->width() / 2, upper + frame_margin});
-  const double bar = upper + node.height - bar_height;
-  svg.box(Svg::Layer::boxes, left, bar, node.width, bar_height, {"#555555", "#555555", false, 5});
-  svg.text({origin.x + node.centre, bar + bar_height / 2}, node.reading,
-           {.size = small_letter, .colour = "#ffffff"});
+  node.inner->draw(
+      svg, {origin.x + node.centre - node.inner->width() / 2, upper + DiagramSizes::frame_margin});
+  const double bar = upper + node.height - DiagramSizes::bar_height;
+  svg.box(Svg::Layer::boxes, left, bar, node.width, DiagramSizes::bar_height,
+          {"#555555", "#555555", false, 5});
+  svg.text({origin.x + node.centre, bar + DiagramSizes::bar_height / 2}, node.reading,
+           {.size = DiagramSizes::small_letter, .colour = "#ffffff"});
 }
 
 void ProductRow::draw_bond(Svg& svg, const Wire& wire, Point origin) const {
@@ -50,11 +45,12 @@ void ProductRow::draw_bond(Svg& svg, const Wire& wire, Point origin) const {
   const double from = origin.x + left.centre + left.width / 2,
                to = origin.x + right.centre - right.width / 2;
   const double y =
-      origin.y + middle() + bond_spacing * (static_cast<double>(wire.parallel) - (count - 1) / 2);
+      origin.y + middle() +
+      DiagramSizes::bond_spacing * (static_cast<double>(wire.parallel) - (count - 1) / 2);
   svg.line({from, y}, {to, y});
-  svg.text({(from + to) / 2, y - 8}, wire.mode.name, {.size = small_letter});
+  svg.text({(from + to) / 2, y - 8}, wire.mode.name, {.size = DiagramSizes::small_letter});
   svg.text({(from + to) / 2, y + 8}, std::to_string(wire.mode.size),
-           {.size = small_letter, .colour = "#666666"});
+           {.size = DiagramSizes::small_letter, .colour = "#666666"});
 }
 
 void ProductRow::draw_above(Svg& svg, const Wire& wire, Point origin) const {
@@ -66,13 +62,13 @@ void ProductRow::draw_above(Svg& svg, const Wire& wire, Point origin) const {
   if (wire.kind == Kind::arc) {
     for (std::size_t i = 0; i < 2; ++i) svg.line(port(i), {port(i).x, origin.y + top_});
     svg.arc({port(0).x, origin.y + top_}, {port(1).x, origin.y + top_}, y - 4);
-    svg.text({end.x, y - 4}, wire.label, {.size = small_letter, .background = true});
+    svg.text({end.x, y - 4}, wire.label, {.size = DiagramSizes::small_letter, .background = true});
     return;
   }
   for (std::size_t i = 0; i < wire.nodes.size(); ++i)
     svg.polyline({port(i), {port(i).x, origin.y + top_}, end});
   if (wire.kind == Kind::sum) svg.dot(end);
-  svg.text({end.x, y - 11}, wire.label, {.size = small_letter, .background = true});
+  svg.text({end.x, y - 11}, wire.label, {.size = DiagramSizes::small_letter, .background = true});
 }
 
 void ProductRow::draw_leg(Svg& svg, const Wire& wire, Point origin) const {
@@ -93,15 +89,15 @@ void ProductRow::draw_leg(Svg& svg, const Wire& wire, Point origin) const {
     svg.line({x, origin.y + dot_y_}, {x, stop});
   }
   if (wire.kind == Kind::read) {
-    svg.text({x, end - 10}, wire.label, {.size = small_letter, .background = true});
+    svg.text({x, end - 10}, wire.label, {.size = DiagramSizes::small_letter, .background = true});
     return;
   }
   if (wire.kind == Kind::value)
     svg.box(Svg::Layer::boxes, x - 4, end - 4, 8, 8, {"#222222", "#222222", false, 0, 1});
-  svg.text({x, end + 13}, wire.label, {.size = small_letter});
+  svg.text({x, end + 13}, wire.label, {.size = DiagramSizes::small_letter});
   if (!wire.second.empty())
     svg.text({x, end + (wire.kind == Kind::value ? 26 : 51)}, wire.second,
-             {.size = small_letter, .colour = "#666666"});
+             {.size = DiagramSizes::small_letter, .colour = "#666666"});
 }
 
 /// A bracket below neighbouring modes of one side of the weight.
@@ -121,7 +117,7 @@ void ProductRow::draw_sides(Svg& svg, Point origin) const {
                    y = origin.y + end_y_ + 23;
       svg.line({left, y}, {right, y}, 2.5);
       svg.text({(left + right) / 2, y + 12}, kind == Kind::out ? "out" : "in",
-               {.size = letter, .bold = true});
+               {.size = DiagramSizes::letter, .bold = true});
     }
     i = last + 1;
   }

@@ -12,7 +12,7 @@
 namespace rankfold {
 namespace {
 
-constexpr double margin = 16, letter = 13, small_letter = 11;
+constexpr double margin = 16;
 
 /// A term with what stands before and behind it.
 struct Line {
@@ -78,16 +78,18 @@ struct Size {
 Size draw_lines(Svg& svg, const std::vector<Line>& lines, Point at) {
   double column = 0;
   Size size;
-  for (const Line& line : lines) column = std::max(column, text_width(line.label, letter + 1));
+  for (const Line& line : lines)
+    column = std::max(column, text_width(line.label, DiagramSizes::letter + 1));
   for (const Line& line : lines) {
     svg.text({at.x + column, at.y + size.height + line.row.middle()}, line.label,
-             {.size = letter + 1, .anchor = Svg::Anchor::end});
+             {.size = DiagramSizes::letter + 1, .anchor = Svg::Anchor::end});
     line.row.draw(svg, {at.x + column + 16, at.y + size.height});
     double width = column + 16 + line.row.width();
     if (!line.remark.empty()) {
-      svg.text({at.x + width + 12, at.y + size.height + line.row.middle()}, line.remark,
-               {.size = small_letter, .anchor = Svg::Anchor::start, .colour = "#666666"});
-      width += 12 + text_width(line.remark, small_letter);
+      svg.text(
+          {at.x + width + 12, at.y + size.height + line.row.middle()}, line.remark,
+          {.size = DiagramSizes::small_letter, .anchor = Svg::Anchor::start, .colour = "#666666"});
+      width += 12 + text_width(line.remark, DiagramSizes::small_letter);
     }
     size.width = std::max(size.width, width);
     size.height += line.row.height() + 10;
@@ -100,7 +102,7 @@ Size draw_chain(Svg& svg, const Declaration& declaration, Point at) {
   const double height = 26, y = at.y + 44, gap = 34;
   double x = at.x;
   const auto value = [&](const char* text) {
-    svg.text({x + 8, y}, text, {.size = letter, .italic = true});
+    svg.text({x + 8, y}, text, {.size = DiagramSizes::letter, .italic = true});
     x += 18;
   };
   const auto arrow = [&] {
@@ -109,9 +111,9 @@ Size draw_chain(Svg& svg, const Declaration& declaration, Point at) {
   };
   const auto step = [&](std::string_view text, const Svg::BoxStyle& style) {
     arrow();
-    const double width = text_width(text, letter) + 16;
+    const double width = text_width(text, DiagramSizes::letter) + 16;
     svg.box(Svg::Layer::boxes, x, y - height / 2, width, height, style);
-    svg.text({x + width / 2, y}, text, {.size = letter});
+    svg.text({x + width / 2, y}, text, {.size = DiagramSizes::letter});
     x += width;
   };
   const Svg::BoxStyle frozen{"#eeeeee", "#777777", true}, network{"#ffffff", "#222222"},
@@ -131,13 +133,13 @@ Size draw_chain(Svg& svg, const Declaration& declaration, Point at) {
   arrow();
   const double join = x + 9, above = y - 32;
   svg.box(Svg::Layer::boxes, x, y - 9, 18, 18, {"#ffffff", "#222222", false, 9});
-  svg.text({join, y}, "+", {.size = letter, .bold = true});
+  svg.text({join, y}, "+", {.size = DiagramSizes::letter, .bold = true});
   x += 18;
   svg.polyline({{fork, y}, {fork, above}, {join, above}, {join, y - 9}});
   if (declaration.place == Place::beside) {
-    const double width = text_width("W x + b", letter) + 16;
+    const double width = text_width("W x + b", DiagramSizes::letter) + 16;
     svg.box(Svg::Layer::boxes, (fork + join - width) / 2, above - 12, width, 24, frozen);
-    svg.text({(fork + join) / 2, above}, "W x + b", {.size = letter});
+    svg.text({(fork + join) / 2, above}, "W x + b", {.size = DiagramSizes::letter});
   }
   if (declaration.place == Place::before) step("W · + b", frozen);
   arrow();
@@ -151,8 +153,8 @@ Size draw_normalised(Svg& svg, const Declaration& declaration, Point at) {
   Size size{0, 10};
   for (const std::string& line : formulas(normalisation)) {
     svg.text({at.x + margin, at.y + size.height + 9}, line,
-             {.size = letter + 1, .anchor = Svg::Anchor::start});
-    size.width = std::max(size.width, text_width(line, letter + 1));
+             {.size = DiagramSizes::letter + 1, .anchor = Svg::Anchor::start});
+    size.width = std::max(size.width, text_width(line, DiagramSizes::letter + 1));
     size.height += 20;
   }
   double x = at.x + margin, tallest = 0;
@@ -204,9 +206,10 @@ Size Legend::draw(Svg& svg, Point at) const {
       Svg::BoxStyle style = factor_style({"", {}, {}, static_cast<Owner>(owner), trainable});
       style.radius = 3;
       svg.box(Svg::Layer::boxes, at.x, at.y + size.height + 2, 22, 13, style);
-      svg.text({at.x + 30, at.y + size.height + 9}, text,
-               {.size = small_letter, .anchor = Svg::Anchor::start, .colour = "#444444"});
-      size.width = std::max(size.width, 30 + text_width(text, small_letter));
+      svg.text(
+          {at.x + 30, at.y + size.height + 9}, text,
+          {.size = DiagramSizes::small_letter, .anchor = Svg::Anchor::start, .colour = "#444444"});
+      size.width = std::max(size.width, 30 + text_width(text, DiagramSizes::small_letter));
       size.height += 19;
     }
   return size;
@@ -223,8 +226,9 @@ std::string network_diagram(const Declaration& declaration, const std::string& t
   };
   const auto next = [&] { return Point{margin, margin + total.height}; };
   const auto sentence = [&](std::string_view text) {
-    svg.text({margin, next().y + 8}, text, {.size = letter + 1, .anchor = Svg::Anchor::start});
-    add({text_width(text, letter + 1), 18}, 8);
+    svg.text({margin, next().y + 8}, text,
+             {.size = DiagramSizes::letter + 1, .anchor = Svg::Anchor::start});
+    add({text_width(text, DiagramSizes::letter + 1), 18}, 8);
   };
   if (declaration.stages.empty())
     sentence("y = W x + b: no network, the layer stays as it is");

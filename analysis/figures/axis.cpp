@@ -11,7 +11,7 @@
 namespace rankfold {
 namespace {
 
-constexpr double margin = 0.06;  // of the range, at each end
+constexpr double axis_margin = 0.06;  // of the range, at each end
 
 /// The smallest of 1, 2, 2.5, 5 times a power of ten that is about `least` or more.
 double nice_step(double least) {
@@ -94,7 +94,8 @@ FigureAxis log_axis(AxisScale scale, double low, double high) {
   const double base = scale == AxisScale::log2 ? 2 : 10;
   const auto exponent = [&](double value) { return std::log(value) / std::log(base); };
   double first = exponent(low), last = exponent(high);
-  const double space = std::max(margin * (last - first), scale == AxisScale::log2 ? 0.15 : 0.08);
+  const double space =
+      std::max(axis_margin * (last - first), scale == AxisScale::log2 ? 0.15 : 0.08);
   first -= space;
   last += space;
   // Without two labelled powers nobody can read a logarithmic axis.
@@ -126,7 +127,7 @@ FigureAxis make_axis(AxisScale scale, const std::vector<double>& values) {
     low -= least;
     high += least;
   }
-  const double space = margin * (high - low);
+  const double space = axis_margin * (high - low);
   FigureAxis axis{scale, low - space, high + space, {}};
   add_steps(axis, nice_step((axis.high - axis.low) / 6));
   return axis;
@@ -162,7 +163,7 @@ FigureAxis make_count_axis(const std::vector<double>& values) {
   const double most = values.empty() ? 1 : *std::max_element(values.begin(), values.end());
   const double fewest = values.empty() ? 0 : *std::min_element(values.begin(), values.end());
   FigureAxis axis{AxisScale::linear, fewest < 0.25 * most ? 0 : fewest, most, {}};
-  const double space = std::max(margin * (axis.high - axis.low), 0.04 * most);
+  const double space = std::max(axis_margin * (axis.high - axis.low), 0.04 * most);
   axis.low = std::max(axis.low - space, 0.0);
   axis.high += space;
   add_steps(axis, std::max(1.0, std::ceil(nice_step((axis.high - axis.low) / 8))));

@@ -231,6 +231,12 @@ bool BasicJsonField<Json>::boolean(std::string_view expected) const {
 }
 
 template <class Json>
+bool BasicJsonField<Json>::boolean_member(const std::string& name, bool otherwise) const {
+  const auto field = optional_member(name);
+  return field ? field->boolean() : otherwise;
+}
+
+template <class Json>
 double BasicJsonField<Json>::number(std::string_view expected) const {
   if (!value_->is_number()) refuse(expected);
   return value_->template get<double>();

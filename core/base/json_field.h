@@ -58,6 +58,8 @@ class BasicJsonField {
   /// An array of nothing but strings.
   std::vector<std::string> strings(std::string_view expected = "an array of strings") const;
   bool boolean(std::string_view expected = "true or false") const;
+  /// A member of an object that is true or false, `otherwise` where it is missing.
+  bool boolean_member(const std::string& name, bool otherwise) const;
   double number(std::string_view expected = "a number") const;
   /// A number from `smallest` to `largest`.
   double number(double smallest, double largest, std::string_view expected) const;

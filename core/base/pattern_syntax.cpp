@@ -107,7 +107,7 @@ class Translation {
       constexpr std::string_view anywhere = "afnrtbdDsSwW", outside = "AB";
       const bool known = anywhere.find(letter) != anywhere.npos ||
                          (!in_class && outside.find(letter) != outside.npos);
-      if (!known) throw Error("bad escape \\{}", letter);
+      if (!known) throw Error("bad escape \\{}", peek(1));
       out_ += '\\';
       out_ += letter;
     } else if (static_cast<unsigned char>(letter) < 0x80) {

@@ -12,19 +12,17 @@
 namespace rankfold {
 namespace {
 
-std::string shown(const std::filesystem::path& path) {
-  return printable(path.string());
-}
-
 void check(const std::filesystem::path& file, const TensorToWrite& tensor) {
   const std::string name = printable(tensor.name, 200);
   if (tensor.name == "__metadata__")
-    throw Error("{}: a tensor cannot be named '{}'", shown(file), name);
+    throw Error("{}: a tensor cannot be named '{}'", printable(file.string()), name);
   const std::optional<std::size_t> size = tensor_size(tensor.shape, tensor.type);
-  if (!size) throw Error("{}: the shape of tensor '{}' is too large", shown(file), name);
+  if (!size)
+    throw Error("{}: the shape of tensor '{}' is too large", printable(file.string()), name);
   if (*size != tensor.bytes.size())
-    throw Error("{}: tensor '{}' is given {} bytes, expected {} for its shape as {}", shown(file),
-                name, tensor.bytes.size(), *size, data_type_name(tensor.type));
+    throw Error("{}: tensor '{}' is given {} bytes, expected {} for its shape as {}",
+                printable(file.string()), name, tensor.bytes.size(), *size,
+                data_type_name(tensor.type));
 }
 
 /// Every tensor once, in the order of the data.
@@ -41,7 +39,8 @@ std::vector<const TensorToWrite*> arranged(const std::filesystem::path& file,
       order.begin(), order.end(),
       [](const TensorToWrite* a, const TensorToWrite* b) { return a->name == b->name; });
   if (twice != order.end())
-    throw Error("{}: two tensors are named '{}'", shown(file), printable((*twice)->name, 200));
+    throw Error("{}: two tensors are named '{}'", printable(file.string()),
+                printable((*twice)->name, 200));
   std::stable_sort(order.begin(), order.end(), [](const TensorToWrite* a, const TensorToWrite* b) {
     return data_type_size(a->type) > data_type_size(b->type);
   });
@@ -65,11 +64,11 @@ std::string header_of(const std::filesystem::path& file,
   std::string header = fmt::format("{{{}}}", join(members, ","));
   header.resize((header.size() + 7) / 8 * 8, ' ');
   if (header.size() > safetensors_header_limit)
-    throw Error("{}: its header would have {} bytes, the format allows {}", shown(file),
-                header.size(), safetensors_header_limit);
+    throw Error("{}: its header would have {} bytes, the format allows {}",
+                printable(file.string()), header.size(), safetensors_header_limit);
   return header;
 } catch (const nlohmann::json::exception&) {
-  throw Error("{}: the name of a tensor or a metadata text is not UTF-8", shown(file));
+  throw Error("{}: the name of a tensor or a metadata text is not UTF-8", printable(file.string()));
 }
 
 template <class Value>

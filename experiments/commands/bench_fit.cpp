@@ -78,7 +78,7 @@ int measure(const Subject& subject, const FitBenchRequest& request, const Update
   return 0;
 }
 
-int run(const Arguments& arguments, Context& context) {
+int run_bench_fit(const Arguments& arguments, Context& context) {
   FitBenchRequest request;
   request.rank = arguments.text("rank");
   const auto size = [&](const char* name, std::size_t fallback, std::size_t most) {
@@ -127,7 +127,7 @@ Command bench_fit_command() {
       "The time of a fit as `rankfold fit` makes it, without reading the file. Random updates "
       "are the same\nin every call: D_s = sum_k b_sk a_k^T / k + E_s / 10 for k = 1 .. 64, with "
       "a, b and E standard normal,\na shared by all layers.",
-      run,
+      run_bench_fit,
       {}};
 }
 

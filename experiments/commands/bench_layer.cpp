@@ -68,7 +68,7 @@ void print_text(const LayerRequest& request, std::size_t threads, const LayerRep
     for (const std::string& line : row.plans) out << line << '\n';
 }
 
-int run(const Arguments& arguments, Context& context) {
+int run_bench_layer(const Arguments& arguments, Context& context) {
   LayerRequest request;
   request.width = size(arguments, "width", 768);
   request.tokens = size(arguments, "tokens", 4096);
@@ -105,7 +105,7 @@ Command bench_layer_command() {
           options,
           "Forward and backward with the gradient of the input. A round times the frozen and the "
           "adapted\nlayer one after the other; `over frozen` is the median of the rounds' ratios.",
-          run,
+          run_bench_layer,
           {}};
 }
 

@@ -79,7 +79,7 @@ void print_text(const StepReport& report, std::ostream& out) {
   for (const std::string& line : report.plans) out << line << '\n';
 }
 
-int run(const Arguments& arguments, Context& context) {
+int run_bench_step(const Arguments& arguments, Context& context) {
   StepRequest request;
   request.model = arguments.text("model");
   request.settings = given_settings(arguments);
@@ -88,7 +88,10 @@ int run(const Arguments& arguments, Context& context) {
   request.steps = arguments.count("steps", request.steps);
   const auto message = [&](const std::string& line) { context.err << printable(line) << '\n'; };
   const StepReport report = bench_step(request, context.registry, message);
-  (context.json ? print_json : print_text)(report, context.out);
+  if (context.json)
+    print_json(report, context.out);
+  else
+    print_text(report, context.out);
   return 0;
 }
 
@@ -113,7 +116,7 @@ Command bench_step_command() {
           options,
           "Forward with dropout, backward and AdamW on random tokens. The floor is the time of the "
           "step's\nproducts at the rate of a large one, measured between the steps.",
-          run,
+          run_bench_step,
           {}};
 }
 

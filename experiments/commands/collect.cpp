@@ -150,7 +150,7 @@ void watch(const CollectRequest& request, Context& context) {
   }
 }
 
-int run(const Arguments& arguments, Context& context) {
+int run_collect(const Arguments& arguments, Context& context) {
   const InterruptGuard guard;
   const CollectRequest request = request_of(arguments);
   if (arguments.has("watch"))
@@ -186,7 +186,7 @@ Command collect_command() {
               "Files without a scalar that is kept are passed over.\n"
               "--name and --index take all words up to the next option, so LOG_DIR and OUT stand "
               "before them.",
-          run,
+          run_collect,
           {}};
 }
 

@@ -47,7 +47,7 @@ void print_text(const CompressReport& report, const std::string& out, std::ostre
   write_table(to, rows, {1, 2, 3});
 }
 
-int run(const Arguments& arguments, Context& context) {
+int run_compress(const Arguments& arguments, Context& context) {
   CompressGoal goal;
   if (arguments.has("budget")) goal.budget = arguments.count("budget", 1);
   if (arguments.has("energy")) goal.energy = arguments.number("energy", 1);
@@ -93,7 +93,7 @@ Command compress_command() {
       options,
       "lora: every weight gets a rank of its own, by the singular values of all together. Other "
       "methods\nhave one rank (or one a mode). The head stays as it is.",
-      run,
+      run_compress,
       {}};
 }
 

@@ -108,7 +108,7 @@ Effective measure(const ModelShape& shape, const Method& method, const RunSettin
   return effective;
 }
 
-int run(const Arguments& arguments, Context& context) {
+int run_count(const Arguments& arguments, Context& context) {
   const Method& method = context.registry.at(arguments.text("method"));
   const ModelShape shape = find_shape(arguments.text("model"));
   const std::size_t labels = arguments.count("labels", 2);
@@ -124,7 +124,10 @@ int run(const Arguments& arguments, Context& context) {
         "choose\n",
         method.name, count.adapter, *printed.budget);
   if (arguments.has("effective")) printed.effective = measure(shape, method, settings, context.err);
-  (context.json ? print_json : print_text)(printed, context.out);
+  if (context.json)
+    print_json(printed, context.out);
+  else
+    print_text(printed, context.out);
   return 0;
 }
 
@@ -149,7 +152,7 @@ Command count_command() {
           {},
           options,
           "Nothing is loaded: shapes decide. trainable = adapter + the parts of --train.",
-          run,
+          run_count,
           {}};
 }
 

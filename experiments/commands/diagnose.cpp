@@ -82,7 +82,7 @@ std::vector<SingularValue> singular_values(const Diagnosis& found) {
   return values;
 }
 
-int run(const Arguments& arguments, Context& context) {
+int run_diagnose(const Arguments& arguments, Context& context) {
   if (arguments.has("spectrum")) {
     const std::filesystem::path inputs[] = {arguments.text("adapter"), arguments.text("model")};
     constexpr std::string_view beginnings[] = {"site,layer,"};
@@ -117,7 +117,7 @@ Command diagnose_command() {
       "condition: the largest ratio of singular values over the ways to read a factor as a "
       "matrix, of the\nmedian and of the worst copy. effective rank: exp of the entropy of the "
       "singular values. Cosines\nbelow a shape are those of its most alike updates.",
-      run,
+      run_diagnose,
       {}};
 }
 

@@ -60,7 +60,7 @@ std::string native_kernel() {
   }
 }
 
-int run(const Arguments&, Context& context) {
+int run_doctor(const Arguments&, Context& context) {
   const KernelReport kernels = kernel_report();
   const std::string native = kernels.forced_kernel.empty() ? kernels.openblas : native_kernel();
   const std::string obstacle = bfloat16_obstacle();
@@ -138,7 +138,7 @@ int run(const Arguments&, Context& context) {
 }  // namespace
 
 Command doctor_command() {
-  return {"doctor", "what this machine has and what is missing", {}, {}, "", run, {}};
+  return {"doctor", "what this machine has and what is missing", {}, {}, "", run_doctor, {}};
 }
 
 }  // namespace rankfold

@@ -11,7 +11,7 @@
 namespace rankfold {
 namespace {
 
-int run(const Arguments& arguments, Context& context) {
+int run_evaluate(const Arguments& arguments, Context& context) {
   EvaluationRequest request;
   request.model = arguments.text("model");
   request.adapter = arguments.text("adapter");
@@ -72,7 +72,7 @@ Command evaluate_command() {
            {"max-length", "N", "", "default: the adapter's, else 128"},
            {"threads", "N", "", "default: all processors"}},
           "",
-          run,
+          run_evaluate,
           {}};
 }
 

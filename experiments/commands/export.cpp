@@ -18,7 +18,7 @@ std::string base_name(const Arguments& arguments) {
   return (path.has_filename() ? path : path.parent_path()).string();
 }
 
-int run(const Arguments& arguments, Context& context) {
+int run_export(const Arguments& arguments, Context& context) {
   const std::string form = arguments.text("as"), out = arguments.text("out");
   if (form != "lora" && form != "native")
     throw UsageError("--as is '{}', expected lora or native", form);
@@ -73,7 +73,7 @@ Command export_command() {
            {"base", "NAME", "",
             "lora: the base model's Hub id or path, for PEFT; default: the path of --model"}},
           "",
-          run,
+          run_export,
           {}};
 }
 

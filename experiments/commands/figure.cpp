@@ -97,7 +97,7 @@ int draw_all(const Arguments& arguments, FigureRequest& request, Context& contex
   return 0;
 }
 
-int run(const Arguments& arguments, Context& context) {
+int run_figure(const Arguments& arguments, Context& context) {
   FigureRequest request;
   request.x = arguments.text("x", request.x);
   request.size = arguments.text("size");
@@ -151,7 +151,7 @@ Command figure_command() {
           {{"KIND", false}, result_positional()},
           std::move(options),
           "KIND: " + join(figure_kinds(), ", ") + "\nPAPER: " + join(published_names(), ", "),
-          run,
+          run_figure,
           {}};
 }
 

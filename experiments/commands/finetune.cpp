@@ -31,7 +31,7 @@ std::string run_text(const RunResult& run, const std::string& out) {
                      run.parameters.trainable, run.train_seconds, out);
 }
 
-int run(const Arguments& arguments, Context& context) {
+int run_finetune(const Arguments& arguments, Context& context) {
   const InterruptGuard guard;
   std::unique_ptr<Progress> bar;
   FinetuneOptions options;
@@ -83,7 +83,7 @@ Command finetune_command() {
           options,
           "run.json in --out tells settings, parameters, scores and speed. A finished run is not "
           "repeated.",
-          run,
+          run_finetune,
           {}};
 }
 

@@ -148,7 +148,7 @@ int run_in(const UpdateFile& file, const Method& method, const MethodSettings& s
   return 0;
 }
 
-int run(const Arguments& arguments, Context& context) {
+int run_fit(const Arguments& arguments, Context& context) {
   const Method& method = context.registry.at(arguments.text("method"));
   FitRequest request{.input = arguments.text("input"),
                      .minus = arguments.text("minus"),
@@ -231,7 +231,7 @@ Command fit_command() {
           "Least squares over all matrices. Products that are trees of factors (low rank, Tucker, "
           "tensor\ntrains) are decomposed by singular values, all others by alternating least "
           "squares. The time\nis that of the fit, without reading and writing.",
-          run,
+          run_fit,
           {}};
 }
 

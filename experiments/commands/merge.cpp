@@ -9,7 +9,7 @@
 namespace rankfold {
 namespace {
 
-int run(const Arguments& arguments, Context& context) {
+int run_merge(const Arguments& arguments, Context& context) {
   const std::string out = arguments.text("out");
   const MergeResult result =
       merge(arguments.text("model"), arguments.text("adapter"), out, context.registry);
@@ -41,7 +41,7 @@ Command merge_command() {
            {"adapter", "DIR", "", "a run's folder adapter/", true},
            {"out", "DIR", "", "new model folder", true}},
           "",
-          run,
+          run_merge,
           {}};
 }
 

@@ -81,7 +81,7 @@ int write_page(const std::filesystem::path& folder, Context& context) {
   return 0;
 }
 
-int run(const Arguments& arguments, Context& context) {
+int run_methods(const Arguments& arguments, Context& context) {
   const std::string name = arguments.positional(0);
   if (arguments.has("write")) {
     if (!name.empty())
@@ -117,7 +117,7 @@ Command methods_command() {
           {{"write", "DIR", "",
             "write a page on all methods instead: DIR/methods.md and DIR/methods/NAME.svg"}},
           "",
-          run,
+          run_methods,
           {}};
 }
 

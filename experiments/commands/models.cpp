@@ -67,7 +67,7 @@ void print_model(const ModelShape& shape, std::ostream& out) {
     out << fmt::format("\nall {} layers share the weights of {}\n", shape.layers, places.layers);
 }
 
-int run(const Arguments& arguments, Context& context) {
+int run_models(const Arguments& arguments, Context& context) {
   const std::string name = arguments.positional(0);
   std::vector<ModelShape> chosen = built_in_shapes();
   if (!name.empty()) chosen = {find_shape(name)};
@@ -98,7 +98,7 @@ Command models_command() {
           {},
           "A shape counts parameters; to train, a model's folder is needed. Parameters are counted "
           "without a head.",
-          run,
+          run_models,
           {}};
 }
 

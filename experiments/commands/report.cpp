@@ -53,7 +53,7 @@ std::size_t tell_unreadable(const RunRecords& records, std::ostream& err) {
   return count;
 }
 
-int run(const Arguments& arguments, Context& context) {
+int run_report(const Arguments& arguments, Context& context) {
   if (!arguments.has("out")) throw UsageError("report: option --out is missing");
   const fs::path out = arguments.text("out");
   const ResultInput input = result_input(arguments, 0);
@@ -104,7 +104,7 @@ Command report_command() {
           std::move(options),
           "INPUT: a folder of runs (every run.json below it), a table of results, counts or fits "
           "(CSV, or Parquet\nof collect), or the folder of a sweep of counts or fits",
-          run,
+          run_report,
           {}};
 }
 

@@ -293,7 +293,7 @@ Expansion expand_or_refuse(const Sweep& sweep, Context& context, const RankChoos
   return expansion;
 }
 
-int run(const Arguments& arguments, Context& context) {
+int run_sweep_command(const Arguments& arguments, Context& context) {
   const std::vector<SweepEntry> entries = read_entries(arguments, context.registry);
   if (entries.empty())
     throw UsageError("sweep: found no settings; expected a sweep file or options such as --method");
@@ -363,7 +363,7 @@ Command sweep_command() {
       "Results lie in OUT/TASK/MODEL/METHOD/lr=.../rank=.../.../seed=.../: lr, rank and seed, "
       "and what varies\nor differs from its default. Finished runs are found by their settings "
       "and not repeated, so a sweep\nmay grow: add values and run it again.",
-      run,
+      run_sweep_command,
       method_options};
 }
 

@@ -76,7 +76,7 @@ int write_peft(const Arguments& arguments, Context& context) {
   return 0;
 }
 
-int run(const Arguments& arguments, Context& context) {
+int run_table(const Arguments& arguments, Context& context) {
   const std::string show = arguments.text("show", "scores"),
                     format = arguments.text("format", "text");
   expect_choice("show", show, shows);
@@ -135,7 +135,7 @@ Command table_command() {
       "An interval needs two runs that differ in the seed alone. Runs that diverged are counted "
       "and "
       "take no\npart in means.",
-      run,
+      run_table,
       {}};
 }
 

@@ -9,7 +9,7 @@
 namespace rankfold {
 namespace {
 
-int run(const Arguments& arguments, Context& context) {
+int run_unmerge(const Arguments& arguments, Context& context) {
   const std::string out = arguments.text("out");
   const UnmergeResult result =
       unmerge(arguments.text("model"), arguments.text("adapter"), out, context.registry);
@@ -48,7 +48,7 @@ Command unmerge_command() {
            {"adapter", "DIR", "", "the adapter that was merged", true},
            {"out", "DIR", "", "new model folder", true}},
           "",
-          run,
+          run_unmerge,
           {}};
 }
 

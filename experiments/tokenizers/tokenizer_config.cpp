@@ -116,11 +116,6 @@ void set_class(const JsonField& field, TokenizerConfig& config) {
   }
 }
 
-bool boolean_or(const JsonField& object, const std::string& name, bool otherwise) {
-  const auto field = object.optional_member(name);
-  return field ? field->boolean() : otherwise;
-}
-
 /// The token of `key`, written as its text or as {"content": text, "lstrip": ..., ...}. `special`
 /// where the file does not say it.
 AddedToken read_token(const JsonField& field, const std::string& key, bool special,
@@ -136,10 +131,10 @@ AddedToken read_token(const JsonField& field, const std::string& key, bool speci
       {"normalized", read}, {"special", read}, {"__type", changes_nothing}};
   expect_known_keys(field.object(), file, key, {keys});
   token.content = field.member("content").string();
-  token.single_word = boolean_or(field, "single_word", false);
-  token.lstrip = boolean_or(field, "lstrip", false);
-  token.rstrip = boolean_or(field, "rstrip", false);
-  token.normalized = boolean_or(field, "normalized", !boolean_or(field, "special", special));
+  token.single_word = field.boolean_member("single_word", false);
+  token.lstrip = field.boolean_member("lstrip", false);
+  token.rstrip = field.boolean_member("rstrip", false);
+  token.normalized = field.boolean_member("normalized", !field.boolean_member("special", special));
   return token;
 }
 

@@ -29,11 +29,6 @@ std::int32_t read_id(const JsonField& field) {
   return static_cast<std::int32_t>(field.integer(0, largest_id));
 }
 
-bool boolean_or(const JsonField& object, const std::string& name, bool otherwise) {
-  const auto field = object.optional_member(name);
-  return field ? field->boolean() : otherwise;
-}
-
 Vocabulary read_vocabulary(const JsonField& field, const std::filesystem::path& file) {
   const nlohmann::json& object = field.object();
   if (object.empty()) field.refuse("no tokens", "at least one");
@@ -66,9 +61,9 @@ WrittenTokenizer::Normalizer read_normalizer(const std::optional<JsonField>& fie
   expect_keys(*field, file, "normalizer",
               {"type", "clean_text", "handle_chinese_chars", "strip_accents", "lowercase"});
   WrittenTokenizer::Normalizer normalizer;
-  normalizer.clean_text = boolean_or(*field, "clean_text", true);
-  normalizer.handle_chinese_chars = boolean_or(*field, "handle_chinese_chars", true);
-  normalizer.lowercase = boolean_or(*field, "lowercase", true);
+  normalizer.clean_text = field->boolean_member("clean_text", true);
+  normalizer.handle_chinese_chars = field->boolean_member("handle_chinese_chars", true);
+  normalizer.lowercase = field->boolean_member("lowercase", true);
   if (const auto strips = field->optional_member("strip_accents"))
     normalizer.strip_accents = strips->boolean();
   return normalizer;
@@ -107,10 +102,10 @@ std::vector<AddedToken> read_added_tokens(const JsonField& root,
     AddedToken token;
     token.content = entry.member("content").string();
     token.id = read_id(entry.member("id"));
-    token.single_word = boolean_or(entry, "single_word", false);
-    token.lstrip = boolean_or(entry, "lstrip", false);
-    token.rstrip = boolean_or(entry, "rstrip", false);
-    token.normalized = boolean_or(entry, "normalized", !boolean_or(entry, "special", false));
+    token.single_word = entry.boolean_member("single_word", false);
+    token.lstrip = entry.boolean_member("lstrip", false);
+    token.rstrip = entry.boolean_member("rstrip", false);
+    token.normalized = entry.boolean_member("normalized", !entry.boolean_member("special", false));
     tokens.push_back(std::move(token));
   }
   return tokens;

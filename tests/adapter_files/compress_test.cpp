@@ -33,7 +33,7 @@ Updates updates_of(const Adapter<float>& adapter) {
 }
 
 /// |a - b| / |a|; sites that b lacks are zero there.
-double error_of(const Updates& a, const Updates& b) {
+double difference_of(const Updates& a, const Updates& b) {
   double residual = 0, whole = 0;
   for (const auto& [name, update] : a) {
     const auto other = b.find(name);
@@ -122,7 +122,7 @@ TEST_F(Compress, KeepsWhatTheEnergyAsksOfEveryMethodThatCanBeFitted) {
       return;
     }
     ++fitted;
-    const double error = error_of(before, updates_of(*lone.adapter));
+    const double error = difference_of(before, updates_of(*lone.adapter));
     EXPECT_GE(1 - error * error, 0.7 - 1e-6);
     EXPECT_NEAR(report.relative_error, error, 1e-5);
     EXPECT_LE(report.parameters_after, size);
@@ -141,7 +141,7 @@ TEST_F(Compress, StaysWithinTheBudgetWithEveryMethod) {
       const CompressReport report = compress(lone, {.budget = budget, .energy = {}});
       EXPECT_LE(lone.adapter->parameter_count(), budget);
       EXPECT_FALSE(report.unchanged);
-      EXPECT_NEAR(report.relative_error, error_of(before, updates_of(*lone.adapter)), 1e-5);
+      EXPECT_NEAR(report.relative_error, difference_of(before, updates_of(*lone.adapter)), 1e-5);
       ++fitted;
     } catch (const Error& refusal) {
       EXPECT_THAT(refusal.what(), testing::Not(HasSubstr("\n")));
@@ -159,7 +159,7 @@ TEST_F(Compress, GivesTheLargestSingularValuesOfAllSitesTheBudget) {
   const double kept = 81 + 36 + 25, all = kept + 1 + 0.25 + 0.01;
   EXPECT_NEAR(report.energy, kept / all, 1e-6);
   EXPECT_NEAR(report.sites[1].relative_error, 0.1 / std::sqrt(61.01), 1e-6);
-  EXPECT_NEAR(error_of(before, updates_of(*lone.adapter)), std::sqrt(1 - kept / all), 1e-6);
+  EXPECT_NEAR(difference_of(before, updates_of(*lone.adapter)), std::sqrt(1 - kept / all), 1e-6);
 }
 
 TEST_F(Compress, GivesTheSameOnSeveralThreads) {
@@ -171,7 +171,7 @@ TEST_F(Compress, GivesTheSameOnSeveralThreads) {
     return updates_of(*lone.adapter);
   };
   const Updates expected = compressed(1);
-  EXPECT_LE(error_of(expected, compressed(4)), 1e-6);
+  EXPECT_LE(difference_of(expected, compressed(4)), 1e-6);
   set_threads(1);
 }
 
@@ -196,7 +196,7 @@ TEST_F(Compress, KeepsAllToRoundingWhereTheEnergyIsOne) {
   const Updates before = updates_of(*lone.adapter);
   const CompressReport report = compress(lone, {.budget = {}, .energy = 1.0});
   EXPECT_THAT(ranks_of(report), ElementsAre("2", "3"));
-  EXPECT_LE(error_of(before, updates_of(*lone.adapter)), 2e-6);
+  EXPECT_LE(difference_of(before, updates_of(*lone.adapter)), 2e-6);
   EXPECT_FALSE(report.unchanged);
 }
 
@@ -273,7 +273,7 @@ TEST_F(Compress, MakesOurAdapterOfOneThatPeftTrained) {
     }
     ++fitted;
     EXPECT_LT(report.parameters_after, size);
-    EXPECT_NEAR(report.relative_error, error_of(before, updates_of(*lone.adapter)), 1e-5);
+    EXPECT_NEAR(report.relative_error, difference_of(before, updates_of(*lone.adapter)), 1e-5);
     std::filesystem::remove_all(folder / "small");
     std::filesystem::create_directories(folder / "small");
     save_adapter(folder / "small", lone);
@@ -301,7 +301,7 @@ TEST_F(Compress, LowersEveryRankOfAMethodThatHasOneAMode) {
     const CompressReport report = compress(lone, {.budget = size / 2, .energy = {}});
     EXPECT_EQ(report.rank_before, rank);
     EXPECT_LE(report.parameters_after, size / 2);
-    EXPECT_NEAR(report.relative_error, error_of(before, updates_of(*lone.adapter)), 1e-5);
+    EXPECT_NEAR(report.relative_error, difference_of(before, updates_of(*lone.adapter)), 1e-5);
     ++fitted;
   }
   EXPECT_GE(fitted, 2U);
@@ -310,7 +310,7 @@ TEST_F(Compress, LowersEveryRankOfAMethodThatHasOneAMode) {
 TEST_F(Compress, SaysWhyAMethodCannotBeFittedAgain) {
   const auto refusal = [&](const std::string& method) {
     LoneAdapter lone = make(method, "2");
-    return rankfold::error_of([&] { compress(lone, {.budget = {}, .energy = 0.9}); });
+    return error_of([&] { compress(lone, {.budget = {}, .energy = 0.9}); });
   };
   EXPECT_THAT(refusal("dora"), HasSubstr("normalises its weight"));
   EXPECT_THAT(refusal("loretta_adp"), HasSubstr("adds to the activations"));
@@ -321,7 +321,7 @@ TEST_F(Compress, SaysWhyAMethodCannotBeFittedAgain) {
 TEST_F(Compress, NamesAGoalThatCannotBe) {
   LoneAdapter lone = make("lora", "2");
   const auto refusal = [&](const CompressGoal& goal) {
-    return rankfold::error_of([&] { compress(lone, goal); });
+    return error_of([&] { compress(lone, goal); });
   };
   EXPECT_THAT(refusal({}), HasSubstr("expected one of the two"));
   EXPECT_THAT(refusal({.budget = 5, .energy = 0.5}), HasSubstr("expected one of the two"));
@@ -330,7 +330,7 @@ TEST_F(Compress, NamesAGoalThatCannotBe) {
   EXPECT_THAT(refusal({.budget = {}, .energy = std::nan("")}), HasSubstr("--energy is nan"));
   EXPECT_THAT(refusal({.budget = 63, .energy = {}}), HasSubstr("has 64 parameters"));
   LoneAdapter other = make("lotr", "2");
-  EXPECT_THAT(rankfold::error_of([&] { compress(other, {.budget = 3, .energy = {}}); }),
+  EXPECT_THAT(error_of([&] { compress(other, {.budget = 3, .energy = {}}); }),
               HasSubstr("the smallest setting, rank 1, has"));
 }
 

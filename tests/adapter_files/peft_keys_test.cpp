@@ -24,11 +24,11 @@ using json = nlohmann::ordered_json;
 using testing::AllOf;
 using testing::HasSubstr;
 
-const fs::path golden = fs::path(RANKFOLD_GOLDEN_DIR) / "peft-keys";
-const fs::path model = golden / "model";
+const fs::path keys_golden = fs::path(RANKFOLD_GOLDEN_DIR) / "peft-keys";
+const fs::path keys_model = keys_golden / "model";
 
 AdaptedModel load(const fs::path& folder) {
-  return load_adapted_model(model, folder, builtin_registry(), make_cpu_device());
+  return load_adapted_model(keys_model, folder, builtin_registry(), make_cpu_device());
 }
 
 /// The value of `name`, which a model without its head calls otherwise.
@@ -39,16 +39,16 @@ std::vector<float> merged_value(const SafetensorsFile& file, const std::string& 
 class PeftKeys : public Workplace, public testing::WithParamInterface<std::string> {};
 
 TEST_P(PeftKeys, GiveWhatPeftComputes) {
-  const fs::path adapter = golden / GetParam();
+  const fs::path adapter = keys_golden / GetParam();
   const SafetensorsFile expected(adapter / "expected.safetensors");
   const AdaptedModel adapted = load(adapter);
   if (expected.find("logits")) {
     EXPECT_TRUE(adapted.untrained.empty());
-    EXPECT_LE(relative_error(adapted.host->predict(read_golden_batch(model)),
+    EXPECT_LE(relative_error(adapted.host->predict(read_golden_batch(keys_model)),
                              expected.read<float>("logits")),
               1e-5);
   }
-  merge(model, adapter, folder / "merged", builtin_registry());
+  merge(keys_model, adapter, folder / "merged", builtin_registry());
   const SafetensorsFile merged(folder / "merged/model.safetensors");
   // PEFT takes the singular values of pissa in float.
   const double tolerance = GetParam().find("pissa") == std::string::npos ? 1e-6 : 1e-5;
@@ -90,7 +90,7 @@ class ChangedPeftFolder : public Workplace {
   template <class Rename>
   std::string error_renamed(Rename rename) {
     copy("pattern-plain");
-    const SafetensorsFile file(golden / "pattern-plain/adapter_model.safetensors");
+    const SafetensorsFile file(keys_golden / "pattern-plain/adapter_model.safetensors");
     std::vector<TensorToWrite> tensors;
     for (const TensorEntry& entry : file.entries())
       if (const std::string name = rename(entry.name); !name.empty())
@@ -101,14 +101,14 @@ class ChangedPeftFolder : public Workplace {
   void copy(const std::string& from) {
     fs::remove_all(adapter);
     fs::create_directory(adapter);
-    for (const auto& entry : fs::directory_iterator(golden / from))
+    for (const auto& entry : fs::directory_iterator(keys_golden / from))
       write_atomically(adapter / entry.path().filename(), read_text(entry.path()));
   }
   fs::path adapter = folder / "adapter";
 };
 
 TEST_F(ChangedPeftFolder, IsRefusedByTheKeyThatIsNotApplied) {
-  EXPECT_THAT(error_of([] { load(golden / "unknown-active-key"); }),
+  EXPECT_THAT(error_of([] { load(keys_golden / "unknown-active-key"); }),
               HasSubstr("the key 'use_quux_scaling' is true; rankfold does not know it"));
   EXPECT_EQ(error_with({{"use_quux_scaling", false}, {"quux_config", nullptr}}), "");
   const json switched_on = {{"bias", "all"},
@@ -193,10 +193,10 @@ TEST_F(ChangedPeftFolder, IsRefusedWhereItsTensorsAreNotOfTheModulesThatItTarget
 }
 
 TEST_F(ChangedPeftFolder, NamesEveryTensorThatItDoesNotUse) {
-  EXPECT_THAT(error_of([] { load(golden / "dora-flag-missing"); }),
+  EXPECT_THAT(error_of([] { load(keys_golden / "dora-flag-missing"); }),
               AllOf(HasSubstr("query.lora_magnitude_vector' is a magnitude of DoRA"),
                     HasSubstr("use_dora")));
-  EXPECT_THAT(error_of([] { load(golden / "head-without-bias"); }),
+  EXPECT_THAT(error_of([] { load(keys_golden / "head-without-bias"); }),
               HasSubstr("has no tensor for 'classifier.bias'"));
   const auto replaced = [](const std::string& from, const std::string& to) {
     return [=](std::string name) {
@@ -237,7 +237,7 @@ TEST_F(ChangedPeftFolder, WithoutItsHeadIsNotScoredAndWritesNone) {
       EXPECT_EQ(error_renamed(lose), "");
     else
       copy("no-head");
-    const MergeResult result = merge(model, adapter, folder / "merged", builtin_registry());
+    const MergeResult result = merge(keys_model, adapter, folder / "merged", builtin_registry());
     EXPECT_THAT(result.left_out, testing::ElementsAre("classifier.weight", "classifier.bias"));
     const SafetensorsFile merged(folder / "merged/model.safetensors");
     EXPECT_EQ(merged.find("classifier.weight"), nullptr);
@@ -245,7 +245,7 @@ TEST_F(ChangedPeftFolder, WithoutItsHeadIsNotScoredAndWritesNone) {
     EXPECT_EQ(config.at("architectures"), json::array({"BertModel"}));
 
     const Registry registry = builtin_registry();
-    const LoneAdapter lone = load_lone_adapter(adapter, model, registry, make_cpu_device());
+    const LoneAdapter lone = load_lone_adapter(adapter, keys_model, registry, make_cpu_device());
     export_as_lora(lone, registry, folder / "as-lora");
     save_adapter(folder / "native", lone);
     for (const fs::path& form : {adapter, folder / "as-lora", folder / "native"}) {
@@ -253,7 +253,7 @@ TEST_F(ChangedPeftFolder, WithoutItsHeadIsNotScoredAndWritesNone) {
                 nullptr);
       EXPECT_THAT(load(form).untrained, testing::SizeIs(2)) << form;
       EvaluationRequest request;
-      request.model = model;
+      request.model = keys_model;
       request.adapter = form;
       request.data = folder / "data";
       request.task = "cola";
@@ -268,9 +268,9 @@ TEST_F(ChangedPeftFolder, WithoutItsHeadIsNotScoredAndWritesNone) {
 }
 
 TEST_F(ChangedPeftFolder, OfAStartOfTheWeightsIsNotTakenOutOfThemAgain) {
-  merge(model, golden / "start-olora", folder / "merged", builtin_registry());
+  merge(keys_model, keys_golden / "start-olora", folder / "merged", builtin_registry());
   EXPECT_THAT(error_of([&] {
-                unmerge(folder / "merged", golden / "start-olora", folder / "base",
+                unmerge(folder / "merged", keys_golden / "start-olora", folder / "base",
                         builtin_registry());
               }),
               HasSubstr("depends on the base model's weights"));
@@ -279,7 +279,7 @@ TEST_F(ChangedPeftFolder, OfAStartOfTheWeightsIsNotTakenOutOfThemAgain) {
 TEST_F(ChangedPeftFolder, IsExportedWithTheNameOfItsModel) {
   const Registry registry = builtin_registry();
   const LoneAdapter lone =
-      load_lone_adapter(golden / "pattern-plain", model, registry, make_cpu_device());
+      load_lone_adapter(keys_golden / "pattern-plain", keys_model, registry, make_cpu_device());
   export_as_lora(lone, registry, folder / "named", "prajjwal1/bert-tiny");
   export_as_lora(lone, registry, folder / "unnamed");
   const auto name_in = [&](const char* form) {

@@ -23,10 +23,11 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-const std::filesystem::path golden = std::filesystem::path(RANKFOLD_GOLDEN_DIR) / "tokenizers";
+const std::filesystem::path golden_folder =
+    std::filesystem::path(RANKFOLD_GOLDEN_DIR) / "tokenizers";
 
 json base_tokenizer() {
-  return json::parse(read_text(golden / "wordpiece/tokenizer.json"));
+  return json::parse(read_text(golden_folder / "wordpiece/tokenizer.json"));
 }
 
 std::string vocabulary_lines(const json& tokenizer) {
@@ -58,7 +59,7 @@ void write_folder(const std::filesystem::path& folder, const json& files) {
 }
 
 TEST(TokenizerFolder, GivesTheIdsOfTransformersOrNamesTheFileThatIsNotFollowed) {
-  const json folders = json::parse(read_text(golden / "folders/folders.json"));
+  const json folders = json::parse(read_text(golden_folder / "folders/folders.json"));
   std::size_t agreeing = 0;
   for (const json& entry : folders) {
     SCOPED_TRACE(entry["files"].dump());

@@ -5,8 +5,7 @@
 #include <limits>
 
 #include "analysis/figure_rows.h"
-#include "analysis/figures/figure_plan.h"
-#include "analysis/figures/figure_script.h"
+#include "analysis/figures/planned_figure.h"
 #include "core/base/error.h"
 
 namespace rankfold {
@@ -15,14 +14,6 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
-
-FigurePlan plan(const std::vector<ResultRow>& rows) {
-  return plan_figure(FigureKind::parameter_efficiency, rows);
-}
-
-std::string script(const FigurePlan& shown) {
-  return figure_script(shown, column_width, FigureFormat::svg, "figure.svg");
-}
 
 TEST(FigureIntervals, AreUnknownForOneSeed) {
   const FigurePlan shown = plan({result("sst2", "lora", "1", 0, 1000, 0.5)});

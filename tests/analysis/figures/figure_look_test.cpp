@@ -8,9 +8,9 @@
 
 #include "analysis/figure_rows.h"
 #include "analysis/figures/figure_layout.h"
-#include "analysis/figures/figure_script.h"
 #include "analysis/figures/panel_axes.h"
 #include "analysis/figures/panel_labels.h"
+#include "analysis/figures/planned_figure.h"
 #include "core/base/error.h"
 #include "temporary_folder.h"
 
@@ -20,14 +20,6 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
-
-FigurePlan plan(const std::vector<ResultRow>& rows, const FigureLook& look = {}) {
-  return plan_figure(FigureKind::parameter_efficiency, rows, {.look = look});
-}
-
-std::string script(const FigurePlan& shown) {
-  return figure_script(shown, page_width, FigureFormat::svg, "figure.svg");
-}
 
 /// Twelve methods at ten ranks and two seeds, of one task.
 std::vector<ResultRow> many() {
@@ -91,7 +83,7 @@ TEST(FigureLook, ShowsWhatLiesInItsRanges) {
   look.x_range = Bounds{500, 5000};
   look.y_range = Bounds{48, INFINITY};
   const FigurePlan shown = plan(two_tasks(), look);
-  const std::string text = script(shown);
+  const std::string text = script(shown, page_width);
   EXPECT_THAT(text, AllOf(HasSubstr("set xrange [500:5000]"), HasSubstr("set yrange [48:")));
   look.x_range = Bounds{1e7, 1e8};
   EXPECT_THAT(message_of<Error>([&] { plan(two_tasks(), look); }), HasSubstr("no point lies"));
@@ -137,7 +129,7 @@ TEST(FigureSpread, IsABandWhereThereAreFewLinesAndABarWhereThereAreMany) {
   const FigurePlan shown = plan(many());
   EXPECT_EQ(shown.spread, Spread::bars);
   EXPECT_THAT(shown.note, HasSubstr("Mean of 2 seeds, bar: 95% interval"));
-  EXPECT_THAT(script(shown), AllOf(HasSubstr("_bar"), Not(HasSubstr("_band"))));
+  EXPECT_THAT(script(shown, page_width), AllOf(HasSubstr("_bar"), Not(HasSubstr("_band"))));
   EXPECT_THAT(script(plan(many(), {.spread = Spread::band})), HasSubstr("_band"));
 }
 
@@ -151,7 +143,7 @@ TEST(FigureSpread, AsDotsShowsEachRun) {
   const FigurePlan shown = plan(two_tasks(), {.spread = Spread::dots});
   EXPECT_THAT(shown.note,
               HasSubstr("Mean of 3 seeds, small dots: each of them; grey bands: 95% interval"));
-  EXPECT_THAT(script(shown),
+  EXPECT_THAT(script(shown, page_width),
               AllOf(HasSubstr("$panel1_line0_runs << EOD\n1000 50\n1000 51\n1000 52\n"),
                     Not(HasSubstr("line0_band"))));
 }
@@ -186,7 +178,8 @@ TEST(FigureReferences, ThatWouldSqueezeTheDataAreToldAtTheEdge) {
   for (const PanelLabel& label : labels_of(shown)) texts.insert(label.text);
   EXPECT_TRUE(texts.contains("\u2193 none (head only): 50.0"));
   EXPECT_TRUE(texts.contains("full, 100k"));
-  EXPECT_THAT(script(shown), AllOf(HasSubstr("reference0"), Not(HasSubstr("reference1"))));
+  EXPECT_THAT(script(shown, page_width),
+              AllOf(HasSubstr("reference0"), Not(HasSubstr("reference1"))));
   EXPECT_THAT(figure_csv(shown), HasSubstr("sst2,none,,,0,,50,"));
   // A point alone is not squeezed.
   rows.erase(rows.begin() + 1);
@@ -248,7 +241,7 @@ TEST(FigureLayout, CutsNamesThatNoWidthHolds) {
   std::vector<ResultRow> rows = two_tasks();
   for (ResultRow& row : rows)
     if (row.method == "lotr") row.method = std::string(300, 'x');
-  const std::string text = figure_script(plan(rows), column_width, FigureFormat::svg, "figure.svg");
+  const std::string text = script(plan(rows));
   EXPECT_THAT(text, AllOf(HasSubstr("xxx\u2026'"), Not(HasSubstr(std::string(100, 'x')))));
 }
 

@@ -5,8 +5,7 @@
 
 #include "analysis/figure_rows.h"
 #include "analysis/figures/figure_layout.h"
-#include "analysis/figures/figure_plan.h"
-#include "analysis/figures/figure_script.h"
+#include "analysis/figures/planned_figure.h"
 #include "core/base/error.h"
 #include "temporary_folder.h"
 
@@ -16,15 +15,6 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
-
-FigurePlan plan(const std::vector<ResultRow>& rows,
-                FigureKind kind = FigureKind::parameter_efficiency) {
-  return plan_figure(kind, rows);
-}
-
-std::string script(const FigurePlan& shown) {
-  return figure_script(shown, column_width, FigureFormat::svg, "figure.svg");
-}
 
 TEST(ParameterEfficiency, TakesTheUntouchedEncoderIntoItsFront) {
   std::vector<ResultRow> rows = {

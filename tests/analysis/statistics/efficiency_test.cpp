@@ -14,8 +14,6 @@ namespace {
 using ::testing::ElementsAre;
 using Points = std::vector<SizedScore>;
 
-const double not_a_number = std::numeric_limits<double>::quiet_NaN();
-
 SizedScore point(double size, double score, std::optional<double> error = {}) {
   return {.size = size, .score = score, .standard_error = error};
 }

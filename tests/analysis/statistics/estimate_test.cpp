@@ -16,7 +16,6 @@ namespace {
 using Values = std::vector<double>;
 using Tasks = std::vector<std::vector<SeedScore>>;
 
-const double not_a_number = std::numeric_limits<double>::quiet_NaN();
 const double infinite = std::numeric_limits<double>::infinity();
 
 TEST(Distributions, AgreeWithScipy) {

@@ -11,7 +11,6 @@ namespace rankfold {
 namespace {
 
 using Pairs = std::vector<ScorePair>;
-const double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 TEST(PairedTests, AgreeWithScipy) {
   Largest t("paired t"), t_p("p of the paired t test"), w_p("p of Wilcoxon's test");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -19,6 +20,8 @@ inline const nlohmann::json& statistics_golden() {
       nlohmann::json::parse(std::ifstream(RANKFOLD_GOLDEN_DIR "/analysis/statistics.json"));
   return golden;
 }
+
+inline constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 /// The largest difference of found from expected values: relative, or absolute for 0.
 class Largest {
