@@ -5,7 +5,7 @@
 #include <span>
 #include <string_view>
 
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 
 #include "core/adapter/registry.h"
 #include "core/base/error.h"
@@ -13,8 +13,8 @@
 #include "core/base/safetensors.h"
 #include "core/base/text.h"
 #include "decompositions/registry.h"
-#include "experiments/models/config_file.h"
 #include "experiments/models/host.h"
+#include "experiments/models/reference_batch.h"
 
 namespace rankfold {
 namespace {
@@ -32,79 +32,12 @@ double relative_error(std::span<const float> computed, std::span<const float> ex
   return norm > 0 ? std::sqrt(difference / norm) : std::sqrt(difference);
 }
 
-/// Reference inputs, packed; `real` lists the rows of the padded layout that are tokens.
-struct Inputs {
-  Batch batch;
-  std::vector<std::size_t> real;
-};
-
-std::vector<std::int64_t> read_integers(const SafetensorsFile& file, const std::string& name,
-                                        std::size_t size) {
-  std::vector<std::int64_t> values = file.read<std::int64_t>(name);
-  if (values.size() != size)
-    throw Error("{}: tensor {} has {} numbers, expected {}", printable(file.path().string()), name,
-                values.size(), size);
-  return values;
-}
-
-std::vector<float> read_labels(const SafetensorsFile& file) {
-  if (!file.find("labels")) return {};
-  const DataType type = file.at("labels").type;
-  if (type == DataType::f32 || type == DataType::f64) return file.read<float>("labels");
-  std::vector<float> labels;
-  for (const std::int64_t label : file.read<std::int64_t>("labels"))
-    labels.push_back(static_cast<float>(label));
-  return labels;
-}
-
-Inputs read_inputs(const SafetensorsFile& file) {
-  const TensorEntry& entry = file.at("input_ids");
-  if (entry.shape.size() != 2)
-    throw Error("{}: tensor input_ids has shape [{}], expected [sequences, length]",
-                printable(file.path().string()), fmt::join(entry.shape, ", "));
-  const std::size_t sequences = entry.shape[0], length = entry.shape[1], size = sequences * length;
-  const std::vector<std::int64_t> ids = read_integers(file, "input_ids", size);
-  std::vector<std::int64_t> mask(size, 1), types(size, 0);
-  if (file.find("attention_mask")) mask = read_integers(file, "attention_mask", size);
-  if (file.find("token_type_ids")) types = read_integers(file, "token_type_ids", size);
-  Inputs inputs;
-  inputs.batch.starts = {0};
-  for (std::size_t i = 0; i < size; ++i) {
-    if (mask[i] != 0 && i % length > 0 && mask[i - 1] == 0)
-      throw Error("{}: row {} of attention_mask has a 1 after a 0, expected padding at the end",
-                  printable(file.path().string()), i / length);
-    if (mask[i] != 0) {
-      inputs.real.push_back(i);
-      inputs.batch.ids.push_back(static_cast<std::int32_t>(ids[i]));
-      inputs.batch.type_ids.push_back(static_cast<std::int32_t>(types[i]));
-    }
-    if (i % length == length - 1) inputs.batch.starts.push_back(inputs.real.size());
-  }
-  inputs.batch.labels = read_labels(file);
-  return inputs;
-}
-
 bool is_input(std::string_view name) {
   return name == "input_ids" || name == "attention_mask" || name == "token_type_ids" ||
          name == "labels";
 }
 
-HostSettings settings_for(const std::filesystem::path& folder, std::size_t labels) {
-  HostSettings settings;
-  settings.labels = labels;
-  settings.dropout = 0;
-  const ConfigFile config(folder / "config.json");
-  const std::string problem = config.text("problem_type", labels == 1 ? "regression" : "");
-  if (problem == "multi_label_classification")
-    throw Error(
-        "{}: problem_type is {}, whose loss is not computed here; expected regression or "
-        "single_label_classification",
-        printable(config.path().string()), problem);
-  settings.regression = problem == "regression";
-  return settings;
-}
-
-void compare_hidden(Host& host, const SafetensorsFile& file, const Inputs& inputs,
+void compare_hidden(Host& host, const SafetensorsFile& file, const ReferenceBatch& inputs,
                     ModelIoReport& report) {
   const bool wanted = std::ranges::any_of(
       file.entries(), [](const TensorEntry& entry) { return entry.name.starts_with("hidden."); });
@@ -135,7 +68,7 @@ std::vector<Site> sites_with_gradient(const Host& host, const SafetensorsFile& f
   return sites;
 }
 
-void compare_training(Host& host, const SafetensorsFile& file, const Inputs& inputs,
+void compare_training(Host& host, const SafetensorsFile& file, const ReferenceBatch& inputs,
                       const std::shared_ptr<const Device>& device, ModelIoReport& report) {
   if (inputs.batch.labels.empty()) return;
   std::unique_ptr<Adapter<float>> dense;
@@ -199,19 +132,16 @@ ModelIoReport check_model(const std::filesystem::path& folder,
                           std::shared_ptr<const Device> device) {
   ModelIoReport report;
   if (!io) {
-    const std::unique_ptr<Host> host = load_host(folder, settings_for(folder, 2), device);
+    const std::unique_ptr<Host> host =
+        load_host(folder, reference_settings(folder, nullptr), device);
     report.notes = host->notes();
     run_packed_and_alone(*host, report);
     return report;
   }
   const SafetensorsFile file(*io);
-  const Inputs inputs = read_inputs(file);
+  const ReferenceBatch inputs = read_reference_batch(file);
   const TensorEntry* logits = file.find("logits");
-  if (logits && (logits->shape.size() != 2 || logits->shape[1] == 0))
-    throw Error("{}: tensor logits has shape [{}], expected [sequences, labels]",
-                printable(file.path().string()), fmt::join(logits->shape, ", "));
-  const HostSettings settings = settings_for(folder, logits ? logits->shape[1] : 2);
-  const std::unique_ptr<Host> host = load_host(folder, settings, device);
+  const std::unique_ptr<Host> host = load_host(folder, reference_settings(folder, &file), device);
   report.notes = host->notes();
   compare_hidden(*host, file, inputs, report);
   if (logits)
