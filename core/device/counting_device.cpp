@@ -63,7 +63,14 @@ void CountingDevice::count_attention(const AttentionShape& shape, std::uint64_t 
   for (std::size_t s = 0; s + 1 < shape.key_starts.size(); ++s) {
     const std::size_t queries = shape.query_starts[s + 1] - shape.query_starts[s],
                       keys = shape.key_starts[s + 1] - shape.key_starts[s];
-    thin_flops_.fetch_add(products * 2 * queries * keys * shape.heads * shape.head_dim,
+    std::uint64_t pairs = std::uint64_t{queries} * keys;
+    if (shape.causal) {
+      const std::size_t window = shape.window > 0 ? shape.window : keys;
+      pairs = 0;
+      for (std::size_t seen = keys - queries + 1; seen <= keys; ++seen)
+        pairs += std::min(seen, window);
+    }
+    thin_flops_.fetch_add(products * 2 * pairs * shape.heads * shape.head_dim,
                           std::memory_order_relaxed);
   }
 }

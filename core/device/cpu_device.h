@@ -90,7 +90,7 @@ class CpuDevice final : public CpuOperations<CpuOperations<Device, float>, doubl
   void bfloat16_backward(const Bfloat16Weight& weight, MatrixView<const float> dy,
                          MatrixView<float> dx, bool accumulate) const override;
 
-  // Layers of networks: cpu_layers.cpp, cpu_attention.cpp.
+  // Layers of networks: cpu_layers.cpp, cpu_decoder_layers.cpp, cpu_attention.cpp.
 
   void gather_rows(MatrixView<const float> from, std::span<const std::size_t> rows,
                    MatrixView<float> to) const override;
@@ -101,6 +101,10 @@ class CpuDevice final : public CpuOperations<CpuOperations<Device, float>, doubl
   void apply_dropout(const Dropout& dropout, MatrixView<float> x) const override;
   void tanh(MatrixView<float> x) const override;
   void tanh_backward(MatrixView<const float> y, MatrixView<float> d) const override;
+  void gated(HiddenActivation activation, MatrixView<const float> gate, MatrixView<const float> up,
+             MatrixView<float> out) const override;
+  void gated_backward(HiddenActivation activation, MatrixView<const float> d,
+                      MatrixView<float> gate, MatrixView<float> up) const override;
   void activate(HiddenActivation activation, MatrixView<float> x, const float* bias,
                 MatrixView<float> value, bool keep) const override;
   void add_and_normalise(const NormWeights& norm, MatrixView<const float> z, const float* bias,
@@ -114,6 +118,19 @@ class CpuDevice final : public CpuOperations<CpuOperations<Device, float>, doubl
                                   MatrixView<float> dz) const override;
   void add_norm_gradients(MatrixView<const float> d_out, MatrixView<const float> normalised,
                           float* weight_gradient, float* shift_gradient) const override;
+  void add_residual_and_normalise(const NormWeights& norm, MatrixView<const float> z,
+                                  const float* bias, const Dropout& dropout,
+                                  MatrixView<const float> residual, MatrixView<float> sum,
+                                  MatrixView<float> out) const override;
+  void normalise(const NormWeights& norm, MatrixView<const float> x,
+                 MatrixView<float> out) const override;
+  void normalise_backward(const NormWeights& norm, MatrixView<const float> d_out,
+                          MatrixView<const float> x, bool add, MatrixView<float> dx) const override;
+  void add_normalise_gradients(const NormWeights& norm, MatrixView<const float> d_out,
+                               MatrixView<const float> x, float* weight_gradient,
+                               float* shift_gradient) const override;
+  void turn(const TurnTable& table, std::span<const std::size_t> positions, bool back,
+            MatrixView<float> x) const override;
   void attend(const AttentionShape& shape, MatrixView<const float> q, MatrixView<const float> k,
               MatrixView<const float> v, const Dropout& dropout, const AttentionTrace& trace,
               MatrixView<float> context) const override;
@@ -124,11 +141,16 @@ class CpuDevice final : public CpuOperations<CpuOperations<Device, float>, doubl
              std::span<const std::int32_t> type_ids, SequenceStarts starts, const NormWeights& norm,
              const Dropout& dropout, MatrixView<float> normalised,
              MatrixView<float> out) const override;
+  void embed_tokens(const float* words, const float* places, std::span<const std::int32_t> ids,
+                    std::span<const std::size_t> positions, MatrixView<float> out) const override;
+  double cross_entropy_in_place(MatrixView<float> logits, std::span<const std::int32_t> labels,
+                                float scale, bool keep) const override;
   double cross_entropy(MatrixView<const float> logits, std::span<const float> labels,
                        MatrixView<float> d_logits) const override;
   double squared_error(MatrixView<const float> logits, std::span<const float> labels,
                        MatrixView<float> d_logits) const override;
   std::size_t feed_forward_rows(std::size_t rows, std::size_t width) const override;
+  std::size_t vocabulary_rows(std::size_t rows, std::size_t vocabulary) const override;
   std::unique_ptr<const Bfloat16Weight> prepare_bfloat16(const float* weight, std::size_t out,
                                                          std::size_t in) const override;
 

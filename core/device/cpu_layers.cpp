@@ -6,6 +6,7 @@
 
 #include "core/device/bfloat16_weight.h"
 #include "core/device/cpu_device.h"
+#include "core/device/cpu_row_factors.h"
 #include "core/device/cpu_scratch.h"
 #include "core/device/dropout.h"
 
@@ -40,41 +41,13 @@ float* thread_scratch(std::size_t slot, std::size_t size) {
 
 }  // namespace cpu
 
-namespace {
-
 using cpu::for_rows;
+using cpu::one_slot;
+using cpu::row_of;
+using cpu::RowFactors;
+using cpu::sum_slot;
 using cpu::thread_scratch;
-
-/// Scratch of the thread that calls an operation, and of those that share its rows.
-constexpr std::size_t zero_slot = 0, one_slot = 1, drawn_slot = 2, sum_slot = 3;
-
-const float* row_of(std::size_t slot, std::size_t width, float value) {
-  float* row = thread_scratch(slot, width);
-  std::fill_n(row, width, value);
-  return row;
-}
-
-/// The factors of one row after another; of ones where nothing is dropped.
-class RowFactors {
- public:
-  RowFactors(const Dropout& dropout, std::size_t width)
-      : dropout_(dropout),
-        width_(width),
-        ones_(dropout.active() ? nullptr : row_of(one_slot, width, 1.0f)) {}
-  const float* of_row(std::size_t i) const {
-    if (ones_) return ones_;
-    float* drawn = thread_scratch(drawn_slot, Dropout::padded_width(width_));
-    dropout_.factors(i, width_, drawn);
-    return drawn;
-  }
-
- private:
-  const Dropout& dropout_;
-  std::size_t width_;
-  const float* ones_;
-};
-
-}  // namespace
+using cpu::zero_slot;
 
 void CpuDevice::gather_rows(MatrixView<const float> from, std::span<const std::size_t> rows,
                             MatrixView<float> to) const {

@@ -31,6 +31,14 @@ class ForwardingLayers : public Base {
   void tanh_backward(MatrixView<const float> y, MatrixView<float> d) const override {
     inner().tanh_backward(at(y), at(d));
   }
+  void gated(HiddenActivation activation, MatrixView<const float> gate, MatrixView<const float> up,
+             MatrixView<float> out) const override {
+    inner().gated(activation, at(gate), at(up), at(out));
+  }
+  void gated_backward(HiddenActivation activation, MatrixView<const float> d,
+                      MatrixView<float> gate, MatrixView<float> up) const override {
+    inner().gated_backward(activation, at(d), at(gate), at(up));
+  }
   void activate(HiddenActivation activation, MatrixView<float> x, const float* bias,
                 MatrixView<float> value, bool keep) const override {
     inner().activate(activation, at(x), at(bias), at(value), keep);
@@ -55,6 +63,32 @@ class ForwardingLayers : public Base {
                           float* weight_gradient, float* shift_gradient) const override {
     inner().add_norm_gradients(at(d_out), at(normalised), at(weight_gradient), at(shift_gradient));
   }
+  void add_residual_and_normalise(const NormWeights& norm, MatrixView<const float> z,
+                                  const float* bias, const Dropout& dropout,
+                                  MatrixView<const float> residual, MatrixView<float> sum,
+                                  MatrixView<float> out) const override {
+    inner().add_residual_and_normalise(at(norm), at(z), at(bias), dropout, at(residual), at(sum),
+                                       at(out));
+  }
+  void normalise(const NormWeights& norm, MatrixView<const float> x,
+                 MatrixView<float> out) const override {
+    inner().normalise(at(norm), at(x), at(out));
+  }
+  void normalise_backward(const NormWeights& norm, MatrixView<const float> d_out,
+                          MatrixView<const float> x, bool add,
+                          MatrixView<float> dx) const override {
+    inner().normalise_backward(at(norm), at(d_out), at(x), add, at(dx));
+  }
+  void add_normalise_gradients(const NormWeights& norm, MatrixView<const float> d_out,
+                               MatrixView<const float> x, float* weight_gradient,
+                               float* shift_gradient) const override {
+    inner().add_normalise_gradients(at(norm), at(d_out), at(x), at(weight_gradient),
+                                    at(shift_gradient));
+  }
+  void turn(const TurnTable& table, std::span<const std::size_t> positions, bool back,
+            MatrixView<float> x) const override {
+    inner().turn({at(table.cosines), at(table.sines), table.half}, positions, back, at(x));
+  }
   void attend(const AttentionShape& shape, MatrixView<const float> q, MatrixView<const float> k,
               MatrixView<const float> v, const Dropout& dropout, const AttentionTrace& trace,
               MatrixView<float> context) const override {
@@ -73,6 +107,14 @@ class ForwardingLayers : public Base {
     inner().embed({at(tables.words), at(tables.positions), at(tables.types)}, ids, type_ids, starts,
                   at(norm), dropout, at(normalised), at(out));
   }
+  void embed_tokens(const float* words, const float* places, std::span<const std::int32_t> ids,
+                    std::span<const std::size_t> positions, MatrixView<float> out) const override {
+    inner().embed_tokens(at(words), at(places), ids, positions, at(out));
+  }
+  double cross_entropy_in_place(MatrixView<float> logits, std::span<const std::int32_t> labels,
+                                float scale, bool keep) const override {
+    return inner().cross_entropy_in_place(at(logits), labels, scale, keep);
+  }
   double cross_entropy(MatrixView<const float> logits, std::span<const float> labels,
                        MatrixView<float> d_logits) const override {
     return inner().cross_entropy(at(logits), labels, at(d_logits));
@@ -83,6 +125,9 @@ class ForwardingLayers : public Base {
   }
   std::size_t feed_forward_rows(std::size_t rows, std::size_t width) const override {
     return inner().feed_forward_rows(rows, width);
+  }
+  std::size_t vocabulary_rows(std::size_t rows, std::size_t vocabulary) const override {
+    return inner().vocabulary_rows(rows, vocabulary);
   }
   std::unique_ptr<const Bfloat16Weight> prepare_bfloat16(const float* weight, std::size_t out,
                                                          std::size_t in) const override {
@@ -96,7 +141,7 @@ class ForwardingLayers : public Base {
 
  private:
   NormWeights at(const NormWeights& norm) const {
-    return {at(norm.weight), at(norm.shift), norm.epsilon};
+    return {at(norm.weight), at(norm.shift), norm.epsilon, norm.centred, norm.groups};
   }
   NormTrace at(const NormTrace& trace) const {
     return {at(trace.normalised), at(trace.deviation_inverse)};

@@ -22,6 +22,9 @@ struct NormWeights {
   const float* weight = nullptr;
   const float* shift = nullptr;
   float epsilon = 0;
+  // Of `normalise` and what belongs to it alone, where shift may be null (0).
+  bool centred = true;     ///< an RMS norm takes the mean as 0
+  std::size_t groups = 1;  ///< so many equal parts of a row are normalised apart (heads)
 };
 
 /// What a norm keeps for its backward; without memory where no backward follows.
@@ -48,9 +51,17 @@ struct AttentionTrace {
 
 /// Heads side by side in the columns, head_dim columns a head. Queries may be a part of the rows
 /// only (the pooled token of each sequence), so they have their own starts.
+///
+/// Where `causal`, the queries are the last tokens of their sequence (all of them, or what follows
+/// a cache), and each sees its own key and those before it, at most `window` of them where that is
+/// not 0. Head h of the queries reads head h * key_value_heads / heads of keys and values; 0: as
+/// many as heads.
 struct AttentionShape {
   std::size_t heads = 0, head_dim = 0;
   SequenceStarts query_starts, key_starts;
+  std::size_t key_value_heads = 0;
+  bool causal = false;
+  std::size_t window = 0;
 };
 
 /// Which gradients of an attention are wanted.
@@ -63,6 +74,13 @@ struct EmbeddingTables {
   const float* words = nullptr;
   const float* positions = nullptr;
   const float* types = nullptr;
+};
+
+/// Cosines and sines [positions, half] of the angles that rotary positions turn pairs by.
+struct TurnTable {
+  const float* cosines = nullptr;
+  const float* sines = nullptr;
+  std::size_t half = 0;  ///< pairs of a head, whose columns are 2 half
 };
 
 /// What the layers of a network compute on a device, in float. Matrices and pointers are the
@@ -90,6 +108,12 @@ class LayerOperations {
   virtual void tanh(MatrixView<float> x) const = 0;
   /// d = d (1 - y^2), for y = tanh(x).
   virtual void tanh_backward(MatrixView<const float> y, MatrixView<float> d) const = 0;
+  /// out = f(gate) * up.
+  virtual void gated(HiddenActivation activation, MatrixView<const float> gate,
+                     MatrixView<const float> up, MatrixView<float> out) const = 0;
+  /// gate and up become their gradients, from d = dLoss/dout.
+  virtual void gated_backward(HiddenActivation activation, MatrixView<const float> d,
+                              MatrixView<float> gate, MatrixView<float> up) const = 0;
   /// value = f(x + bias), x = f'(x + bias) where `keep`; bias may be null (taken as 0).
   virtual void activate(HiddenActivation activation, MatrixView<float> x, const float* bias,
                         MatrixView<float> value, bool keep) const = 0;
@@ -114,8 +138,32 @@ class LayerOperations {
   virtual void add_norm_gradients(MatrixView<const float> d_out, MatrixView<const float> normalised,
                                   float* weight_gradient, float* shift_gradient) const = 0;
 
+  // Norms before a layer's parts: the sums that go around the parts are kept, nothing else.
+
+  /// sum = residual + dropout(z + bias), and out = norm(sum) where `out` has memory. bias may be
+  /// null (0); sum may be residual.
+  virtual void add_residual_and_normalise(const NormWeights& norm, MatrixView<const float> z,
+                                          const float* bias, const Dropout& dropout,
+                                          MatrixView<const float> residual, MatrixView<float> sum,
+                                          MatrixView<float> out) const = 0;
+  /// out = norm(x); out may be x.
+  virtual void normalise(const NormWeights& norm, MatrixView<const float> x,
+                         MatrixView<float> out) const = 0;
+  /// dLoss/dx of normalise from dLoss/dout, added to dx where `add`; dx may be d_out.
+  virtual void normalise_backward(const NormWeights& norm, MatrixView<const float> d_out,
+                                  MatrixView<const float> x, bool add,
+                                  MatrixView<float> dx) const = 0;
+  /// Adds dLoss/dweight, and dLoss/dshift where that is not null, of normalise.
+  virtual void add_normalise_gradients(const NormWeights& norm, MatrixView<const float> d_out,
+                                       MatrixView<const float> x, float* weight_gradient,
+                                       float* shift_gradient) const = 0;
+
   // Attention.
 
+  /// Turns columns i and half + i of every head of x by angle i of row positions[row] of the table,
+  /// in place; back by it where `back`.
+  virtual void turn(const TurnTable& table, std::span<const std::size_t> positions, bool back,
+                    MatrixView<float> x) const = 0;
   /// context = dropout(softmax(Q K^T / sqrt(head_dim))) V by sequence and head; the masks' row is
   /// row * heads + head. Fills the trace.
   virtual void attend(const AttentionShape& shape, MatrixView<const float> q,
@@ -129,6 +177,16 @@ class LayerOperations {
 
   // Embeddings and losses.
 
+  /// out = words[ids], + places[positions] where `places` is not null.
+  virtual void embed_tokens(const float* words, const float* places,
+                            std::span<const std::int32_t> ids,
+                            std::span<const std::size_t> positions,
+                            MatrixView<float> out) const = 0;
+  /// The sum over rows of -log softmax(logits)[label]; the logits become `scale` times its gradient
+  /// where `keep`, else they are used up.
+  virtual double cross_entropy_in_place(MatrixView<float> logits,
+                                        std::span<const std::int32_t> labels, float scale,
+                                        bool keep) const = 0;
   /// out = dropout(norm(words[ids] + types[type_ids] + positions[place in the sequence])), and the
   /// normalised sums where `normalised` has memory.
   virtual void embed(const EmbeddingTables& tables, std::span<const std::int32_t> ids,
@@ -146,6 +204,8 @@ class LayerOperations {
 
   // Blocks and weights.
 
+  /// How many rows have logits over a vocabulary at one time.
+  virtual std::size_t vocabulary_rows(std::size_t rows, std::size_t vocabulary) const = 0;
   /// How many of `rows` go through a feed-forward part of `width` together.
   virtual std::size_t feed_forward_rows(std::size_t rows, std::size_t width) const = 0;
   /// A frozen weight [out, in] prepared for products in bfloat16. Throws Error where there are

@@ -33,6 +33,30 @@ struct ValueAndSlope {
   return {x > 0.0f ? x : 0.0f, x > 0.0f ? 1.0f : 0.0f};
 }
 
+[[gnu::always_inline]] inline ValueAndSlope silu(float x) {
+  const float logistic = 1.0f / (1.0f + vector_exp(-x));
+  const float value = x * logistic;
+  return {value, logistic + value * (1.0f - logistic)};
+}
+
+template <ValueAndSlope (*function)(float)>
+[[gnu::always_inline]] inline void apply_gated(std::size_t n, const float* gate, const float* up,
+                                               float* out) {
+#pragma omp simd
+  for (std::size_t i = 0; i < n; ++i) out[i] = function(gate[i]).value * up[i];
+}
+
+template <ValueAndSlope (*function)(float)>
+[[gnu::always_inline]] inline void apply_gated_backward(std::size_t n, const float* d, float* gate,
+                                                        float* up) {
+#pragma omp simd
+  for (std::size_t i = 0; i < n; ++i) {
+    const ValueAndSlope result = function(gate[i]);
+    gate[i] = d[i] * up[i] * result.slope;
+    up[i] = d[i] * result.value;
+  }
+}
+
 template <ValueAndSlope (*function)(float)>
 [[gnu::always_inline]] inline void apply(std::size_t n, const float* x, const float* bias,
                                          float* value, float* derivative) {
@@ -55,8 +79,9 @@ HiddenActivation parse_activation(std::string_view name, std::string_view where)
   if (name == "gelu") return HiddenActivation::gelu;
   if (name == "gelu_new" || name == "gelu_pytorch_tanh") return HiddenActivation::gelu_tanh;
   if (name == "relu") return HiddenActivation::relu;
-  throw Error("{}: hidden_act is '{}', expected gelu, gelu_new, gelu_pytorch_tanh or relu", where,
-              name);
+  if (name == "silu" || name == "swish") return HiddenActivation::silu;
+  throw Error("{}: hidden_act is '{}', expected gelu, gelu_new, gelu_pytorch_tanh, relu or silu",
+              where, name);
 }
 
 RANKFOLD_VECTOR_VARIANTS void activate_row(HiddenActivation activation, std::size_t n,
@@ -69,6 +94,36 @@ RANKFOLD_VECTOR_VARIANTS void activate_row(HiddenActivation activation, std::siz
       return apply<gelu_tanh>(n, x, bias, value, derivative);
     case HiddenActivation::relu:
       return apply<relu>(n, x, bias, value, derivative);
+    case HiddenActivation::silu:
+      return apply<silu>(n, x, bias, value, derivative);
+  }
+}
+
+RANKFOLD_VECTOR_VARIANTS void gated_row(HiddenActivation activation, std::size_t n,
+                                        const float* gate, const float* up, float* out) {
+  switch (activation) {
+    case HiddenActivation::gelu:
+      return apply_gated<gelu>(n, gate, up, out);
+    case HiddenActivation::gelu_tanh:
+      return apply_gated<gelu_tanh>(n, gate, up, out);
+    case HiddenActivation::relu:
+      return apply_gated<relu>(n, gate, up, out);
+    case HiddenActivation::silu:
+      return apply_gated<silu>(n, gate, up, out);
+  }
+}
+
+RANKFOLD_VECTOR_VARIANTS void gated_backward_row(HiddenActivation activation, std::size_t n,
+                                                 const float* d, float* gate, float* up) {
+  switch (activation) {
+    case HiddenActivation::gelu:
+      return apply_gated_backward<gelu>(n, d, gate, up);
+    case HiddenActivation::gelu_tanh:
+      return apply_gated_backward<gelu_tanh>(n, d, gate, up);
+    case HiddenActivation::relu:
+      return apply_gated_backward<relu>(n, d, gate, up);
+    case HiddenActivation::silu:
+      return apply_gated_backward<silu>(n, d, gate, up);
   }
 }
 

@@ -14,9 +14,11 @@ enum class HiddenActivation {
   gelu,       ///< x Phi(x)
   gelu_tanh,  ///< x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2
   relu,
+  silu,  ///< x / (1 + e^-x)
 };
 
-/// By transformers' names: gelu, gelu_new, gelu_pytorch_tanh, relu. Throws Error naming `where`.
+/// By transformers' names: gelu, gelu_new, gelu_pytorch_tanh, relu, silu, swish. Throws Error
+/// naming `where`.
 HiddenActivation parse_activation(std::string_view name, std::string_view where);
 
 /// value = f(x + bias); where `derivative` is given it becomes f'(x + bias).
@@ -62,6 +64,32 @@ void scale_and_shift_row(std::size_t n, const float* normalised, const float* we
 void normalise_backward_row(std::size_t n, const float* d_out, const float* normalised,
                             float deviation_inverse, const float* weight, const float* keep,
                             float* ds, float* dz);
+
+/// out = residual + keep (z + bias).
+void add_residual_row(std::size_t n, const float* z, const float* bias, const float* keep,
+                      const float* residual, float* out);
+
+/// out = (x - mean(x)) / sqrt(var(x) + epsilon) * weight + shift; where not `centred`, the mean is
+/// taken as 0. `shift` may be null (0).
+void normalise_row(std::size_t n, bool centred, float epsilon, const float* x, const float* weight,
+                   const float* shift, float* out);
+
+/// From dLoss/dout of normalise_row dLoss/dx, added to dx where `add`. dx may be d_out.
+void normalised_row_backward(std::size_t n, bool centred, float epsilon, const float* d_out,
+                             const float* x, const float* weight, bool add, float* dx);
+
+/// x[i], x[half + i] turned by the angle with that cosine and sine, back where `back`.
+void turn_row(std::size_t half, const float* cosines, const float* sines, bool back, float* x);
+
+/// out = f(gate) * up.
+void gated_row(HiddenActivation activation, std::size_t n, const float* gate, const float* up,
+               float* out);
+/// From d = dLoss/dout: gate and up become their gradients.
+void gated_backward_row(HiddenActivation activation, std::size_t n, const float* d, float* gate,
+                        float* up);
+
+/// -log softmax(x)[label]; x becomes scale (softmax(x) - 1 at the label) where `keep`.
+double cross_entropy_row(std::size_t n, std::size_t label, float scale, bool keep, float* x);
 
 /// out = a * b.
 void multiply_row(std::size_t n, const float* a, const float* b, float* out);

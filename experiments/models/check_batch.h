@@ -10,12 +10,16 @@ namespace rankfold {
 /// What a model takes.
 struct BatchLimits {
   std::string model;  ///< for messages
-  std::size_t vocabulary = 0, types = 0, positions = 0, labels = 0;
+  std::size_t vocabulary = 0;
+  std::size_t types = 0;  ///< 0: token types are not read
+  std::size_t positions = 0, labels = 0;
   bool regression = false;
+  bool tells_tokens = false;  ///< its labels are Batch::targets
 };
 
 /// Throws Error naming the model, what was found and what was expected: starts that do not cover
-/// the tokens, an empty or too long sequence, an id, token type or (with_labels) label outside.
+/// the tokens, an empty or too long sequence, an id, token type or (with_labels) label outside,
+/// targets of which none is read.
 void check_batch(const Batch& batch, const BatchLimits& limits, bool with_labels);
 
 }  // namespace rankfold

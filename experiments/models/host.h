@@ -11,14 +11,21 @@
 #include "core/adapter/adapter.h"
 #include "core/device/device.h"
 #include "core/network/stack.h"
+#include "experiments/models/blocks/key_value_cache.h"
 
 namespace rankfold {
+
+class ConfigFile;
 
 /// Sequences of a batch packed end to end: padding does not exist.
 struct Batch {
   std::vector<std::int32_t> ids, type_ids;  ///< all tokens of all sequences
   std::vector<std::size_t> starts;          ///< first token of each sequence, and the end: n + 1
   std::vector<float> labels;                ///< class index or regression target, one a sequence
+  /// Of a language model: the label of every token, or left_out. The logits of a token are for the
+  /// label of the next token of its sequence; the label of a first token is not read.
+  std::vector<std::int32_t> targets;
+  static constexpr std::int32_t left_out = -100;
   /// [tokens, hidden] behind the frozen layers (Host::features), somebody else's memory; without
   /// memory the host computes them itself.
   MatrixView<const float> features;
@@ -40,7 +47,16 @@ struct TrainedParts {
   std::size_t tt_rank = 5;
 };
 
+/// What a host makes of its hidden states.
+enum class HostOutput {
+  classifier,     ///< logits of a sequence; what makes them trains
+  language_model  ///< logits of a next token, by frozen weights
+};
+/// What the "architectures" of a config.json name; a classifier where they name nothing.
+HostOutput declared_output(const ConfigFile& config);
+
 struct HostSettings {
+  HostOutput output = HostOutput::classifier;
   std::size_t labels = 2;
   bool regression = false;
   std::uint64_t seed = 0;  ///< of new head weights: N(0, 0.02), bias 0
@@ -54,8 +70,8 @@ struct HostSettings {
   bool random_weights = false;
 };
 
-/// A pretrained network with a classification or regression head, all weights frozen but the
-/// trained parts. Gradients accumulate until zero_gradients.
+/// A pretrained network with a classification or regression head, or one that tells next tokens,
+/// all weights frozen but the trained parts. Gradients accumulate until zero_gradients.
 class Host {
  public:
   virtual ~Host() = default;
@@ -93,19 +109,32 @@ class Host {
   /// Logits [sequences, labels], without dropout; nothing is kept for a backward.
   virtual std::vector<float> predict(const Batch& batch) = 0;
   /// One training pass: forward with dropout (masks addressed by seed and step), mean loss
-  /// (cross-entropy, or squared error for regression), backward: adds to the gradients of the
-  /// trained tensors and of the adapter. Returns the loss. A batch with features must stay, with
-  /// them, until the pass is over, and has seen no dropout below the first layer that trains.
+  /// (cross-entropy, of a language model over all labels of the batch; or squared error for
+  /// regression), backward: adds to the gradients of the trained tensors and of the adapter.
+  /// Returns the loss. A batch with features must stay, with them, until the pass is over, and has
+  /// seen no dropout below the first layer that trains.
   virtual double train_pass(const Batch& batch, std::uint64_t seed, std::uint64_t step) = 0;
   /// predict, keeping the hidden states: [layers + 1] of [tokens, hidden]. For parity checks.
   virtual std::vector<std::vector<float>> hidden_states(const Batch& batch) = 0;
+
+  // Of language models. Other hosts throw Error, naming themselves.
+
+  /// The loss of train_pass without dropout and backward.
+  virtual double mean_loss(const Batch& batch);
+  /// Logits [tokens, vocabulary] of every token, without dropout. For parity checks.
+  virtual std::vector<float> token_logits(const Batch& batch);
+  /// For sequences of at most so many tokens. Throws Error for more than max_tokens().
+  virtual KeyValueCache make_cache(std::size_t tokens) const;
+  /// Logits [vocabulary] of the token that follows `ids`, which follow those of the cache and are
+  /// added to it. Throws Error where they have no room.
+  virtual std::vector<float> next_logits(std::span<const std::int32_t> ids, KeyValueCache& cache);
 };
 
 /// Reads a model folder as the Hub lays it out (config.json, model.safetensors or shards). Frozen
 /// weights stay memory-mapped. Names with and without the family's prefix ("bert.") are found.
 /// Throws Error naming the file, the tensor, what was found and what was expected: an architecture
-/// that is not known here, a missing tensor, a wrong shape, a number that is not finite; or where
-/// bfloat16 is asked for and cannot be had (bfloat16_obstacle).
+/// that is not known here or not with that output, a missing tensor, a wrong shape, a number that
+/// is not finite; or where bfloat16 is asked for and cannot be had (bfloat16_obstacle).
 std::unique_ptr<Host> load_host(const std::filesystem::path& folder, const HostSettings& settings,
                                 std::shared_ptr<const Device> device);
 

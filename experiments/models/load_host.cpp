@@ -11,8 +11,11 @@
 namespace rankfold {
 namespace {
 
-void check_labels(const HostSettings& settings) {
+void check_settings(const HostSettings& settings, const Family& family, const std::string& model) {
   if (settings.labels == 0) throw UsageError("labels: got 0, expected at least 1");
+  if (settings.output == HostOutput::language_model && !family.tells_tokens)
+    throw Error("{}: the family {} has no language model here, expected a classifier", model,
+                family.name);
 }
 
 }  // namespace
@@ -26,7 +29,7 @@ std::unique_ptr<Host> load_host(const std::filesystem::path& folder, const HostS
     throw Error("{}: model_type is '{}', expected {}", config.path().string(), name,
                 loadable_families());
   expect_known_config(config, family->keys);
-  check_labels(settings);
+  check_settings(settings, *family, folder.string());
   ModelShape shape = read_shape(config, *family);
   shape.name = folder.string();
   return family->load({folder, std::move(shape), std::move(config)}, settings, std::move(device));
@@ -43,7 +46,7 @@ std::unique_ptr<Host> load_random_host(const std::string& name_or_folder, HostSe
   const auto& presets = built_in_shapes();
   if (std::ranges::find(presets, name_or_folder, &ModelShape::name) == presets.end())
     return load_host(name_or_folder, settings, std::move(device));
-  check_labels(settings);
+  check_settings(settings, family, name_or_folder);
   return family.load({name_or_folder, std::move(shape), {}}, settings, std::move(device));
 }
 

@@ -47,5 +47,23 @@ TEST(CheckBatch, NamesTheModelWhatWasFoundAndWhatWasExpected) {
             "m: label inf, expected a finite number");
 }
 
+TEST(CheckBatch, ReadsTheTargetsOfALanguageModelAndNoTokenTypes) {
+  BatchLimits limits{"m", 101, 0, 64};
+  limits.tells_tokens = true;
+  const auto message = [&](std::vector<std::int32_t> targets) {
+    Batch batch;
+    batch.ids = {1, 2, 3};
+    batch.starts = {0, 1, 3};
+    batch.targets = std::move(targets);
+    return message_of<Error>([&] { check_batch(batch, limits, true); });
+  };
+  EXPECT_EQ(message({-100, -100, 100}), "");
+  EXPECT_EQ(message({1, 2}), "m: the batch has 2 targets for 3 tokens");
+  EXPECT_EQ(message({1, 2, 101}), "m: target 101, expected 0 to 100, or -100 for none");
+  EXPECT_EQ(message({1, -1, 2}), "m: target -1, expected 0 to 100, or -100 for none");
+  EXPECT_EQ(message({1, 2, -100}),
+            "m: the batch has no target behind a first token, expected at least one");
+}
+
 }  // namespace
 }  // namespace rankfold

@@ -71,6 +71,9 @@ Rows activated(Rows x, HiddenActivation activation) {
       case HiddenActivation::relu:
         value = std::max(value, 0.0);
         break;
+      case HiddenActivation::silu:
+        value /= 1 + std::exp(-value);
+        break;
     }
   }
   return x;

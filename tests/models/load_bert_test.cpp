@@ -60,8 +60,8 @@ TEST_F(DamagedFolder, WithAWrongConfigIsRefused) {
   set("model_type", "gpt5");
   expect_error("model_type is 'gpt5', expected bert");
   set("model_type", "bert");
-  set("hidden_act", "swish");
-  expect_error("hidden_act is 'swish', expected gelu");
+  set("hidden_act", "mish");
+  expect_error("hidden_act is 'mish', expected gelu");
   set("hidden_act", "gelu");
   set("num_attention_heads", 5);
   expect_error("num_attention_heads is 5, expected a divisor of hidden_size 32");

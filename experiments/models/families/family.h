@@ -50,6 +50,7 @@ struct Family {
   bool trains_dense = false;                     ///< which trains with it.
   std::string_view head = "classifier";          ///< the module that a classifier's head is,
   std::string_view output_layer = "classifier";  ///< and that of its output layer
+  bool tells_tokens = false;                     ///< `load` makes language models too
 
   /// Shapes by name, without `family` and `parameters`.
   std::vector<ModelShape> (*presets)() = nullptr;

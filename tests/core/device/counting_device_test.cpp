@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/device/dropout.h"
 #include "core/device/work.h"
 
 namespace rankfold {
@@ -34,6 +35,23 @@ TEST(CountingDevice, CountsProductsOfDoublesToo) {
   device.gemm(false, true, 2, 2, 3, 1.0, a.data(), 3, a.data(), 3, 0.0, c.data(), 2);
   EXPECT_EQ(c.front(), 3.0);
   EXPECT_EQ(device.count().thin_flops, 2u * 2 * 2 * 3);
+}
+
+TEST(CountingDevice, CountsOfAnAttentionWhatItsQueriesSee) {
+  const CountingDevice device(make_cpu_device());
+  const std::vector<std::size_t> keys = {0, 4, 6}, queries = {0, 4, 5};
+  const std::vector<float> x(6 * 4, 1.0f);
+  std::vector<float> context(5 * 4);
+  const auto flops = [&](bool causal, std::size_t window) {
+    const std::uint64_t before = device.count().flops();
+    device.attend({2, 2, queries, keys, 1, causal, window}, {x.data(), 5, 4}, {x.data(), 6, 2},
+                  {x.data(), 6, 2}, {}, {}, {context.data(), 5, 4});
+    return device.count().flops() - before;
+  };
+  constexpr std::uint64_t of_a_pair = 2 * 2 * 2 * 2;
+  EXPECT_EQ(flops(false, 0), of_a_pair * (4 * 4 + 1 * 2));
+  EXPECT_EQ(flops(true, 0), of_a_pair * (1 + 2 + 3 + 4 + 2));
+  EXPECT_EQ(flops(true, 2), of_a_pair * (1 + 2 + 2 + 2 + 2));
 }
 
 TEST(CountingDevice, LosesNoProductOfParallelThreads) {

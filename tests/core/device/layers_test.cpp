@@ -119,14 +119,16 @@ double value_of(HiddenActivation activation, double x) {
       return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
     case HiddenActivation::relu:
       return std::max(x, 0.0);
+    case HiddenActivation::silu:
+      return x / (1 + std::exp(-x));
   }
   return NAN;
 }
 
 TEST_P(Layers, ActivateAndKeepTheSlope) {
   const auto x = numbers(rows * stride, "x"), bias = numbers(columns, "bias");
-  for (const auto activation :
-       {HiddenActivation::gelu, HiddenActivation::gelu_tanh, HiddenActivation::relu})
+  for (const auto activation : {HiddenActivation::gelu, HiddenActivation::gelu_tanh,
+                                HiddenActivation::relu, HiddenActivation::silu})
     for (const bool with_bias : {true, false})
       for (const bool keep : {true, false}) {
         Buffer<float> inner = put(x), shift = put(bias), value = put(x);

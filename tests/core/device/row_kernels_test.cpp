@@ -105,7 +105,7 @@ TEST(RowKernels, FindNumbersThatAreNotFinite) {
 }
 
 TEST(RowKernels, RefuseAnUnknownActivation) {
-  EXPECT_THROW(parse_activation("swish", "config.json"), Error);
+  EXPECT_THROW(parse_activation("mish", "config.json"), Error);
 }
 
 TEST(Dropout, KeepsTheRightShareWithTheRightScale) {
