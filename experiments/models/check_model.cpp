@@ -13,6 +13,7 @@
 #include "core/base/safetensors.h"
 #include "core/base/text.h"
 #include "decompositions/registry.h"
+#include "experiments/models/generate.h"
 #include "experiments/models/host.h"
 #include "experiments/models/reference_batch.h"
 
@@ -33,31 +34,56 @@ double relative_error(std::span<const float> computed, std::span<const float> ex
 }
 
 bool is_input(std::string_view name) {
-  return name == "input_ids" || name == "attention_mask" || name == "token_type_ids" ||
-         name == "labels";
+  return name.ends_with("input_ids") || name == "attention_mask" || name == "token_type_ids" ||
+         name == "labels" || name == "greedy.prompt";
 }
 
-void compare_hidden(Host& host, const SafetensorsFile& file, const ReferenceBatch& inputs,
-                    ModelIoReport& report) {
+/// The rows of a padded tensor [.., width] that are tokens.
+std::vector<float> real_rows(const SafetensorsFile& file, const std::string& name,
+                             const ReferenceBatch& inputs, std::size_t width) {
+  const std::vector<float> padded = file.read<float>(name);
+  std::vector<float> rows;
+  for (const std::size_t row : inputs.real) {
+    if ((row + 1) * width > padded.size())
+      throw Error("{}: tensor {} has {} numbers, expected rows of {}",
+                  printable(file.path().string()), name, padded.size(), width);
+    rows.insert(rows.end(), padded.begin() + static_cast<std::ptrdiff_t>(row * width),
+                padded.begin() + static_cast<std::ptrdiff_t>((row + 1) * width));
+  }
+  return rows;
+}
+
+void compare_hidden(Host& host, const SafetensorsFile& file, const std::string& prefix,
+                    const ReferenceBatch& inputs, ModelIoReport& report) {
+  const std::string beginning = prefix + "hidden.";
   const bool wanted = std::ranges::any_of(
-      file.entries(), [](const TensorEntry& entry) { return entry.name.starts_with("hidden."); });
+      file.entries(), [&](const TensorEntry& entry) { return entry.name.starts_with(beginning); });
   if (!wanted) return;
   const std::vector<std::vector<float>> states = host.hidden_states(inputs.batch);
   for (std::size_t k = 0; k < states.size(); ++k) {
-    const std::string name = fmt::format("hidden.{}", k);
+    const std::string name = beginning + std::to_string(k);
     if (!file.find(name)) continue;
-    const std::vector<float> padded = file.read<float>(name);
     const std::size_t width = states[k].size() / inputs.real.size();
-    std::vector<float> expected;
-    for (const std::size_t row : inputs.real) {
-      if ((row + 1) * width > padded.size())
-        throw Error("{}: tensor {} has {} numbers, expected rows of {}",
-                    printable(file.path().string()), name, padded.size(), width);
-      expected.insert(expected.end(), padded.begin() + static_cast<std::ptrdiff_t>(row * width),
-                      padded.begin() + static_cast<std::ptrdiff_t>((row + 1) * width));
-    }
-    report.errors[name] = relative_error(states[k], expected, name);
+    report.errors[name] = relative_error(states[k], real_rows(file, name, inputs, width), name);
   }
+}
+
+void compare_logits(Host& host, const SafetensorsFile& file, const std::string& prefix,
+                    const ReferenceBatch& inputs, HostOutput output, ModelIoReport& report) {
+  const std::string all = prefix + "logits", last = prefix + "logits_last";
+  if (output == HostOutput::classifier) {
+    if (file.find(all))
+      report.errors[all] = relative_error(host.predict(inputs.batch), file.read<float>(all), all);
+    return;
+  }
+  if (!file.find(all) && !file.find(last)) return;
+  const std::vector<float> logits = host.token_logits(inputs.batch);
+  const std::size_t width = logits.size() / inputs.real.size();
+  if (file.find(all))
+    report.errors[all] = relative_error(logits, real_rows(file, all, inputs, width), all);
+  if (file.find(last))
+    report.errors[last] =
+        relative_error(std::span(logits).last(width), file.read<float>(last), last);
 }
 
 /// The sites whose dense weight has a reference gradient.
@@ -68,9 +94,15 @@ std::vector<Site> sites_with_gradient(const Host& host, const SafetensorsFile& f
   return sites;
 }
 
-void compare_training(Host& host, const SafetensorsFile& file, const ReferenceBatch& inputs,
+/// Loss and gradients of the batch's labels; a language model without labels tells its own tokens.
+void compare_training(Host& host, const SafetensorsFile& file, const std::string& prefix,
+                      ReferenceBatch& inputs, HostOutput output,
                       const std::shared_ptr<const Device>& device, ModelIoReport& report) {
-  if (inputs.batch.labels.empty()) return;
+  Batch& batch = inputs.batch;
+  const std::string loss_name = prefix + "loss";
+  if (output == HostOutput::language_model && batch.targets.empty() && file.find(loss_name))
+    batch.targets = batch.ids;
+  if (batch.labels.empty() && batch.targets.empty()) return;
   std::unique_ptr<Adapter<float>> dense;
   if (const std::vector<Site> sites = sites_with_gradient(host, file); !sites.empty()) {
     const Registry registry = builtin_registry();
@@ -80,7 +112,7 @@ void compare_training(Host& host, const SafetensorsFile& file, const ReferenceBa
     host.attach(dense.get());
   }
   host.zero_gradients();
-  const float loss = static_cast<float>(host.train_pass(inputs.batch, 0, 0));
+  const float loss = static_cast<float>(host.train_pass(batch, 0, 0));
   std::map<std::string, std::span<const float>> gradients;
   for (const TrainedTensor& tensor : host.trained())
     gradients["grad." + tensor.name] = tensor.gradient;
@@ -88,15 +120,39 @@ void compare_training(Host& host, const SafetensorsFile& file, const ReferenceBa
     for (const Parameter<float>& parameter : dense->parameters())
       gradients["grad." + parameter.name.substr(parameter.factor.size() + 1) + ".weight"] =
           parameter.gradient.span();
-  if (file.find("loss"))
-    report.errors["loss"] = relative_error(std::span(&loss, 1), file.read<float>("loss"), "loss");
+  if (file.find(loss_name))
+    report.errors[loss_name] =
+        relative_error(std::span(&loss, 1), file.read<float>(loss_name), loss_name);
   for (const auto& [name, gradient] : gradients)
     if (file.find(name))
       report.errors[name] = relative_error(gradient, file.read<float>(name), name);
   host.attach(nullptr);
 }
 
-void run_packed_and_alone(Host& host, ModelIoReport& report) {
+/// The share of greedily chosen tokens that differ.
+void compare_greedy(Host& host, const SafetensorsFile& file, ModelIoReport& report) {
+  if (!file.find("greedy.prompt") || !file.find("greedy.ids")) return;
+  const auto ids_of = [&](const char* name) {
+    const std::vector<std::int64_t> read = file.read<std::int64_t>(name);
+    return std::vector<std::int32_t>(read.begin(), read.end());
+  };
+  const std::vector<std::int32_t> prompt = ids_of("greedy.prompt"), expected = ids_of("greedy.ids");
+  if (prompt.empty() || expected.size() <= prompt.size())
+    throw Error("{}: greedy.ids has {} tokens, expected more than the {} of greedy.prompt",
+                printable(file.path().string()), expected.size(), prompt.size());
+  const std::vector<std::int32_t> told =
+      generate_greedily(host, prompt, expected.size() - prompt.size());
+  std::size_t different = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    if (i >= told.size() || told[i] != expected[i]) ++different;
+  report.errors["greedy.ids"] =
+      static_cast<double>(different) / static_cast<double>(expected.size() - prompt.size());
+}
+
+void run_packed_and_alone(Host& host, HostOutput output, ModelIoReport& report) {
+  const auto logits_of = [&](const Batch& batch) {
+    return output == HostOutput::classifier ? host.predict(batch) : host.token_logits(batch);
+  };
   const RandomStream stream(0, "check/ids");
   const std::size_t longest = std::min<std::size_t>(host.max_tokens(), 12);
   Batch packed;
@@ -112,10 +168,10 @@ void run_packed_and_alone(Host& host, ModelIoReport& report) {
     packed.ids.insert(packed.ids.end(), single.ids.begin(), single.ids.end());
     packed.type_ids.resize(packed.ids.size(), 0);
     packed.starts.push_back(packed.ids.size());
-    const std::vector<float> logits = host.predict(single);
+    const std::vector<float> logits = logits_of(single);
     alone.insert(alone.end(), logits.begin(), logits.end());
   }
-  report.errors["logits"] = relative_error(host.predict(packed), alone, "logits");
+  report.errors["logits"] = relative_error(logits_of(packed), alone, "logits");
 }
 
 }  // namespace
@@ -132,29 +188,31 @@ ModelIoReport check_model(const std::filesystem::path& folder,
                           std::shared_ptr<const Device> device) {
   ModelIoReport report;
   if (!io) {
-    const std::unique_ptr<Host> host =
-        load_host(folder, reference_settings(folder, nullptr), device);
+    const HostSettings settings = reference_settings(folder, nullptr);
+    const std::unique_ptr<Host> host = load_host(folder, settings, device);
     report.notes = host->notes();
-    run_packed_and_alone(*host, report);
+    run_packed_and_alone(*host, settings.output, report);
     return report;
   }
   const SafetensorsFile file(*io);
-  const ReferenceBatch inputs = read_reference_batch(file);
-  const TensorEntry* logits = file.find("logits");
-  const std::unique_ptr<Host> host = load_host(folder, reference_settings(folder, &file), device);
+  const HostSettings settings = reference_settings(folder, &file);
+  const std::vector<std::string> prefixes = reference_prefixes(file);
+  const std::unique_ptr<Host> host = load_host(folder, settings, device);
   report.notes = host->notes();
-  compare_hidden(*host, file, inputs, report);
-  if (logits)
-    report.errors["logits"] =
-        relative_error(host->predict(inputs.batch), file.read<float>("logits"), "logits");
-  compare_training(*host, file, inputs, device, report);
+  for (const std::string& prefix : prefixes) {
+    ReferenceBatch inputs = read_reference_batch(file, prefix);
+    compare_hidden(*host, file, prefix, inputs, report);
+    compare_logits(*host, file, prefix, inputs, settings.output, report);
+    compare_training(*host, file, prefix, inputs, settings.output, device, report);
+  }
+  compare_greedy(*host, file, report);
   for (const TensorEntry& entry : file.entries())
     if (!report.errors.contains(entry.name) && !is_input(entry.name))
       report.skipped.push_back(entry.name);
   if (report.errors.empty())
     throw Error(
-        "{}: holds nothing to compare; expected hidden.<k>, logits, or labels with loss or "
-        "grad.<parameter>",
+        "{}: holds nothing to compare; expected hidden.<k>, logits, labels with loss or "
+        "grad.<parameter>, or greedy.prompt with greedy.ids",
         printable(file.path().string()));
   return report;
 }
