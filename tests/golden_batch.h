@@ -11,9 +11,10 @@ namespace rankfold {
 inline Batch read_golden_batch(const std::filesystem::path& model) {
   const SafetensorsFile file(model / "io.safetensors");
   const auto ids = file.read<std::int64_t>("input_ids");
-  const auto types = file.read<std::int64_t>("token_type_ids");
   const auto mask = file.read<std::int64_t>("attention_mask");
   const auto labels = file.read<std::int64_t>("labels");
+  std::vector<std::int64_t> types(ids.size());
+  if (file.find("token_type_ids")) types = file.read<std::int64_t>("token_type_ids");
   const std::size_t columns = ids.size() / labels.size();
   Batch batch;
   for (std::size_t i = 0; i < ids.size(); ++i) {

@@ -80,6 +80,11 @@ const float* FrozenWeights::tensor(std::string_view name, const std::vector<std:
   return place_on_device(device_, all, placed_);
 }
 
+const float* FrozenWeights::keep(std::vector<float> values) {
+  const std::vector<float>& kept = converted_.emplace_back(std::move(values));
+  return place_on_device(device_, std::span<const float>(kept), placed_);
+}
+
 /// work(first, count) for parts of 0 .. size - 1, by all lanes of the device.
 void FrozenWeights::by_parts(std::size_t size, std::size_t part,
                              const std::function<void(std::size_t, std::size_t)>& work) const {
@@ -104,7 +109,7 @@ void FrozenWeights::check_finite(std::span<const float> values, const std::strin
 const float* FrozenWeights::draw(std::string_view name, std::size_t size) {
   elements_ += size;
   std::vector<float>& values = converted_.emplace_back(size);
-  if (name.ends_with("LayerNorm.weight")) {
+  if (name.ends_with("LayerNorm.weight") || name.ends_with("layer_norm.weight")) {
     std::ranges::fill(values, 1.0f);
   } else if (!name.ends_with(".bias")) {
     const std::size_t shift = fnv1a(name) % random_period;

@@ -37,6 +37,8 @@ class FrozenWeights {
   /// The values of a tensor, where the device reads them. Throws Error naming folder and tensor: it
   /// is missing, its shape is not `shape`, or one of its numbers is not finite.
   const float* tensor(std::string_view name, const std::vector<std::size_t>& shape);
+  /// Numbers that a family has put together of tensors, where the device reads them; not counted.
+  const float* keep(std::vector<float> values);
   /// Tensors of the checkpoint that nobody has asked for by `find` or `tensor`, sorted.
   std::vector<std::string> unused() const;
   /// Numbers in all tensors that were asked for.

@@ -67,12 +67,14 @@ struct Family {
 
 const Family& albert_family();
 const Family& bert_family();
+const Family& camembert_family();
 const Family& deberta_family();
 const Family& deberta_v2_family();
 const Family& gpt2_family();
 const Family& llama_family();
 const Family& roberta_family();
 const Family& vit_family();
+const Family& xlm_roberta_family();
 
 /// Every family, by name.
 std::span<const Family* const> families();

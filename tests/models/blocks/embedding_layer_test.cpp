@@ -65,11 +65,11 @@ TEST(EmbeddingLayer, IsTheFormula) {
     Example example;
     const EmbeddingLayer layer = example.layer();
     std::vector<float> x, again;
-    layer.forward(example.batch, example.pass(training), example.view(x), *example.device);
+    layer.forward(example.batch, example.pass(training), example.view(x), example.arena);
     const reference::Rows expected = example.formula().apply(
         example.batch.ids, example.batch.type_ids, example.batch.starts, example.masks(training));
     EXPECT_LT(reference::relative_error(x, expected.values), 1e-6);
-    layer.forward(example.batch, example.pass(training), example.view(again), *example.device);
+    layer.forward(example.batch, example.pass(training), example.view(again), example.arena);
     EXPECT_EQ(again, x);
   }
 }
