@@ -72,11 +72,9 @@ Tokenizer::Tokenizer(std::unique_ptr<const TokenModel> model, std::vector<AddedT
       throw Error("added token '{}': its id {} is another token's in the vocabulary",
                   printable(token.content), token.id);
     vocabulary_size_ = std::max(vocabulary_size_, static_cast<std::size_t>(token.id) + 1);
-    if (token.normalized) {
-      normalized_matcher_.add(model_->normalize(token.content).text, token);
-    } else {
-      raw_matcher_.add(token.content, token);
-    }
+    added_texts_.push_back(token.normalized ? model_->normalize(token.content).text
+                                            : token.content);
+    (token.normalized ? normalized_matcher_ : raw_matcher_).add(added_texts_.back(), token);
   }
 }
 
@@ -154,8 +152,8 @@ std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_speci
   for (const std::int32_t id : ids) {
     const auto added = added_places_.find(id);
     if (added != added_places_.end()) {
-      const AddedToken& token = added_tokens_[added->second];
-      if (!skip_special || !token.special) tokens.push_back(token.content);
+      if (!skip_special || !added_tokens_[added->second].special)
+        tokens.push_back(added_texts_[added->second]);
     } else if (const auto content = model_->vocabulary().content(id)) {
       tokens.emplace_back(*content);
     }

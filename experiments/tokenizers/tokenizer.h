@@ -62,6 +62,7 @@ class Tokenizer {
   std::vector<AddedToken> added_tokens_;
   AddedTokenMatcher raw_matcher_, normalized_matcher_;
   std::unordered_map<std::int32_t, std::size_t> added_places_;
+  std::vector<std::string> added_texts_;  // the contents as decoders get them
   SequenceTemplates templates_;
   std::unique_ptr<const TokenDecoder> decoder_;
   bool truncates_left_ = false;

@@ -112,7 +112,9 @@ bool is_known_to_forms(char32_t character) {
 }
 
 bool is_combining_mark(char32_t character) {
-  return is_one_of(character, U_GC_M_MASK) && is_known_to_forms(character);
+  // Two Vedic signs were marks, and the Sharada sandhi mark was none.
+  if (character == 0x1CF2 || character == 0x1CF3) return true;
+  return is_one_of(character, U_GC_M_MASK) && is_known_to_forms(character) && character != 0x111C9;
 }
 
 bool is_numeric(char32_t character) {
@@ -120,8 +122,10 @@ bool is_numeric(char32_t character) {
 }
 
 bool is_regex_word(char32_t character) {
+  constexpr std::u32string_view others = U"\u00B2\u00B3\u00B9\u00BC\u00BD\u00BE";
   return u_hasBinaryProperty(code_point(character), UCHAR_ALPHABETIC) ||
-         is_one_of(character, U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK);
+         is_one_of(character, U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK) ||
+         others.find(character) != others.npos;
 }
 
 std::size_t without_trailing_whitespace(std::string_view text) {

@@ -88,40 +88,44 @@ void BytePairs::append_ids(std::string_view piece, std::vector<std::int32_t>& id
   if (is_kept) cache_.keep(piece, ids.data() + begin, ids.size() - begin);
 }
 
-std::optional<std::int32_t> BytePairs::find_symbol(std::string_view character, bool is_first,
-                                                   bool is_last) const {
-  const bool is_plain = (is_first || options_.continuing_prefix.empty()) &&
-                        (!is_last || options_.end_suffix.empty());
-  if (!is_plain)
-    return vocabulary_.find((is_first ? "" : options_.continuing_prefix) + std::string(character) +
-                            (is_last ? options_.end_suffix : ""));
-  if (character.size() > 1) return vocabulary_.find(character);
-  const std::int32_t id = ascii_ids_[static_cast<unsigned char>(character[0])];
-  return id < 0 ? std::nullopt : std::optional(id);
-}
-
 /// What is unknown is written when a known symbol, or the end, comes.
 void BytePairs::append_symbols(std::string_view piece, std::vector<std::int32_t>& symbols) const {
   std::size_t unknown = 0;
+  std::string enclosed;
   for (std::size_t i = 0; i < piece.size();) {
     const std::size_t begin = i;
     decode_next(piece, i);
-    const std::string_view character = piece.substr(begin, i - begin);
-    if (const auto id = find_symbol(character, begin == 0, i == piece.size())) {
+    std::string_view symbol = piece.substr(begin, i - begin);
+    const bool is_continued = begin > 0 && !options_.continuing_prefix.empty();
+    if (is_continued || (i == piece.size() && !options_.end_suffix.empty())) {
+      enclosed = is_continued ? options_.continuing_prefix : "";
+      enclosed += symbol;
+      if (i == piece.size()) enclosed += options_.end_suffix;
+      symbol = enclosed;
+    }
+    const std::int32_t id = find_symbol(symbol);
+    if (id >= 0) {
       symbols.insert(symbols.end(), unknown, unknown_id_.value_or(0));
       unknown = 0;
-      symbols.push_back(*id);
+      symbols.push_back(id);
       continue;
     }
     const auto byte_id = [&](char byte) { return byte_ids_[static_cast<unsigned char>(byte)]; };
     if (options_.byte_fallback &&
-        std::ranges::all_of(character, [&](char byte) { return byte_id(byte) >= 0; })) {
-      for (const char byte : character) symbols.push_back(byte_id(byte));
+        std::ranges::all_of(symbol, [&](char byte) { return byte_id(byte) >= 0; })) {
+      for (const char byte : symbol) symbols.push_back(byte_id(byte));
       continue;
     }
     if (unknown_id_) unknown = options_.fuses_unknown ? 1 : unknown + 1;
   }
   symbols.insert(symbols.end(), unknown, unknown_id_.value_or(0));
+}
+
+/// -1: none.
+std::int32_t BytePairs::find_symbol(std::string_view symbol) const {
+  const auto byte = static_cast<unsigned char>(symbol[0]);
+  if (symbol.size() == 1 && byte < ascii_ids_.size()) return ascii_ids_[byte];
+  return vocabulary_.find(symbol).value_or(-1);
 }
 
 void BytePairs::merge_short(std::vector<std::int32_t>& symbols, std::size_t begin) const {

@@ -54,8 +54,7 @@ class BytePairs : public WordModel {
   const Merged* find_merge(std::int32_t left, std::int32_t right) const;
   std::size_t merge_slot(std::uint64_t pair) const;
   void append_symbols(std::string_view piece, std::vector<std::int32_t>& symbols) const;
-  std::optional<std::int32_t> find_symbol(std::string_view character, bool is_first,
-                                          bool is_last) const;
+  std::int32_t find_symbol(std::string_view symbol) const;
   void merge_short(std::vector<std::int32_t>& symbols, std::size_t begin) const;
   void merge_long(std::vector<std::int32_t>& symbols, std::size_t begin) const;
 
