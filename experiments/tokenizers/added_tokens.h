@@ -19,6 +19,7 @@ struct AddedToken {
   bool lstrip = false;       ///< takes the white space before it along
   bool rstrip = false;       ///< takes the white space after it along
   bool normalized = false;   ///< sought, normalised, in the normalised text
+  bool special = false;      ///< no text: left out where ids become text again
 };
 
 /// Finds added tokens from left to right, at each place the longest, without overlap.

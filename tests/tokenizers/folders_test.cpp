@@ -111,8 +111,10 @@ TEST(TokenizerFolder, NamesTheKeyThatIsNotUnderstood) {
   EXPECT_THAT(message_beside("added_tokens.json", {{"b", 9}}), HasSubstr("found id 9, expected 4"));
   EXPECT_THAT(message_beside("special_tokens_map.json", {{"splits", true}}),
               AllOf(HasSubstr("special_tokens_map.json"), HasSubstr("splits")));
+  EXPECT_THAT(message_beside("config.json", {{"model_type", "t5"}}),
+              AllOf(HasSubstr("config.json"), HasSubstr("t5")));
   EXPECT_THAT(message_beside("config.json", {{"model_type", "gpt2"}}),
-              AllOf(HasSubstr("config.json"), HasSubstr("gpt2")));
+              AllOf(HasSubstr("vocab.txt"), HasSubstr("GPT2Tokenizer")));
 }
 
 TEST(TokenizerFolder, EveryBlockOfTokenizerJsonHasNoOtherKeys) {
