@@ -121,12 +121,14 @@ void name_labels(const AdapterDescription& description, json& configuration) {
 void write_configuration(const fs::path& model, const AdaptedModel& adapted, const fs::path& out) {
   const fs::path file = model / "config.json";
   json configuration = read_configuration(file);
-  const bool has_head = adapted.untrained.empty();
-  if (has_head) name_labels(adapted.description, configuration);
-  const auto type = OrderedJsonField(configuration, file).find("model_type");
-  const std::string architecture =
-      architecture_of(type ? type->string() : "", has_head ? "ForSequenceClassification" : "Model");
-  if (!architecture.empty()) configuration["architectures"] = json::array({architecture});
+  if (adapted.output == HostOutput::classifier) {
+    const bool has_head = adapted.untrained.empty();
+    if (has_head) name_labels(adapted.description, configuration);
+    const auto type = OrderedJsonField(configuration, file).find("model_type");
+    const std::string architecture = architecture_of(
+        type ? type->string() : "", has_head ? "ForSequenceClassification" : "Model");
+    if (!architecture.empty()) configuration["architectures"] = json::array({architecture});
+  }
   for (const char* key : {"dtype", "torch_dtype"}) {
     if (configuration.contains(key)) configuration[key] = "float32";
   }

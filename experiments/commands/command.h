@@ -55,6 +55,7 @@ Command bench_fit_command();
 Command check_method_command();
 Command check_model_command();
 Command check_training_command();
+Command generate_command();
 Command check_tokenizer_command();
 Command doctor_command();
 
