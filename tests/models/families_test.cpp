@@ -103,11 +103,11 @@ TEST(Families, ThatCannotBeLoadedSaySo) {
     write_config(*family, folder.path);
     EXPECT_EQ(message_of<Error>([&] { load_host(folder.path, {}, make_cpu_device()); }),
               (folder.path / "config.json").string() + ": model_type is '" +
-                  std::string(family->name) + "', expected bert");
+                  std::string(family->name) + "', expected " + loadable_families());
     EXPECT_EQ(message_of<UsageError>(
                   [&] { load_random_host(folder.path.string(), {}, make_cpu_device()); }),
               folder.path.string() + ": the network is of the family " + std::string(family->name) +
-                  ", expected bert: no other runs yet");
+                  ", expected " + loadable_families() + ": no other runs yet");
   }
 }
 
@@ -116,7 +116,7 @@ TEST(Families, ThatCannotBeLoadedSaySo) {
 TEST(Families, AreNamedNowhereElse) {
   const fs::path source = RANKFOLD_SOURCE_DIR;
   const std::regex comparison(
-      R"((family|model_type)\s*(\(\))?\s*[!=]=|==\s*"(albert|bert|deberta|gpt2|llama|roberta|vit))");
+      R"((family|model_type)\s*(\(\))?\s*[!=]=|==\s*"(albert|bert|deberta|gpt2|llama|mistral|opt|qwen2|qwen3|roberta|vit))");
   const std::regex module(
       R"("(albert|bert|deberta|roberta|vit|model|transformer)\.(encoder|embeddings|pooler|layers|h)\b)");
   for (const char* room : {"core", "decompositions", "experiments"})
