@@ -75,13 +75,14 @@ template <ValueAndSlope (*function)(float)>
 
 }  // namespace
 
-HiddenActivation parse_activation(std::string_view name, std::string_view where) {
+HiddenActivation parse_activation(std::string_view name, std::string_view where,
+                                  std::string_view key) {
   if (name == "gelu") return HiddenActivation::gelu;
   if (name == "gelu_new" || name == "gelu_pytorch_tanh") return HiddenActivation::gelu_tanh;
   if (name == "relu") return HiddenActivation::relu;
   if (name == "silu" || name == "swish") return HiddenActivation::silu;
-  throw Error("{}: hidden_act is '{}', expected gelu, gelu_new, gelu_pytorch_tanh, relu or silu",
-              where, name);
+  throw Error("{}: {} is '{}', expected gelu, gelu_new, gelu_pytorch_tanh, relu or silu", where,
+              key, name);
 }
 
 RANKFOLD_VECTOR_VARIANTS void activate_row(HiddenActivation activation, std::size_t n,

@@ -19,8 +19,9 @@ enum class HiddenActivation {
 };
 
 /// By transformers' names: gelu, gelu_new, gelu_pytorch_tanh, relu, silu, swish. Throws Error
-/// naming `where`.
-HiddenActivation parse_activation(std::string_view name, std::string_view where);
+/// naming `where` and the key of a config.json.
+HiddenActivation parse_activation(std::string_view name, std::string_view where,
+                                  std::string_view key = "hidden_act");
 
 /// value = f(x + bias); where `derivative` is given it becomes f'(x + bias).
 void activate_row(HiddenActivation activation, std::size_t n, const float* x, const float* bias,

@@ -142,6 +142,8 @@ constexpr std::array value_rules = {
     ValueRule{"n_head", Kind::size},
     ValueRule{"n_positions", Kind::size},
     ValueRule{"n_inner", Kind::size, true},
+    ValueRule{"ffn_dim", Kind::size},
+    ValueRule{"word_embed_proj_dim", Kind::size},
     ValueRule{"type_vocab_size", Kind::integer},
     ValueRule{"max_relative_positions", Kind::integer},
     ValueRule{"position_buckets", Kind::integer},
@@ -156,6 +158,7 @@ constexpr std::array value_rules = {
     ValueRule{"classifier_dropout_prob", Kind::probability},
     ValueRule{"cls_dropout", Kind::probability, true},
     ValueRule{"pooler_dropout", Kind::probability},
+    ValueRule{"dropout", Kind::probability},
     ValueRule{"attention_dropout", Kind::probability},
     ValueRule{"resid_pdrop", Kind::probability},
     ValueRule{"embd_pdrop", Kind::probability},
@@ -174,6 +177,9 @@ constexpr std::array value_rules = {
     ValueRule{"mlp_bias", Kind::flag},
     ValueRule{"rope_parameters", Kind::object, true},
     ValueRule{"rope_scaling", Kind::object, true},
+    ValueRule{"sliding_window", Kind::size, true},
+    ValueRule{"use_sliding_window", Kind::flag},
+    ValueRule{"max_window_layers", Kind::integer},
 };
 
 /// transformers' activations without weights of their own (prelu and xielu have some).

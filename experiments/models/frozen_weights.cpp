@@ -22,6 +22,15 @@ std::string replaced_end(std::string_view name, std::string_view end, std::strin
                              : std::string();
 }
 
+/// "...LayerNorm.weight", "...input_layernorm.weight", "...ln_1.weight".
+bool is_weight_of_a_norm(std::string_view name) {
+  constexpr std::string_view end = ".weight";
+  if (!name.ends_with(end)) return false;
+  name.remove_suffix(end.size());
+  const std::string_view module = name.substr(name.rfind('.') + 1);
+  return module.ends_with("norm") || module.ends_with("Norm") || module.starts_with("ln_");
+}
+
 }  // namespace
 
 FrozenWeights::FrozenWeights(const std::filesystem::path& folder, std::string prefix,
@@ -60,10 +69,8 @@ std::vector<std::string> FrozenWeights::unused() const {
   return names;
 }
 
-const float* FrozenWeights::tensor(std::string_view name, const std::vector<std::size_t>& shape) {
-  if (!folder_)
-    return draw(name,
-                std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>()));
+std::span<const float> FrozenWeights::read(std::string_view name,
+                                           const std::vector<std::size_t>& shape) {
   const TensorEntry* entry = find(name);
   if (!entry)
     throw Error("{}: tensor {} is missing, expected shape [{}]", folder_->path().string(), name,
@@ -77,7 +84,37 @@ const float* FrozenWeights::tensor(std::string_view name, const std::vector<std:
   const std::span<const float> all(values, entry->elements());
   check_finite(all, culprit);
   elements_ += all.size();
-  return place_on_device(device_, all, placed_);
+  return all;
+}
+
+const float* FrozenWeights::tensor(std::string_view name, const std::vector<std::size_t>& shape) {
+  if (!folder_)
+    return draw(name,
+                std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>()));
+  return place_on_device(device_, read(name, shape), placed_);
+}
+
+const float* FrozenWeights::transposed(std::string_view name, std::size_t rows,
+                                       std::size_t columns) {
+  if (const auto known = transposed_.find(name); known != transposed_.end()) return known->second;
+  const float* turned = nullptr;
+  if (!folder_) {
+    turned = draw(name, rows * columns);
+  } else {
+    const std::span<const float> stored = read(name, {columns, rows});
+    std::vector<float>& values = converted_.emplace_back(stored.size());
+    // Tiles, whose lines stay in the cache.
+    constexpr std::size_t tile = 32;
+    by_parts(rows, tile, [&](std::size_t first, std::size_t count) {
+      for (std::size_t begin = 0; begin < columns; begin += tile)
+        for (std::size_t i = first; i < first + count; ++i)
+          for (std::size_t j = begin; j < std::min(begin + tile, columns); ++j)
+            values[i * columns + j] = stored[j * rows + i];
+    });
+    turned = place_on_device(device_, std::span<const float>(values), placed_);
+  }
+  transposed_.emplace(name, turned);
+  return turned;
 }
 
 const float* FrozenWeights::keep(std::vector<float> values) {
@@ -109,7 +146,7 @@ void FrozenWeights::check_finite(std::span<const float> values, const std::strin
 const float* FrozenWeights::draw(std::string_view name, std::size_t size) {
   elements_ += size;
   std::vector<float>& values = converted_.emplace_back(size);
-  if (name.ends_with("LayerNorm.weight") || name.ends_with("layer_norm.weight")) {
+  if (is_weight_of_a_norm(name)) {
     std::ranges::fill(values, 1.0f);
   } else if (!name.ends_with(".bias")) {
     const std::size_t shift = fnv1a(name) % random_period;

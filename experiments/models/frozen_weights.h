@@ -5,6 +5,7 @@
 #include <deque>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -37,6 +38,9 @@ class FrozenWeights {
   /// The values of a tensor, where the device reads them. Throws Error naming folder and tensor: it
   /// is missing, its shape is not `shape`, or one of its numbers is not finite.
   const float* tensor(std::string_view name, const std::vector<std::size_t>& shape);
+  /// The same of a tensor that the checkpoint has as [columns, rows]: turned once into
+  /// [rows, columns].
+  const float* transposed(std::string_view name, std::size_t rows, std::size_t columns);
   /// Numbers that a family has put together of tensors, where the device reads them; not counted.
   const float* keep(std::vector<float> values);
   /// Tensors of the checkpoint that nobody has asked for by `find` or `tensor`, sorted.
@@ -47,6 +51,7 @@ class FrozenWeights {
  private:
   static constexpr std::size_t random_period = 65'537;
   const float* draw(std::string_view name, std::size_t size);
+  std::span<const float> read(std::string_view name, const std::vector<std::size_t>& shape);
   void check_finite(std::span<const float> values, const std::string& culprit) const;
   void by_parts(std::size_t size, std::size_t part,
                 const std::function<void(std::size_t, std::size_t)>& work) const;
@@ -57,6 +62,7 @@ class FrozenWeights {
   std::string prefix_;
   std::deque<std::vector<float>> converted_;
   std::deque<Buffer<float>> placed_;
+  std::map<std::string, const float*, std::less<>> transposed_;
   std::set<std::string, std::less<>> asked_for_;
   std::size_t elements_ = 0;
 };

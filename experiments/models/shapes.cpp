@@ -105,6 +105,19 @@ SiteCatalogue catalogue(const ModelShape& shape) {
   return result;
 }
 
+StoredMatrix stored_matrix(const ModelShape& shape, const Site& site) {
+  const FamilyModules& modules = family_of(shape).modules;
+  StoredMatrix stored{site.name, site.out, 0, modules.transposed};
+  const std::size_t queries = shape.heads * shape.head_size,
+                    keys = shape.key_value_heads * shape.head_size;
+  if (!modules.fused || site.matrix > MatrixType::v) return stored;
+  stored.module = fmt::format(fmt::runtime(modules.layer), site.layer) + modules.fused;
+  stored.rows = queries + 2 * keys;
+  if (site.matrix != MatrixType::q) stored.first_row = queries;
+  if (site.matrix == MatrixType::v) stored.first_row += keys;
+  return stored;
+}
+
 std::size_t norm_parameters(const ModelShape& shape) {
   return family_of(shape).norm_parameters(shape);
 }

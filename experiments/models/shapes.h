@@ -27,8 +27,13 @@ struct ModelShape {
   std::size_t embedding = 0;      ///< width of the token embedding: hidden, or ALBERT's, DeBERTa's
   std::size_t relative_rows = 0;  ///< of DeBERTa's relative position embedding
   std::size_t patch_values = 0;   ///< vit: numbers in one patch (3 * 16 * 16)
-  bool attention_bias = true;     ///< q, k and v have biases (llama: o too; off in its presets)
-  bool mlp_bias = true;           ///< so have gate, up and down
+  bool attention_bias = true;     ///< q, k and v have biases,
+  bool attention_output_bias = true;  ///< so has o,
+  bool mlp_bias = true;               ///< and so have gate, up and down
+  bool head_norms = false;            ///< q and k pass a norm of each head
+  /// Tokens that the attention of each layer sees, 0: all; empty where all layers see all.
+  std::vector<std::size_t> windows = {};
+  bool tied_output = false;  ///< a language model's output has the token embedding's weight
   /// DeBERTa: projections of positions beside k and q, a norm over the relative embedding (v2),
   /// mixing of heads (v1), and a convolution beside the first layer (v2; width 0: none).
   bool position_keys = false, position_queries = false, relative_norm = false,
@@ -54,6 +59,16 @@ ModelShape read_shape(const ConfigFile& config, const Family& family);
 /// (its layers share their weights); DeBERTa has in_proj (q, k and v fused); GPT-2's fused c_attn
 /// counts as q, k and v. Adapters sit after o and down in encoders, at gate, up and down in Llama.
 SiteCatalogue catalogue(const ModelShape& shape);
+
+/// Where a checkpoint keeps the weight of a site: rows first_row .. first_row + out of the weight
+/// [rows, in] of a module, which the file has as [in, rows] where transposed. Its bias has the same
+/// rows.
+struct StoredMatrix {
+  std::string module;
+  std::size_t rows = 0, first_row = 0;
+  bool transposed = false;
+};
+StoredMatrix stored_matrix(const ModelShape& shape, const Site& site);
 
 /// Weights and biases of every norm: encoders (2 layers + 1) * 2 hidden, and DeBERTa-v2's further
 /// ones.

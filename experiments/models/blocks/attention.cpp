@@ -8,7 +8,7 @@ namespace rankfold {
 
 AttentionTrace Attention::take_trace(SequenceStarts query_starts, SequenceStarts key_starts,
                                      const Dropout& dropout, Arena& arena) const {
-  const std::size_t rows = query_starts.back() * heads_;
+  const std::size_t rows = query_starts.back() * shape_.heads;
   AttentionTrace trace;
   trace.sums =
       reinterpret_cast<SoftmaxSums*>(arena.take(rows * sizeof(SoftmaxSums) / sizeof(float)));
@@ -22,12 +22,19 @@ AttentionTrace Attention::take_trace(SequenceStarts query_starts, SequenceStarts
   return trace;
 }
 
+AttentionShape Attention::shape_with(SequenceStarts query_starts, SequenceStarts key_starts) const {
+  AttentionShape shape = shape_;
+  shape.query_starts = query_starts;
+  shape.key_starts = key_starts;
+  return shape;
+}
+
 void Attention::forward(MatrixView<const float> q, MatrixView<const float> k,
                         MatrixView<const float> v, SequenceStarts query_starts,
                         SequenceStarts key_starts, const Dropout& dropout,
                         const AttentionTrace& trace, MatrixView<float> context) const {
   const WorkTimer timer(*device_, Work::attention);
-  device_->attend({heads_, head_dim_, query_starts, key_starts}, q, k, v, dropout, trace, context);
+  device_->attend(shape_with(query_starts, key_starts), q, k, v, dropout, trace, context);
 }
 
 void Attention::backward(MatrixView<float> q, MatrixView<float> k, MatrixView<float> v,
@@ -35,8 +42,8 @@ void Attention::backward(MatrixView<float> q, MatrixView<float> k, MatrixView<fl
                          const Dropout& dropout, const AttentionTrace& trace,
                          MatrixView<const float> d_context, AttentionGradients wanted) const {
   const WorkTimer timer(*device_, Work::attention);
-  device_->attend_backward({heads_, head_dim_, query_starts, key_starts}, q, k, v, dropout, trace,
-                           d_context, wanted);
+  device_->attend_backward(shape_with(query_starts, key_starts), q, k, v, dropout, trace, d_context,
+                           wanted);
 }
 
 }  // namespace rankfold

@@ -9,14 +9,17 @@
 
 namespace rankfold {
 
-/// Multi-head self-attention within packed sequences: context = dropout(softmax(Q K^T / sqrt(d)))
+/// Multi-head attention within packed sequences: context = dropout(softmax(Q K^T / sqrt(d)))
 /// V by sequence and head, heads side by side in the columns, d columns a head. Queries may be a
 /// part of the rows only (the pooled token of each sequence), so they have their own starts.
-/// Probabilities are not kept: the backward forms them again.
+/// Probabilities are not kept: the backward forms them again. Decoders' is causal: AttentionShape.
 class Attention {
  public:
   Attention(std::size_t heads, std::size_t head_dim, std::shared_ptr<const Device> device)
-      : heads_(heads), head_dim_(head_dim), device_(std::move(device)) {}
+      : Attention(AttentionShape{heads, head_dim, {}, {}}, std::move(device)) {}
+  /// Of a shape without its starts.
+  Attention(const AttentionShape& shape, std::shared_ptr<const Device> device)
+      : shape_(shape), device_(std::move(device)) {}
 
   /// Memory of the arena for what a forward keeps.
   AttentionTrace take_trace(SequenceStarts query_starts, SequenceStarts key_starts,
@@ -35,7 +38,9 @@ class Attention {
                 AttentionGradients wanted) const;
 
  private:
-  std::size_t heads_, head_dim_;
+  AttentionShape shape_with(SequenceStarts query_starts, SequenceStarts key_starts) const;
+
+  AttentionShape shape_;
   std::shared_ptr<const Device> device_;
 };
 

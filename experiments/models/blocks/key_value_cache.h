@@ -16,10 +16,11 @@ class KeyValueCache {
   /// Room for `room` tokens of `width` numbers a key, and a value.
   KeyValueCache(std::size_t layers, std::size_t width, std::size_t room,
                 const std::shared_ptr<const Device>& device)
-      : width_(width), room_(room) {
+      : device_(device), width_(width), room_(room) {
     for (std::size_t i = 0; i < 2 * layers; ++i) buffers_.emplace_back(device, room * width);
   }
 
+  const Device& device() const { return *device_; }
   std::size_t layers() const { return buffers_.size() / 2; }
   std::size_t width() const { return width_; }
   std::size_t room() const { return room_; }
@@ -36,6 +37,7 @@ class KeyValueCache {
   }
 
  private:
+  std::shared_ptr<const Device> device_;
   std::size_t width_, room_, tokens_ = 0;
   std::vector<Buffer<float>> buffers_;
 };

@@ -24,6 +24,9 @@ struct FamilyModules {
   const char* layer = nullptr;
   const char *q = nullptr, *k = nullptr, *v = nullptr, *in_proj = nullptr, *o = nullptr,
              *gate = nullptr, *up = nullptr, *down = nullptr;
+  /// The module whose rows are those of q, k and v, one below the other; see stored_matrix.
+  const char* fused = nullptr;
+  bool transposed = false;  ///< checkpoints have weights as [in, out]
 };
 
 /// Where a host comes from: a model folder with its config.json, or a built-in shape alone.
@@ -72,6 +75,10 @@ const Family& deberta_family();
 const Family& deberta_v2_family();
 const Family& gpt2_family();
 const Family& llama_family();
+const Family& mistral_family();
+const Family& opt_family();
+const Family& qwen2_family();
+const Family& qwen3_family();
 const Family& roberta_family();
 const Family& vit_family();
 const Family& xlm_roberta_family();

@@ -1,0 +1,410 @@
+#include "experiments/models/decoder_host.h"
+
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <span>
+#include <utility>
+
+#include "core/base/error.h"
+#include "core/device/arena.h"
+#include "core/device/work.h"
+#include "experiments/models/blocks/classification_loss.h"
+#include "experiments/models/blocks/trained_storage.h"
+
+namespace rankfold {
+namespace {
+
+class DecoderHost final : public Host {
+ public:
+  DecoderHost(DecoderNetwork network, const HostSettings& settings,
+              std::shared_ptr<const Device> device);
+
+  const SiteCatalogue& catalogue() const override { return network_.catalogue; }
+  FrozenLinear<float> frozen(const Site& site) const override;
+  void attach(Adapter<float>* adapter) override;
+  std::vector<TrainedTensor> trained() override;
+  void zero_gradients() override;
+  std::vector<DrawnTensor> drawn() const override { return {}; }
+  std::size_t total_parameters() const override {
+    return network_.weights->elements() + (network_.score ? network_.score->new_elements() : 0);
+  }
+  std::size_t max_tokens() const override { return network_.limits.positions; }
+  std::size_t hidden_size() const override { return network_.hidden; }
+  std::size_t frozen_layers() const override { return frozen_layers_; }
+  void features(const Batch& batch, MatrixView<float> rows) override;
+  std::map<std::string, double> dropouts() const override { return network_.dropouts; }
+  const std::vector<std::string>& notes() const override { return network_.notes; }
+
+  std::vector<float> predict(const Batch& batch) override;
+  double train_pass(const Batch& batch, std::uint64_t seed, std::uint64_t step) override;
+  std::vector<std::vector<float>> hidden_states(const Batch& batch) override;
+
+  double mean_loss(const Batch& batch) override;
+  std::vector<float> token_logits(const Batch& batch) override;
+  KeyValueCache make_cache(std::size_t tokens) const override;
+  std::vector<float> next_logits(std::span<const std::int32_t> ids, KeyValueCache& cache) override;
+
+ private:
+  const std::string& model() const { return network_.catalogue.model; }
+  void train_norm(LayerNorm& norm);
+  void expect_language_model() const;
+  void check_features(const Batch& batch) const;
+
+  DecoderPass start_pass(const Batch& batch, std::size_t before = 0);
+  void embed(const Batch& batch, const DecoderPass& pass, MatrixView<float> rows);
+  void form_input(const Batch& batch, const DecoderPass& pass, MatrixView<float> rows);
+  MatrixView<float> run_layers(const DecoderPass& pass, MatrixView<float> rows, std::size_t first);
+  MatrixView<float> last_rows(const Batch& batch, const DecoderPass& pass);
+  std::vector<float> downloaded(MatrixView<const float> x) const;
+  std::vector<float> logits_of(MatrixView<float> rows);
+  double classify(const Batch& batch, MatrixView<const float> rows, bool training,
+                  MatrixView<float> gradient);
+  double predict_tokens(const Batch& batch, MatrixView<const float> rows, bool training,
+                        MatrixView<float> gradient);
+  double loss(const Batch& batch, MatrixView<const float> rows, bool training,
+              MatrixView<float> gradient);
+
+  DecoderNetwork network_;
+  HostSettings settings_;
+  std::shared_ptr<const Device> device_;
+  std::deque<TrainedStorage> norms_;
+  bool layers_train_ = false;
+  std::size_t frozen_layers_ = 0;
+
+  Arena arena_;
+  // Of the batch at hand.
+  std::vector<std::size_t> counting_;  ///< 0, 1, 2, ...
+  std::vector<std::size_t> positions_, lasts_, last_positions_, labelled_;
+  std::vector<std::int32_t> labels_;
+  std::array<std::size_t, 2> key_starts_ = {};
+};
+
+DecoderHost::DecoderHost(DecoderNetwork network, const HostSettings& settings,
+                         std::shared_ptr<const Device> device)
+    : network_(std::move(network)), settings_(settings), device_(device), arena_(device) {
+  if (settings_.parts.norms) {
+    for (DecoderLayer& layer : network_.layers)
+      for (LayerNorm* norm : layer.norms()) train_norm(*norm);
+    train_norm(network_.last_norm);
+  }
+  attach(nullptr);
+}
+
+void DecoderHost::train_norm(LayerNorm& norm) {
+  const auto start = [&](const char* tensor, const float* values) -> TrainedStorage& {
+    TrainedStorage& storage =
+        norms_.emplace_back(norm.name + tensor, std::vector<std::size_t>{norm.width}, device_);
+    device_->copy(values, norm.width * sizeof(float), storage.value.data());
+    return storage;
+  };
+  TrainedStorage& weight = start(".weight", norm.weight);
+  norm.weight = weight.value.data();
+  norm.weight_gradient = weight.gradient.data();
+  if (!norm.shift) return;
+  TrainedStorage& shift = start(".bias", norm.shift);
+  norm.shift = shift.value.data();
+  norm.shift_gradient = shift.gradient.data();
+}
+
+FrozenLinear<float> DecoderHost::frozen(const Site& site) const {
+  for (const DecoderLayer& layer : network_.layers)
+    for (const HostLinear* linear : layer.linears()) {
+      if (linear->site().name != site.name) continue;
+      if (linear->site().out != site.out || linear->site().in != site.in)
+        throw Error("{}: site {} is [{}, {}], expected [{}, {}]", model(), site.name, site.out,
+                    site.in, linear->site().out, linear->site().in);
+      return linear->frozen();
+    }
+  throw Error("{}: no site {}; sites are named {} and so on", model(), site.name,
+              network_.catalogue.sites.front().name);
+}
+
+void DecoderHost::attach(Adapter<float>* adapter) {
+  const std::vector<Site> sites = adapter ? adapter->stack().sites : std::vector<Site>();
+  std::vector<FrozenLinear<float>> frozen_weights;
+  for (const Site& site : sites) frozen_weights.push_back(frozen(site));
+  if (adapter) adapter->set_frozen(std::move(frozen_weights));
+  layers_train_ = false;
+  frozen_layers_ = 0;
+  for (std::size_t i = 0; i < network_.layers.size(); ++i) {
+    DecoderLayer& layer = network_.layers[i];
+    for (HostLinear* linear : layer.linears()) {
+      const auto found = std::ranges::find(sites, linear->site().name, &Site::name);
+      linear->attach(found == sites.end() ? nullptr : adapter,
+                     static_cast<std::size_t>(found - sites.begin()));
+    }
+    DecoderApplication& application = network_.applications[i];
+    application.traces = {};
+    application.reach = layer.reach(layers_train_);
+    layers_train_ = application.reach.any;
+    if (!layers_train_) ++frozen_layers_;
+  }
+  frozen_layers_ = std::min(frozen_layers_, network_.layers.size() - 1);
+}
+
+std::vector<TrainedTensor> DecoderHost::trained() {
+  std::vector<TrainedTensor> tensors;
+  if (network_.score) tensors.push_back(network_.score->trained());
+  for (TrainedStorage& norm : norms_) tensors.push_back(norm.tensor());
+  return tensors;
+}
+
+void DecoderHost::zero_gradients() {
+  for (TrainedStorage& norm : norms_)
+    device_->fill(norm.gradient.size(), 0.0f, norm.gradient.data());
+  if (network_.score) network_.score->zero_gradients();
+}
+
+void DecoderHost::expect_language_model() const {
+  if (!network_.output) throw Error("{}: is a classifier, expected a language model", model());
+}
+
+/// `before` tokens lie before the batch's one sequence.
+DecoderPass DecoderHost::start_pass(const Batch& batch, std::size_t before) {
+  while (counting_.size() < batch.starts.size()) counting_.push_back(counting_.size());
+  positions_.clear();
+  lasts_.clear();
+  last_positions_.clear();
+  std::size_t longest = 0;
+  for (std::size_t s = 0; s < batch.sequences(); ++s) {
+    const std::size_t length = batch.starts[s + 1] - batch.starts[s];
+    for (std::size_t place = 0; place < length; ++place) positions_.push_back(before + place);
+    lasts_.push_back(batch.starts[s + 1] - 1);
+    last_positions_.push_back(before + length - 1);
+    longest = std::max(longest, before + length);
+  }
+  arena_.reset();
+  DecoderPass pass;
+  pass.starts = batch.starts;
+  pass.firsts = std::span(counting_).first(batch.starts.size());
+  pass.positions = positions_;
+  pass.lasts = lasts_;
+  pass.last_positions = last_positions_;
+  pass.key_starts = pass.starts;
+  if (network_.rotary) pass.turn = network_.rotary->of_length(longest);
+  return pass;
+}
+
+void DecoderHost::embed(const Batch& batch, const DecoderPass& pass, MatrixView<float> rows) {
+  const WorkTimer timer(*device_, Work::elementwise);
+  device_->embed_tokens(network_.words, network_.positions, batch.ids, pass.positions, rows);
+  device_->apply_dropout(pass.dropout(network_.embedding_dropout, "dropout/embeddings"), rows);
+}
+
+/// Overwrites rows with what goes into the first layer that runs: features, or embeddings.
+void DecoderHost::form_input(const Batch& batch, const DecoderPass& pass, MatrixView<float> rows) {
+  if (!batch.features.data) return embed(batch, pass, rows);
+  const WorkTimer timer(*device_, Work::elementwise);
+  if (device_->reaches_host()) return device_->copy_matrix(batch.features, rows);
+  for (std::size_t i = 0; i < rows.rows; ++i)
+    device_->upload(batch.features.row(i), rows.columns * sizeof(float), rows.row(i));
+}
+
+MatrixView<float> DecoderHost::run_layers(const DecoderPass& pass, MatrixView<float> rows,
+                                          std::size_t first) {
+  for (std::size_t i = first; i < network_.layers.size(); ++i)
+    rows = network_.layers[i].forward(rows, pass, network_.applications[i], arena_);
+  return rows;
+}
+
+/// What the layers make of the last token of each sequence.
+MatrixView<float> DecoderHost::last_rows(const Batch& batch, const DecoderPass& pass) {
+  const std::size_t last = network_.layers.size() - 1;
+  MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
+  form_input(batch, pass, rows);
+  for (std::size_t i = batch.features.data ? frozen_layers_ : 0; i < last; ++i) {
+    DecoderApplication application("");
+    rows = network_.layers[i].forward(rows, pass, application, arena_);
+  }
+  DecoderApplication of_last_rows("", true);
+  return network_.layers[last].forward(rows, pass, of_last_rows, arena_);
+}
+
+void DecoderHost::check_features(const Batch& batch) const {
+  const MatrixView<const float>& rows = batch.features;
+  if (!rows.data) return;
+  if (frozen_layers_ == 0)
+    throw Error(
+        "{}: the batch has features, expected none: no layer is frozen below all that trains",
+        model());
+  if (rows.rows != batch.tokens() || rows.columns != network_.hidden)
+    throw Error("{}: the batch has features [{}, {}], expected [{}, {}]", model(), rows.rows,
+                rows.columns, batch.tokens(), network_.hidden);
+}
+
+void DecoderHost::features(const Batch& batch, MatrixView<float> rows) {
+  check_batch(batch, network_.limits, false);
+  if (rows.rows != batch.tokens() || rows.columns != network_.hidden)
+    throw Error("{}: the room for features is [{}, {}], expected [{}, {}]", model(), rows.rows,
+                rows.columns, batch.tokens(), network_.hidden);
+  const DecoderPass pass = start_pass(batch);
+  const MatrixView<float> x = arena_.take_matrix(batch.tokens(), network_.hidden);
+  embed(batch, pass, x);
+  for (std::size_t i = 0; i < frozen_layers_; ++i)
+    network_.layers[i].forward(x, pass, network_.applications[i], arena_);
+  for (std::size_t i = 0; i < x.rows; ++i)
+    device_->download(x.row(i), x.columns * sizeof(float), rows.row(i));
+}
+
+std::vector<float> DecoderHost::downloaded(MatrixView<const float> x) const {
+  std::vector<float> values(x.rows * x.columns);
+  device_->download(x.data, values.size() * sizeof(float), values.data());
+  return values;
+}
+
+/// Of the rows behind the layers, by the last norm and either head. Uses the rows up.
+std::vector<float> DecoderHost::logits_of(MatrixView<float> rows) {
+  normalise(network_.last_norm, rows, rows, *device_);
+  if (network_.score) return downloaded(network_.score->forward(rows, arena_));
+  const MatrixView<float> logits = arena_.take_matrix(rows.rows, network_.output->vocabulary());
+  network_.output->logits(rows, logits);
+  return downloaded(logits);
+}
+
+std::vector<float> DecoderHost::predict(const Batch& batch) {
+  check_batch(batch, network_.limits, false);
+  check_features(batch);
+  const DecoderPass pass = start_pass(batch);
+  return logits_of(last_rows(batch, pass));
+}
+
+std::vector<std::vector<float>> DecoderHost::hidden_states(const Batch& batch) {
+  check_batch(batch, network_.limits, false);
+  const DecoderPass pass = start_pass(batch);
+  const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
+  std::vector<std::vector<float>> states;
+  embed(batch, pass, rows);
+  states.push_back(downloaded(rows));
+  for (const DecoderLayer& layer : network_.layers) {
+    DecoderApplication of_all_rows("");
+    layer.forward(rows, pass, of_all_rows, arena_);
+    if (states.size() == network_.layers.size())
+      normalise(network_.last_norm, rows, rows, *device_);
+    states.push_back(downloaded(rows));
+  }
+  return states;
+}
+
+double DecoderHost::classify(const Batch& batch, MatrixView<const float> rows, bool training,
+                             MatrixView<float> gradient) {
+  const ArenaScope scope(arena_);
+  const MatrixView<float> normed = arena_.take_matrix(rows.rows, rows.columns);
+  normalise(network_.last_norm, rows, normed, *device_);
+  const MatrixView<float> logits = network_.score->forward(normed, arena_),
+                          d_logits = arena_.take_matrix(logits.rows, logits.columns);
+  const double loss =
+      classification_loss(logits, batch.labels, settings_.regression, d_logits, *device_);
+  if (!training) return loss;
+  MatrixView<float> d_normed(nullptr, rows.rows, rows.columns);
+  if (gradient.data || network_.last_norm.weight_gradient)
+    d_normed = arena_.take_matrix(rows.rows, rows.columns);
+  network_.score->backward(normed, d_logits, d_normed);
+  if (d_normed.data)
+    normalise_backward(network_.last_norm, d_normed, rows, false, gradient, *device_);
+  return loss;
+}
+
+double DecoderHost::predict_tokens(const Batch& batch, MatrixView<const float> rows, bool training,
+                                   MatrixView<float> gradient) {
+  labelled_.clear();
+  labels_.clear();
+  for (std::size_t s = 0; s < batch.sequences(); ++s)
+    for (std::size_t t = batch.starts[s]; t + 1 < batch.starts[s + 1]; ++t) {
+      if (batch.targets[t + 1] == Batch::left_out) continue;
+      labelled_.push_back(t);
+      labels_.push_back(batch.targets[t + 1]);
+    }
+  return network_.output->loss(network_.last_norm, rows, labelled_, labels_, training, gradient,
+                               arena_);
+}
+
+double DecoderHost::loss(const Batch& batch, MatrixView<const float> rows, bool training,
+                         MatrixView<float> gradient) {
+  return network_.score ? classify(batch, rows, training, gradient)
+                        : predict_tokens(batch, rows, training, gradient);
+}
+
+double DecoderHost::mean_loss(const Batch& batch) {
+  check_batch(batch, network_.limits, true);
+  check_features(batch);
+  const DecoderPass pass = start_pass(batch);
+  if (network_.score) return loss(batch, last_rows(batch, pass), false, {});
+  const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
+  form_input(batch, pass, rows);
+  return loss(batch, run_layers(pass, rows, batch.features.data ? frozen_layers_ : 0), false, {});
+}
+
+double DecoderHost::train_pass(const Batch& batch, std::uint64_t seed, std::uint64_t step) {
+  check_batch(batch, network_.limits, true);
+  check_features(batch);
+  DecoderPass pass = start_pass(batch);
+  pass.training = true;
+  pass.seed = seed;
+  pass.step = step;
+  const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
+  const bool of_last_rows = network_.applications.back().last_rows_only;
+  MatrixView<float> all(nullptr, rows.rows, rows.columns), gradient = all;
+  if (layers_train_) gradient = all = arena_.take_matrix(rows.rows, rows.columns);
+  if (of_last_rows) {
+    gradient = {nullptr, batch.sequences(), rows.columns};
+    if (layers_train_) gradient = arena_.take_matrix(batch.sequences(), rows.columns);
+  }
+  form_input(batch, pass, rows);
+  const MatrixView<float> y = run_layers(pass, rows, batch.features.data ? frozen_layers_ : 0);
+  const double value = loss(batch, y, true, gradient);
+  for (std::size_t i = network_.layers.size(); i-- > 0;) {
+    DecoderApplication& application = network_.applications[i];
+    network_.layers[i].backward(pass, application, gradient, all, arena_);
+    if (!application.reach.input) break;
+    gradient = all;
+  }
+  return value;
+}
+
+std::vector<float> DecoderHost::token_logits(const Batch& batch) {
+  expect_language_model();
+  check_batch(batch, network_.limits, false);
+  const DecoderPass pass = start_pass(batch);
+  const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
+  embed(batch, pass, rows);
+  return logits_of(run_layers(pass, rows, 0));
+}
+
+KeyValueCache DecoderHost::make_cache(std::size_t tokens) const {
+  expect_language_model();
+  if (tokens > max_tokens())
+    throw Error("{}: {} tokens are asked for, expected at most {}", model(), tokens, max_tokens());
+  return {network_.layers.size(), network_.key_width, tokens, device_};
+}
+
+std::vector<float> DecoderHost::next_logits(std::span<const std::int32_t> ids,
+                                            KeyValueCache& cache) {
+  expect_language_model();
+  if (cache.layers() != network_.layers.size() || cache.width() != network_.key_width)
+    throw Error("{}: the cache has {} layers of width {}, expected {} of {}", model(),
+                cache.layers(), cache.width(), network_.layers.size(), network_.key_width);
+  if (ids.size() > cache.room() - cache.tokens())
+    throw Error("{}: {} tokens follow {}, expected at most {} together", model(), ids.size(),
+                cache.tokens(), cache.room());
+  Batch batch;
+  batch.ids.assign(ids.begin(), ids.end());
+  batch.starts = {0, ids.size()};
+  check_batch(batch, network_.limits, false);
+  DecoderPass pass = start_pass(batch, cache.tokens());
+  key_starts_ = {0, cache.tokens() + ids.size()};
+  pass.key_starts = key_starts_;
+  pass.cache = &cache;
+  const std::vector<float> logits = logits_of(last_rows(batch, pass));
+  cache.add_tokens(ids.size());
+  return logits;
+}
+
+}  // namespace
+
+std::unique_ptr<Host> make_decoder_host(DecoderNetwork network, const HostSettings& settings,
+                                        std::shared_ptr<const Device> device) {
+  return std::make_unique<DecoderHost>(std::move(network), settings, std::move(device));
+}
+
+}  // namespace rankfold

@@ -1,0 +1,26 @@
+#include "experiments/models/generate.h"
+
+#include <algorithm>
+
+#include "core/base/error.h"
+
+namespace rankfold {
+
+std::vector<std::int32_t> generate_greedily(Host& host, std::span<const std::int32_t> prompt,
+                                            std::size_t most_new,
+                                            std::span<const std::int32_t> ends) {
+  if (prompt.empty())
+    throw Error("{}: the prompt has no tokens, expected at least one", host.catalogue().model);
+  std::vector<std::int32_t> ids(prompt.begin(), prompt.end());
+  KeyValueCache cache = host.make_cache(prompt.size() + most_new);
+  ids.reserve(prompt.size() + most_new);
+  for (std::size_t i = 0; i < most_new; ++i) {
+    const std::vector<float> logits =
+        host.next_logits(std::span(ids).subspan(cache.tokens()), cache);
+    ids.push_back(static_cast<std::int32_t>(std::ranges::max_element(logits) - logits.begin()));
+    if (std::ranges::find(ends, ids.back()) != ends.end()) break;
+  }
+  return ids;
+}
+
+}  // namespace rankfold

@@ -1,0 +1,332 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include <nlohmann/json.hpp>
+
+#include "core/adapter/registry.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/random.h"
+#include "core/base/safetensors.h"
+#include "core/device/test_device.h"
+#include "decompositions/registry.h"
+#include "experiments/models/config_file.h"
+#include "experiments/models/generate.h"
+#include "experiments/models/host.h"
+#include "experiments/models/shapes.h"
+#include "golden_batch.h"
+#include "source_paths.h"
+#include "temporary_folder.h"
+
+// Every decoder of the golden data: hidden states, logits, losses, gradients, training, generation.
+
+namespace rankfold {
+namespace {
+
+class Decoders : public testing::TestWithParam<std::string> {
+ protected:
+  const std::filesystem::path folder_ =
+      std::filesystem::path(RANKFOLD_GOLDEN_DIR) / "models" / GetParam();
+  const SafetensorsFile io_{folder_ / "io.safetensors"};
+  const Batch batch_ = read_golden_batch(folder_);
+
+  HostSettings settings() const {
+    HostSettings settings;
+    settings.output = declared_output(ConfigFile(folder_ / "config.json"));
+    settings.labels = 3;
+    return settings;
+  }
+  bool tells_tokens() const { return settings().output == HostOutput::language_model; }
+  std::unique_ptr<Host> host(const std::shared_ptr<const Device>& device = make_cpu_device()) {
+    return load_host(folder_, settings(), device);
+  }
+  std::unique_ptr<Adapter<float>> adapter(const Host& host, const std::string& method,
+                                          const std::string& rank, const std::string& targets,
+                                          std::optional<double> alpha = {},
+                                          const std::string& layers = "all") {
+    const Registry registry = builtin_registry();
+    const Method& found = registry.at(method);
+    const Stack stack = select_stack(host.catalogue(), targets, layers);
+    MethodRequest request;
+    request.rank = rank;
+    request.alpha = alpha;
+    auto result = make_adapter<float>(found, stack, resolve_settings(found, request, stack),
+                                      make_cpu_device());
+    result->initialise(7);
+    return result;
+  }
+  static void make_random(Adapter<float>& adapter) {
+    for (Parameter<float>& parameter : adapter.parameters())
+      RandomStream(1, parameter.name).fill_normal(parameter.value.span(), 0.0, 0.1);
+  }
+
+  /// A reference of rows [sequences, length, width]; those of tokens only.
+  std::vector<float> real_rows(const std::string& name) const {
+    const auto mask = io_.read<std::int64_t>("attention_mask");
+    const auto values = io_.read<float>(name);
+    const std::size_t width = values.size() / mask.size();
+    std::vector<float> result;
+    for (std::size_t i = 0; i < mask.size(); ++i)
+      if (mask[i] != 0)
+        result.insert(result.end(), values.begin() + static_cast<std::ptrdiff_t>(i * width),
+                      values.begin() + static_cast<std::ptrdiff_t>((i + 1) * width));
+    return result;
+  }
+};
+
+double distance(std::span<const float> found, std::span<const float> expected) {
+  if (found.size() != expected.size()) return INFINITY;
+  double difference = 0, norm = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    difference += std::pow(double{found[i]} - expected[i], 2);
+    norm += std::pow(double{expected[i]}, 2);
+  }
+  return std::sqrt(difference / norm);
+}
+
+INSTANTIATE_TEST_SUITE_P(Folders, Decoders,
+                         testing::Values("llama", "llama-3-rope", "llama-classifier", "mistral",
+                                         "qwen2", "qwen2-classifier", "qwen3", "gpt2",
+                                         "gpt2-classifier", "opt", "opt-classifier"),
+                         [](const auto& folder) {
+                           std::string name = folder.param;
+                           std::ranges::replace(name, '-', '_');
+                           return name;
+                         });
+
+TEST_P(Decoders, HaveTheHiddenStatesAndLogitsOfTransformers) {
+  const auto host = this->host();
+  EXPECT_THAT(host->notes(), testing::IsEmpty());
+  const auto states = host->hidden_states(batch_);
+  ASSERT_EQ(states.size(), 3u);
+  for (std::size_t k = 0; k < states.size(); ++k)
+    EXPECT_LT(distance(states[k], real_rows("hidden." + std::to_string(k))), 1e-5) << k;
+  const auto logits = host->predict(batch_);
+  if (!tells_tokens()) {
+    EXPECT_LT(distance(logits, io_.read<float>("logits")), 1e-5);
+    return;
+  }
+  const std::vector<float> all = host->token_logits(batch_), expected = real_rows("logits");
+  EXPECT_LT(distance(all, expected), 1e-5);
+  // What follows each sequence.
+  const std::size_t words = expected.size() / batch_.tokens();
+  std::vector<float> last;
+  for (std::size_t s = 1; s < batch_.starts.size(); ++s)
+    last.insert(last.end(),
+                expected.begin() + static_cast<std::ptrdiff_t>((batch_.starts[s] - 1) * words),
+                expected.begin() + static_cast<std::ptrdiff_t>(batch_.starts[s] * words));
+  EXPECT_LT(distance(logits, last), 1e-5);
+}
+
+TEST_P(Decoders, HaveTheLossAndGradientsOfTransformers) {
+  const auto host = this->host();
+  const float expected = io_.read<float>("loss").front();
+  EXPECT_NEAR(host->mean_loss(batch_), expected, 1e-5 * expected);
+  const ModelShape shape = read_shape(folder_);
+  // The gradient of each stored weight, put together of its sites'.
+  std::map<std::string, std::vector<float>> gradients;
+  std::string targets;
+  for (const char* target : {"q", "k", "v"}) {
+    const Stack stack = select_stack(host->catalogue(), target, "0");
+    if (!io_.find("grad." + stored_matrix(shape, stack.sites.front()).module + ".weight")) continue;
+    targets += (targets.empty() ? "" : ",") + std::string(target);
+  }
+  const auto full = adapter(*host, "full", "", targets);
+  host->attach(full.get());
+  host->zero_gradients();
+  EXPECT_NEAR(host->train_pass(batch_, 0, 0), expected, 1e-5 * expected);
+  for (std::size_t i = 0; i < full->stack().sites.size(); ++i) {
+    const Site& site = full->stack().sites[i];
+    const StoredMatrix stored = stored_matrix(shape, site);
+    std::vector<float>& whole = gradients[stored.module + ".weight"];
+    whole.resize(stored.rows * site.in);
+    const auto part = full->parameters()[i].gradient.span();
+    for (std::size_t row = 0; row < site.out; ++row)
+      for (std::size_t column = 0; column < site.in; ++column) {
+        const std::size_t stored_row = stored.first_row + row;
+        whole[stored.transposed ? column * stored.rows + stored_row
+                                : stored_row * site.in + column] = part[row * site.in + column];
+      }
+  }
+  for (const TrainedTensor& tensor : host->trained())
+    gradients[tensor.name] = {tensor.gradient.begin(), tensor.gradient.end()};
+  std::size_t compared = 0;
+  for (const TensorEntry& entry : io_.entries()) {
+    if (!entry.name.starts_with("grad.") || entry.name.ends_with(".bias")) continue;
+    ++compared;
+    EXPECT_LT(distance(gradients[entry.name.substr(5)], io_.read<float>(entry.name)), 1e-5)
+        << entry.name;
+  }
+  EXPECT_EQ(compared, gradients.size());
+}
+
+/// Tensors that train as one, and AdamW's state of it: a fused module's A is that of each part.
+struct TiedTensors {
+  std::vector<std::span<float>> values, gradients;
+  std::vector<double> mean, square;
+
+  double gradient(std::size_t i) const {
+    double sum = 0;
+    for (const std::span<float> each : gradients) sum += each[i];
+    return sum;
+  }
+};
+
+void take_adamw_step(std::map<std::string, TiedTensors>& tensors, double rate, int step) {
+  double norm = 0;
+  for (const auto& [name, tensor] : tensors)
+    for (std::size_t i = 0; i < tensor.mean.size(); ++i) norm += std::pow(tensor.gradient(i), 2);
+  const double clip = std::min(1.0, 1.0 / (std::sqrt(norm) + 1e-6));
+  for (auto& [name, tensor] : tensors)
+    for (std::size_t i = 0; i < tensor.mean.size(); ++i) {
+      const double g = tensor.gradient(i) * clip;
+      tensor.mean[i] = 0.9 * tensor.mean[i] + 0.1 * g;
+      tensor.square[i] = 0.999 * tensor.square[i] + 0.001 * g * g;
+      const double m = tensor.mean[i] / (1 - std::pow(0.9, step));
+      const double v = tensor.square[i] / (1 - std::pow(0.999, step));
+      const double decayed = tensor.values.front()[i] * (1 - rate * 0.01);
+      const auto value = static_cast<float>(decayed - rate * m / (std::sqrt(v) + 1e-8));
+      for (const std::span<float> each : tensor.values) each[i] = value;
+    }
+}
+
+TEST_P(Decoders, TrainLoraAsPeftDoes) {
+  const SafetensorsFile start(folder_ / "trace.safetensors");
+  const auto trace = nlohmann::json::parse(read_text(folder_ / "trace.json"));
+  const auto host = this->host();
+  const bool fused = trace["targets"][0] == "c_attn";
+  const auto lora = adapter(*host, "lora", "4", fused ? "q,k,v" : "q,v", 8.0);
+  const ModelShape shape = read_shape(folder_);
+  std::map<std::string, TiedTensors> tensors;
+  const auto add = [&](const std::string& name, std::span<float> value, std::span<float> gradient,
+                       std::span<const float> from) {
+    ASSERT_EQ(from.size(), value.size()) << name;
+    std::ranges::copy(from, value.begin());
+    TiedTensors& tied = tensors[name];
+    tied.values.push_back(value);
+    tied.gradients.push_back(gradient);
+    tied.mean.resize(value.size());
+    tied.square.resize(value.size());
+  };
+  for (Parameter<float>& parameter : lora->parameters()) {
+    const auto& sites = lora->stack().sites;
+    const Site& site = *std::ranges::find(sites, parameter.name.substr(2), &Site::name);
+    const StoredMatrix stored = stored_matrix(shape, site);
+    const std::string name = stored.module + ".lora_" + parameter.factor + ".weight";
+    const std::vector<float> whole = start.read<float>(name);
+    const bool is_a = parameter.factor == "A";
+    // A's rows are the rank's, B's those of the weight.
+    const std::size_t first = is_a ? 0 : stored.first_row * 4;
+    add(is_a ? name : parameter.name, parameter.value.span(), parameter.gradient.span(),
+        std::span(whole).subspan(first, parameter.value.size()));
+  }
+  for (const TrainedTensor& tensor : host->trained())
+    add(tensor.name, tensor.value, tensor.gradient, start.read<float>(tensor.name));
+  host->attach(lora.get());
+  const auto losses = trace["losses"].get<std::vector<double>>();
+  ASSERT_EQ(losses.size(), 12u);
+  for (std::size_t step = 0; step < losses.size(); ++step) {
+    lora->zero_gradients();
+    host->zero_gradients();
+    EXPECT_NEAR(host->train_pass(batch_, 0, step), losses[step], 1e-4) << "step " << step;
+    const double position = static_cast<double>(step);
+    take_adamw_step(tensors, 1e-2 * (step < 3 ? position / 3 : (12 - position) / 9),
+                    static_cast<int>(step) + 1);
+  }
+}
+
+TEST_P(Decoders, GenerateAsTransformersDo) {
+  if (!io_.find("greedy.ids")) GTEST_SKIP() << "the reference has no text";
+  const auto host = this->host();
+  const auto as_ids = [&](const char* name) {
+    const auto values = io_.read<std::int64_t>(name);
+    return std::vector<std::int32_t>(values.begin(), values.end());
+  };
+  const auto prompt = as_ids("greedy.prompt"), expected = as_ids("greedy.ids");
+  EXPECT_EQ(generate_greedily(*host, prompt, expected.size() - prompt.size()), expected);
+  // A token that ends it, where it stands first behind the prompt.
+  const std::int32_t end = expected[prompt.size() + 2];
+  const auto first =
+      std::find(expected.begin() + static_cast<std::ptrdiff_t>(prompt.size()), expected.end(), end);
+  EXPECT_EQ(generate_greedily(*host, prompt, 12, {{end}}),
+            std::vector<std::int32_t>(expected.begin(), first + 1));
+  EXPECT_THROW(generate_greedily(*host, {}, 1), Error);
+  EXPECT_THROW(generate_greedily(*host, prompt, 60), Error);
+}
+
+TEST_P(Decoders, UseEveryTensorOfTheirCheckpoint) {
+  const auto host = this->host();
+  std::size_t elements = 0;
+  for (const TensorEntry& entry : SafetensorsFile(folder_ / "model.safetensors").entries())
+    elements += entry.elements();
+  EXPECT_EQ(host->total_parameters(), elements);
+}
+
+TEST_P(Decoders, PredictPackedSequencesAsAloneAndFromACache) {
+  const auto host = this->host();
+  std::string targets;
+  for (const Site& site : host->catalogue().sites)
+    if (site.layer == 0)
+      targets += (targets.empty() ? "" : ",") + std::string(to_string(site.matrix));
+  const auto lora = adapter(*host, "lora", "2", targets);
+  make_random(*lora);
+  host->attach(lora.get());
+  const std::vector<float> packed = host->predict(batch_);
+  const std::size_t width = packed.size() / batch_.sequences();
+  for (std::size_t s = 0; s < batch_.sequences(); ++s) {
+    const auto ids =
+        std::span(batch_.ids).subspan(batch_.starts[s], batch_.starts[s + 1] - batch_.starts[s]);
+    const std::span<const float> expected = std::span(packed).subspan(s * width, width);
+    Batch alone;
+    alone.ids.assign(ids.begin(), ids.end());
+    alone.starts = {0, ids.size()};
+    EXPECT_LT(distance(host->predict(alone), expected), 1e-5);
+    if (!tells_tokens()) continue;
+    KeyValueCache cache = host->make_cache(ids.size());
+    std::vector<float> logits = host->next_logits(ids.first(1), cache);
+    if (ids.size() > 2) host->next_logits(ids.subspan(1, ids.size() - 2), cache);
+    if (ids.size() > 1) logits = host->next_logits(ids.last(1), cache);
+    EXPECT_LT(distance(logits, expected), 1e-5);
+  }
+}
+
+TEST_P(Decoders, DoOnTheTestDeviceWhatTheyDoOnTheCpu) {
+  HostSettings wanted = settings();
+  wanted.parts.norms = true;
+  std::vector<std::vector<float>> gradients;
+  for (const auto& device : {make_cpu_device(), make_test_device()}) {
+    const auto host = load_host(folder_, wanted, device);
+    host->zero_gradients();
+    const double loss = host->train_pass(batch_, 0, 0);
+    std::vector<float>& all = gradients.emplace_back(1, static_cast<float>(loss));
+    for (const TrainedTensor& tensor : host->trained()) {
+      const HostRead<float> values(*device, tensor.gradient.data(), tensor.gradient.size());
+      all.insert(all.end(), values.begin(), values.end());
+    }
+  }
+  EXPECT_EQ(gradients[0], gradients[1]);
+}
+
+TEST_P(Decoders, TrainFromFeaturesAsFromTokens) {
+  const auto host = this->host();
+  const auto lora = adapter(*host, "lora", "2", "q,v", {}, "1");
+  make_random(*lora);
+  host->attach(lora.get());
+  EXPECT_EQ(host->frozen_layers(), 1u);
+  const double loss = host->train_pass(batch_, 0, 0);
+  std::vector<float> rows(batch_.tokens() * host->hidden_size());
+  Batch with_features = batch_;
+  const MatrixView<float> view(rows.data(), batch_.tokens(), host->hidden_size());
+  host->features(batch_, view);
+  with_features.features = view;
+  EXPECT_EQ(host->train_pass(with_features, 0, 0), loss);
+  EXPECT_EQ(host->mean_loss(with_features), host->mean_loss(batch_));
+  EXPECT_EQ(host->predict(with_features), host->predict(batch_));
+}
+
+}  // namespace
+}  // namespace rankfold
