@@ -115,9 +115,13 @@ TEST(HostileTokenizer, NamesWhatIsWrongWithBytePairs) {
   const auto message = [](const std::function<void(json&)>& change) {
     return message_of_changed("byte-level-bpe", change);
   };
-  EXPECT_THAT(message([](json& t) { t["model"]["merges"][3] = {"zzz", "q"}; }),
+  EXPECT_THAT(message([](json& t) {
+                t["model"]["merges"][3] = {"zzz", "q"};
+              }),
               AllOf(HasSubstr("model.merges"), HasSubstr("merge 3"), HasSubstr("'zzz'")));
-  EXPECT_THAT(message([](json& t) { t["model"]["merges"][3] = {"a", "b", "c"}; }),
+  EXPECT_THAT(message([](json& t) {
+                t["model"]["merges"][3] = {"a", "b", "c"};
+              }),
               AllOf(HasSubstr("model.merges[3]"), HasSubstr("3 elements")));
   EXPECT_THAT(message([](json& t) { t["model"]["merges"][3] = "a b c"; }),
               AllOf(HasSubstr("model.merges[3]"), HasSubstr("'a b c'")));
@@ -142,46 +146,57 @@ TEST(HostileTokenizer, NamesWhatIsWrongWithBytePairs) {
   }
 }
 
+TEST(HostileTokenizer, RefusesAnAddedTokenOfWhichNormalisingLeavesNothing) {
+  EXPECT_THAT(message_of_changed("unigram",
+                                 [](json& t) {
+                                   t["added_tokens"].push_back(
+                                       {{"id", 1500}, {"content", "\u0301"}, {"normalized", true}});
+                                 }),
+              AllOf(HasSubstr("tokenizer.json"), HasSubstr("normalised")));
+}
+
 TEST(HostileTokenizer, NamesWhatIsWrongWithUnigrams) {
   const auto message = [](const std::function<void(json&)>& change) {
     return message_of_changed("unigram", change);
   };
   EXPECT_THAT(message([](json& t) { t["model"]["unk_id"] = 1500; }), HasSubstr("model.unk_id"));
-  EXPECT_THAT(message([](json& t) { t["model"]["vocab"][7][0] = "a"; t["model"]["vocab"][8][0] = "a"; }),
+  EXPECT_THAT(message([](json& t) {
+                t["model"]["vocab"][7][0] = "a";
+                t["model"]["vocab"][8][0] = "a";
+              }),
               AllOf(HasSubstr("model.vocab["), HasSubstr("'a' again")));
   EXPECT_THAT(message([](json& t) { t["model"]["vocab"][7][0] = std::string(5000, 'x'); }),
               AllOf(HasSubstr("model.vocab[7]"), HasSubstr("5000 bytes")));
   EXPECT_THAT(message([](json& t) { t["model"]["vocab"][7][1] = "x"; }),
               HasSubstr("model.vocab[7][1]"));
-  EXPECT_THAT(message([](json& t) { t["model"]["vocab"][7] = {"x"}; }), HasSubstr("model.vocab[7]"));
+  EXPECT_THAT(message([](json& t) { t["model"]["vocab"][7] = {"x"}; }),
+              HasSubstr("model.vocab[7]"));
   const auto without = load_changed("unigram", [](json& t) { t["model"]["unk_id"] = nullptr; });
   EXPECT_THAT(message_of<Error>([&] { without->encode("a\u65E5"); }), HasSubstr("\u65E5"));
 }
 
 TEST(HostileTokenizer, KeepsExpressionsAndReplacementsInBounds) {
   for (const char* expression :
-       {"(a)\\1", "[a&&[b]]", "[[a]]", "\\R", "\\X", "(?<n>a)", "a(?i)b", "(?x: a)", "a{2}+", "a{2}?",
-        "[\\S\\W]", "(*F)", "\\p{}", "(", "[", "\\", "(?", "\\p", "a{3", "\\x", "(?i", "\\p{Nope}"})
+       {"(a)\\1", "[a&&[b]]", "[[a]]",    "\\R",  "\\X",   "(?<n>a)",  "a(?i)b", "(?x: a)",
+        "a{2}+",  "a{2}?",    "[\\S\\W]", "(*F)", "\\p{}", "(",        "[",      "\\",
+        "(?",     "\\p",      "a{3",      "\\x",  "(?i",   "\\p{Nope}"})
     EXPECT_TRUE(std::string(expression) == "a{3" ||
                 message_of<Error>([&] { TextPattern::regex(expression); }) != "")
         << expression;
   EXPECT_NE(message_of<Error>([] { TextPattern::regex(std::string(30'000, 'a')); }), "");
-  const json hard = {{"type", "Split"},
-                     {"pattern", {{"Regex", "(?:a|a|b?a)*c"}}},
-                     {"behavior", "Isolated"}};
+  const json hard = {
+      {"type", "Split"}, {"pattern", {{"Regex", "(?:a|a|b?a)*c"}}}, {"behavior", "Isolated"}};
   const auto splitter = read_splitter(JsonField(hard, "f"));
   SplitText text{std::string(200, 'a') + "!c", {{0, 202}}};
   EXPECT_THAT(message_of<Error>([&] { splitter->split(text); }), HasSubstr("(?:a|a|b?a)*c"));
   json growing = {{"type", "Sequence"}, {"normalizers", json::array()}};
   for (int i = 0; i < 20; ++i)
-    growing["normalizers"].push_back({{"type", "Replace"},
-                                       {"pattern", {{"String", "a"}}},
-                                       {"content", std::string(1000, 'a')}});
+    growing["normalizers"].push_back(
+        {{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", std::string(1000, 'a')}});
   NormalizedText normalized{"aa"};
-  EXPECT_THAT(message_of<Error>([&] {
-                read_normalizer(JsonField(growing, "f"))->normalize(normalized);
-              }),
-              HasSubstr("bytes"));
+  EXPECT_THAT(
+      message_of<Error>([&] { read_normalizer(JsonField(growing, "f"))->normalize(normalized); }),
+      HasSubstr("bytes"));
 }
 
 TEST(HostileTokenizer, SurvivesAnyMapOfCharacters) {
@@ -256,19 +271,22 @@ TEST(HostileTokenizer, RefusesAConfigThatContradictsTheFile) {
     put(folder.path / "tokenizer_config.json", config.dump());
     return message_of<Error>([&] { load_tokenizer(folder.path); });
   };
-  EXPECT_EQ(message("unigram", {{"tokenizer_class", "AlbertTokenizer"}, {"do_lower_case", true}}), "");
+  EXPECT_EQ(message("unigram", {{"tokenizer_class", "AlbertTokenizer"}, {"do_lower_case", true}}),
+            "");
   EXPECT_THAT(message("unigram", {{"do_lower_case", false}}),
               AllOf(HasSubstr("tokenizer_config.json"), HasSubstr("do_lower_case")));
   EXPECT_THAT(message("unigram", {{"keep_accents", true}}), HasSubstr("keep_accents"));
   EXPECT_THAT(message("byte-level-bpe",
                       {{"tokenizer_class", "RobertaTokenizer"}, {"add_prefix_space", true}}),
               HasSubstr("add_prefix_space"));
-  EXPECT_EQ(message("llama-bpe", {{"tokenizer_class", "LlamaTokenizer"}, {"add_bos_token", true}}), "");
-  EXPECT_THAT(message("llama-bpe",
-                      {{"tokenizer_class", "LlamaTokenizer"}, {"add_bos_token", false}}),
-              HasSubstr("add_bos_token"));
-  EXPECT_THAT(message("llama-bpe", {{"tokenizer_class", "LlamaTokenizer"}, {"add_eos_token", true}}),
-              HasSubstr("add_eos_token"));
+  EXPECT_EQ(message("llama-bpe", {{"tokenizer_class", "LlamaTokenizer"}, {"add_bos_token", true}}),
+            "");
+  EXPECT_THAT(
+      message("llama-bpe", {{"tokenizer_class", "LlamaTokenizer"}, {"add_bos_token", false}}),
+      HasSubstr("add_bos_token"));
+  EXPECT_THAT(
+      message("llama-bpe", {{"tokenizer_class", "LlamaTokenizer"}, {"add_eos_token", true}}),
+      HasSubstr("add_eos_token"));
   EXPECT_THAT(message("llama-bpe", {{"tokenizer_class", "BertTokenizer"}}),
               HasSubstr("BertTokenizer"));
   EXPECT_THAT(message("llama-bpe", {{"tokenizer_class", "T5Tokenizer"}}),
