@@ -91,7 +91,7 @@ TextPattern::Search::~Search() = default;
 
 void TextPattern::Search::start(std::string_view text) {
   text_ = text;
-  from_ = 0;
+  from_ = text.empty() ? 1 : 0;
   last_end_.reset();
 }
 

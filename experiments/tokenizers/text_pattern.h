@@ -37,7 +37,8 @@ class TextPattern {
     Search(const Search&) = delete;
     Search& operator=(const Search&) = delete;
 
-    /// Valid UTF-8, which must stay.
+    /// Valid UTF-8, which must stay. In an empty text nothing is found, as huggingface/tokenizers
+    /// has it.
     void start(std::string_view text);
     /// Throws Error where a match would take more steps than are allowed.
     std::optional<Match> next();

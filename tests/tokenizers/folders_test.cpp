@@ -87,7 +87,9 @@ TEST(TokenizerFolder, GivesTheIdsOfTransformersOrNamesTheFileThatIsNotFollowed) 
 TEST(TokenizerFolder, BuildsFromOlderFilesWhatTheClassBuilds) {
   const std::filesystem::path classes = golden_folder / "classes";
   const json base = json::parse(read_text(golden_folder / "byte-level-bpe/tokenizer.json"));
-  for (const json& entry : json::parse(read_text(classes / "folders.json"))) {
+  const json folders = json::parse(read_text(classes / "folders.json"));
+  ASSERT_EQ(folders.size(), 12u);
+  for (const json& entry : folders) {
     const json& files = entry["files"];
     SCOPED_TRACE(files.dump());
     const TemporaryFolder folder;

@@ -31,7 +31,9 @@ json read_golden(const char* name) {
 }
 
 TEST(TokenizerParts, NormalizeAsHuggingFaceDoes) {
-  for (const json& entry : read_golden("parts.json")["normalizers"]) {
+  const json golden_file = read_golden("parts.json");
+  ASSERT_EQ(golden_file["normalizers"].size(), 24u);
+  for (const json& entry : golden_file["normalizers"]) {
     SCOPED_TRACE(entry["part"].dump());
     const auto normalizer = read_normalizer(JsonField(entry["part"], "f"));
     for (const json& expected : entry["cases"]) {
@@ -43,7 +45,9 @@ TEST(TokenizerParts, NormalizeAsHuggingFaceDoes) {
 }
 
 TEST(TokenizerParts, SplitAsHuggingFaceDoes) {
-  for (const json& entry : read_golden("parts.json")["splitters"]) {
+  const json golden_file = read_golden("parts.json");
+  ASSERT_EQ(golden_file["splitters"].size(), 71u);
+  for (const json& entry : golden_file["splitters"]) {
     SCOPED_TRACE(entry["part"].dump());
     const auto splitter = read_splitter(JsonField(entry["part"], "f"));
     for (const json& expected : entry["cases"]) {
@@ -58,7 +62,9 @@ TEST(TokenizerParts, SplitAsHuggingFaceDoes) {
 }
 
 TEST(TokenizerParts, DecodeAsHuggingFaceDoes) {
-  for (const json& entry : read_golden("parts.json")["decoders"]) {
+  const json golden_file = read_golden("parts.json");
+  ASSERT_EQ(golden_file["decoders"].size(), 14u);
+  for (const json& entry : golden_file["decoders"]) {
     SCOPED_TRACE(entry["part"].dump());
     const auto decoder = read_decoder(JsonField(entry["part"], "f"));
     for (const json& expected : entry["cases"]) {
@@ -71,9 +77,38 @@ TEST(TokenizerParts, DecodeAsHuggingFaceDoes) {
   }
 }
 
+TEST(TokenizerParts, AreReadAsFirstVersionsWroteThem) {
+  const auto split = [](const json& part) {
+    SplitText text{"a b", {{0, 3}}};
+    read_splitter(JsonField(part, "f"))->split(text);
+    std::vector<std::string> pieces;
+    for (const SplitText::Piece& piece : text.pieces) pieces.emplace_back(text.view(piece));
+    return pieces;
+  };
+  json part = {{"type", "Metaspace"}, {"replacement", "_"}, {"str_rep", "_"}};
+  EXPECT_THAT(split(part), ::testing::ElementsAre("_a", "_b"));
+  part["add_prefix_space"] = false;
+  EXPECT_THAT(split(part), ::testing::ElementsAre("a", "_b"));
+  EXPECT_THAT(split({{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}}),
+              ::testing::ElementsAre("a", "\u0120b"));
+  const TemporaryFolder folder;
+  json whole = json::parse(read_text(golden_parts / ".." / "byte-level-bpe" / "tokenizer.json"));
+  whole["model"].erase("type");
+  whole["model"].erase("ignore_merges");
+  for (json& merge : whole["model"]["merges"])
+    merge = merge[0].get<std::string>() + " " + merge[1].get<std::string>();
+  write_atomically(folder.path / "tokenizer.json", whole.dump());
+  const auto comparison =
+      compare(*load_tokenizer(folder.path),
+              load_tokenizer_cases(golden_parts / ".." / "byte-level-bpe" / "cases.json"));
+  EXPECT_EQ(comparison.mismatches, 0u) << comparison.first_mismatch;
+}
+
 TEST(TokenizerParts, AreTogetherAsHuggingFaceHasThem) {
   const TemporaryFolder folder;
-  for (const json& entry : read_golden("models.json")) {
+  const json golden_file = read_golden("models.json");
+  ASSERT_EQ(golden_file.size(), 19u);
+  for (const json& entry : golden_file) {
     SCOPED_TRACE(entry["base"].get<std::string>() + " " + entry["changes"].dump().substr(0, 300));
     json whole = json::parse(
         read_text(golden_parts / ".." / entry["base"].get<std::string>() / "tokenizer.json"));

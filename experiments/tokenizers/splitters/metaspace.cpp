@@ -53,7 +53,9 @@ class MetaspaceSplitter : public Splitter {
 }  // namespace
 
 MetaspaceOptions read_metaspace(const JsonField& field) {
-  expect_part_keys(field, {"replacement", "prepend_scheme", "add_prefix_space", "split"});
+  // str_rep repeats the replacement in files of the first versions.
+  expect_part_keys(field,
+                   {"replacement", "str_rep", "prepend_scheme", "add_prefix_space", "split"});
   MetaspaceOptions options;
   options.replacement.clear();
   append_utf8(options.replacement, read_character(field.member("replacement")));
