@@ -29,6 +29,7 @@ std::vector<AddedTokenMatcher::Match> AddedTokenMatcher::find_all(std::string_vi
   std::vector<Match> matches;
   if (tokens_.empty()) return matches;
   std::size_t free_from = 0;
+  std::size_t spaces_from = 1, spaces_to = 0;  // white space that was gone through
   for (std::size_t begin = 0; begin < text.size();) {
     if (!starts_pattern_[static_cast<unsigned char>(text[begin])]) {
       ++begin;
@@ -43,9 +44,18 @@ std::vector<AddedTokenMatcher::Match> AddedTokenMatcher::find_all(std::string_vi
     const std::size_t end = begin + found->length;
     if (!token.single_word || !touches_word(text, begin, end)) {
       Match match{begin, end, token.id};
-      if (token.lstrip)
-        match.begin = std::max(free_from, without_trailing_whitespace(text.substr(0, begin)));
-      if (token.rstrip) match.end = end + after_leading_whitespace(text.substr(end));
+      if (token.lstrip) {
+        match.begin = free_from;
+        if (begin > free_from)
+          match.begin += without_trailing_whitespace(text.substr(free_from, begin - free_from));
+      }
+      if (token.rstrip) {
+        if (end < spaces_from || end > spaces_to) {
+          spaces_from = end;
+          spaces_to = end + after_leading_whitespace(text.substr(end));
+        }
+        match.end = spaces_to;
+      }
       // The white space of the match before may have taken all of it.
       if (match.begin < match.end) {
         matches.push_back(match);

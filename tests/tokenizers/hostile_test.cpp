@@ -97,6 +97,17 @@ TEST(HostileTokenizer, TakesLongTextsInTimeThatGrowsWithThem) {
   }
 }
 
+TEST(HostileTokenizer, GoesThroughWhiteSpaceOnce) {
+  const std::string spaces(400'000, ' ');
+  for (const char* side : {"lstrip", "rstrip"}) {
+    const auto tokenizer = load_changed("byte-level-bpe", [&](json& t) {
+      t["added_tokens"].push_back(
+          {{"id", 1500}, {"content", "  "}, {"normalized", false}, {side, true}});
+    });
+    EXPECT_EQ(tokenizer->encode("a" + spaces + "b").ids.size(), 200'004u) << side;
+  }
+}
+
 TEST(HostileTokenizer, RefusesATextOfGigabytesBeforeReadingIt) {
   constexpr std::size_t size = std::size_t{4} << 30;
   void* const pages =

@@ -1,4 +1,5 @@
 #include <unicode/brkiter.h>
+#include <unicode/uchar.h>
 #include <unicode/utext.h>
 
 #include <array>
@@ -103,7 +104,40 @@ class PrecompiledNormalizer : public Normalizer {
     if (out.size() > longest_text) check_text_length(out.size());
   }
 
+  /// Whether a cluster ends between two such characters.
+  static bool is_alone(char32_t character) {
+    switch (u_getIntPropertyValue(static_cast<UChar32>(character), UCHAR_GRAPHEME_CLUSTER_BREAK)) {
+      case U_GCB_OTHER:
+      case U_GCB_CONTROL:
+      case U_GCB_LV:
+      case U_GCB_LVT:
+        return true;
+      default:
+        return false;
+    }
+  }
+
   void append_clusters(std::string_view text, std::string& out) const {
+    std::size_t begin = 0;  // of what is not written yet, all of it perhaps in one cluster
+    bool was_alone = false;
+    for (std::size_t i = 0; i < text.size();) {
+      const std::size_t place = i;
+      const bool alone = is_alone(decode_next(text, i));
+      if (alone && was_alone) {
+        append_stretch(text.substr(begin, place - begin), out);
+        begin = place;
+      }
+      was_alone = alone;
+    }
+    append_stretch(text.substr(begin), out);
+  }
+
+  /// Boundaries by ICU where there is more than one character.
+  void append_stretch(std::string_view text, std::string& out) const {
+    if (text.empty()) return;
+    std::size_t first_end = 0;
+    decode_next(text, first_end);
+    if (first_end == text.size()) return append_cluster(text, out);
     UErrorCode status = U_ZERO_ERROR;
     const std::unique_ptr<icu::BreakIterator> clusters(
         icu::BreakIterator::createCharacterInstance(icu::Locale::getRoot(), status));
