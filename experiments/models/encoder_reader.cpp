@@ -136,17 +136,13 @@ void read_layers(EncoderNetwork& network, const std::string& place, const Encode
 
 void note_unused(EncoderNetwork& network, std::string_view prefix,
                  std::initializer_list<std::string_view> expected) {
-  std::vector<std::string> names = network.weights->unused();
-  std::erase_if(names, [&](std::string_view name) {
-    if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
-    return std::ranges::any_of(
-        expected, [&](std::string_view beginning) { return name.starts_with(beginning); });
-  });
-  if (names.empty()) return;
-  network.notes.push_back(fmt::format(
-      "{}: the checkpoint has {} that no part of the model reads: {}", network.catalogue.model,
-      names.size() == 1 ? "a tensor" : fmt::format("{} tensors", names.size()),
-      printable(join(names, ", "), 300)));
+  std::string note =
+      network.weights->unused_note(network.catalogue.model, [&](std::string_view name) {
+        if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
+        return std::ranges::any_of(
+            expected, [&](std::string_view beginning) { return name.starts_with(beginning); });
+      });
+  if (!note.empty()) network.notes.push_back(std::move(note));
 }
 
 }  // namespace rankfold
