@@ -100,8 +100,7 @@ int run_bench_step(const Arguments& arguments, Context& context) {
 Command bench_step_command() {
   std::vector<Option> options = {
       {"model", "NAME|DIR", "",
-       "a built-in shape of the bert family or a model folder; without weights random ones serve",
-       true},
+       "a built-in shape that trains or a model folder; without weights random ones serve", true},
       {"method", "NAME", "", "decomposition; `rankfold methods` lists them", true}};
   for (const Option& option :
        setting_options(false, {"rank", "alpha", "preset", "targets", "layers", "batch", "dropout",
