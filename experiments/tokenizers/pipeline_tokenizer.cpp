@@ -62,7 +62,8 @@ std::map<std::string, AddedToken> special_tokens(const WrittenTokenizer& written
     names.try_emplace("pad_token", AddedToken{.content = *written.padding_token, .special = true});
   if (written.templates || config.known_class == nullptr) return names;
   for (const auto& [role, content, lstrip] : config.known_class->special_tokens)
-    names.try_emplace(role, AddedToken{.content = content, .lstrip = lstrip, .special = true});
+    if (!config.unnamed.contains(role))
+      names.try_emplace(role, AddedToken{.content = content, .lstrip = lstrip, .special = true});
   return names;
 }
 

@@ -152,6 +152,7 @@ void read_names(const JsonField& document, bool special, const fs::path& file,
                 TokenizerConfig& config) {
   for (const auto& [key, value] : document.object().items()) {
     const bool named = std::ranges::find(roles, key) != roles.end();
+    if (named && value.is_null()) config.unnamed.insert(key);
     if (value.is_null() || !(named || (key.ends_with("_token") && is_token(value)))) continue;
     config.names[key] = read_token(document.member(key), key, special, file);
   }

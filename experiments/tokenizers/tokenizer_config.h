@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct TokenizerConfig {
       keeps_accents, splits_at_punctuation, legacy;
   std::optional<bool> adds_begin, adds_end;  ///< add_bos_token, add_eos_token
   std::map<std::string, AddedToken> names;  ///< special tokens by role ("unk_token"); no ids
+  std::set<std::string> unnamed;            ///< roles that a file says to have no token
   std::vector<AddedToken> extra_tokens;     ///< further special tokens; no ids
   std::vector<AddedToken> added_tokens;     ///< with the ids that the files state, ascending
   bool lists_all_added_tokens = false;      ///< added_tokens_decoder: no other file's count

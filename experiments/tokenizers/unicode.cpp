@@ -121,13 +121,6 @@ bool is_numeric(char32_t character) {
   return is_one_of(character, U_GC_N_MASK);
 }
 
-bool is_regex_word(char32_t character) {
-  constexpr std::u32string_view others = U"\u00B2\u00B3\u00B9\u00BC\u00BD\u00BE";
-  return u_hasBinaryProperty(code_point(character), UCHAR_ALPHABETIC) ||
-         is_one_of(character, U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK) ||
-         others.find(character) != others.npos;
-}
-
 std::size_t without_trailing_whitespace(std::string_view text) {
   std::size_t end = text.size();
   while (end > 0) {

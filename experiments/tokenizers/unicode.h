@@ -57,10 +57,6 @@ bool is_combining_mark(char32_t character);
 /// Categories N: Nd, Nl and No.
 bool is_numeric(char32_t character);
 
-/// \w of Oniguruma: alphabetic, mark, decimal number, connector punctuation, and the superscripts and
-/// fractions of Latin-1.
-bool is_regex_word(char32_t character);
-
 /// Without the white space at its end: the length that stays.
 std::size_t without_trailing_whitespace(std::string_view text);
 

@@ -129,7 +129,6 @@ TEST(TokenizerParts, KnowTheCharactersThatHuggingFaceKnows) {
   };
   check("mark", is_combining_mark);
   check("numeric", is_numeric);
-  check("word", is_regex_word);
   check("word", by_pattern("\\w"));
   check("space", by_pattern("\\s"));
   check("letter", by_pattern("\\p{L}"));

@@ -5,7 +5,8 @@
 namespace rankfold {
 namespace {
 
-/// Words, and runs of what is neither a word nor white space.
+/// Words, and runs of what is neither a word nor white space; what a word is by Unicode, not by
+/// Oniguruma.
 class WordSplitter : public Splitter {
  public:
   void split(SplitText& text) const override {
@@ -31,7 +32,7 @@ class WordSplitter : public Splitter {
   enum class Kind { space, word, other };
 
   static Kind kind_of(char32_t character) {
-    if (is_regex_word(character)) return Kind::word;
+    if (is_word_character(character)) return Kind::word;
     return is_whitespace(character) ? Kind::space : Kind::other;
   }
 };
