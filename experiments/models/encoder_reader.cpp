@@ -17,6 +17,16 @@ constexpr std::array layer_order = {MatrixType::in_proj, MatrixType::q, MatrixTy
 
 }  // namespace
 
+std::string config_name(const HostSource& source) {
+  return printable(source.config ? source.config->path().string() : source.shape.name);
+}
+
+void require_key(const HostSource& source, const char* key, std::size_t value, std::size_t expected,
+                 const char* reason) {
+  if (value != expected)
+    throw Error("{}: {} is {}, expected {}: {}", config_name(source), key, value, expected, reason);
+}
+
 double read_dropout(const std::optional<ConfigFile>& config, double replaced, const char* key,
                     double fallback) {
   if (replaced >= 0) return replaced;

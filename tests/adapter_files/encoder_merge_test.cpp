@@ -19,9 +19,8 @@ TEST_P(MergedEncoder, PredictsWhatTheAdaptedOneDid) {
   const auto plain = load_host(model, {}, make_cpu_device());
   for (const char* method : {"lora", "lotr", "dora"}) {
     // Factors that sites share need sites of one shape.
-    const std::string projections =
-        Stack(plain->catalogue().sites).matrices.back() == MatrixType::in_proj ? "in_proj" : "q,v";
-    const std::string targets = method == std::string("lotr") ? projections : all_targets(*plain);
+    const std::string targets =
+        method == std::string("lotr") ? projection_targets(*plain) : all_targets(*plain);
     AdaptedModel adapted = random_adapter(model, method, "2", registry, targets);
     const std::filesystem::path adapter = folder.path / (std::string(method) + "-adapter"),
                                 merged = folder.path / (std::string(method) + "-merged");
