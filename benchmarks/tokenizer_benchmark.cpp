@@ -61,8 +61,9 @@ void load(benchmark::State& state, const std::filesystem::path& file) {
 }
 
 void add(const std::string& name, const std::filesystem::path& file) {
-  benchmark::RegisterBenchmark(("encode/" + name + "/cases").c_str(),
-                               [file](benchmark::State& state) { encode(state, file, case_texts()); });
+  benchmark::RegisterBenchmark(
+      ("encode/" + name + "/cases").c_str(),
+      [file](benchmark::State& state) { encode(state, file, case_texts()); });
   benchmark::RegisterBenchmark(
       ("encode/" + name + "/invented").c_str(),
       [file](benchmark::State& state) { encode(state, file, invented_texts()); });

@@ -192,7 +192,7 @@ Command check_tokenizer_command() {
           "a tokenizer against another's ids",
           {{"FILE"}},
           {{"cases", "FILE", "", "JSON: [{text, pair, max_length, ids, type_ids}]", true}},
-          "FILE: tokenizer.json, vocab.txt or a model folder. The error is the share of cases that "
+          "FILE: tokenizer.json, vocab.txt, vocab.json, a SentencePiece model or a model folder. The error is the share of cases that "
           "differ.",
           check_tokenizer,
           {}};

@@ -31,9 +31,8 @@ void AddedTokenList::add_with_id(const AddedToken& token, const std::filesystem:
   if (token.id != id)
     throw Error("{}: added token '{}': found id {}, expected {}{}", printable(file.string()),
                 printable(token.content, 80), token.id, id,
-                vocabulary_->find(token.content)
-                    ? " as in the vocabulary"
-                    : ", which the tokenizers library gives it");
+                vocabulary_->find(token.content) ? " as in the vocabulary"
+                                                 : ", which the tokenizers library gives it");
   if (found != places_.end()) {
     tokens_[found->second] = token;
     return;

@@ -22,7 +22,8 @@ struct AddedToken {
   bool special = false;      ///< no text: left out where ids become text again
 };
 
-/// Finds added tokens from left to right, at each place the longest, without overlap.
+/// Finds added tokens from left to right, at each place the longest, without overlap but for white
+/// space: what one took along may be part of the next.
 class AddedTokenMatcher {
  public:
   struct Match {
@@ -30,8 +31,8 @@ class AddedTokenMatcher {
     std::int32_t id;
   };
 
-  /// Seeks `pattern` (the content, or the normalised content) with the token's id and flags. An
-  /// empty pattern, and one that is sought already, are ignored.
+  /// Seeks `pattern` (the content, or the normalised content) with the token's id and flags: of two
+  /// with one pattern the later. An empty pattern is ignored.
   void add(std::string_view pattern, const AddedToken& token);
 
   std::vector<Match> find_all(std::string_view text) const;

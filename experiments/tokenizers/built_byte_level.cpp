@@ -21,7 +21,8 @@ using nlohmann::json;
 /// Qwen2's (Yang et al., 2024): contractions, words with what stands before them, digits by
 /// themselves, other characters with the line ends behind them, line ends, white space.
 constexpr const char* qwen2_expression =
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| "
+    "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
     "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
 /// merges.txt: two tokens a line, after a line with its version.
@@ -97,9 +98,8 @@ WrittenTokenizer build_deberta(const std::filesystem::path& folder, const Tokeni
 }
 
 WrittenTokenizer build_qwen2(const std::filesystem::path& folder, const TokenizerConfig& config) {
-  const json split = {{"type", "Split"},
-                      {"pattern", {{"Regex", qwen2_expression}}},
-                      {"behavior", "Isolated"}};
+  const json split = {
+      {"type", "Split"}, {"pattern", {{"Regex", qwen2_expression}}}, {"behavior", "Isolated"}};
   WrittenTokenizer written = build_byte_level(
       folder, {{"type", "NFC"}},
       {{"type", "Sequence"}, {"pretokenizers", {split, byte_level(config, false)}}});
@@ -113,12 +113,13 @@ std::unique_ptr<Tokenizer> load_class_files(const std::filesystem::path& file) {
   const std::filesystem::path folder = file.parent_path();
   const TokenizerConfig config = read_tokenizer_config(folder);
   if (config.kind != TokenizerConfig::Kind::built)
-    throw Error("{}: {}, expected a tokenizer_class in tokenizer_config.json, or a model_type in "
-                "config.json, that reads such a file: one of {}",
-                printable(file.string()),
-                config.class_name.empty() ? "found no tokenizer class beside it"
-                                          : "found " + config.class_name + " beside it",
-                known_tokenizer_classes());
+    throw Error(
+        "{}: {}, expected a tokenizer_class in tokenizer_config.json, or a model_type in "
+        "config.json, that reads such a file: one of {}",
+        printable(file.string()),
+        config.class_name.empty() ? "found no tokenizer class beside it"
+                                  : "found " + config.class_name + " beside it",
+        known_tokenizer_classes());
   return make_tokenizer(config.known_class->build(folder, config), config);
 }
 

@@ -32,9 +32,10 @@ fs::path find_model(const fs::path& folder) {
   std::error_code failure;
   for (const char* name : model_files)
     if (fs::exists(folder / name, failure)) return folder / name;
-  throw Error("{}: found no SentencePiece model, expected tokenizer.model, spiece.model, spm.model "
-              "or sentencepiece.bpe.model",
-              printable(folder.string()));
+  throw Error(
+      "{}: found no SentencePiece model, expected tokenizer.model, spiece.model, spm.model "
+      "or sentencepiece.bpe.model",
+      printable(folder.string()));
 }
 
 SentencePieceModel read_model(const fs::path& file, Algorithm algorithm, const char* named,
@@ -48,9 +49,10 @@ SentencePieceModel read_model(const fs::path& file, Algorithm algorithm, const c
     throw Error("{}: normalizer_spec.{} is false, expected true", printable(file.string()),
                 model.adds_dummy_prefix ? "escape_whitespaces" : "add_dummy_prefix");
   if (config.adds_prefix_space.has_value() && !*config.adds_prefix_space)
-    throw Error("{}: key 'add_prefix_space': found false, expected true: SentencePiece's models are "
-                "read with a space before the text",
-                printable((config.folder / "tokenizer_config.json").string()));
+    throw Error(
+        "{}: key 'add_prefix_space': found false, expected true: SentencePiece's models are "
+        "read with a space before the text",
+        printable((config.folder / "tokenizer_config.json").string()));
   return model;
 }
 
@@ -61,9 +63,9 @@ std::vector<BytePairs::Merge> find_merges(const SentencePieceModel& model, const
   for (std::size_t i = 0; i < model.pieces.size(); ++i) {
     const SentencePieceModel::Piece& piece = model.pieces[i];
     if (piece.type == PieceType::user_defined || piece.type == PieceType::unused)
-      throw Error("{}: piece {} ('{}'): found type {}, expected none that is user-defined or unused",
-                  printable(file.string()), i, printable(piece.text, 80),
-                  static_cast<int>(piece.type));
+      throw Error(
+          "{}: piece {} ('{}'): found type {}, expected none that is user-defined or unused",
+          printable(file.string()), i, printable(piece.text, 80), static_cast<int>(piece.type));
     if (piece.type != PieceType::normal) continue;
     mergeable.insert(piece.text, static_cast<std::int32_t>(i));
     scores.push_back(piece.score);
@@ -171,9 +173,10 @@ WrittenTokenizer build_llama(const fs::path& folder, const TokenizerConfig& conf
   const fs::path file = find_model(folder);
   const SentencePieceModel model = read_model(file, Algorithm::bpe, "BPE", config);
   if (model.removes_extra_whitespace)
-    throw Error("{}: normalizer_spec.remove_extra_whitespaces is true, expected false as Llama has "
-                "it",
-                printable(file.string()));
+    throw Error(
+        "{}: normalizer_spec.remove_extra_whitespaces is true, expected false as Llama has "
+        "it",
+        printable(file.string()));
   BytePairOptions options;
   options.unknown_token = model.pieces[static_cast<std::size_t>(model.unknown_id)].text;
   options.fuses_unknown = true;
@@ -184,9 +187,8 @@ WrittenTokenizer build_llama(const fs::path& folder, const TokenizerConfig& conf
   json normalizers = json::array();
   if (legacy)
     normalizers = {{{"type", "Prepend"}, {"prepend", "\u2581"}}, replace_text(" ", "\u2581")};
-  WrittenTokenizer written =
-      assemble(file, model, normalizers, 0, legacy ? json() : metaspace("first", false),
-               std::move(words));
+  WrittenTokenizer written = assemble(
+      file, model, normalizers, 0, legacy ? json() : metaspace("first", false), std::move(words));
   set_decoder(written, {{"type", "Sequence"},
                         {"decoders",
                          {replace_text("\u2581", " "),

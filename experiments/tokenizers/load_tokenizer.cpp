@@ -11,8 +11,9 @@ namespace {
 
 /// In the order in which they are looked for.
 constexpr std::array<const char*, 7> tokenizer_files = {
-    "tokenizer.json", "vocab.txt", "vocab.json",  "tokenizer.model",
-    "spiece.model",   "spm.model", "sentencepiece.bpe.model"};
+    "tokenizer.json",         "vocab.txt",    "vocab.json",
+    "tokenizer.model",        "spiece.model", "spm.model",
+    "sentencepiece.bpe.model"};
 
 }  // namespace
 

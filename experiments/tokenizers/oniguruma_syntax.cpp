@@ -16,7 +16,9 @@ constexpr std::string_view onig_no_space =
     "\\x00-\\x08\\x0E-\\x1F\\x21-\\x84\\x86-\\x9F\\xA1-\\x{167F}\\x{1681}-\\x{1FFF}"
     "\\x{200B}-\\x{2027}\\x{202A}-\\x{202E}\\x{2030}-\\x{205E}\\x{2060}-\\x{2FFF}"
     "\\x{3001}-\\x{10FFFF}";
-constexpr std::string_view onig_word = 
+constexpr std::string_view onig_class_word = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
+/// Outside of a class superscripts and fractions of Latin-1 are word characters too.
+constexpr std::string_view onig_word =
     "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\xB2\\xB3\\xB9\\xBC-\\xBE";
 
 bool is_letter_or_digit(char byte) {
@@ -137,12 +139,24 @@ class OnigurumaTranslation {
     const char letter = peek(1);
     const auto in_class = [&](std::string_view members) { out_ += fmt::format("[{}]", members); };
     switch (letter) {
-      case 's': in_class(onig_space); break;
-      case 'S': in_class(onig_no_space); break;
-      case 'w': in_class(onig_word); break;
-      case 'W': out_ += fmt::format("[^{}]", onig_word); break;
-      case 'h': in_class("0-9a-fA-F"); break;
-      case 'H': in_class("^0-9a-fA-F"); break;
+      case 's':
+        in_class(onig_space);
+        break;
+      case 'S':
+        in_class(onig_no_space);
+        break;
+      case 'w':
+        in_class(onig_word);
+        break;
+      case 'W':
+        out_ += fmt::format("[^{}]", onig_word);
+        break;
+      case 'h':
+        in_class("0-9a-fA-F");
+        break;
+      case 'H':
+        in_class("^0-9a-fA-F");
+        break;
       case 'b':
         out_ += fmt::format("(?:(?<=[{0}])(?![{0}])|(?<![{0}])(?=[{0}]))", onig_word);
         break;
@@ -155,7 +169,8 @@ class OnigurumaTranslation {
         out_ += '\\';
         out_ += letter;
         break;
-      default: refuse(fmt::format("\\{}", letter));
+      default:
+        refuse(fmt::format("\\{}", letter));
     }
     at_ += 2;
   }
@@ -164,12 +179,23 @@ class OnigurumaTranslation {
     if (common_escape()) return;
     const char letter = peek(1);
     switch (letter) {
-      case 's': out_ += onig_space; break;
-      case 'S': out_ += onig_no_space; break;
-      case 'w': out_ += onig_word; break;
-      case 'h': out_ += "0-9a-fA-F"; break;
-      case 'b': out_ += "\\x08"; break;
-      default: refuse(fmt::format("\\{} in a class", letter));
+      case 's':
+        out_ += onig_space;
+        break;
+      case 'S':
+        out_ += onig_no_space;
+        break;
+      case 'w':
+        out_ += onig_class_word;
+        break;
+      case 'h':
+        out_ += "0-9a-fA-F";
+        break;
+      case 'b':
+        out_ += "\\x08";
+        break;
+      default:
+        refuse(fmt::format("\\{} in a class", letter));
     }
     at_ += 2;
     // What follows a set is no end of a range.

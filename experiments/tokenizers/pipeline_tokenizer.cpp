@@ -26,9 +26,10 @@ std::string truth(bool value) {
 void check_against_config(const WrittenTokenizer& written, const TokenizerConfig& config) {
   const std::string file = printable(written.file.filename().string());
   if (config.kind == ConfigKind::bert)
-    throw Error("{}: found a tokenizer that is not BERT's, expected WordPiece with BertNormalizer "
-                "and BertPreTokenizer for {}",
-                printable(written.file.string()), config.class_name);
+    throw Error(
+        "{}: found a tokenizer that is not BERT's, expected WordPiece with BertNormalizer "
+        "and BertPreTokenizer for {}",
+        printable(written.file.string()), config.class_name);
   const auto expect = [&](const char* key, std::optional<bool> stated, bool does) {
     if (stated && *stated != does) refuse_config(config, key, *stated, " as " + file + " has it");
   };
@@ -36,14 +37,16 @@ void check_against_config(const WrittenTokenizer& written, const TokenizerConfig
     return written.pipeline->normalize(text).text.find(changed) != std::string::npos;
   };
   expect("do_lower_case", config.lowercase, becomes("A", "a"));
-  expect("keep_accents", config.keeps_accents, !becomes("\u00E9", "e") || becomes("\u00E9", "e\u0301"));
+  expect("keep_accents", config.keeps_accents,
+         !becomes("\u00E9", "e") || becomes("\u00E9", "e\u0301"));
   if (written.adds_prefix_space) {
     expect("add_prefix_space", config.adds_prefix_space, *written.adds_prefix_space);
     if (!config.adds_prefix_space && *written.adds_prefix_space && config.known_class != nullptr &&
         config.known_class->adds_space_if_told)
-      throw Error("{}: key 'add_prefix_space': found true, expected false: {} of transformers takes "
-                  "this where tokenizer_config.json has no add_prefix_space",
-                  printable(written.file.string()), config.class_name);
+      throw Error(
+          "{}: key 'add_prefix_space': found true, expected false: {} of transformers takes "
+          "this where tokenizer_config.json has no add_prefix_space",
+          printable(written.file.string()), config.class_name);
   }
   if (config.kind != ConfigKind::built || !written.templates) return;
   const SequenceTemplate& single = written.templates->single;
@@ -54,7 +57,8 @@ void check_against_config(const WrittenTokenizer& written, const TokenizerConfig
   expect("add_eos_token", config.adds_end, !single.empty() && is_token(single.back()));
 }
 
-/// Special tokens by role: those that files name; where the class builds the tokenizer, its own too.
+/// Special tokens by role: those that files name; where the class builds the tokenizer, its own
+/// too.
 std::map<std::string, AddedToken> special_tokens(const WrittenTokenizer& written,
                                                  const TokenizerConfig& config) {
   std::map<std::string, AddedToken> names = config.names;
@@ -78,7 +82,8 @@ SequenceTemplates enclose(const WrittenTokenizer& written, const Vocabulary& voc
     return require_token(found->second.content, vocabulary, added, written.file);
   };
   using Enclosing = WrittenTokenizer::Enclosing;
-  if (written.enclosing == Enclosing::bert) return bert_templates(id_of("cls_token"), id_of("sep_token"));
+  if (written.enclosing == Enclosing::bert)
+    return bert_templates(id_of("cls_token"), id_of("sep_token"));
   if (written.enclosing == Enclosing::roberta)
     return roberta_templates(id_of("cls_token"), id_of("sep_token"));
   std::optional<std::int32_t> begin, end;

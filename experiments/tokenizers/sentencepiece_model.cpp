@@ -27,9 +27,10 @@ SentencePieceModel read_sentencepiece(const std::filesystem::path& file) {
   if (!proto.ParseFromString(read_text(file)) || proto.pieces().empty())
     throw Error("{}: found no pieces, expected a model of SentencePiece", shown);
   if (proto.trainer_spec().treat_whitespace_as_suffix())
-    throw Error("{}: trainer_spec.treat_whitespace_as_suffix is true, expected false: spaces behind "
-                "words are not read here",
-                shown);
+    throw Error(
+        "{}: trainer_spec.treat_whitespace_as_suffix is true, expected false: spaces behind "
+        "words are not read here",
+        shown);
   SentencePieceModel model;
   std::set<std::string_view> seen;
   for (const SentencePieceProto::Piece& piece : proto.pieces()) {

@@ -74,7 +74,11 @@ Tokenizer::Tokenizer(std::unique_ptr<const TokenModel> model, std::vector<AddedT
     vocabulary_size_ = std::max(vocabulary_size_, static_cast<std::size_t>(token.id) + 1);
     added_texts_.push_back(token.normalized ? model_->normalize(token.content).text
                                             : token.content);
+    if (added_texts_.back().empty() && !token.content.empty())
+      throw Error("added token '{}': found nothing of it once normalised, expected a text to seek",
+                  printable(token.content));
     (token.normalized ? normalized_matcher_ : raw_matcher_).add(added_texts_.back(), token);
+    if (token.special) special_contents_.insert(token.content);
   }
 }
 
@@ -120,7 +124,7 @@ Encoding Tokenizer::encode(std::string_view text, std::optional<std::string_view
 void Tokenizer::append_ids(std::string_view text, std::vector<std::int32_t>& ids) const {
   std::size_t begin = 0;
   const auto append = [&](std::size_t end) {
-    if (end == begin) return;
+    if (end <= begin) return;
     NormalizedText normalized = model_->normalize(text.substr(begin, end - begin));
     normalized.is_beginning = normalized.is_beginning && begin == 0;
     append_ids_of_normalized(normalized, ids);
@@ -138,8 +142,9 @@ void Tokenizer::append_ids_of_normalized(const NormalizedText& normalized,
   const std::string_view text = normalized.text;
   std::size_t begin = 0;
   for (const AddedTokenMatcher::Match& match : normalized_matcher_.find_all(text)) {
-    model_->append_ids(text.substr(begin, match.begin - begin),
-                       normalized.is_beginning && begin == 0, ids);
+    if (match.begin > begin)
+      model_->append_ids(text.substr(begin, match.begin - begin),
+                         normalized.is_beginning && begin == 0, ids);
     ids.push_back(match.id);
     begin = match.end;
   }
@@ -152,8 +157,8 @@ std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_speci
   for (const std::int32_t id : ids) {
     const auto added = added_places_.find(id);
     if (added != added_places_.end()) {
-      if (!skip_special || !added_tokens_[added->second].special)
-        tokens.push_back(added_texts_[added->second]);
+      const std::string& text = added_texts_[added->second];
+      if (!skip_special || !special_contents_.contains(text)) tokens.push_back(text);
     } else if (const auto content = model_->vocabulary().content(id)) {
       tokens.emplace_back(*content);
     }

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "experiments/tokenizers/added_tokens.h"
@@ -63,19 +64,20 @@ class Tokenizer {
   AddedTokenMatcher raw_matcher_, normalized_matcher_;
   std::unordered_map<std::int32_t, std::size_t> added_places_;
   std::vector<std::string> added_texts_;  // the contents as decoders get them
+  std::unordered_set<std::string> special_contents_;
   SequenceTemplates templates_;
   std::unique_ptr<const TokenDecoder> decoder_;
   bool truncates_left_ = false;
   std::size_t vocabulary_size_ = 0;
 };
 
-/// The tokenizer of a model folder (tokenizer.json, else vocab.txt, vocab.json with merges.txt, or a
-/// SentencePiece model: tokenizer.model, spiece.model, spm.model, sentencepiece.bpe.model) or of one
-/// such file, told apart by its name, together with the files beside it (read_tokenizer_config).
-/// vocab.txt holds one WordPiece token a line, white space at its end left out; the id is the line
-/// number from 0. Of tokenizer.json the block `padding`, and of `truncation` all but the direction,
-/// are ignored. docs/tokenizers.md lists what is read. Throws Error naming the file and key for
-/// everything missing, malformed, contradictory or not supported.
+/// The tokenizer of a model folder (tokenizer.json, else vocab.txt, vocab.json with merges.txt, or
+/// a SentencePiece model: tokenizer.model, spiece.model, spm.model, sentencepiece.bpe.model) or of
+/// one such file, told apart by its name, together with the files beside it
+/// (read_tokenizer_config). vocab.txt holds one WordPiece token a line, white space at its end left
+/// out; the id is the line number from 0. Of tokenizer.json the block `padding`, and of
+/// `truncation` all but the direction, are ignored. docs/tokenizers.md lists what is read. Throws
+/// Error naming the file and key for everything missing, malformed, contradictory or not supported.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& file_or_model_folder);
 
 }  // namespace rankfold

@@ -26,11 +26,11 @@ struct TokenizerConfig {
   std::optional<bool> lowercase, strip_accents, handle_chinese_chars, adds_prefix_space,
       keeps_accents, splits_at_punctuation, legacy;
   std::optional<bool> adds_begin, adds_end;  ///< add_bos_token, add_eos_token
-  std::map<std::string, AddedToken> names;  ///< special tokens by role ("unk_token"); no ids
-  std::set<std::string> unnamed;            ///< roles that a file says to have no token
-  std::vector<AddedToken> extra_tokens;     ///< further special tokens; no ids
-  std::vector<AddedToken> added_tokens;     ///< with the ids that the files state, ascending
-  bool lists_all_added_tokens = false;      ///< added_tokens_decoder: no other file's count
+  std::map<std::string, AddedToken> names;   ///< special tokens by role ("unk_token"); no ids
+  std::set<std::string> unnamed;             ///< roles that a file says to have no token
+  std::vector<AddedToken> extra_tokens;      ///< further special tokens; no ids
+  std::vector<AddedToken> added_tokens;      ///< with the ids that the files state, ascending
+  bool lists_all_added_tokens = false;       ///< added_tokens_decoder: no other file's count
   std::optional<bool> truncates_left;
   bool names_inputs = false;  ///< model_input_names, which outvotes the class
   bool single_type = false;   ///< the model is given no token types: all are 0

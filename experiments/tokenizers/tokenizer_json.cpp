@@ -93,8 +93,8 @@ std::vector<AddedToken> read_added_tokens(const JsonField& root) {
   const std::size_t count = list ? list->array_size() : 0;
   for (std::size_t i = 0; i < count; ++i) {
     const JsonField entry = list->element(i);
-    expect_part_keys(entry.named("added_tokens"), {"id", "content", "single_word", "lstrip",
-                                                   "rstrip", "normalized", "special"});
+    expect_part_keys(entry.named("added_tokens"),
+                     {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"});
     AddedToken token;
     token.content = entry.member("content").string();
     token.id = read_token_id(entry.member("id"));

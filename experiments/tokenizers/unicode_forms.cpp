@@ -49,9 +49,8 @@ std::u32string decompose(std::u32string_view text, bool compatibility) {
   for (auto begin = decomposed.begin(); begin != decomposed.end(); ++begin) {
     const auto end =
         std::find_if(begin, decomposed.end(), [](char32_t c) { return combining_class(c) == 0; });
-    std::stable_sort(begin, end, [](char32_t a, char32_t b) {
-      return combining_class(a) < combining_class(b);
-    });
+    std::stable_sort(
+        begin, end, [](char32_t a, char32_t b) { return combining_class(a) < combining_class(b); });
     begin = end;
     if (begin == decomposed.end()) break;
   }

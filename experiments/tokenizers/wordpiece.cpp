@@ -32,7 +32,8 @@ NormalizedText WordPiece::normalize(std::string_view text) const {
   return {normalizer_.normalize(text)};
 }
 
-void WordPiece::append_ids(std::string_view normalized, bool, std::vector<std::int32_t>& ids) const {
+void WordPiece::append_ids(std::string_view normalized, bool,
+                           std::vector<std::int32_t>& ids) const {
   static const std::array<CharacterClass, 128> ascii_classes = classify_ascii();
   std::size_t word_begin = 0;
   for (std::size_t i = 0; i < normalized.size();) {

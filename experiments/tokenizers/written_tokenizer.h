@@ -18,8 +18,8 @@
 namespace rankfold {
 
 /// A tokenizer as one file has it, before the files beside it are heard: BERT's WordPiece by its
-/// options, any other as a pipeline. What a file cannot say is empty: vocab.txt says nothing but the
-/// vocabulary.
+/// options, any other as a pipeline. What a file cannot say is empty: vocab.txt says nothing but
+/// the vocabulary.
 struct WrittenTokenizer {
   struct Normalizer {
     bool clean_text = true, handle_chinese_chars = true, lowercase = true;
@@ -33,7 +33,7 @@ struct WrittenTokenizer {
   std::size_t max_characters_per_word = 100;
   /// Where it is there, nothing of the above counts but the file.
   std::unique_ptr<const TokenModel> pipeline;
-  std::optional<bool> adds_prefix_space;       ///< of a pipeline, where a part of it says so
+  std::optional<bool> adds_prefix_space;  ///< of a pipeline, where a part of it says so
   std::unique_ptr<const TokenDecoder> decoder;
   std::vector<AddedToken> added_tokens;
   std::optional<SequenceTemplates> templates;

@@ -79,7 +79,9 @@ TEST(LoadTokenizer, NamesAnUnsupportedKindOfTokenizer) {
               AllOf(HasSubstr("normalizer.type"), HasSubstr("'Nmt'"), HasSubstr("NFKD")));
   EXPECT_THAT(message_after([](json& t) { t["pre_tokenizer"]["type"] = "UnicodeScripts"; }),
               AllOf(HasSubstr("pre_tokenizer.type"), HasSubstr("UnicodeScripts")));
-  EXPECT_THAT(message_after([](json& t) { t["decoder"] = {{"type", "CTC"}}; }),
+  EXPECT_THAT(message_after([](json& t) {
+                t["decoder"] = {{"type", "CTC"}};
+              }),
               AllOf(HasSubstr("decoder.type"), HasSubstr("CTC")));
   EXPECT_THAT(message_after([](json& t) { t["post_processor"]["type"] = "Other"; }),
               AllOf(HasSubstr("post_processor.type"), HasSubstr("RobertaProcessing")));

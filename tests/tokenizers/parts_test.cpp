@@ -75,8 +75,8 @@ TEST(TokenizerParts, AreTogetherAsHuggingFaceHasThem) {
   const TemporaryFolder folder;
   for (const json& entry : read_golden("models.json")) {
     SCOPED_TRACE(entry["base"].get<std::string>() + " " + entry["changes"].dump().substr(0, 300));
-    json whole = json::parse(read_text(golden_parts / ".." / entry["base"].get<std::string>() /
-                                       "tokenizer.json"));
+    json whole = json::parse(
+        read_text(golden_parts / ".." / entry["base"].get<std::string>() / "tokenizer.json"));
     for (const auto& [key, value] : entry["changes"].items()) {
       if (key == "model")
         whole[key].update(value);

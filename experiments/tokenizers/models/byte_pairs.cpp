@@ -58,14 +58,14 @@ std::size_t BytePairs::merge_slot(std::uint64_t pair) const {
 }
 
 void BytePairs::add_merge(std::int32_t left, std::int32_t right, Merged merged) {
-  const std::uint64_t pair = std::uint64_t(static_cast<std::uint32_t>(left)) << 32 |
-                             static_cast<std::uint32_t>(right);
+  const std::uint64_t pair =
+      std::uint64_t(static_cast<std::uint32_t>(left)) << 32 | static_cast<std::uint32_t>(right);
   merges_[merge_slot(pair)] = {pair, merged, true};
 }
 
 const BytePairs::Merged* BytePairs::find_merge(std::int32_t left, std::int32_t right) const {
-  const std::uint64_t pair = std::uint64_t(static_cast<std::uint32_t>(left)) << 32 |
-                             static_cast<std::uint32_t>(right);
+  const std::uint64_t pair =
+      std::uint64_t(static_cast<std::uint32_t>(left)) << 32 | static_cast<std::uint32_t>(right);
   const MergeSlot& slot = merges_[merge_slot(pair)];
   return slot.used ? &slot.merged : nullptr;
 }
@@ -139,9 +139,9 @@ void BytePairs::merge_short(std::vector<std::int32_t>& symbols, std::size_t begi
   };
   for (std::size_t i = 0; i + 1 < count; ++i) look_up(i);
   while (count > 1) {
-    const auto best = std::min_element(
-        pairs.begin(), pairs.begin() + static_cast<std::ptrdiff_t>(count - 1),
-        [](const Merged& a, const Merged& b) { return a.rank < b.rank; });
+    const auto best =
+        std::min_element(pairs.begin(), pairs.begin() + static_cast<std::ptrdiff_t>(count - 1),
+                         [](const Merged& a, const Merged& b) { return a.rank < b.rank; });
     if (best->rank == none) break;
     const auto place = static_cast<std::size_t>(best - pairs.begin());
     ids[place] = best->id;
@@ -192,8 +192,8 @@ void BytePairs::merge_long(std::vector<std::int32_t>& symbols, std::size_t begin
       if (const auto found = candidate(previous[place])) queue.push(*found);
     if (const auto found = candidate(place)) queue.push(*found);
   }
-  const auto end = std::remove(symbols.begin() + static_cast<std::ptrdiff_t>(begin), symbols.end(),
-                               -1);
+  const auto end =
+      std::remove(symbols.begin() + static_cast<std::ptrdiff_t>(begin), symbols.end(), -1);
   symbols.erase(end, symbols.end());
 }
 

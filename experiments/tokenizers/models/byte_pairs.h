@@ -33,7 +33,8 @@ class BytePairs : public WordModel {
   };
 
   /// The first merge that names what is no token, or the unknown token where it is none, is an
-  /// Error, which names the merge by its number. Of a pair that is there twice the later one counts.
+  /// Error, which names the merge by its number. Of a pair that is there twice the later one
+  /// counts.
   BytePairs(Vocabulary vocabulary, const std::vector<Merge>& merges, BytePairOptions options);
 
   void append_ids(std::string_view piece, std::vector<std::int32_t>& ids) const override;
@@ -61,8 +62,8 @@ class BytePairs : public WordModel {
   Vocabulary vocabulary_;
   BytePairOptions options_;
   std::optional<std::int32_t> unknown_id_;
-  std::array<std::int32_t, 128> ascii_ids_;    // -1: no token
-  std::array<std::int32_t, 256> byte_ids_;     // of the fallback
+  std::array<std::int32_t, 128> ascii_ids_;  // -1: no token
+  std::array<std::int32_t, 256> byte_ids_;   // of the fallback
   std::vector<MergeSlot> merges_;
   WordCache cache_;
 };

@@ -24,13 +24,14 @@ BytePairs::Merge read_merge(const JsonField& field, std::uint32_t rank) {
 }  // namespace
 
 std::unique_ptr<const WordModel> read_byte_pairs(const JsonField& field) {
-  expect_part_keys(field, {"dropout", "unk_token", "continuing_subword_prefix",
-                           "end_of_word_suffix", "fuse_unk", "byte_fallback", "ignore_merges",
-                           "vocab", "merges"});
+  expect_part_keys(
+      field, {"dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk",
+              "byte_fallback", "ignore_merges", "vocab", "merges"});
   BytePairOptions options;
   if (const auto dropout = field.optional_member("dropout"))
     if (dropout->number() != 0) dropout->refuse("a dropout", "none: ids would be drawn by chance");
-  if (const auto token = field.optional_member("unk_token")) options.unknown_token = token->string();
+  if (const auto token = field.optional_member("unk_token"))
+    options.unknown_token = token->string();
   if (const auto prefix = field.optional_member("continuing_subword_prefix"))
     options.continuing_prefix = prefix->string();
   if (const auto suffix = field.optional_member("end_of_word_suffix"))

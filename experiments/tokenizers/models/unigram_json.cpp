@@ -32,8 +32,8 @@ std::unique_ptr<const WordModel> read_unigram(const JsonField& field) {
   vocabulary.seal();
   std::optional<std::int32_t> unknown;
   if (const auto id = field.optional_member("unk_id"))
-    unknown = static_cast<std::int32_t>(
-        id->integer(0, static_cast<std::int64_t>(scores.size()) - 1));
+    unknown =
+        static_cast<std::int32_t>(id->integer(0, static_cast<std::int64_t>(scores.size()) - 1));
   return std::make_unique<Unigram>(std::move(vocabulary), std::move(scores), unknown,
                                    field.boolean_member("byte_fallback", false));
 }

@@ -42,8 +42,8 @@ void WordPieces::append_ids(std::string_view word, std::vector<std::int32_t>& id
 }
 
 WordPiecesOptions read_word_pieces_options(const JsonField& field) {
-  expect_part_keys(field, {"unk_token", "continuing_subword_prefix", "max_input_chars_per_word",
-                           "vocab"});
+  expect_part_keys(field,
+                   {"unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab"});
   WordPiecesOptions options;
   options.unknown_token = field.member("unk_token").string();
   options.continuing_prefix = field.member("continuing_subword_prefix").string();

@@ -1,5 +1,6 @@
 #include "experiments/tokenizers/bert_normalizer.h"
 #include "experiments/tokenizers/normalizers/normalizer.h"
+#include "experiments/tokenizers/unicode.h"
 
 namespace rankfold {
 namespace {
@@ -9,6 +10,13 @@ class BertNormalizerStep : public Normalizer {
   explicit BertNormalizerStep(const BertNormalizerOptions& options) : normalizer_(options) {}
 
   void normalize(NormalizedText& text) const override {
+    // Whether the first character was dropped.
+    if (!text.text.empty()) {
+      std::size_t end = 0;
+      decode_next(text.text, end);
+      if (normalizer_.normalize(std::string_view(text.text).substr(0, end)).empty())
+        text.is_beginning = false;
+    }
     text.text = normalizer_.normalize(text.text);
   }
 

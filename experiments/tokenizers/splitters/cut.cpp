@@ -12,9 +12,8 @@ void merge_matches(std::vector<Stretch>& stretches, MatchBehaviour behaviour) {
   std::size_t kept = 0;
   bool previous = false;
   for (const Stretch& stretch : stretches) {
-    const bool joins = behaviour == MatchBehaviour::contiguous
-                           ? stretch.is_match == previous
-                           : stretch.is_match && !previous;
+    const bool joins = behaviour == MatchBehaviour::contiguous ? stretch.is_match == previous
+                                                               : stretch.is_match && !previous;
     previous = stretch.is_match;
     if (joins && kept > 0) {
       Stretch& last = stretches[kept - 1];
