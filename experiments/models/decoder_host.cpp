@@ -74,6 +74,7 @@ class DecoderHost final : public Host {
 
   Arena arena_;
   DecoderRows rows_;
+  DecoderApplication of_all_rows_{""}, of_last_rows_{"", true};  ///< of passes without backward
 };
 
 DecoderHost::DecoderHost(DecoderNetwork network, const HostSettings& settings,
@@ -190,12 +191,9 @@ MatrixView<float> DecoderHost::last_rows(const Batch& batch, const DecoderPass& 
   const std::size_t last = network_.layers.size() - 1;
   MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
   form_input(batch, pass, rows);
-  for (std::size_t i = batch.features.data ? frozen_layers_ : 0; i < last; ++i) {
-    DecoderApplication application("");
-    rows = network_.layers[i].forward(rows, pass, application, arena_);
-  }
-  DecoderApplication of_last_rows("", true);
-  return network_.layers[last].forward(rows, pass, of_last_rows, arena_);
+  for (std::size_t i = batch.features.data ? frozen_layers_ : 0; i < last; ++i)
+    rows = network_.layers[i].forward(rows, pass, of_all_rows_, arena_);
+  return network_.layers[last].forward(rows, pass, of_last_rows_, arena_);
 }
 
 void DecoderHost::check_features(const Batch& batch) const {
@@ -254,8 +252,7 @@ std::vector<std::vector<float>> DecoderHost::hidden_states(const Batch& batch) {
   embed(batch, pass, rows);
   states.push_back(downloaded(rows));
   for (const DecoderLayer& layer : network_.layers) {
-    DecoderApplication of_all_rows("");
-    layer.forward(rows, pass, of_all_rows, arena_);
+    layer.forward(rows, pass, of_all_rows_, arena_);
     if (states.size() == network_.layers.size())
       normalise(network_.last_norm, rows, rows, *device_);
     states.push_back(downloaded(rows));
