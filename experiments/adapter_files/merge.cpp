@@ -168,18 +168,23 @@ std::size_t write_tensors(const WeightFolder& weights, const ModelShape& shape,
                           AdaptedModel& adapted, MergeNote note, const fs::path& out) {
   const std::string prefix = missing_prefix(weights, shape, adapted.adapter->stack());
   std::map<std::string, TensorToWrite> tensors;
+  std::map<std::string, std::string> names;  ///< in the base model
   for (const std::string& name : weights.names()) {
     const TensorEntry& entry = weights.at(name);
     const std::string full = is_in_a_head(name) || name.starts_with(prefix) ? name : prefix + name;
     tensors[full] = {full, entry.type, entry.shape, weights.bytes(name)};
+    names[full] = name;
   }
   UpdatedModules modules(shape, [&](const std::string& name, const Shape& expected) {
-    const std::string stored = weights.find(name) ? name : name.substr(prefix.size());
-    const TensorEntry& entry = weights.at(stored);
+    const auto stored = names.find(name);
+    if (stored == names.end())
+      throw Error("{}: tensor '{}' is missing, which the adapter's update is added to",
+                  weights.path().string(), name);
+    const TensorEntry& entry = weights.at(stored->second);
     if (entry.shape != expected)
-      throw Error("{}: tensor '{}' has shape [{}], expected [{}]", weights.path().string(), stored,
-                  fmt::join(entry.shape, ", "), fmt::join(expected, ", "));
-    return weights.read<float>(stored);
+      throw Error("{}: tensor '{}' has shape [{}], expected [{}]", weights.path().string(),
+                  stored->second, fmt::join(entry.shape, ", "), fmt::join(expected, ", "));
+    return weights.read<float>(stored->second);
   });
   for (std::size_t index = 0; index < adapted.adapter->stack().sites.size(); ++index)
     modules.add(*adapted.adapter, index, 1);
