@@ -13,8 +13,11 @@ namespace {
 
 using cpu::thread_scratch;
 
-/// Queries whose probabilities exist together, and keys that meet a run of positions together.
-constexpr std::size_t block_queries = 64;
+/// Queries whose probabilities exist together.
+constexpr std::size_t block_queries = 128;
+/// Queries, or keys, that meet a run of positions together: the more, the longer is the run of
+/// which each of them needs a part.
+constexpr std::size_t run_rows = 32;
 /// Gradients of positions are summed over so many parts of the sequences, then over the parts.
 constexpr std::size_t most_parts = 8;
 
@@ -41,7 +44,7 @@ struct Sizes {
       : keys(longest_sequence(shape.key_starts)),
         queries(std::min(block_queries, longest_sequence(shape.query_starts))),
         scores(queries * keys),
-        products(std::max(queries, std::min(block_queries, keys)) * (queries + keys)),
+        products(run_rows * (run_rows + std::max(queries, keys))),
         drawn(dropout.active() ? 8 * kept_bytes(keys) : 0) {}
   std::size_t keys, queries, scores, products, drawn;
 };
@@ -85,29 +88,36 @@ struct Head {
   void form_scores(std::size_t i, std::size_t count, float* products, float* scores) const {
     cpu::gemm(false, true, count, keys, d, 1.0f, q.row(i), q.stride, k.data, k.stride, 0.0f, scores,
               keys);
-    if (relative.keys.data) {
-      const Run met = run(i, count, 0, keys);
-      cpu::gemm(false, true, count, met.count, d, 1.0f, q.row(i), q.stride,
-                of_run(relative.keys, met), relative.keys.stride, 0.0f, products, met.count);
-      for (std::size_t a = 0; a < count; ++a) {
-        const std::uint32_t* const rows = rows_of(i + a);
-        const float* const from = products + a * met.count;
-        if (rows[keys - 1] - rows[0] == keys - 1)
-          add_row(keys, from + rows[0] - met.first, scores + a * keys);
-        else
-          add_indexed_row(keys, from, 0, rows, met.first, scores + a * keys);
-      }
+    if (relative.keys.data)
+      for (std::size_t a = 0; a < count; a += run_rows)
+        add_content_to_position(i + a, std::min(run_rows, count - a), products, scores + a * keys);
+    if (relative.queries.data)
+      for (std::size_t j = 0; j < keys; j += run_rows)
+        add_position_to_content(i, count, j, products, scores);
+  }
+  void add_content_to_position(std::size_t i, std::size_t count, float* products,
+                               float* scores) const {
+    const Run met = run(i, count, 0, keys);
+    cpu::gemm(false, true, count, met.count, d, 1.0f, q.row(i), q.stride,
+              of_run(relative.keys, met), relative.keys.stride, 0.0f, products, met.count);
+    for (std::size_t a = 0; a < count; ++a) {
+      const std::uint32_t* const rows = rows_of(i + a);
+      const float* const from = products + a * met.count;
+      if (rows[keys - 1] - rows[0] == keys - 1)
+        add_row(keys, from + rows[0] - met.first, scores + a * keys);
+      else
+        add_indexed_row(keys, from, 0, rows, met.first, scores + a * keys);
     }
-    if (!relative.queries.data) return;
-    for (std::size_t j = 0; j < keys; j += block_queries) {
-      const std::size_t width = std::min(block_queries, keys - j);
-      const Run met = run(i, count, j, width);
-      cpu::gemm(false, true, width, met.count, d, 1.0f, k.row(j), k.stride,
-                of_run(relative.queries, met), relative.queries.stride, 0.0f, products, met.count);
-      for (std::size_t a = 0; a < count; ++a)
-        add_indexed_row(width, products, met.count, rows_of(i + a) + j, met.first,
-                        scores + a * keys + j);
-    }
+  }
+  void add_position_to_content(std::size_t i, std::size_t count, std::size_t j, float* products,
+                               float* scores) const {
+    const std::size_t width = std::min(run_rows, keys - j);
+    const Run met = run(i, count, j, width);
+    cpu::gemm(false, true, width, met.count, d, 1.0f, k.row(j), k.stride,
+              of_run(relative.queries, met), relative.queries.stride, 0.0f, products, met.count);
+    for (std::size_t a = 0; a < count; ++a)
+      add_indexed_row(width, products, met.count, rows_of(i + a) + j, met.first,
+                      scores + a * keys + j);
   }
 
   const RelativeScores& relative;
@@ -121,17 +131,15 @@ struct HeadGradients {
   AttentionGradients wanted;
 };
 
-/// From ds[count, keys] of queries i .. i + count - 1, which nothing reads afterwards: `q` may
-/// become its gradient. What is for k and positions is added.
-void spread(const Head<float>& h, std::size_t i, std::size_t count, const float* ds,
-            float* products, const HeadGradients& to) {
-  const RelativeScores& relative = h.relative;
+/// Through the products of queries and positions, from ds[count, keys] of queries i .. i + count -
+/// 1: `q` becomes its gradient where it is wanted.
+void spread_to_queries(const Head<float>& h, std::size_t i, std::size_t count, const float* ds,
+                       float* products, const HeadGradients& to) {
+  const MatrixView<const float>& keys = h.relative.keys;
   float* const q = h.q.row(i);
-  if (to.wanted.k)
-    cpu::gemm(true, false, h.keys, h.d, count, 1.0f, ds, h.keys, q, h.q.stride, 1.0f, to.dk, h.d);
   Run met{};
-  const bool through_keys = relative.keys.data && (to.wanted.q || to.key_positions);
-  if (through_keys) {
+  const bool through_positions = keys.data && (to.wanted.q || to.key_positions);
+  if (through_positions) {
     met = h.run(i, count, 0, h.keys);
     std::fill_n(products, count * met.count, 0.0f);
     for (std::size_t a = 0; a < count; ++a)
@@ -141,29 +149,44 @@ void spread(const Head<float>& h, std::size_t i, std::size_t count, const float*
   if (to.key_positions)
     cpu::gemm(true, false, met.count, h.d, count, 1.0f, products, met.count, q, h.q.stride, 1.0f,
               to.key_positions + met.first * h.d, h.d);
-  if (to.wanted.q) {
-    cpu::gemm(false, false, count, h.d, h.keys, 1.0f, ds, h.keys, h.k.data, h.k.stride, 0.0f, q,
-              h.q.stride);
-    if (through_keys)
-      cpu::gemm(false, false, count, h.d, met.count, 1.0f, products, met.count,
-                h.of_run(relative.keys, met), relative.keys.stride, 1.0f, q, h.q.stride);
-  }
-  if (!relative.queries.data || !(to.wanted.k || to.query_positions)) return;
-  for (std::size_t j = 0; j < h.keys; j += block_queries) {
-    const std::size_t width = std::min(block_queries, h.keys - j);
-    met = h.run(i, count, j, width);
-    std::fill_n(products, width * met.count, 0.0f);
-    for (std::size_t a = 0; a < count; ++a)
-      add_to_indexed_row(width, ds + a * h.keys + j, h.rows_of(i + a) + j, met.first, met.count,
-                         products);
-    if (to.wanted.k)
-      cpu::gemm(false, false, width, h.d, met.count, 1.0f, products, met.count,
-                h.of_run(relative.queries, met), relative.queries.stride, 1.0f, to.dk + j * h.d,
-                h.d);
-    if (to.query_positions)
-      cpu::gemm(true, false, met.count, h.d, width, 1.0f, products, met.count, h.k.row(j),
-                h.k.stride, 1.0f, to.query_positions + met.first * h.d, h.d);
-  }
+  if (!to.wanted.q) return;
+  cpu::gemm(false, false, count, h.d, h.keys, 1.0f, ds, h.keys, h.k.data, h.k.stride, 0.0f, q,
+            h.q.stride);
+  if (through_positions)
+    cpu::gemm(false, false, count, h.d, met.count, 1.0f, products, met.count, h.of_run(keys, met),
+              keys.stride, 1.0f, q, h.q.stride);
+}
+
+/// Through the products of keys from j on and positions.
+void spread_to_keys(const Head<float>& h, std::size_t i, std::size_t count, std::size_t j,
+                    const float* ds, float* products, const HeadGradients& to) {
+  const MatrixView<const float>& queries = h.relative.queries;
+  const std::size_t width = std::min(run_rows, h.keys - j);
+  const Run met = h.run(i, count, j, width);
+  std::fill_n(products, width * met.count, 0.0f);
+  for (std::size_t a = 0; a < count; ++a)
+    add_to_indexed_row(width, ds + a * h.keys + j, h.rows_of(i + a) + j, met.first, met.count,
+                       products);
+  if (to.wanted.k)
+    cpu::gemm(false, false, width, h.d, met.count, 1.0f, products, met.count,
+              h.of_run(queries, met), queries.stride, 1.0f, to.dk + j * h.d, h.d);
+  if (to.query_positions)
+    cpu::gemm(true, false, met.count, h.d, width, 1.0f, products, met.count, h.k.row(j), h.k.stride,
+              1.0f, to.query_positions + met.first * h.d, h.d);
+}
+
+/// From ds[count, keys] of queries i .. i + count - 1, which nothing reads afterwards: `q` may
+/// become its gradient. What is for k and positions is added.
+void spread(const Head<float>& h, std::size_t i, std::size_t count, const float* ds,
+            float* products, const HeadGradients& to) {
+  if (to.wanted.k)
+    cpu::gemm(true, false, h.keys, h.d, count, 1.0f, ds, h.keys, h.q.row(i), h.q.stride, 1.0f,
+              to.dk, h.d);
+  for (std::size_t a = 0; a < count; a += run_rows)
+    spread_to_queries(h, i + a, std::min(run_rows, count - a), ds + a * h.keys, products, to);
+  if (!h.relative.queries.data || !(to.wanted.k || to.query_positions)) return;
+  for (std::size_t j = 0; j < h.keys; j += run_rows)
+    spread_to_keys(h, i, count, j, ds, products, to);
 }
 
 void copy_head(const float* from, MatrixView<float> to) {

@@ -1,7 +1,6 @@
 #include "experiments/adapter_files/merge.h"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <set>
 #include <vector>
@@ -9,7 +8,6 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "core/adapter/added_bias.h"
 #include "core/base/atomic_folder.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
@@ -21,8 +19,10 @@
 #include "core/device/device.h"
 #include "experiments/adapter_files/adapter_folder.h"
 #include "experiments/adapter_files/foreign_folder.h"
+#include "experiments/adapter_files/updated_modules.h"
 #include "experiments/models/families/family.h"
 #include "experiments/models/input_checks.h"
+#include "experiments/models/shapes.h"
 
 namespace rankfold {
 namespace {
@@ -82,9 +82,10 @@ MergeNote read_note(const SafetensorsFile& file) {
 
 /// What a checkpoint without a head leaves out of its names, e.g. "bert.": the full names are those
 /// of the model with its head, which is what is written.
-std::string missing_prefix(const WeightFolder& weights, const Stack& stack) {
+std::string missing_prefix(const WeightFolder& weights, const ModelShape& shape,
+                           const Stack& stack) {
   if (stack.sites.empty()) return "";
-  const std::string full = stack.sites.front().name + ".weight";
+  const std::string full = stored_matrix(shape, stack.sites.front()).module + ".weight";
   if (weights.find(full) != nullptr) return "";
   const std::size_t dot = full.find('.');
   if (dot != std::string::npos && weights.find(full.substr(dot + 1)) != nullptr) {
@@ -148,27 +149,6 @@ void copy_tokenizer(const fs::path& model, const fs::path& out) {
   }
 }
 
-/// weight + sign * dW of a site, in float32.
-std::vector<float> updated_weight(const Adapter<float>& adapter, std::size_t index,
-                                  const float* weight, float sign) {
-  const Site& site = adapter.stack().sites[index];
-  std::vector<float> result(site.out * site.in);
-  adapter.reconstruct(index, MatrixView<float>(result.data(), site.out, site.in));
-  for (std::size_t i = 0; i < result.size(); ++i) result[i] = weight[i] + sign * result[i];
-  if (!std::ranges::all_of(result, [](float value) { return std::isfinite(value); }))
-    throw Error("the weight {} is not finite with the update of method {}", site.name,
-                adapter.method());
-  return result;
-}
-
-/// bias + sign * the bias that the adapter adds.
-std::vector<float> updated_bias(const Adapter<float>& adapter, std::size_t index,
-                                const std::vector<float>& bias, float sign) {
-  std::vector<float> result = added_bias(adapter, index);
-  for (std::size_t i = 0; i < result.size(); ++i) result[i] = bias[i] + sign * result[i];
-  return result;
-}
-
 /// Throws Error unless the tensor is there with these numbers.
 void check_tensor(const TensorEntry& entry, const Shape& expected, const fs::path& file) {
   if (entry.type != DataType::f32 || entry.shape != expected)
@@ -184,36 +164,31 @@ std::vector<TensorToWrite> list_of(const std::map<std::string, TensorToWrite>& t
 }
 
 /// Writes the merged tensors, and says in the file's metadata what they are made of: see MergeNote.
-std::size_t write_tensors(const WeightFolder& weights, AdaptedModel& adapted, MergeNote note,
-                          const fs::path& out) {
-  const std::string prefix = missing_prefix(weights, adapted.adapter->stack());
+std::size_t write_tensors(const WeightFolder& weights, const ModelShape& shape,
+                          AdaptedModel& adapted, MergeNote note, const fs::path& out) {
+  const std::string prefix = missing_prefix(weights, shape, adapted.adapter->stack());
   std::map<std::string, TensorToWrite> tensors;
+  std::map<std::string, std::string> names;  ///< in the base model
   for (const std::string& name : weights.names()) {
     const TensorEntry& entry = weights.at(name);
     const std::string full = is_in_a_head(name) || name.starts_with(prefix) ? name : prefix + name;
     tensors[full] = {full, entry.type, entry.shape, weights.bytes(name)};
+    names[full] = name;
   }
-  std::vector<std::vector<float>> merged;
-  const std::vector<Site>& sites = adapted.adapter->stack().sites;
-  merged.reserve(2 * sites.size());
-  for (std::size_t index = 0; index < sites.size(); ++index) {
-    merged.push_back(
-        updated_weight(*adapted.adapter, index, adapted.host->frozen(sites[index]).weight, 1));
-    const std::string name = sites[index].name + ".weight";
-    if (!tensors.contains(name)) {
-      throw Error("{}: tensor '{}' is missing", weights.path().string(), name);
-    }
-    tensors[name] = make_tensor(name, {sites[index].out, sites[index].in},
-                                std::span<const float>(merged.back()));
-    if (!adapted.adapter->adds_bias(index)) continue;
-    const std::string bias = sites[index].name + ".bias";
-    const float* frozen = adapted.host->frozen(sites[index]).bias;
-    if (!tensors.contains(bias) || !frozen)
-      throw Error("{}: tensor '{}' is missing, which the adapter's bias is added to",
-                  weights.path().string(), bias);
-    merged.push_back(updated_bias(*adapted.adapter, index, {frozen, frozen + sites[index].out}, 1));
-    tensors[bias] = make_tensor(bias, {sites[index].out}, std::span<const float>(merged.back()));
-  }
+  UpdatedModules modules(shape, [&](const std::string& name, const Shape& expected) {
+    const auto stored = names.find(name);
+    if (stored == names.end())
+      throw Error("{}: tensor '{}' is missing, which the adapter's update is added to",
+                  weights.path().string(), name);
+    const TensorEntry& entry = weights.at(stored->second);
+    if (entry.shape != expected)
+      throw Error("{}: tensor '{}' has shape [{}], expected [{}]", weights.path().string(),
+                  stored->second, fmt::join(entry.shape, ", "), fmt::join(expected, ", "));
+    return weights.read<float>(stored->second);
+  });
+  for (std::size_t index = 0; index < adapted.adapter->stack().sites.size(); ++index)
+    modules.add(*adapted.adapter, index, 1);
+  for (const TensorToWrite& tensor : modules.list()) tensors[tensor.name] = tensor;
   for (const std::string& name : adapted.untrained)
     if (tensors.erase(name) > 0) note.left_out.push_back(name);
   std::set<std::string> base;
@@ -269,7 +244,8 @@ MergeResult merge(const fs::path& model, const fs::path& adapter, const fs::path
   note.adapter = adapter_fingerprint(adapter);
   note.method = description.method;
   note.configuration = read_text(model / "config.json");
-  result.tensors = write_tensors(WeightFolder(model), adapted, std::move(note), folder.path());
+  result.tensors = write_tensors(WeightFolder(model), read_shape(model), adapted, std::move(note),
+                                 folder.path());
   result.bytes = fs::file_size(folder.path() / tensors_name);
   write_configuration(model, adapted, folder.path());
   result.left_out = adapted.untrained;
@@ -337,23 +313,13 @@ UnmergeResult unmerge(const fs::path& model, const fs::path& adapter, const fs::
       tensors[entry.name] = {entry.name, entry.type, entry.shape, file.bytes(entry)};
   const std::vector<Site>& sites = lone.adapter->stack().sites;
   if (!lone.adapter->parameters().empty()) result.sites = sites.size();
-  std::vector<std::vector<float>> weights;
-  weights.reserve(2 * sites.size());
-  const auto take_back = [&](const std::string& name, const Shape& shape, const auto& update) {
-    check_tensor(file.at(name), shape, file.path());
-    weights.push_back(update(file.read<float>(name)));
-    tensors[name] = make_tensor(name, shape, std::span<const float>(weights.back()));
-  };
-  for (std::size_t index = 0; index < sites.size(); ++index) {
-    const Site& site = sites[index];
-    take_back(site.name + ".weight", {site.out, site.in}, [&](const std::vector<float>& weight) {
-      return updated_weight(*lone.adapter, index, weight.data(), -1);
-    });
-    if (lone.adapter->adds_bias(index))
-      take_back(site.name + ".bias", {site.out}, [&](const std::vector<float>& bias) {
-        return updated_bias(*lone.adapter, index, bias, -1);
-      });
-  }
+  const ModelShape shape = read_shape(model);
+  UpdatedModules modules(shape, [&](const std::string& name, const Shape& expected) {
+    check_tensor(file.at(name), expected, file.path());
+    return file.read<float>(name);
+  });
+  for (std::size_t index = 0; index < sites.size(); ++index) modules.add(*lone.adapter, index, -1);
+  for (const TensorToWrite& tensor : modules.list()) tensors[tensor.name] = tensor;
   result.tensors = tensors.size();
   write_safetensors(folder.path() / tensors_name, list_of(tensors), {{"format", "pt"}});
   result.bytes = fs::file_size(folder.path() / tensors_name);

@@ -43,6 +43,7 @@ Batch random_batch(std::size_t sequences, std::size_t length, std::size_t vocabu
     batch.labels.push_back(static_cast<float>(sequence % 2));
   }
   batch.type_ids.assign(batch.ids.size(), 0);
+  batch.targets = batch.ids;
   return batch;
 }
 
@@ -50,7 +51,8 @@ Batch random_batch(std::size_t sequences, std::size_t length, std::size_t vocabu
 TrainingSession make_session(const StepRequest& request, const Method& method, bool random_weights,
                              const std::shared_ptr<const Device>& device,
                              const std::function<void(const std::string&)>& message) {
-  const HostSettings wanted = host_settings(request.settings, seed);
+  HostSettings wanted = host_settings(request.settings, seed);
+  wanted.output = request.output;
   std::unique_ptr<Host> host = random_weights ? load_random_host(request.model, wanted, device)
                                               : load_host(request.model, wanted, device);
   if (request.length > host->max_tokens())

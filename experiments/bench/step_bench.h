@@ -8,6 +8,7 @@
 
 #include "core/adapter/registry.h"
 #include "core/device/counting_device.h"
+#include "experiments/models/host.h"
 #include "experiments/runs/settings.h"
 
 namespace rankfold {
@@ -20,7 +21,8 @@ struct StepRequest {
   /// options.
   RunSettings settings;
   std::size_t length = 0;
-  std::size_t steps = 7;  ///< timed ones
+  std::size_t steps = 7;                       ///< timed ones
+  HostOutput output = HostOutput::classifier;  ///< whose loss it is
 };
 
 struct StepReport {

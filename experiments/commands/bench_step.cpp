@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include "core/base/error.h"
 #include "core/base/json_value.h"
 #include "core/base/text.h"
 #include "experiments/bench/step_bench.h"
@@ -79,6 +80,12 @@ void print_text(const StepReport& report, std::ostream& out) {
   for (const std::string& line : report.plans) out << line << '\n';
 }
 
+HostOutput parse_output(const std::string& loss) {
+  if (loss == "classification") return HostOutput::classifier;
+  if (loss == "tokens") return HostOutput::language_model;
+  throw UsageError("--loss is '{}', expected classification or tokens", printable(loss, 80));
+}
+
 int run_bench_step(const Arguments& arguments, Context& context) {
   StepRequest request;
   request.model = arguments.text("model");
@@ -86,6 +93,7 @@ int run_bench_step(const Arguments& arguments, Context& context) {
   request.settings.values.erase("model");
   request.length = arguments.count("length", 128);
   request.steps = arguments.count("steps", request.steps);
+  request.output = parse_output(arguments.text("loss", "classification"));
   const auto message = [&](const std::string& line) { context.err << printable(line) << '\n'; };
   const StepReport report = bench_step(request, context.registry, message);
   if (context.json)
@@ -100,7 +108,8 @@ int run_bench_step(const Arguments& arguments, Context& context) {
 Command bench_step_command() {
   std::vector<Option> options = {
       {"model", "NAME|DIR", "",
-       "a built-in shape of the bert family or a model folder; without weights random ones serve",
+       "a built-in shape or a model folder of a family that can be loaded; without weights random "
+       "ones serve",
        true},
       {"method", "NAME", "", "decomposition; `rankfold methods` lists them", true}};
   for (const Option& option :
@@ -110,6 +119,8 @@ Command bench_step_command() {
   options.push_back(set_option());
   options.push_back({"length", "T", "128", "tokens a sequence"});
   options.push_back({"steps", "N", "7", "measured steps, after two that warm up"});
+  options.push_back({"loss", "KIND", "classification",
+                     "classification of sequences, or tokens: a language model's next ones"});
   return {"bench step",
           "a training step against the floor of its products",
           {},

@@ -16,6 +16,7 @@
 #include "experiments/models/generate.h"
 #include "experiments/models/host.h"
 #include "experiments/models/reference_batch.h"
+#include "experiments/models/shapes.h"
 
 namespace rankfold {
 namespace {
@@ -87,16 +88,38 @@ void compare_logits(Host& host, const SafetensorsFile& file, const std::string& 
 }
 
 /// The sites whose dense weight has a reference gradient.
-std::vector<Site> sites_with_gradient(const Host& host, const SafetensorsFile& file) {
+std::vector<Site> sites_with_gradient(const Host& host, const ModelShape& shape,
+                                      const SafetensorsFile& file) {
   std::vector<Site> sites;
   for (const Site& site : host.catalogue().sites)
-    if (file.find("grad." + site.name + ".weight")) sites.push_back(site);
+    if (file.find("grad." + stored_matrix(shape, site).module + ".weight")) sites.push_back(site);
   return sites;
+}
+
+/// Gradients of dense weights as a checkpoint keeps the weights: see stored_matrix.
+std::map<std::string, std::vector<float>> stored_gradients(const Adapter<float>& dense,
+                                                           const ModelShape& shape) {
+  std::map<std::string, std::vector<float>> gradients;
+  for (std::size_t index = 0; index < dense.stack().sites.size(); ++index) {
+    const Site& site = dense.stack().sites[index];
+    const StoredMatrix stored = stored_matrix(shape, site);
+    std::vector<float>& values = gradients["grad." + stored.module + ".weight"];
+    values.resize(stored.rows * site.in);
+    const std::span<const float> gradient = dense.parameters()[index].gradient.span();
+    for (std::size_t row = 0; row < site.out; ++row)
+      for (std::size_t column = 0; column < site.in; ++column) {
+        const std::size_t stored_row = stored.first_row + row;
+        values[stored.transposed ? column * stored.rows + stored_row
+                                 : stored_row * site.in + column] =
+            gradient[row * site.in + column];
+      }
+  }
+  return gradients;
 }
 
 /// Loss and gradients of the batch's labels; a language model without labels tells its own tokens.
 void compare_training(Host& host, const SafetensorsFile& file, const std::string& prefix,
-                      ReferenceBatch& inputs, HostOutput output,
+                      ReferenceBatch& inputs, HostOutput output, const ModelShape& shape,
                       const std::shared_ptr<const Device>& device, ModelIoReport& report) {
   Batch& batch = inputs.batch;
   const std::string loss_name = prefix + "loss";
@@ -104,7 +127,7 @@ void compare_training(Host& host, const SafetensorsFile& file, const std::string
     batch.targets = batch.ids;
   if (batch.labels.empty() && batch.targets.empty()) return;
   std::unique_ptr<Adapter<float>> dense;
-  if (const std::vector<Site> sites = sites_with_gradient(host, file); !sites.empty()) {
+  if (const std::vector<Site> sites = sites_with_gradient(host, shape, file); !sites.empty()) {
     const Registry registry = builtin_registry();
     const Method& full = registry.at("full");
     const Stack stack{std::vector<Site>(sites)};
@@ -113,13 +136,10 @@ void compare_training(Host& host, const SafetensorsFile& file, const std::string
   }
   host.zero_gradients();
   const float loss = static_cast<float>(host.train_pass(batch, 0, 0));
-  std::map<std::string, std::span<const float>> gradients;
+  std::map<std::string, std::vector<float>> gradients;
+  if (dense) gradients = stored_gradients(*dense, shape);
   for (const TrainedTensor& tensor : host.trained())
-    gradients["grad." + tensor.name] = tensor.gradient;
-  if (dense)
-    for (const Parameter<float>& parameter : dense->parameters())
-      gradients["grad." + parameter.name.substr(parameter.factor.size() + 1) + ".weight"] =
-          parameter.gradient.span();
+    gradients["grad." + tensor.name] = {tensor.gradient.begin(), tensor.gradient.end()};
   if (file.find(loss_name))
     report.errors[loss_name] =
         relative_error(std::span(&loss, 1), file.read<float>(loss_name), loss_name);
@@ -197,13 +217,14 @@ ModelIoReport check_model(const std::filesystem::path& folder,
   const SafetensorsFile file(*io);
   const HostSettings settings = reference_settings(folder, &file);
   const std::vector<std::string> prefixes = reference_prefixes(file);
+  const ModelShape shape = read_shape(folder);
   const std::unique_ptr<Host> host = load_host(folder, settings, device);
   report.notes = host->notes();
   for (const std::string& prefix : prefixes) {
     ReferenceBatch inputs = read_reference_batch(file, prefix);
     compare_hidden(*host, file, prefix, inputs, report);
     compare_logits(*host, file, prefix, inputs, settings.output, report);
-    compare_training(*host, file, prefix, inputs, settings.output, device, report);
+    compare_training(*host, file, prefix, inputs, settings.output, shape, device, report);
   }
   compare_greedy(*host, file, report);
   for (const TensorEntry& entry : file.entries())

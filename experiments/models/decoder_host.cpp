@@ -1,7 +1,6 @@
 #include "experiments/models/decoder_host.h"
 
 #include <algorithm>
-#include <array>
 #include <deque>
 #include <span>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "core/device/work.h"
 #include "experiments/models/blocks/classification_loss.h"
 #include "experiments/models/blocks/trained_storage.h"
+#include "experiments/models/decoder_rows.h"
 
 namespace rankfold {
 namespace {
@@ -51,7 +51,7 @@ class DecoderHost final : public Host {
   void expect_language_model() const;
   void check_features(const Batch& batch) const;
 
-  DecoderPass start_pass(const Batch& batch, std::size_t before = 0);
+  DecoderPass start_pass(const Batch& batch, KeyValueCache* cache = nullptr);
   void embed(const Batch& batch, const DecoderPass& pass, MatrixView<float> rows);
   void form_input(const Batch& batch, const DecoderPass& pass, MatrixView<float> rows);
   MatrixView<float> run_layers(const DecoderPass& pass, MatrixView<float> rows, std::size_t first);
@@ -73,11 +73,8 @@ class DecoderHost final : public Host {
   std::size_t frozen_layers_ = 0;
 
   Arena arena_;
-  // Of the batch at hand.
-  std::vector<std::size_t> counting_;  ///< 0, 1, 2, ...
-  std::vector<std::size_t> positions_, lasts_, last_positions_, labelled_;
-  std::vector<std::int32_t> labels_;
-  std::array<std::size_t, 2> key_starts_ = {};
+  DecoderRows rows_;
+  DecoderApplication of_all_rows_{""}, of_last_rows_{"", true};  ///< of passes without backward
 };
 
 DecoderHost::DecoderHost(DecoderNetwork network, const HostSettings& settings,
@@ -160,29 +157,10 @@ void DecoderHost::expect_language_model() const {
   if (!network_.output) throw Error("{}: is a classifier, expected a language model", model());
 }
 
-/// `before` tokens lie before the batch's one sequence.
-DecoderPass DecoderHost::start_pass(const Batch& batch, std::size_t before) {
-  while (counting_.size() < batch.starts.size()) counting_.push_back(counting_.size());
-  positions_.clear();
-  lasts_.clear();
-  last_positions_.clear();
-  std::size_t longest = 0;
-  for (std::size_t s = 0; s < batch.sequences(); ++s) {
-    const std::size_t length = batch.starts[s + 1] - batch.starts[s];
-    for (std::size_t place = 0; place < length; ++place) positions_.push_back(before + place);
-    lasts_.push_back(batch.starts[s + 1] - 1);
-    last_positions_.push_back(before + length - 1);
-    longest = std::max(longest, before + length);
-  }
+DecoderPass DecoderHost::start_pass(const Batch& batch, KeyValueCache* cache) {
   arena_.reset();
-  DecoderPass pass;
-  pass.starts = batch.starts;
-  pass.firsts = std::span(counting_).first(batch.starts.size());
-  pass.positions = positions_;
-  pass.lasts = lasts_;
-  pass.last_positions = last_positions_;
-  pass.key_starts = pass.starts;
-  if (network_.rotary) pass.turn = network_.rotary->of_length(longest);
+  DecoderPass pass = rows_.start(batch, cache);
+  if (network_.rotary) pass.turn = network_.rotary->of_length(rows_.longest());
   return pass;
 }
 
@@ -213,12 +191,9 @@ MatrixView<float> DecoderHost::last_rows(const Batch& batch, const DecoderPass& 
   const std::size_t last = network_.layers.size() - 1;
   MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
   form_input(batch, pass, rows);
-  for (std::size_t i = batch.features.data ? frozen_layers_ : 0; i < last; ++i) {
-    DecoderApplication application("");
-    rows = network_.layers[i].forward(rows, pass, application, arena_);
-  }
-  DecoderApplication of_last_rows("", true);
-  return network_.layers[last].forward(rows, pass, of_last_rows, arena_);
+  for (std::size_t i = batch.features.data ? frozen_layers_ : 0; i < last; ++i)
+    rows = network_.layers[i].forward(rows, pass, of_all_rows_, arena_);
+  return network_.layers[last].forward(rows, pass, of_last_rows_, arena_);
 }
 
 void DecoderHost::check_features(const Batch& batch) const {
@@ -277,8 +252,7 @@ std::vector<std::vector<float>> DecoderHost::hidden_states(const Batch& batch) {
   embed(batch, pass, rows);
   states.push_back(downloaded(rows));
   for (const DecoderLayer& layer : network_.layers) {
-    DecoderApplication of_all_rows("");
-    layer.forward(rows, pass, of_all_rows, arena_);
+    layer.forward(rows, pass, of_all_rows_, arena_);
     if (states.size() == network_.layers.size())
       normalise(network_.last_norm, rows, rows, *device_);
     states.push_back(downloaded(rows));
@@ -307,16 +281,9 @@ double DecoderHost::classify(const Batch& batch, MatrixView<const float> rows, b
 
 double DecoderHost::predict_tokens(const Batch& batch, MatrixView<const float> rows, bool training,
                                    MatrixView<float> gradient) {
-  labelled_.clear();
-  labels_.clear();
-  for (std::size_t s = 0; s < batch.sequences(); ++s)
-    for (std::size_t t = batch.starts[s]; t + 1 < batch.starts[s + 1]; ++t) {
-      if (batch.targets[t + 1] == Batch::left_out) continue;
-      labelled_.push_back(t);
-      labels_.push_back(batch.targets[t + 1]);
-    }
-  return network_.output->loss(network_.last_norm, rows, labelled_, labels_, training, gradient,
-                               arena_);
+  rows_.find_labels(batch);
+  return network_.output->loss(network_.last_norm, rows, rows_.labelled(), rows_.labels(), training,
+                               gradient, arena_);
 }
 
 double DecoderHost::loss(const Batch& batch, MatrixView<const float> rows, bool training,
@@ -391,10 +358,7 @@ std::vector<float> DecoderHost::next_logits(std::span<const std::int32_t> ids,
   batch.ids.assign(ids.begin(), ids.end());
   batch.starts = {0, ids.size()};
   check_batch(batch, network_.limits, false);
-  DecoderPass pass = start_pass(batch, cache.tokens());
-  key_starts_ = {0, cache.tokens() + ids.size()};
-  pass.key_starts = key_starts_;
-  pass.cache = &cache;
+  const DecoderPass pass = start_pass(batch, &cache);
   const std::vector<float> logits = logits_of(last_rows(batch, pass));
   cache.add_tokens(ids.size());
   return logits;

@@ -17,6 +17,16 @@ constexpr std::array layer_order = {MatrixType::in_proj, MatrixType::q, MatrixTy
 
 }  // namespace
 
+std::string config_name(const HostSource& source) {
+  return printable(source.config ? source.config->path().string() : source.shape.name);
+}
+
+void require_key(const HostSource& source, const char* key, std::size_t value, std::size_t expected,
+                 const char* reason) {
+  if (value != expected)
+    throw Error("{}: {} is {}, expected {}: {}", config_name(source), key, value, expected, reason);
+}
+
 double read_dropout(const std::optional<ConfigFile>& config, double replaced, const char* key,
                     double fallback) {
   if (replaced >= 0) return replaced;
@@ -136,17 +146,13 @@ void read_layers(EncoderNetwork& network, const std::string& place, const Encode
 
 void note_unused(EncoderNetwork& network, std::string_view prefix,
                  std::initializer_list<std::string_view> expected) {
-  std::vector<std::string> names = network.weights->unused();
-  std::erase_if(names, [&](std::string_view name) {
-    if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
-    return std::ranges::any_of(
-        expected, [&](std::string_view beginning) { return name.starts_with(beginning); });
-  });
-  if (names.empty()) return;
-  network.notes.push_back(fmt::format(
-      "{}: the checkpoint has {} that no part of the model reads: {}", network.catalogue.model,
-      names.size() == 1 ? "a tensor" : fmt::format("{} tensors", names.size()),
-      printable(join(names, ", "), 300)));
+  std::string note =
+      network.weights->unused_note(network.catalogue.model, [&](std::string_view name) {
+        if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
+        return std::ranges::any_of(
+            expected, [&](std::string_view beginning) { return name.starts_with(beginning); });
+      });
+  if (!note.empty()) network.notes.push_back(std::move(note));
 }
 
 }  // namespace rankfold

@@ -22,6 +22,13 @@
 
 namespace rankfold {
 
+/// Where a host comes from, for messages: its config.json, or the name of a built-in shape.
+std::string config_name(const HostSource& source);
+/// Throws Error naming the key, its value and the reason unless it has the one value that is
+/// computed.
+void require_key(const HostSource& source, const char* key, std::size_t value, std::size_t expected,
+                 const char* reason);
+
 /// What a family's configuration has where a config.json does not tell it.
 struct EncoderDefaults {
   float epsilon = 1e-12f;

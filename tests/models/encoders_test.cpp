@@ -243,6 +243,51 @@ TEST_P(Encoders, HaveTheSlopesThatTheirGradientsTell) {
   }
 }
 
+TEST_P(Encoders, HaveTheGradientOfManyRowsThatTheirPartsHaveTogether) {
+  const auto model = host(0, {.norms = true});
+  const auto adapter =
+      drawn_adapter(select_stack(model->catalogue(), projection_targets(*model), "all"), "lora",
+                    make_cpu_device());
+  model->attach(adapter.get());
+  // More rows than a block of the feed-forward part has.
+  constexpr std::size_t sequences = 40, length = 60, parts = 8;
+  const RandomStream stream(1, "ids");
+  const auto batch = [&](std::size_t first, std::size_t count) {
+    Batch result;
+    result.starts = {0};
+    for (std::size_t s = first; s < first + count; ++s) {
+      for (std::size_t t = 0; t < length; ++t)
+        result.ids.push_back(static_cast<std::int32_t>(stream.bits(s * length + t) % 100));
+      result.starts.push_back(result.ids.size());
+      result.labels.push_back(static_cast<float>(s % 2));
+    }
+    result.type_ids.assign(result.ids.size(), 0);
+    return result;
+  };
+  const auto gradients = [&] {
+    std::vector<float> values;
+    for (const TrainedTensor& tensor : model->trained())
+      values.insert(values.end(), tensor.gradient.begin(), tensor.gradient.end());
+    for (Parameter<float>& parameter : adapter->parameters())
+      values.insert(values.end(), parameter.gradient.span().begin(),
+                    parameter.gradient.span().end());
+    model->zero_gradients();
+    adapter->zero_gradients();
+    return values;
+  };
+  model->train_pass(batch(0, sequences), 1, 1);
+  const std::vector<float> together = gradients();
+  for (std::size_t part = 0; part < parts; ++part)
+    model->train_pass(batch(part * sequences / parts, sequences / parts), 1, 1);
+  const std::vector<float> summed = gradients();
+  double difference = 0, norm = 0;
+  for (std::size_t i = 0; i < together.size(); ++i) {
+    difference += std::pow(together[i] - summed[i] / double{parts}, 2);
+    norm += std::pow(together[i], 2);
+  }
+  EXPECT_LT(std::sqrt(difference / norm), 1e-5);
+}
+
 TEST_P(Encoders, TrainOnTheTestDeviceWithTheBitsOfTheCpu) {
   std::vector<std::vector<float>> found;
   for (const auto& device : {make_cpu_device(), make_test_device()}) {

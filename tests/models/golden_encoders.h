@@ -55,6 +55,11 @@ inline std::string all_targets(const Host& host) {
   return targets;
 }
 
+/// q and v, or what holds them.
+inline std::string projection_targets(const Host& host) {
+  return all_targets(host).ends_with("in_proj") ? "in_proj" : "q,v";
+}
+
 /// An adapter on `stack` with numbers of its own in all factors.
 inline std::unique_ptr<Adapter<float>> drawn_adapter(const Stack& stack, const std::string& method,
                                                      const std::shared_ptr<const Device>& device) {

@@ -1,7 +1,7 @@
 #include <utility>
 
-#include "core/base/error.h"
-#include "core/base/text.h"
+#include <fmt/core.h>
+
 #include "experiments/models/encoder_reader.h"
 #include "experiments/models/families/family_parts.h"
 
@@ -45,9 +45,7 @@ constexpr const char* layer_place = "albert.encoder.albert_layer_groups.0.albert
 std::unique_ptr<Host> load(const HostSource& source, const HostSettings& settings,
                            std::shared_ptr<const Device> device) {
   const ModelShape& shape = source.shape;
-  if (shape.distinct_layers != 1)
-    throw Error("{}: num_hidden_groups is {}, expected 1: no more are computed",
-                printable(shape.name), shape.distinct_layers);
+  require_key(source, "num_hidden_groups", shape.distinct_layers, 1, "no more are computed");
   EncoderDetails details = read_encoder_details(
       shape, source.config, settings.dropout,
       {.hidden_dropout = 0, .attention_dropout = 0, .activation = HiddenActivation::gelu_tanh});

@@ -54,7 +54,7 @@ const float* fused_bias(const Site& site, FrozenWeights& weights, const Device& 
 std::unique_ptr<Host> load(const HostSource& source, const HostSettings& settings,
                            std::shared_ptr<const Device> device) {
   const ModelShape& shape = source.shape;
-  refuse_key(source, "talking_head", shape.talking_heads, 0, "mixing of heads is not computed");
+  require_key(source, "talking_head", shape.talking_heads, 0, "mixing of heads is not computed");
   DebertaVersion version;
   version.positions = source.config ? read_relative_positions(*source.config, shape)
                                     : RelativePositions{true, {"c2p", "p2c"}};

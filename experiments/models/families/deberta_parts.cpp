@@ -53,15 +53,17 @@ RelativePositions read_relative_positions(const ConfigFile& config, const ModelS
   return positions;
 }
 
-void refuse_key(const HostSource& source, const char* key, std::size_t value, std::size_t expected,
-                const char* reason) {
-  if (value == expected) return;
-  throw Error("{}: {} is {}, expected {}: {}",
-              printable(source.config ? source.config->path().string() : source.shape.name), key,
-              value, expected, reason);
-}
-
 namespace {
+
+HiddenActivation find_pooler_activation(const HostSource& source, const std::string& name) {
+  try {
+    return parse_activation(name, "");
+  } catch (const Error&) {
+    throw Error(
+        "{}: pooler_hidden_act is '{}', expected gelu, gelu_new, gelu_pytorch_tanh, relu or tanh",
+        config_name(source), printable(name, 80));
+  }
+}
 
 /// The dense layer of the head and what surrounds it.
 HeadDescription read_pooler(const HostSource& source, const HostSettings& settings,
@@ -69,9 +71,7 @@ HeadDescription read_pooler(const HostSource& source, const HostSettings& settin
   HeadDescription head{.dense = "pooler.dense", .output = "classifier"};
   const std::string activation =
       source.config ? source.config->text("pooler_hidden_act", "gelu") : "gelu";
-  if (activation != "tanh")
-    head.activation = parse_activation(
-        activation, source.config ? printable(source.config->path().string()) : "");
+  if (activation != "tanh") head.activation = find_pooler_activation(source, activation);
   head.input_dropout = read_dropout(source.config, settings.dropout, "pooler_dropout", 0);
   head.dropout = read_dropout(source.config, settings.dropout, "cls_dropout", hidden_dropout);
   return head;
@@ -83,8 +83,8 @@ std::unique_ptr<Host> load_deberta(const HostSource& source, const HostSettings&
                                    std::shared_ptr<const Device> device,
                                    const DebertaVersion& version) {
   const ModelShape& shape = source.shape;
-  refuse_key(source, "embedding_size", shape.embedding, shape.hidden,
-             "a map from narrow embeddings is not computed");
+  require_key(source, "embedding_size", shape.embedding, shape.hidden,
+              "a map from narrow embeddings is not computed");
   const EncoderDetails details =
       read_encoder_details(shape, source.config, settings.dropout, {.epsilon = 1e-7f});
   EncoderNetwork network = start_network(source, settings, "deberta.", details, device);

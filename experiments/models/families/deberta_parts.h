@@ -44,9 +44,6 @@ struct DebertaVersion {
 std::unique_ptr<Host> load_deberta(const HostSource& source, const HostSettings& settings,
                                    std::shared_ptr<const Device> device,
                                    const DebertaVersion& version);
-/// Throws Error naming the key, what it is and why only `expected` is computed.
-void refuse_key(const HostSource& source, const char* key, std::size_t value, std::size_t expected,
-                const char* reason);
 
 std::size_t deberta_norm_parameters(const ModelShape& shape);
 /// Embeddings, norms and their maps and convolutions: all but the layers.

@@ -57,8 +57,8 @@ std::size_t parameters(const ModelShape& shape) {
 std::unique_ptr<Host> load(const HostSource& source, const HostSettings& settings,
                            std::shared_ptr<const Device> device) {
   const ModelShape& shape = source.shape;
-  refuse_key(source, "conv_kernel_size", shape.convolution, 0,
-             "the convolution beside the first layer is not computed");
+  require_key(source, "conv_kernel_size", shape.convolution, 0,
+              "the convolution beside the first layer is not computed");
   DebertaVersion version;
   // As the built-in shapes have them.
   version.positions = RelativePositions{true, {"c2p", "p2c"}, shape.positions, 256};

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "experiments/models/blocks/decoder_pass.h"
+#include "experiments/models/host.h"
+
+namespace rankfold {
+
+/// What a decoder reads of the batch at hand beside its tokens; its memory is kept over steps.
+class DecoderRows {
+ public:
+  /// A pass over the batch, whose one sequence follows those tokens of the cache where there is
+  /// one. It refers to this object and to the batch.
+  DecoderPass start(const Batch& batch, KeyValueCache* cache = nullptr);
+  std::size_t longest() const { return longest_; }  ///< sequence, with what the cache has
+
+  /// Finds the tokens whose next one has a label.
+  void find_labels(const Batch& batch);
+  std::span<const std::size_t> labelled() const { return labelled_; }
+  std::span<const std::int32_t> labels() const { return labels_; }  ///< one a labelled row
+
+ private:
+  std::vector<std::size_t> counting_;  ///< 0, 1, 2, ...
+  std::vector<std::size_t> positions_, lasts_, last_positions_, labelled_;
+  std::vector<std::int32_t> labels_;
+  std::array<std::size_t, 2> key_starts_ = {};
+  std::size_t longest_ = 0;
+};
+
+}  // namespace rankfold

@@ -1,0 +1,179 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/safetensors.h"
+#include "experiments/models/host.h"
+#include "experiments/models/shapes.h"
+#include "golden_batch.h"
+#include "source_paths.h"
+#include "temporary_folder.h"
+
+namespace rankfold {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using testing::EndsWith;
+using testing::HasSubstr;
+
+/// A golden decoder's folder whose config.json may be changed.
+class ChangedDecoder {
+ public:
+  explicit ChangedDecoder(const std::string& name)
+      : config_(json::parse(
+            read_text(fs::path(RANKFOLD_GOLDEN_DIR) / "models" / name / "config.json"))) {
+    fs::copy(fs::path(RANKFOLD_GOLDEN_DIR) / "models" / name, folder_.path,
+             fs::copy_options::recursive);
+  }
+  ChangedDecoder& with(const std::string& key, const json& value) {
+    config_[key] = value;
+    fs::remove(folder_.path / "config.json");
+    write_atomically(folder_.path / "config.json", config_.dump());
+    return *this;
+  }
+  const fs::path& path() const { return folder_.path; }
+  std::unique_ptr<Host> load(HostOutput output = HostOutput::language_model) const {
+    HostSettings settings;
+    settings.output = output;
+    settings.labels = 3;
+    return load_host(folder_.path, settings, make_cpu_device());
+  }
+  std::string refusal(HostOutput output = HostOutput::language_model) const {
+    return message_of<Error>([&] { load(output); });
+  }
+
+ private:
+  TemporaryFolder folder_;
+  json config_;
+};
+
+TEST(LoadDecoder, NamesTheKeyOfWhatIsNotComputed) {
+  const auto refusal = [](const std::string& model, const std::string& key, const json& value) {
+    return ChangedDecoder(model).with(key, value).refusal();
+  };
+  EXPECT_THAT(refusal("gpt2", "scale_attn_weights", false),
+              EndsWith("config.json: scale_attn_weights is false, expected true"));
+  EXPECT_THAT(refusal("gpt2", "scale_attn_by_inverse_layer_idx", true),
+              EndsWith("config.json: scale_attn_by_inverse_layer_idx is true, expected false"));
+  EXPECT_THAT(refusal("gpt2", "activation_function", "mish"),
+              HasSubstr("activation_function is 'mish', expected gelu"));
+  EXPECT_THAT(refusal("opt", "do_layer_norm_before", false),
+              EndsWith("config.json: do_layer_norm_before is false, expected true"));
+  EXPECT_THAT(refusal("opt", "word_embed_proj_dim", 16),
+              HasSubstr("word_embed_proj_dim is 16, expected 32"));
+  EXPECT_THAT(refusal("llama", "rope_scaling", {{"rope_type", "longrope"}, {"factor", 2}}),
+              HasSubstr("rope_type is 'longrope'"));
+  EXPECT_THAT(refusal("llama", "rope_interleaved", true), HasSubstr("rope_interleaved"));
+  EXPECT_THAT(refusal("qwen3", "layer_types", {"full_attention", "chunked_attention"}),
+              HasSubstr("layer_types has 'chunked_attention'"));
+}
+
+TEST(LoadDecoder, NamesTheTensorThatContradictsTheConfigOrIsMissing) {
+  EXPECT_THAT(
+      ChangedDecoder("llama").with("intermediate_size", 80).refusal(),
+      HasSubstr(
+          "tensor model.layers.0.mlp.gate_proj.weight: shape is [64, 32], expected [80, 32]"));
+  EXPECT_THAT(ChangedDecoder("gpt2").with("n_inner", 80).refusal(),
+              HasSubstr("tensor transformer.h.0.mlp.c_fc.weight: shape is [32, 64], expected "
+                        "[32, 80]"));
+  EXPECT_THAT(ChangedDecoder("llama").with("num_hidden_layers", 3).refusal(),
+              HasSubstr("tensor model.layers.2.self_attn.q_proj.weight is missing"));
+  EXPECT_THAT(ChangedDecoder("llama-classifier").refusal(),
+              HasSubstr("tensor lm_head.weight is missing"));
+}
+
+TEST(LoadDecoder, ServesBothHeadsFromOneFolder) {
+  const ChangedDecoder llama("llama");
+  const Batch batch = read_golden_batch(llama.path());
+  EXPECT_EQ(llama.load()->predict(batch).size(), batch.sequences() * 101);
+  const auto classifier = llama.load(HostOutput::classifier);
+  EXPECT_THAT(classifier->notes(), testing::IsEmpty());
+  EXPECT_EQ(classifier->predict(batch).size(), batch.sequences() * 3);
+  EXPECT_EQ(classifier->trained().front().name, "score.weight");
+  EXPECT_EQ(message_of<Error>([&] { classifier->token_logits(batch); }),
+            llama.path().string() + ": is a classifier, expected a language model");
+}
+
+TEST(LoadDecoder, TakesNamesWithoutThePrefix) {
+  const ChangedDecoder gpt2("gpt2");
+  const Batch batch = read_golden_batch(gpt2.path());
+  const std::vector<float> expected = gpt2.load()->predict(batch);
+  {
+    const SafetensorsFile file(fs::path(RANKFOLD_GOLDEN_DIR) / "models/gpt2/model.safetensors");
+    std::vector<TensorToWrite> list;
+    for (const TensorEntry& entry : file.entries())
+      list.push_back({entry.name.substr(entry.name.find('.') + 1), entry.type, entry.shape,
+                      file.bytes(entry)});
+    fs::remove(gpt2.path() / "model.safetensors");
+    write_safetensors(gpt2.path() / "model.safetensors", list);
+  }
+  EXPECT_EQ(gpt2.load()->predict(batch), expected);
+}
+
+TEST(LoadDecoder, RefusesATensorTrainWhereNoDenseLayerIs) {
+  const ChangedDecoder llama("llama-classifier");
+  HostSettings settings;
+  settings.parts.tt_head = true;
+  EXPECT_THAT(message_of<Error>([&] { load_host(llama.path(), settings, make_cpu_device()); }),
+              HasSubstr("has no dense layer before its output layer"));
+}
+
+TEST(LoadDecoder, SeesAWindowWhereTheConfigHasOne) {
+  const auto windows = [](const std::string& model,
+                          const std::vector<std::pair<std::string, json>>& keys) {
+    ChangedDecoder changed(model);
+    for (const auto& [key, value] : keys) changed.with(key, value);
+    return read_shape(changed.path()).windows;
+  };
+  using testing::ElementsAre;
+  EXPECT_THAT(windows("mistral", {}), ElementsAre(0, 0));
+  EXPECT_THAT(windows("mistral", {{"sliding_window", 8}}), ElementsAre(8, 8));
+  EXPECT_THAT(windows("qwen2", {{"sliding_window", 8}}), ElementsAre(0, 0));
+  const std::pair<std::string, json> used = {"use_sliding_window", true};
+  EXPECT_THAT(windows("qwen2", {{"sliding_window", 8},
+                                used,
+                                {"layer_types", {"full_attention", "sliding_attention"}}}),
+              ElementsAre(0, 8));
+  EXPECT_THAT(
+      windows("qwen2",
+              {{"sliding_window", 8}, used, {"layer_types", nullptr}, {"max_window_layers", 1}}),
+      ElementsAre(0, 8));
+
+  // What lies outside changes nothing above the first layer that sees it, and something without it.
+  ChangedDecoder mistral("mistral");
+  mistral.with("num_hidden_layers", 1);
+  Batch batch = read_golden_batch(mistral.path());
+  batch.ids.resize(batch.starts[1]);
+  batch.starts = {0, batch.ids.size()};
+  ASSERT_GT(batch.ids.size(), 4u);
+  Batch other = batch;
+  other.ids[0] = (other.ids[0] + 1) % 101;
+  EXPECT_NE(mistral.load()->predict(batch), mistral.load()->predict(other));
+  mistral.with("sliding_window", 3);
+  EXPECT_EQ(mistral.load()->predict(batch), mistral.load()->predict(other));
+}
+
+TEST(LoadDecoder, GrowsItsPositionsWhereTheyAreStretchedByTheLength) {
+  ChangedDecoder llama("llama");
+  EXPECT_EQ(llama.load()->max_tokens(), 64u);
+  llama.with("rope_parameters", {{"rope_type", "dynamic"}, {"factor", 2.0}, {"rope_theta", 1e4}});
+  const auto host = llama.load();
+  EXPECT_EQ(host->max_tokens(), 128u);
+  Batch longest;
+  for (int i = 0; i < 100; ++i) longest.ids.push_back(i);
+  longest.starts = {0, 100};
+  longest.targets = longest.ids;
+  EXPECT_TRUE(std::isfinite(host->mean_loss(longest)));
+}
+
+}  // namespace
+}  // namespace rankfold
