@@ -59,6 +59,32 @@ void CountingDevice::attend_backward(const AttentionShape& shape, MatrixView<flo
   inner().attend_backward(shape, q, k, v, dropout, trace, d_context, wanted);
 }
 
+/// Every term of positions is one more product of queries and keys: no row that none of them meets
+/// is counted.
+void CountingDevice::attend_relative(const AttentionShape& shape, const RelativeScores& relative,
+                                     MatrixView<const float> q, MatrixView<const float> k,
+                                     MatrixView<const float> v, const Dropout& dropout,
+                                     const AttentionTrace& trace, MatrixView<float> context) const {
+  const bool keys = relative.keys.data, queries = relative.queries.data;
+  count_attention(shape, std::uint64_t{2} + keys + queries);
+  inner().attend_relative(shape, relative, q, k, v, dropout, trace, context);
+}
+
+void CountingDevice::attend_relative_backward(const AttentionShape& shape,
+                                              const RelativeScores& relative, MatrixView<float> q,
+                                              MatrixView<float> k, MatrixView<float> v,
+                                              const Dropout& dropout, const AttentionTrace& trace,
+                                              MatrixView<const float> d_context,
+                                              AttentionGradients wanted, MatrixView<float> d_keys,
+                                              MatrixView<float> d_queries) const {
+  const bool keys = relative.keys.data, queries = relative.queries.data;
+  const bool of_keys = d_keys.data, of_queries = d_queries.data;
+  count_attention(shape, std::uint64_t{2} + wanted.q + wanted.k + wanted.v + keys + queries +
+                             (keys && wanted.q) + (queries && wanted.k) + of_keys + of_queries);
+  inner().attend_relative_backward(shape, relative, q, k, v, dropout, trace, d_context, wanted,
+                                   d_keys, d_queries);
+}
+
 void CountingDevice::count_attention(const AttentionShape& shape, std::uint64_t products) const {
   for (std::size_t s = 0; s + 1 < shape.key_starts.size(); ++s) {
     const std::size_t queries = shape.query_starts[s + 1] - shape.query_starts[s],

@@ -45,6 +45,16 @@ class CountingDevice final : public ForwardingDevice {
   void attend_backward(const AttentionShape& shape, MatrixView<float> q, MatrixView<float> k,
                        MatrixView<float> v, const Dropout& dropout, const AttentionTrace& trace,
                        MatrixView<const float> d_context, AttentionGradients wanted) const override;
+  void attend_relative(const AttentionShape& shape, const RelativeScores& relative,
+                       MatrixView<const float> q, MatrixView<const float> k,
+                       MatrixView<const float> v, const Dropout& dropout,
+                       const AttentionTrace& trace, MatrixView<float> context) const override;
+  void attend_relative_backward(const AttentionShape& shape, const RelativeScores& relative,
+                                MatrixView<float> q, MatrixView<float> k, MatrixView<float> v,
+                                const Dropout& dropout, const AttentionTrace& trace,
+                                MatrixView<const float> d_context, AttentionGradients wanted,
+                                MatrixView<float> d_keys,
+                                MatrixView<float> d_queries) const override;
   void record(Work work, double seconds) const override;
 
  private:

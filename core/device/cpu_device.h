@@ -90,7 +90,8 @@ class CpuDevice final : public CpuOperations<CpuOperations<Device, float>, doubl
   void bfloat16_backward(const Bfloat16Weight& weight, MatrixView<const float> dy,
                          MatrixView<float> dx, bool accumulate) const override;
 
-  // Layers of networks: cpu_layers.cpp, cpu_decoder_layers.cpp, cpu_attention.cpp.
+  // Layers of networks: cpu_layers.cpp, cpu_decoder_layers.cpp, cpu_attention.cpp,
+  // cpu_relative_attention.cpp.
 
   void gather_rows(MatrixView<const float> from, std::span<const std::size_t> rows,
                    MatrixView<float> to) const override;
@@ -137,6 +138,16 @@ class CpuDevice final : public CpuOperations<CpuOperations<Device, float>, doubl
   void attend_backward(const AttentionShape& shape, MatrixView<float> q, MatrixView<float> k,
                        MatrixView<float> v, const Dropout& dropout, const AttentionTrace& trace,
                        MatrixView<const float> d_context, AttentionGradients wanted) const override;
+  void attend_relative(const AttentionShape& shape, const RelativeScores& relative,
+                       MatrixView<const float> q, MatrixView<const float> k,
+                       MatrixView<const float> v, const Dropout& dropout,
+                       const AttentionTrace& trace, MatrixView<float> context) const override;
+  void attend_relative_backward(const AttentionShape& shape, const RelativeScores& relative,
+                                MatrixView<float> q, MatrixView<float> k, MatrixView<float> v,
+                                const Dropout& dropout, const AttentionTrace& trace,
+                                MatrixView<const float> d_context, AttentionGradients wanted,
+                                MatrixView<float> d_keys,
+                                MatrixView<float> d_queries) const override;
   void embed(const EmbeddingTables& tables, std::span<const std::int32_t> ids,
              std::span<const std::int32_t> type_ids, SequenceStarts starts, const NormWeights& norm,
              const Dropout& dropout, MatrixView<float> normalised,

@@ -152,11 +152,17 @@ void CpuDevice::embed(const EmbeddingTables& tables, std::span<const std::int32_
   const float* ones = row_of(one_slot, width, 1.0f);
   const RowFactors factors(dropout, width);
   for_rows(starts.size() - 1, [&](std::size_t s) {
+    auto next = static_cast<std::size_t>(tables.padding + 1);
     for (std::size_t t = starts[s]; t < starts[s + 1]; ++t) {
-      const float* word = tables.words + static_cast<std::size_t>(ids[t]) * width;
-      const float* type = tables.types + static_cast<std::size_t>(type_ids[t]) * width;
+      const std::size_t position =
+          ids[t] == tables.padding ? static_cast<std::size_t>(tables.padding) : next++;
+      const auto row = [&](const float* table, std::size_t index) {
+        return table ? table + index * width : zeros;
+      };
       float* sum = thread_scratch(sum_slot, width);
-      add_rows(width, word, type, tables.positions + (t - starts[s]) * width, sum);
+      add_rows(width, row(tables.words, static_cast<std::size_t>(ids[t])),
+               row(tables.types, static_cast<std::size_t>(type_ids[t])),
+               row(tables.positions, position), sum);
       add_and_normalise_row(width, sum, zeros, ones, nullptr, norm.weight, norm.shift, norm.epsilon,
                             normalised.data ? normalised.row(t) : nullptr, out.row(t));
       if (dropout.active()) multiply_row(width, out.row(t), factors.of_row(t), out.row(t));

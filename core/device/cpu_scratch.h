@@ -8,6 +8,6 @@ namespace rankfold::cpu {
 /// its later calls: from the second call of a size on nothing is allocated. `slot`, below
 /// scratch_slots, tells apart what is in use at one time.
 float* thread_scratch(std::size_t slot, std::size_t size);
-inline constexpr std::size_t scratch_slots = 5;
+inline constexpr std::size_t scratch_slots = 8;
 
 }  // namespace rankfold::cpu

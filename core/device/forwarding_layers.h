@@ -100,12 +100,28 @@ class ForwardingLayers : public Base {
                        AttentionGradients wanted) const override {
     inner().attend_backward(shape, at(q), at(k), at(v), dropout, at(trace), at(d_context), wanted);
   }
+  void attend_relative(const AttentionShape& shape, const RelativeScores& relative,
+                       MatrixView<const float> q, MatrixView<const float> k,
+                       MatrixView<const float> v, const Dropout& dropout,
+                       const AttentionTrace& trace, MatrixView<float> context) const override {
+    inner().attend_relative(shape, at(relative), at(q), at(k), at(v), dropout, at(trace),
+                            at(context));
+  }
+  void attend_relative_backward(const AttentionShape& shape, const RelativeScores& relative,
+                                MatrixView<float> q, MatrixView<float> k, MatrixView<float> v,
+                                const Dropout& dropout, const AttentionTrace& trace,
+                                MatrixView<const float> d_context, AttentionGradients wanted,
+                                MatrixView<float> d_keys,
+                                MatrixView<float> d_queries) const override {
+    inner().attend_relative_backward(shape, at(relative), at(q), at(k), at(v), dropout, at(trace),
+                                     at(d_context), wanted, at(d_keys), at(d_queries));
+  }
   void embed(const EmbeddingTables& tables, std::span<const std::int32_t> ids,
              std::span<const std::int32_t> type_ids, SequenceStarts starts, const NormWeights& norm,
              const Dropout& dropout, MatrixView<float> normalised,
              MatrixView<float> out) const override {
-    inner().embed({at(tables.words), at(tables.positions), at(tables.types)}, ids, type_ids, starts,
-                  at(norm), dropout, at(normalised), at(out));
+    inner().embed({at(tables.words), at(tables.positions), at(tables.types), tables.padding}, ids,
+                  type_ids, starts, at(norm), dropout, at(normalised), at(out));
   }
   void embed_tokens(const float* words, const float* places, std::span<const std::int32_t> ids,
                     std::span<const std::size_t> positions, MatrixView<float> out) const override {
@@ -148,6 +164,10 @@ class ForwardingLayers : public Base {
   }
   AttentionTrace at(const AttentionTrace& trace) const {
     return {at(trace.sums), at(trace.kept_keys), trace.kept_stride};
+  }
+  RelativeScores at(const RelativeScores& relative) const {
+    return {relative.scale, relative.head_stride, relative.rows, at(relative.keys),
+            at(relative.queries)};
   }
 };
 

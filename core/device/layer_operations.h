@@ -69,11 +69,29 @@ struct AttentionGradients {
   bool q = true, k = true, v = true;
 };
 
-/// Embeddings that are summed: rows of tables [.., hidden].
+/// How scores of an attention depend on relative positions (DeBERTa). Query i and key j of a
+/// sequence meet row r = rows[j - i + rows.size() / 2] of `keys` and `queries`:
+///     score = scale (q_i k_j + q_i keys_r + k_j queries_r).
+struct RelativeScores {
+  float scale = 1;
+  /// Columns from one head to the next in q, k and v, which may lie in one matrix head by head; in
+  /// all other matrices heads lie side by side.
+  std::size_t head_stride = 0;
+  /// The host's: of offsets -(n - 1) .. n - 1 for n at least the longest sequence; from one to the
+  /// next a row stays or rises by one.
+  std::span<const std::uint32_t> rows;
+  /// [rows, heads * head_dim]; without memory where there is no such term.
+  MatrixView<const float> keys, queries;
+};
+
+/// Embeddings that are summed: rows of tables [.., hidden]; positions and types may be null (0).
 struct EmbeddingTables {
   const float* words = nullptr;
   const float* positions = nullptr;
   const float* types = nullptr;
+  /// Positions of a sequence count from padding + 1 on, and tokens that are `padding` do not count:
+  /// they have position `padding` (RoBERTa). -1: every token counts, from 0 on.
+  std::int32_t padding = -1;
 };
 
 /// Cosines and sines [positions, half] of the angles that rotary positions turn pairs by.
@@ -174,6 +192,21 @@ class LayerOperations {
                                MatrixView<float> k, MatrixView<float> v, const Dropout& dropout,
                                const AttentionTrace& trace, MatrixView<const float> d_context,
                                AttentionGradients wanted) const = 0;
+  /// attend with scores that depend on relative positions; queries that are a part of the rows are
+  /// the first ones of their sequences.
+  virtual void attend_relative(const AttentionShape& shape, const RelativeScores& relative,
+                               MatrixView<const float> q, MatrixView<const float> k,
+                               MatrixView<const float> v, const Dropout& dropout,
+                               const AttentionTrace& trace, MatrixView<float> context) const = 0;
+  /// q, k and v become their gradients as in attend_backward; d_keys and d_queries, those of the
+  /// positions, overwrite, and are left out without memory.
+  virtual void attend_relative_backward(const AttentionShape& shape, const RelativeScores& relative,
+                                        MatrixView<float> q, MatrixView<float> k,
+                                        MatrixView<float> v, const Dropout& dropout,
+                                        const AttentionTrace& trace,
+                                        MatrixView<const float> d_context,
+                                        AttentionGradients wanted, MatrixView<float> d_keys,
+                                        MatrixView<float> d_queries) const = 0;
 
   // Embeddings and losses.
 
@@ -187,8 +220,8 @@ class LayerOperations {
   virtual double cross_entropy_in_place(MatrixView<float> logits,
                                         std::span<const std::int32_t> labels, float scale,
                                         bool keep) const = 0;
-  /// out = dropout(norm(words[ids] + types[type_ids] + positions[place in the sequence])), and the
-  /// normalised sums where `normalised` has memory.
+  /// out = dropout(norm(words[ids] + types[type_ids] + positions[position in the sequence])), and
+  /// the normalised sums where `normalised` has memory.
   virtual void embed(const EmbeddingTables& tables, std::span<const std::int32_t> ids,
                      std::span<const std::int32_t> type_ids, SequenceStarts starts,
                      const NormWeights& norm, const Dropout& dropout, MatrixView<float> normalised,

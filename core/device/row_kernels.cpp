@@ -291,6 +291,18 @@ RANKFOLD_VECTOR_VARIANTS void add_product_row(std::size_t n, const float* a, con
   for (std::size_t i = 0; i < n; ++i) out[i] += a[i] * b[i];
 }
 
+RANKFOLD_VECTOR_VARIANTS void add_indexed_row(std::size_t n, const float* from, std::size_t stride,
+                                              const std::uint32_t* index, std::size_t first,
+                                              float* out) {
+#pragma omp simd
+  for (std::size_t j = 0; j < n; ++j) out[j] += from[j * stride + index[j] - first];
+}
+
+void add_to_indexed_row(std::size_t n, const float* x, const std::uint32_t* index,
+                        std::size_t first, std::size_t stride, float* out) {
+  for (std::size_t j = 0; j < n; ++j) out[j * stride + index[j] - first] += x[j];
+}
+
 RANKFOLD_VECTOR_VARIANTS bool is_finite_row(std::size_t n, const float* x) {
   // Infinities and NaN have every bit of the exponent set.
   std::uint32_t found = 0;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -101,6 +102,12 @@ void add_rows(std::size_t n, const float* a, const float* b, const float* c, flo
 /// out += a; out += a * b.
 void add_row(std::size_t n, const float* a, float* out);
 void add_product_row(std::size_t n, const float* a, const float* b, float* out);
+
+/// out[j] += from[j * stride + index[j] - first], and its reverse from[...] += x[j].
+void add_indexed_row(std::size_t n, const float* from, std::size_t stride,
+                     const std::uint32_t* index, std::size_t first, float* out);
+void add_to_indexed_row(std::size_t n, const float* x, const std::uint32_t* index,
+                        std::size_t first, std::size_t stride, float* out);
 
 /// Whether every number of a row is finite.
 bool is_finite_row(std::size_t n, const float* x);

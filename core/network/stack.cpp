@@ -33,7 +33,59 @@ std::optional<std::size_t> parse_index(std::string_view text) {
   return value;
 }
 
+/// Whether `pattern` fits all of `name`: * any characters, ? one.
+bool fits(std::string_view pattern, std::string_view name) {
+  std::size_t p = 0, n = 0, star = std::string_view::npos, after_star = 0;
+  while (n < name.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      after_star = n;
+    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == name[n])) {
+      ++p;
+      ++n;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      n = ++after_star;
+    } else {
+      return false;
+    }
+  }
+  return pattern.find_first_not_of('*', p) == std::string_view::npos;
+}
+
+std::vector<Site> sites_like(const std::vector<std::string>& patterns,
+                             const std::vector<std::size_t>& layers,
+                             const SiteCatalogue& catalogue) {
+  std::set<std::size_t> chosen;
+  for (const std::string& pattern : patterns) {
+    if (!is_module_pattern(pattern))
+      throw UsageError(
+          "--targets: '{}' stands beside patterns of module names; expected names or patterns",
+          printable(pattern, 80));
+    bool found = false;
+    for (std::size_t i = 0; i < catalogue.sites.size(); ++i) {
+      const Site& site = catalogue.sites[i];
+      if (!site.part_of.empty() || !std::ranges::binary_search(layers, site.layer) ||
+          !fits(pattern, site.name))
+        continue;
+      chosen.insert(i);
+      found = true;
+    }
+    if (!found)
+      throw UsageError("--targets: '{}' fits no module of {} in these layers; they are named {}",
+                       printable(pattern, 80), catalogue.model,
+                       catalogue.sites.empty() ? "nothing" : catalogue.sites.front().name);
+  }
+  std::vector<Site> sites;
+  for (const std::size_t index : chosen) sites.push_back(catalogue.sites[index]);
+  return sites;
+}
+
 }  // namespace
+
+bool is_module_pattern(std::string_view targets) {
+  return targets.find_first_of(".*?") != std::string_view::npos;
+}
 
 std::string_view to_string(MatrixType type) {
   return matrix_names[static_cast<std::size_t>(type)];
@@ -75,9 +127,13 @@ std::vector<MatrixType> parse_targets(const std::string& targets, const SiteCata
       throw UsageError("--targets adapters: {} has no places for adapters", catalogue.model);
     return catalogue.adapter_places;
   }
-  std::set<MatrixType> present;
-  for (const Site& site : catalogue.sites) present.insert(site.matrix);
-  std::vector<std::string> known{"adapters"};
+  std::set<MatrixType> present, modules;
+  for (const Site& site : catalogue.sites) {
+    present.insert(site.matrix);
+    if (site.part_of.empty()) modules.insert(site.matrix);
+  }
+  if (targets == "all") return {modules.begin(), modules.end()};
+  std::vector<std::string> known{"adapters", "all"};
   for (const MatrixType type : present) known.emplace_back(to_string(type));
   std::set<MatrixType> chosen;
   for (const std::string& part : split_at(targets, ',')) {
@@ -126,13 +182,20 @@ std::vector<std::size_t> parse_layers(const std::string& layers, std::size_t lay
 
 Stack select_stack(const SiteCatalogue& catalogue, const std::string& targets,
                    const std::string& layers) {
-  const std::vector<MatrixType> matrices = parse_targets(targets, catalogue);
   const std::vector<std::size_t> chosen = parse_layers(layers, catalogue.layers);
+  if (is_module_pattern(targets))
+    return Stack(sites_like(split_at(targets, ','), chosen, catalogue));
+  const std::vector<MatrixType> matrices = parse_targets(targets, catalogue);
   std::vector<Site> sites;
+  std::set<std::string> names;
   for (const Site& site : catalogue.sites)
     if (std::ranges::find(matrices, site.matrix) != matrices.end() &&
         std::ranges::binary_search(chosen, site.layer))
-      sites.push_back(site);
+      names.insert(sites.emplace_back(site).name);
+  for (const Site& site : sites)
+    if (names.contains(site.part_of))
+      throw UsageError("--targets {}: {} is a part of in_proj, expected one of them",
+                       printable(targets, 80), to_string(site.matrix));
   return Stack(std::move(sites));
 }
 

@@ -22,6 +22,9 @@ struct Site {
   std::size_t layer = 0;
   std::size_t out = 0, in = 0;
   std::size_t heads = 1;  ///< attention heads along the head side (out of q, k, v; in of o)
+  /// The site of a fused weight (GPT-2's c_attn) that this one is a part of: adapters attach to
+  /// the whole or to its parts. "" where the weight is a module of its own.
+  std::string part_of = {};
 };
 
 /// The ordered sites of a model for a selection of targets and layers: layers ascending, within a
@@ -47,13 +50,21 @@ struct SiteCatalogue {
   std::vector<MatrixType> adapter_places;  ///< what target `adapters` means (LoRETTA_adp's places)
 };
 
-/// Parses "q,v" or "adapters". Throws UsageError naming an unknown or repeated target.
+/// Parses "q,v", "adapters" or "all" (every matrix that is a module of its own). Throws UsageError
+/// naming an unknown or repeated target.
 std::vector<MatrixType> parse_targets(const std::string& targets, const SiteCatalogue& catalogue);
 
 /// Parses "all", "first:N", "last:N" or a 0-based list such as "0,2,5-7". Ascending, distinct.
 std::vector<std::size_t> parse_layers(const std::string& layers, std::size_t layer_count);
 
-/// The stack of the chosen matrices. Throws UsageError when the model has no such matrix.
+/// Whether targets are patterns of module names (see select_stack).
+bool is_module_pattern(std::string_view targets);
+
+/// The stack of the chosen matrices in the chosen layers. Targets are what parse_targets takes, or
+/// patterns of module names ("*.mlp.*", "model.layers.0.*"), in which * stands for any characters
+/// and ? for one: every weight of a module with such a name. Throws UsageError where the model has
+/// no such matrix, a pattern fits no module in these layers, or a fused weight is chosen together
+/// with a part of it.
 Stack select_stack(const SiteCatalogue& catalogue, const std::string& targets,
                    const std::string& layers);
 

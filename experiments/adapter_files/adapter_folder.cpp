@@ -130,9 +130,9 @@ std::vector<std::string> load_adapter_tensors(const fs::path& folder, Adapter<fl
 
 AdaptedModel load_adapted_model(const fs::path& model, const fs::path& folder,
                                 const Registry& registry, std::shared_ptr<const Device> device,
-                                const std::string& precision) {
+                                const std::string& precision, std::optional<HostOutput> output) {
   if (is_foreign_folder(folder))
-    return load_foreign_model(model, folder, registry, std::move(device), precision);
+    return load_foreign_model(model, folder, registry, std::move(device), precision, output);
   AdaptedModel adapted;
   adapted.description = read_adapter_description(folder);
   AdapterDescription& description = adapted.description;
@@ -149,6 +149,7 @@ AdaptedModel load_adapted_model(const fs::path& model, const fs::path& folder,
   const std::string& chosen = precision.empty() ? description.precision : precision;
   check_precision(chosen);
   HostSettings host_settings;
+  host_settings.output = adapted.output = output.value_or(HostOutput::classifier);
   host_settings.bfloat16 = chosen == "bf16";
   host_settings.labels = description.labels;
   host_settings.regression = description.regression;

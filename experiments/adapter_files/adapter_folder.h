@@ -115,6 +115,7 @@ struct AdaptedModel {
   /// Tensors of the host that the adapter was trained with and that are in neither folder: new
   /// random ones stand in their place.
   std::vector<std::string> untrained = {};
+  HostOutput output = HostOutput::classifier;  ///< of the host
   /// Factors that the folder does not hold were started from the model's weights.
   bool starts_from_weights = false;
 };
@@ -122,13 +123,16 @@ struct AdaptedModel {
 std::string left_out_note(const std::vector<std::string>& untrained);
 
 /// `folder` is one that save_adapter wrote, or another program's (see foreign_folder.h).
-/// `precision` of the host's products, f32 or bf16; "": the adapter's. Throws Error naming the file
+/// `precision` of the host's products, f32 or bf16; "": the adapter's. `output` of the host:
+/// without it a language model where the config.json says so and another program's folder has no
+/// head, else a classifier. A language model refuses a trained head. Throws Error naming the file
 /// where the adapter belongs to another model (by fingerprint), its method is not registered or its
 /// settings do not fit, and as check_precision does.
 AdaptedModel load_adapted_model(const std::filesystem::path& model,
                                 const std::filesystem::path& folder, const Registry& registry,
                                 std::shared_ptr<const Device> device,
-                                const std::string& precision = "");
+                                const std::string& precision = "",
+                                std::optional<HostOutput> output = {});
 
 /// The adapter of a folder, to be written in another form.
 struct LoneAdapter {

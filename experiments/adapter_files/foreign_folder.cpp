@@ -12,6 +12,7 @@
 #include "experiments/adapter_files/lorta_folder.h"
 #include "experiments/adapter_files/lotr_folder.h"
 #include "experiments/adapter_files/peft_folder.h"
+#include "experiments/models/config_file.h"
 #include "experiments/models/input_checks.h"
 #include "experiments/runs/settings.h"
 
@@ -165,14 +166,18 @@ std::vector<std::string> find_untrained(Host& host, const fs::path& model,
 
 AdaptedModel load_foreign_model(const fs::path& model, const fs::path& folder,
                                 const Registry& registry, std::shared_ptr<const Device> device,
-                                const std::string& precision) {
+                                const std::string& precision, std::optional<HostOutput> output) {
   const std::unique_ptr<ForeignFolder> foreign = read_foreign_folder(folder);
   check_precision(precision.empty() ? "f32" : precision);
   HostSettings host_settings;
   host_settings.bfloat16 = precision == "bf16";
-  host_settings.labels = foreign->labels().value_or(saved_labels(model));
+  const std::optional<std::size_t> labels = foreign->labels();
+  host_settings.output = output.value_or(
+      labels ? HostOutput::classifier : declared_output(ConfigFile(model / "config.json")));
+  host_settings.labels = labels.value_or(saved_labels(model));
   host_settings.regression = host_settings.labels == 1;
   AdaptedModel adapted;
+  adapted.output = host_settings.output;
   adapted.host = load_host(model, host_settings, device);
   AdapterDescription& description = adapted.description;
   description = foreign->describe(adapted.host->catalogue());

@@ -44,7 +44,8 @@ std::unique_ptr<ForeignFolder> read_foreign_folder(const std::filesystem::path& 
 /// The model with the folder's adapter attached.
 AdaptedModel load_foreign_model(const std::filesystem::path& model,
                                 const std::filesystem::path& folder, const Registry& registry,
-                                std::shared_ptr<const Device> device, const std::string& precision);
+                                std::shared_ptr<const Device> device, const std::string& precision,
+                                std::optional<HostOutput> output = {});
 
 /// adapter_model.safetensors; where there is a pickle instead, throws Error with the command that
 /// converts it.

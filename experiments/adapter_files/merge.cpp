@@ -19,9 +19,10 @@
 #include "core/device/device.h"
 #include "experiments/adapter_files/adapter_folder.h"
 #include "experiments/adapter_files/foreign_folder.h"
-#include "experiments/adapter_files/stored_update.h"
+#include "experiments/adapter_files/updated_modules.h"
 #include "experiments/models/families/family.h"
 #include "experiments/models/input_checks.h"
+#include "experiments/models/shapes.h"
 
 namespace rankfold {
 namespace {
@@ -121,12 +122,14 @@ void name_labels(const AdapterDescription& description, json& configuration) {
 void write_configuration(const fs::path& model, const AdaptedModel& adapted, const fs::path& out) {
   const fs::path file = model / "config.json";
   json configuration = read_configuration(file);
-  const bool has_head = adapted.untrained.empty();
-  if (has_head) name_labels(adapted.description, configuration);
-  const auto type = OrderedJsonField(configuration, file).find("model_type");
-  const std::string architecture =
-      architecture_of(type ? type->string() : "", has_head ? "ForSequenceClassification" : "Model");
-  if (!architecture.empty()) configuration["architectures"] = json::array({architecture});
+  if (adapted.output == HostOutput::classifier) {
+    const bool has_head = adapted.untrained.empty();
+    if (has_head) name_labels(adapted.description, configuration);
+    const auto type = OrderedJsonField(configuration, file).find("model_type");
+    const std::string architecture = architecture_of(
+        type ? type->string() : "", has_head ? "ForSequenceClassification" : "Model");
+    if (!architecture.empty()) configuration["architectures"] = json::array({architecture});
+  }
   for (const char* key : {"dtype", "torch_dtype"}) {
     if (configuration.contains(key)) configuration[key] = "float32";
   }
@@ -161,9 +164,8 @@ std::vector<TensorToWrite> list_of(const std::map<std::string, TensorToWrite>& t
 }
 
 /// Writes the merged tensors, and says in the file's metadata what they are made of: see MergeNote.
-std::size_t write_tensors(const WeightFolder& weights, AdaptedModel& adapted, MergeNote note,
-                          const fs::path& out) {
-  const ModelShape shape = read_shape(weights.path());
+std::size_t write_tensors(const WeightFolder& weights, const ModelShape& shape,
+                          AdaptedModel& adapted, MergeNote note, const fs::path& out) {
   const std::string prefix = missing_prefix(weights, shape, adapted.adapter->stack());
   std::map<std::string, TensorToWrite> tensors;
   std::map<std::string, std::string> names;  ///< in the base model
@@ -173,30 +175,20 @@ std::size_t write_tensors(const WeightFolder& weights, AdaptedModel& adapted, Me
     tensors[full] = {full, entry.type, entry.shape, weights.bytes(name)};
     names[full] = name;
   }
-  // Sites may be parts of one tensor.
-  std::map<std::string, std::vector<float>> merged;
-  const auto to_change = [&](const std::string& name, const Shape& stored) -> std::vector<float>& {
-    const auto [found, is_new] = merged.try_emplace(name);
-    if (is_new) {
-      found->second = weights.read<float>(names.at(name));
-      tensors[name] = make_tensor(name, stored, std::span<const float>(found->second));
-    }
-    return found->second;
-  };
-  const Adapter<float>& adapter = *adapted.adapter;
-  const std::vector<Site>& sites = adapter.stack().sites;
-  for (std::size_t index = 0; index < sites.size(); ++index) {
-    const StoredMatrix stored = stored_matrix(shape, sites[index]);
-    const std::string name = stored.module + ".weight", bias = stored.module + ".bias";
-    if (!tensors.contains(name))
-      throw Error("{}: tensor '{}' is missing", weights.path().string(), name);
-    add_update(adapter, index, stored, 1, to_change(name, stored_shape(stored, sites[index])));
-    if (!adapter.adds_bias(index)) continue;
-    if (!tensors.contains(bias) || !adapted.host->frozen(sites[index]).bias)
-      throw Error("{}: tensor '{}' is missing, which the adapter's bias is added to",
-                  weights.path().string(), bias);
-    add_bias_update(adapter, index, stored, 1, to_change(bias, {stored.rows}));
-  }
+  UpdatedModules modules(shape, [&](const std::string& name, const Shape& expected) {
+    const auto stored = names.find(name);
+    if (stored == names.end())
+      throw Error("{}: tensor '{}' is missing, which the adapter's update is added to",
+                  weights.path().string(), name);
+    const TensorEntry& entry = weights.at(stored->second);
+    if (entry.shape != expected)
+      throw Error("{}: tensor '{}' has shape [{}], expected [{}]", weights.path().string(),
+                  stored->second, fmt::join(entry.shape, ", "), fmt::join(expected, ", "));
+    return weights.read<float>(stored->second);
+  });
+  for (std::size_t index = 0; index < adapted.adapter->stack().sites.size(); ++index)
+    modules.add(*adapted.adapter, index, 1);
+  for (const TensorToWrite& tensor : modules.list()) tensors[tensor.name] = tensor;
   for (const std::string& name : adapted.untrained)
     if (tensors.erase(name) > 0) note.left_out.push_back(name);
   std::set<std::string> base;
@@ -252,7 +244,8 @@ MergeResult merge(const fs::path& model, const fs::path& adapter, const fs::path
   note.adapter = adapter_fingerprint(adapter);
   note.method = description.method;
   note.configuration = read_text(model / "config.json");
-  result.tensors = write_tensors(WeightFolder(model), adapted, std::move(note), folder.path());
+  result.tensors = write_tensors(WeightFolder(model), read_shape(model), adapted, std::move(note),
+                                 folder.path());
   result.bytes = fs::file_size(folder.path() / tensors_name);
   write_configuration(model, adapted, folder.path());
   result.left_out = adapted.untrained;
@@ -321,24 +314,12 @@ UnmergeResult unmerge(const fs::path& model, const fs::path& adapter, const fs::
   const std::vector<Site>& sites = lone.adapter->stack().sites;
   if (!lone.adapter->parameters().empty()) result.sites = sites.size();
   const ModelShape shape = read_shape(model);
-  std::map<std::string, std::vector<float>> changed;
-  const auto to_change = [&](const std::string& name, const Shape& stored) -> std::vector<float>& {
-    const auto [found, is_new] = changed.try_emplace(name);
-    if (is_new) {
-      check_tensor(file.at(name), stored, file.path());
-      found->second = file.read<float>(name);
-      tensors[name] = make_tensor(name, stored, std::span<const float>(found->second));
-    }
-    return found->second;
-  };
-  for (std::size_t index = 0; index < sites.size(); ++index) {
-    const StoredMatrix stored = stored_matrix(shape, sites[index]);
-    add_update(*lone.adapter, index, stored, -1,
-               to_change(stored.module + ".weight", stored_shape(stored, sites[index])));
-    if (lone.adapter->adds_bias(index))
-      add_bias_update(*lone.adapter, index, stored, -1,
-                      to_change(stored.module + ".bias", {stored.rows}));
-  }
+  UpdatedModules modules(shape, [&](const std::string& name, const Shape& expected) {
+    check_tensor(file.at(name), expected, file.path());
+    return file.read<float>(name);
+  });
+  for (std::size_t index = 0; index < sites.size(); ++index) modules.add(*lone.adapter, index, -1);
+  for (const TensorToWrite& tensor : modules.list()) tensors[tensor.name] = tensor;
   result.tensors = tensors.size();
   write_safetensors(folder.path() / tensors_name, list_of(tensors), {{"format", "pt"}});
   result.bytes = fs::file_size(folder.path() / tensors_name);

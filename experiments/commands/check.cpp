@@ -12,6 +12,7 @@
 #include "experiments/commands/text_table.h"
 #include "experiments/models/check_model.h"
 #include "experiments/tokenizers/tokenizer_cases.h"
+#include "experiments/training/check_training.h"
 
 namespace rankfold {
 namespace {
@@ -106,6 +107,33 @@ int check_model_folder(const Arguments& arguments, Context& context) {
   return report(finding, context);
 }
 
+int check_training_folder(const Arguments& arguments, Context& context) {
+  const double tolerance = arguments.number("tolerance", 1e-4);
+  const std::string folder = arguments.positional(0);
+  const TrainingTraceReport result = check_training(folder, make_cpu_device());
+  for (const std::string& note : result.notes) context.err << note << '\n';
+  const bool passed = result.worst <= tolerance;
+  if (context.json) {
+    const JsonValue document = {{"case", folder},
+                                {"losses", result.losses},
+                                {"expected", result.expected},
+                                {"worst", result.worst}};
+    context.out << document.text();
+  } else {
+    std::vector<std::vector<std::string>> rows = {{"step", "loss", "expected"}};
+    for (std::size_t step = 0; step < result.losses.size(); ++step)
+      rows.push_back({std::to_string(step), fmt::format("{:.6f}", result.losses[step]),
+                      fmt::format("{:.6f}", result.expected[step])});
+    write_table(context.out, rows, {0, 1, 2});
+    context.out << fmt::format("{}: worst {:.2e}, {}\n", printable(folder), result.worst,
+                               passed ? "passed" : "failed");
+  }
+  if (!passed)
+    context.err << fmt::format("{}: relative error {:.2e} of a loss, expected at most {:.0e}\n",
+                               printable(folder), result.worst, tolerance);
+  return passed ? 0 : 1;
+}
+
 int check_tokenizer(const Arguments& arguments, Context& context) {
   const std::string file = arguments.positional(0);
   const auto tokenizer = load_tokenizer(file);
@@ -146,12 +174,25 @@ Command check_model_command() {
       {}};
 }
 
+Command check_training_command() {
+  return {
+      "check training",
+      "steps of training beside those of huggingface/peft",
+      {{"DIR"}},
+      {{"tolerance", "X", "1e-4", "relative error of a loss from which on it differs"}},
+      "DIR: a model folder with io.safetensors (the batch of every step), trace.safetensors "
+      "(start values of LoRA's factors and of the head) and trace.json (losses). LoRA with alpha "
+      "8, AdamW with rate 1e-2 and decay 0.01, gradients clipped to 1, 3 steps of warm-up.",
+      check_training_folder,
+      {}};
+}
+
 Command check_tokenizer_command() {
   return {"check tokenizer",
           "a tokenizer against another's ids",
           {{"FILE"}},
           {{"cases", "FILE", "", "JSON: [{text, pair, max_length, ids, type_ids}]", true}},
-          "FILE: tokenizer.json, vocab.txt or a model folder. The error is the share of cases that "
+          "FILE: tokenizer.json, vocab.txt, vocab.json, a SentencePiece model or a model folder. The error is the share of cases that "
           "differ.",
           check_tokenizer,
           {}};

@@ -54,6 +54,8 @@ Command bench_step_command();
 Command bench_fit_command();
 Command check_method_command();
 Command check_model_command();
+Command check_training_command();
+Command generate_command();
 Command check_tokenizer_command();
 Command doctor_command();
 

@@ -13,6 +13,8 @@ std::vector<Option> setting_options(bool keep_required, const std::vector<std::s
     if (!names.empty() && std::ranges::find(names, spec.name) == names.end()) continue;
     options.push_back({spec.name, spec.value, spec.fallback, spec.meaning,
                        keep_required && spec.required, false, false, spec.alone});
+    if (!spec.other_name.empty())
+      options.push_back({spec.other_name, spec.value, "", "the same as --" + spec.name});
   }
   return options;
 }
@@ -24,8 +26,13 @@ Option set_option() {
 
 RunSettings given_settings(const Arguments& arguments) {
   RunSettings settings;
-  for (const SettingSpec& spec : run_settings())
+  for (const SettingSpec& spec : run_settings()) {
     if (arguments.has(spec.name)) settings.values[spec.name] = arguments.text(spec.name);
+    if (spec.other_name.empty() || !arguments.has(spec.other_name)) continue;
+    if (arguments.has(spec.name))
+      throw UsageError("--{} and --{} are one setting: found both", spec.name, spec.other_name);
+    settings.values[spec.name] = arguments.text(spec.other_name);
+  }
   settings.options = arguments.pairs("set");
   return settings;
 }

@@ -46,8 +46,8 @@ void check_batch(const Batch& batch, const BatchLimits& limits, bool with_labels
     if (batch.ids[t] < 0 || static_cast<std::size_t>(batch.ids[t]) >= limits.vocabulary)
       throw Error("{}: token id {}, expected 0 to {} (does the tokenizer belong to this model?)",
                   model, batch.ids[t], limits.vocabulary - 1);
-    if (limits.types == 0) continue;
-    if (batch.type_ids[t] < 0 || static_cast<std::size_t>(batch.type_ids[t]) >= limits.types)
+    if (limits.types > 0 &&
+        (batch.type_ids[t] < 0 || static_cast<std::size_t>(batch.type_ids[t]) >= limits.types))
       throw Error("{}: token type {}, expected 0 to {}", model, batch.type_ids[t],
                   limits.types - 1);
   }

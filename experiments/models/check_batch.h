@@ -7,7 +7,7 @@
 
 namespace rankfold {
 
-/// What a model takes.
+/// What a model takes; of no types, a token type may be anything and changes nothing.
 struct BatchLimits {
   std::string model;  ///< for messages
   std::size_t vocabulary = 0;

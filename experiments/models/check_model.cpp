@@ -5,7 +5,7 @@
 #include <span>
 #include <string_view>
 
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 
 #include "core/adapter/registry.h"
 #include "core/base/error.h"
@@ -13,8 +13,10 @@
 #include "core/base/safetensors.h"
 #include "core/base/text.h"
 #include "decompositions/registry.h"
-#include "experiments/models/config_file.h"
+#include "experiments/models/generate.h"
 #include "experiments/models/host.h"
+#include "experiments/models/reference_batch.h"
+#include "experiments/models/shapes.h"
 
 namespace rankfold {
 namespace {
@@ -32,114 +34,100 @@ double relative_error(std::span<const float> computed, std::span<const float> ex
   return norm > 0 ? std::sqrt(difference / norm) : std::sqrt(difference);
 }
 
-/// Reference inputs, packed; `real` lists the rows of the padded layout that are tokens.
-struct Inputs {
-  Batch batch;
-  std::vector<std::size_t> real;
-};
-
-std::vector<std::int64_t> read_integers(const SafetensorsFile& file, const std::string& name,
-                                        std::size_t size) {
-  std::vector<std::int64_t> values = file.read<std::int64_t>(name);
-  if (values.size() != size)
-    throw Error("{}: tensor {} has {} numbers, expected {}", printable(file.path().string()), name,
-                values.size(), size);
-  return values;
-}
-
-std::vector<float> read_labels(const SafetensorsFile& file) {
-  if (!file.find("labels")) return {};
-  const DataType type = file.at("labels").type;
-  if (type == DataType::f32 || type == DataType::f64) return file.read<float>("labels");
-  std::vector<float> labels;
-  for (const std::int64_t label : file.read<std::int64_t>("labels"))
-    labels.push_back(static_cast<float>(label));
-  return labels;
-}
-
-Inputs read_inputs(const SafetensorsFile& file) {
-  const TensorEntry& entry = file.at("input_ids");
-  if (entry.shape.size() != 2)
-    throw Error("{}: tensor input_ids has shape [{}], expected [sequences, length]",
-                printable(file.path().string()), fmt::join(entry.shape, ", "));
-  const std::size_t sequences = entry.shape[0], length = entry.shape[1], size = sequences * length;
-  const std::vector<std::int64_t> ids = read_integers(file, "input_ids", size);
-  std::vector<std::int64_t> mask(size, 1), types(size, 0);
-  if (file.find("attention_mask")) mask = read_integers(file, "attention_mask", size);
-  if (file.find("token_type_ids")) types = read_integers(file, "token_type_ids", size);
-  Inputs inputs;
-  inputs.batch.starts = {0};
-  for (std::size_t i = 0; i < size; ++i) {
-    if (mask[i] != 0 && i % length > 0 && mask[i - 1] == 0)
-      throw Error("{}: row {} of attention_mask has a 1 after a 0, expected padding at the end",
-                  printable(file.path().string()), i / length);
-    if (mask[i] != 0) {
-      inputs.real.push_back(i);
-      inputs.batch.ids.push_back(static_cast<std::int32_t>(ids[i]));
-      inputs.batch.type_ids.push_back(static_cast<std::int32_t>(types[i]));
-    }
-    if (i % length == length - 1) inputs.batch.starts.push_back(inputs.real.size());
-  }
-  inputs.batch.labels = read_labels(file);
-  return inputs;
-}
-
 bool is_input(std::string_view name) {
-  return name == "input_ids" || name == "attention_mask" || name == "token_type_ids" ||
-         name == "labels";
+  return name.ends_with("input_ids") || name == "attention_mask" || name == "token_type_ids" ||
+         name == "labels" || name == "greedy.prompt";
 }
 
-HostSettings settings_for(const std::filesystem::path& folder, std::size_t labels) {
-  HostSettings settings;
-  settings.labels = labels;
-  settings.dropout = 0;
-  const ConfigFile config(folder / "config.json");
-  const std::string problem = config.text("problem_type", labels == 1 ? "regression" : "");
-  if (problem == "multi_label_classification")
-    throw Error(
-        "{}: problem_type is {}, whose loss is not computed here; expected regression or "
-        "single_label_classification",
-        printable(config.path().string()), problem);
-  settings.regression = problem == "regression";
-  return settings;
+/// The rows of a padded tensor [.., width] that are tokens.
+std::vector<float> real_rows(const SafetensorsFile& file, const std::string& name,
+                             const ReferenceBatch& inputs, std::size_t width) {
+  const std::vector<float> padded = file.read<float>(name);
+  std::vector<float> rows;
+  for (const std::size_t row : inputs.real) {
+    if ((row + 1) * width > padded.size())
+      throw Error("{}: tensor {} has {} numbers, expected rows of {}",
+                  printable(file.path().string()), name, padded.size(), width);
+    rows.insert(rows.end(), padded.begin() + static_cast<std::ptrdiff_t>(row * width),
+                padded.begin() + static_cast<std::ptrdiff_t>((row + 1) * width));
+  }
+  return rows;
 }
 
-void compare_hidden(Host& host, const SafetensorsFile& file, const Inputs& inputs,
-                    ModelIoReport& report) {
+void compare_hidden(Host& host, const SafetensorsFile& file, const std::string& prefix,
+                    const ReferenceBatch& inputs, ModelIoReport& report) {
+  const std::string beginning = prefix + "hidden.";
   const bool wanted = std::ranges::any_of(
-      file.entries(), [](const TensorEntry& entry) { return entry.name.starts_with("hidden."); });
+      file.entries(), [&](const TensorEntry& entry) { return entry.name.starts_with(beginning); });
   if (!wanted) return;
   const std::vector<std::vector<float>> states = host.hidden_states(inputs.batch);
   for (std::size_t k = 0; k < states.size(); ++k) {
-    const std::string name = fmt::format("hidden.{}", k);
+    const std::string name = beginning + std::to_string(k);
     if (!file.find(name)) continue;
-    const std::vector<float> padded = file.read<float>(name);
     const std::size_t width = states[k].size() / inputs.real.size();
-    std::vector<float> expected;
-    for (const std::size_t row : inputs.real) {
-      if ((row + 1) * width > padded.size())
-        throw Error("{}: tensor {} has {} numbers, expected rows of {}",
-                    printable(file.path().string()), name, padded.size(), width);
-      expected.insert(expected.end(), padded.begin() + static_cast<std::ptrdiff_t>(row * width),
-                      padded.begin() + static_cast<std::ptrdiff_t>((row + 1) * width));
-    }
-    report.errors[name] = relative_error(states[k], expected, name);
+    report.errors[name] = relative_error(states[k], real_rows(file, name, inputs, width), name);
   }
 }
 
+void compare_logits(Host& host, const SafetensorsFile& file, const std::string& prefix,
+                    const ReferenceBatch& inputs, HostOutput output, ModelIoReport& report) {
+  const std::string all = prefix + "logits", last = prefix + "logits_last";
+  if (output == HostOutput::classifier) {
+    if (file.find(all))
+      report.errors[all] = relative_error(host.predict(inputs.batch), file.read<float>(all), all);
+    return;
+  }
+  if (!file.find(all) && !file.find(last)) return;
+  const std::vector<float> logits = host.token_logits(inputs.batch);
+  const std::size_t width = logits.size() / inputs.real.size();
+  if (file.find(all))
+    report.errors[all] = relative_error(logits, real_rows(file, all, inputs, width), all);
+  if (file.find(last))
+    report.errors[last] =
+        relative_error(std::span(logits).last(width), file.read<float>(last), last);
+}
+
 /// The sites whose dense weight has a reference gradient.
-std::vector<Site> sites_with_gradient(const Host& host, const SafetensorsFile& file) {
+std::vector<Site> sites_with_gradient(const Host& host, const ModelShape& shape,
+                                      const SafetensorsFile& file) {
   std::vector<Site> sites;
   for (const Site& site : host.catalogue().sites)
-    if (file.find("grad." + site.name + ".weight")) sites.push_back(site);
+    if (file.find("grad." + stored_matrix(shape, site).module + ".weight")) sites.push_back(site);
   return sites;
 }
 
-void compare_training(Host& host, const SafetensorsFile& file, const Inputs& inputs,
+/// Gradients of dense weights as a checkpoint keeps the weights: see stored_matrix.
+std::map<std::string, std::vector<float>> stored_gradients(const Adapter<float>& dense,
+                                                           const ModelShape& shape) {
+  std::map<std::string, std::vector<float>> gradients;
+  for (std::size_t index = 0; index < dense.stack().sites.size(); ++index) {
+    const Site& site = dense.stack().sites[index];
+    const StoredMatrix stored = stored_matrix(shape, site);
+    std::vector<float>& values = gradients["grad." + stored.module + ".weight"];
+    values.resize(stored.rows * site.in);
+    const std::span<const float> gradient = dense.parameters()[index].gradient.span();
+    for (std::size_t row = 0; row < site.out; ++row)
+      for (std::size_t column = 0; column < site.in; ++column) {
+        const std::size_t stored_row = stored.first_row + row;
+        values[stored.transposed ? column * stored.rows + stored_row
+                                 : stored_row * site.in + column] =
+            gradient[row * site.in + column];
+      }
+  }
+  return gradients;
+}
+
+/// Loss and gradients of the batch's labels; a language model without labels tells its own tokens.
+void compare_training(Host& host, const SafetensorsFile& file, const std::string& prefix,
+                      ReferenceBatch& inputs, HostOutput output, const ModelShape& shape,
                       const std::shared_ptr<const Device>& device, ModelIoReport& report) {
-  if (inputs.batch.labels.empty()) return;
+  Batch& batch = inputs.batch;
+  const std::string loss_name = prefix + "loss";
+  if (output == HostOutput::language_model && batch.targets.empty() && file.find(loss_name))
+    batch.targets = batch.ids;
+  if (batch.labels.empty() && batch.targets.empty()) return;
   std::unique_ptr<Adapter<float>> dense;
-  if (const std::vector<Site> sites = sites_with_gradient(host, file); !sites.empty()) {
+  if (const std::vector<Site> sites = sites_with_gradient(host, shape, file); !sites.empty()) {
     const Registry registry = builtin_registry();
     const Method& full = registry.at("full");
     const Stack stack{std::vector<Site>(sites)};
@@ -147,23 +135,44 @@ void compare_training(Host& host, const SafetensorsFile& file, const Inputs& inp
     host.attach(dense.get());
   }
   host.zero_gradients();
-  const float loss = static_cast<float>(host.train_pass(inputs.batch, 0, 0));
-  std::map<std::string, std::span<const float>> gradients;
+  const float loss = static_cast<float>(host.train_pass(batch, 0, 0));
+  std::map<std::string, std::vector<float>> gradients;
+  if (dense) gradients = stored_gradients(*dense, shape);
   for (const TrainedTensor& tensor : host.trained())
-    gradients["grad." + tensor.name] = tensor.gradient;
-  if (dense)
-    for (const Parameter<float>& parameter : dense->parameters())
-      gradients["grad." + parameter.name.substr(parameter.factor.size() + 1) + ".weight"] =
-          parameter.gradient.span();
-  if (file.find("loss"))
-    report.errors["loss"] = relative_error(std::span(&loss, 1), file.read<float>("loss"), "loss");
+    gradients["grad." + tensor.name] = {tensor.gradient.begin(), tensor.gradient.end()};
+  if (file.find(loss_name))
+    report.errors[loss_name] =
+        relative_error(std::span(&loss, 1), file.read<float>(loss_name), loss_name);
   for (const auto& [name, gradient] : gradients)
     if (file.find(name))
       report.errors[name] = relative_error(gradient, file.read<float>(name), name);
   host.attach(nullptr);
 }
 
-void run_packed_and_alone(Host& host, ModelIoReport& report) {
+/// The share of greedily chosen tokens that differ.
+void compare_greedy(Host& host, const SafetensorsFile& file, ModelIoReport& report) {
+  if (!file.find("greedy.prompt") || !file.find("greedy.ids")) return;
+  const auto ids_of = [&](const char* name) {
+    const std::vector<std::int64_t> read = file.read<std::int64_t>(name);
+    return std::vector<std::int32_t>(read.begin(), read.end());
+  };
+  const std::vector<std::int32_t> prompt = ids_of("greedy.prompt"), expected = ids_of("greedy.ids");
+  if (prompt.empty() || expected.size() <= prompt.size())
+    throw Error("{}: greedy.ids has {} tokens, expected more than the {} of greedy.prompt",
+                printable(file.path().string()), expected.size(), prompt.size());
+  const std::vector<std::int32_t> told =
+      generate_greedily(host, prompt, expected.size() - prompt.size());
+  std::size_t different = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    if (i >= told.size() || told[i] != expected[i]) ++different;
+  report.errors["greedy.ids"] =
+      static_cast<double>(different) / static_cast<double>(expected.size() - prompt.size());
+}
+
+void run_packed_and_alone(Host& host, HostOutput output, ModelIoReport& report) {
+  const auto logits_of = [&](const Batch& batch) {
+    return output == HostOutput::classifier ? host.predict(batch) : host.token_logits(batch);
+  };
   const RandomStream stream(0, "check/ids");
   const std::size_t longest = std::min<std::size_t>(host.max_tokens(), 12);
   Batch packed;
@@ -179,10 +188,10 @@ void run_packed_and_alone(Host& host, ModelIoReport& report) {
     packed.ids.insert(packed.ids.end(), single.ids.begin(), single.ids.end());
     packed.type_ids.resize(packed.ids.size(), 0);
     packed.starts.push_back(packed.ids.size());
-    const std::vector<float> logits = host.predict(single);
+    const std::vector<float> logits = logits_of(single);
     alone.insert(alone.end(), logits.begin(), logits.end());
   }
-  report.errors["logits"] = relative_error(host.predict(packed), alone, "logits");
+  report.errors["logits"] = relative_error(logits_of(packed), alone, "logits");
 }
 
 }  // namespace
@@ -199,32 +208,32 @@ ModelIoReport check_model(const std::filesystem::path& folder,
                           std::shared_ptr<const Device> device) {
   ModelIoReport report;
   if (!io) {
-    const std::unique_ptr<Host> host = load_host(folder, settings_for(folder, 2), device);
+    const HostSettings settings = reference_settings(folder, nullptr);
+    const std::unique_ptr<Host> host = load_host(folder, settings, device);
     report.notes = host->notes();
-    run_packed_and_alone(*host, report);
+    run_packed_and_alone(*host, settings.output, report);
     return report;
   }
   const SafetensorsFile file(*io);
-  const Inputs inputs = read_inputs(file);
-  const TensorEntry* logits = file.find("logits");
-  if (logits && (logits->shape.size() != 2 || logits->shape[1] == 0))
-    throw Error("{}: tensor logits has shape [{}], expected [sequences, labels]",
-                printable(file.path().string()), fmt::join(logits->shape, ", "));
-  const HostSettings settings = settings_for(folder, logits ? logits->shape[1] : 2);
+  const HostSettings settings = reference_settings(folder, &file);
+  const std::vector<std::string> prefixes = reference_prefixes(file);
+  const ModelShape shape = read_shape(folder);
   const std::unique_ptr<Host> host = load_host(folder, settings, device);
   report.notes = host->notes();
-  compare_hidden(*host, file, inputs, report);
-  if (logits)
-    report.errors["logits"] =
-        relative_error(host->predict(inputs.batch), file.read<float>("logits"), "logits");
-  compare_training(*host, file, inputs, device, report);
+  for (const std::string& prefix : prefixes) {
+    ReferenceBatch inputs = read_reference_batch(file, prefix);
+    compare_hidden(*host, file, prefix, inputs, report);
+    compare_logits(*host, file, prefix, inputs, settings.output, report);
+    compare_training(*host, file, prefix, inputs, settings.output, shape, device, report);
+  }
+  compare_greedy(*host, file, report);
   for (const TensorEntry& entry : file.entries())
     if (!report.errors.contains(entry.name) && !is_input(entry.name))
       report.skipped.push_back(entry.name);
   if (report.errors.empty())
     throw Error(
-        "{}: holds nothing to compare; expected hidden.<k>, logits, or labels with loss or "
-        "grad.<parameter>",
+        "{}: holds nothing to compare; expected hidden.<k>, logits, labels with loss or "
+        "grad.<parameter>, or greedy.prompt with greedy.ids",
         printable(file.path().string()));
   return report;
 }

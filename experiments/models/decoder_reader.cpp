@@ -152,7 +152,9 @@ DecoderNetwork DecoderReader::read() {
   }
   network.last_norm = read_norm(modules.last_norm, shape_.hidden);
   read_heads(network);
-  note_unused(*weights_, is_known_to_be_unused, network.catalogue.model, network.notes);
+  if (std::string note = weights_->unused_note(network.catalogue.model, is_known_to_be_unused);
+      !note.empty())
+    network.notes.push_back(std::move(note));
   network.weights = std::move(weights_);
   return network;
 }

@@ -41,11 +41,11 @@ class EncoderHost final : public Host {
  private:
   const std::string& model() const { return network_.catalogue.model; }
   EncoderLayer& layer(const EncoderNetwork::Step& step) { return network_.layers[step.layer]; }
-  void train_norm(LayerNorm& norm);
+  void train_norm(LayerNorm& norm, std::size_t width);
   void train_norms();
 
   void check_features(const Batch& batch) const;
-  EncoderPass start_pass(const Batch& batch);
+  EncoderPass start_pass(const Batch& batch, EncoderPass pass = {});
   MatrixView<float> encode(const Batch& batch, const EncoderPass& pass, MatrixView<float> rows);
   void form_input(std::size_t index, const Batch& batch, const EncoderPass& pass,
                   MatrixView<float> x);
@@ -62,6 +62,7 @@ class EncoderHost final : public Host {
   Arena arena_;
   ClassificationHead::Kept kept_by_head_;
   std::vector<std::size_t> counting_;  ///< 0, 1, 2, ...
+  RelativeRows relative_rows_;
 };
 
 EncoderHost::EncoderHost(EncoderNetwork network, const HostSettings& settings,
@@ -71,11 +72,11 @@ EncoderHost::EncoderHost(EncoderNetwork network, const HostSettings& settings,
   attach(nullptr);
 }
 
-void EncoderHost::train_norm(LayerNorm& norm) {
+void EncoderHost::train_norm(LayerNorm& norm, std::size_t width) {
   const auto start = [&](const char* tensor, const float* values) -> TrainedStorage& {
     TrainedStorage& storage =
-        norms_.emplace_back(norm.name + tensor, std::vector<std::size_t>{network_.hidden}, device_);
-    device_->copy(values, network_.hidden * sizeof(float), storage.value.data());
+        norms_.emplace_back(norm.name + tensor, std::vector<std::size_t>{width}, device_);
+    device_->copy(values, width * sizeof(float), storage.value.data());
     return storage;
   };
   TrainedStorage& weight = start(".weight", norm.weight);
@@ -87,11 +88,13 @@ void EncoderHost::train_norm(LayerNorm& norm) {
 }
 
 void EncoderHost::train_norms() {
-  train_norm(network_.embedding.norm());
+  train_norm(network_.embedding.norm(), network_.embedding.width());
   for (EncoderLayer& layer : network_.layers) {
-    train_norm(layer.attention_norm());
-    train_norm(layer.output_norm());
+    train_norm(layer.attention_norm(), network_.hidden);
+    train_norm(layer.output_norm(), network_.hidden);
   }
+  LayerNorm* const of_positions = network_.relative ? network_.relative->norm() : nullptr;
+  if (of_positions) train_norm(*of_positions, network_.hidden);
 }
 
 FrozenLinear<float> EncoderHost::frozen(const Site& site) const {
@@ -133,10 +136,9 @@ void EncoderHost::attach(Adapter<float>* adapter) {
 }
 
 std::vector<TrainedTensor> EncoderHost::trained() {
-  std::vector<TrainedTensor> tensors = network_.head->trained_classifier();
+  std::vector<TrainedTensor> tensors = network_.head->trained_output();
   for (TrainedStorage& norm : norms_) tensors.push_back(norm.tensor());
-  for (TrainedTensor& tensor : network_.head->trained_pooler())
-    tensors.push_back(std::move(tensor));
+  for (TrainedTensor& tensor : network_.head->trained_dense()) tensors.push_back(std::move(tensor));
   return tensors;
 }
 
@@ -146,12 +148,12 @@ void EncoderHost::zero_gradients() {
   network_.head->zero_gradients();
 }
 
-EncoderPass EncoderHost::start_pass(const Batch& batch) {
+EncoderPass EncoderHost::start_pass(const Batch& batch, EncoderPass pass) {
   while (counting_.size() < batch.starts.size()) counting_.push_back(counting_.size());
   arena_.reset();
-  EncoderPass pass;
   pass.starts = batch.starts;
   pass.firsts = std::span(counting_).first(batch.starts.size());
+  if (network_.relative) network_.relative->start(pass, relative_rows_, arena_);
   return pass;
 }
 
@@ -166,7 +168,7 @@ void EncoderHost::form_input(std::size_t index, const Batch& batch, const Encode
       device_->upload(batch.features.row(i), x.columns * sizeof(float), x.row(i));
     return;
   }
-  if (index == 0) return network_.embedding.forward(batch, pass, x, *device_);
+  if (index == 0) return network_.embedding.forward(batch, pass, x, arena_);
   const EncoderNetwork::Step& below = network_.steps[index - 1];
   layer(below).form_output(below.application, x, *device_);
 }
@@ -201,7 +203,7 @@ void EncoderHost::features(const Batch& batch, MatrixView<float> rows) {
                 rows.columns, batch.tokens(), network_.hidden);
   const EncoderPass pass = start_pass(batch);
   const MatrixView<float> x = arena_.take_matrix(batch.tokens(), network_.hidden);
-  network_.embedding.forward(batch, pass, x, *device_);
+  network_.embedding.forward(batch, pass, x, arena_);
   for (std::size_t i = 0; i < frozen_steps_; ++i) {
     EncoderNetwork::Step& step = network_.steps[i];
     layer(step).forward(x, pass, step.application, arena_);
@@ -231,7 +233,7 @@ std::vector<std::vector<float>> EncoderHost::hidden_states(const Batch& batch) {
     std::vector<float>& state = states.emplace_back(rows.rows * rows.columns);
     device_->download(rows.data, state.size() * sizeof(float), state.data());
   };
-  network_.embedding.forward(batch, pass, rows, *device_);
+  network_.embedding.forward(batch, pass, rows, arena_);
   keep();
   for (const EncoderNetwork::Step& step : network_.steps) {
     EncoderApplication of_all_rows("");
@@ -244,10 +246,11 @@ std::vector<std::vector<float>> EncoderHost::hidden_states(const Batch& batch) {
 double EncoderHost::train_pass(const Batch& batch, std::uint64_t seed, std::uint64_t step) {
   check_batch(batch, network_.limits, true);
   check_features(batch);
-  EncoderPass pass = start_pass(batch);
-  pass.training = true;
-  pass.seed = seed;
-  pass.step = step;
+  EncoderPass training;
+  training.training = true;
+  training.seed = seed;
+  training.step = step;
+  const EncoderPass pass = start_pass(batch, training);
   const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
   MatrixView<float> d_first(nullptr, batch.sequences(), network_.hidden);
   if (encoder_trains_) d_first = arena_.take_matrix(batch.sequences(), network_.hidden);
@@ -260,7 +263,7 @@ double EncoderHost::train_pass(const Batch& batch, std::uint64_t seed, std::uint
         network_.head->forward(first_rows, pass, kept_by_head_, arena_);
     const MatrixView<float> d_logits = arena_.take_matrix(logits.rows, logits.columns);
     loss = classification_loss(logits, batch.labels, settings_.regression, d_logits, *device_);
-    network_.head->backward(first_rows, d_logits, pass, kept_by_head_, d_first, arena_);
+    network_.head->backward(d_logits, pass, kept_by_head_, d_first, arena_);
   }
   if (encoder_trains_) backward_encoder(batch, pass, d_first, rows);
   return loss;
@@ -280,6 +283,7 @@ void EncoderHost::backward_encoder(const Batch& batch, const EncoderPass& pass,
     gradient = rows;
   }
   network_.embedding.backward(batch, pass, gradient, arena_);
+  if (network_.relative) network_.relative->backward(pass, arena_);
 }
 
 }  // namespace

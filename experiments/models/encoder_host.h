@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "experiments/models/blocks/classification_head.h"
 #include "experiments/models/blocks/embedding_layer.h"
 #include "experiments/models/blocks/encoder_layer.h"
+#include "experiments/models/blocks/relative_embedding.h"
 #include "experiments/models/check_batch.h"
 #include "experiments/models/frozen_weights.h"
 #include "experiments/models/host.h"
@@ -27,7 +29,8 @@ struct EncoderNetwork {
   std::vector<std::string> notes;
 
   EmbeddingLayer embedding;
-  std::vector<EncoderLayer> layers;  ///< that have weights of their own
+  std::optional<RelativeEmbedding> relative;  ///< where scores depend on them
+  std::vector<EncoderLayer> layers;           ///< that have weights of their own
   /// The layers in the order in which they run; only the last may compute first rows alone.
   struct Step {
     std::size_t layer;

@@ -1,70 +1,158 @@
 #include "experiments/models/encoder_reader.h"
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "core/base/error.h"
 #include "core/base/text.h"
 
 namespace rankfold {
+namespace {
+
+/// The order of EncoderLayer::Parts.
+constexpr std::array layer_order = {MatrixType::in_proj, MatrixType::q, MatrixType::k,
+                                    MatrixType::v,       MatrixType::o, MatrixType::up,
+                                    MatrixType::down};
+
+}  // namespace
+
+std::string config_name(const HostSource& source) {
+  return printable(source.config ? source.config->path().string() : source.shape.name);
+}
+
+void require_key(const HostSource& source, const char* key, std::size_t value, std::size_t expected,
+                 const char* reason) {
+  if (value != expected)
+    throw Error("{}: {} is {}, expected {}: {}", config_name(source), key, value, expected, reason);
+}
+
+double read_dropout(const std::optional<ConfigFile>& config, double replaced, const char* key,
+                    double fallback) {
+  if (replaced >= 0) return replaced;
+  return config ? config->number(key, 0.0, 0.999, fallback) : fallback;
+}
 
 EncoderDetails read_encoder_details(const ModelShape& shape,
-                                    const std::optional<ConfigFile>& config, double dropout) {
+                                    const std::optional<ConfigFile>& config, double dropout,
+                                    const EncoderDefaults& defaults) {
   EncoderDetails details;
   details.layer.hidden = shape.hidden;
   details.layer.heads = shape.heads;
   details.layer.intermediate = shape.intermediate;
-  if (config)
+  details.layer.activation = defaults.activation;
+  details.epsilon = defaults.epsilon;
+  if (config) {
     details.layer.activation =
         parse_activation(config->text("hidden_act"), printable(config->path().string()));
-  const auto number = [&](const char* key, double most, double fallback) {
-    return config ? config->number(key, 0.0, most, fallback) : fallback;
-  };
-  const auto probability = [&](const char* key, double fallback) {
-    return dropout >= 0 ? dropout : number(key, 0.999, fallback);
-  };
-  details.epsilon = static_cast<float>(number("layer_norm_eps", 1.0, 1e-12));
-  details.layer.hidden_dropout = probability("hidden_dropout_prob", 0.1);
-  details.layer.attention_dropout = probability("attention_probs_dropout_prob", 0.1);
-  details.classifier_dropout = probability("classifier_dropout", details.layer.hidden_dropout);
+    details.epsilon =
+        static_cast<float>(config->number("layer_norm_eps", 0.0, 1.0, defaults.epsilon));
+  }
+  details.hidden_dropout =
+      read_dropout(config, dropout, "hidden_dropout_prob", defaults.hidden_dropout);
+  details.layer.attention_output_dropout = details.layer.output_dropout = details.hidden_dropout;
+  details.layer.attention_dropout =
+      read_dropout(config, dropout, "attention_probs_dropout_prob", defaults.attention_dropout);
   return details;
 }
 
-LayerNorm read_norm(const std::string& name, const ModelShape& shape, float epsilon,
+EncoderNetwork start_network(const HostSource& source, const HostSettings& settings,
+                             const std::string& prefix, const EncoderDetails& details,
+                             const std::shared_ptr<const Device>& device) {
+  const ModelShape& shape = source.shape;
+  EncoderNetwork network;
+  network.weights = settings.random_weights
+                        ? std::make_unique<FrozenWeights>(settings.seed, device)
+                        : std::make_unique<FrozenWeights>(source.folder, prefix, device);
+  network.catalogue = catalogue(shape);
+  network.limits = {network.catalogue.model, shape.vocabulary, shape.token_types,
+                    shape.positions,         settings.labels,  settings.regression};
+  network.hidden = shape.hidden;
+  network.dropouts = {{"hidden", details.hidden_dropout},
+                      {"attention", details.layer.attention_dropout}};
+  return network;
+}
+
+void read_embedding(EncoderNetwork& network, const std::string& place, const ModelShape& shape,
+                    const EncoderDetails& details, std::int32_t padding, FrozenLinear<float> map) {
+  FrozenWeights& weights = *network.weights;
+  const auto table = [&](const char* module, std::size_t rows) {
+    return rows == 0 ? nullptr
+                     : weights.tensor(place + module + ".weight", {rows, shape.embedding});
+  };
+  const EmbeddingTables tables = {.words = table(".word_embeddings", shape.vocabulary),
+                                  .positions = table(".position_embeddings", shape.position_rows),
+                                  .types = table(".token_type_embeddings", shape.token_types),
+                                  .padding = padding};
+  network.embedding = {tables,
+                       read_norm(place + ".LayerNorm", shape.embedding, details.epsilon, weights),
+                       shape.embedding,
+                       details.hidden_dropout,
+                       "dropout/" + place,
+                       map};
+}
+
+void read_head(EncoderNetwork& network, HeadDescription description, const HostSettings& settings,
+               const std::shared_ptr<const Device>& device) {
+  description.model = network.catalogue.model;
+  network.dropouts["classifier"] = description.dropout;
+  network.head = std::make_unique<ClassificationHead>(
+      std::move(description), network.hidden, settings, *network.weights, device, network.notes);
+}
+
+LayerNorm read_norm(const std::string& name, std::size_t width, float epsilon,
                     FrozenWeights& weights) {
   LayerNorm norm;
-  norm.weight = weights.tensor(name + ".weight", {shape.hidden});
-  norm.shift = weights.tensor(name + ".bias", {shape.hidden});
+  norm.weight = weights.tensor(name + ".weight", {width});
+  norm.shift = weights.tensor(name + ".bias", {width});
   norm.epsilon = epsilon;
   norm.name = name;
   return norm;
 }
 
-EncoderLayer read_encoder_layer(const ModelShape& shape, const EncoderDetails& details,
-                                const SiteCatalogue& catalogue, std::size_t layer,
-                                const EncoderNorms& norms, FrozenWeights& weights,
-                                std::shared_ptr<const Device> device, bool bfloat16) {
+EncoderLayer read_encoder_layer(const EncoderDetails& details, const SiteCatalogue& catalogue,
+                                std::size_t layer, const EncoderNorms& norms,
+                                FrozenWeights& weights, std::shared_ptr<const Device> device,
+                                bool bfloat16, const LayerReader& reader) {
   EncoderLayer::Parts parts;
-  for (const Site& site : catalogue.sites) {
-    if (site.layer != layer) continue;
-    FrozenLinear<float> frozen;
-    frozen.weight = weights.tensor(site.name + ".weight", {site.out, site.in});
-    frozen.bias = weights.tensor(site.name + ".bias", {site.out});
-    parts.linears.emplace_back(site, frozen, device, bfloat16);
-  }
-  parts.attention_norm = read_norm(norms.attention, shape, details.epsilon, weights);
-  parts.output_norm = read_norm(norms.output, shape, details.epsilon, weights);
+  for (const MatrixType type : layer_order)
+    for (const Site& site : catalogue.sites) {
+      if (site.layer != layer || site.matrix != type) continue;
+      FrozenLinear<float> frozen;
+      frozen.weight = weights.tensor(site.name + ".weight", {site.out, site.in});
+      if (reader.bias) frozen.bias = reader.bias(site, weights);
+      if (!frozen.bias) frozen.bias = weights.tensor(site.name + ".bias", {site.out});
+      parts.linears.emplace_back(site, frozen, device, bfloat16);
+    }
+  parts.attention_norm = read_norm(norms.attention, details.layer.hidden, details.epsilon, weights);
+  parts.output_norm = read_norm(norms.output, details.layer.hidden, details.epsilon, weights);
+  if (reader.relative) parts.relative = reader.relative(layer, weights);
   return EncoderLayer(details.layer, std::move(parts), std::move(device));
 }
 
-void note_unused(const FrozenWeights& weights, bool (*expected)(std::string_view name),
-                 const std::string& model, std::vector<std::string>& notes) {
-  std::vector<std::string> names = weights.unused();
-  std::erase_if(names, expected);
-  if (names.empty()) return;
-  notes.push_back(
-      fmt::format("{}: the checkpoint has {} that no part of the model reads: {}", model,
-                  names.size() == 1 ? "a tensor" : fmt::format("{} tensors", names.size()),
-                  printable(join(names, ", "), 300)));
+void read_layers(EncoderNetwork& network, const std::string& place, const EncoderDetails& details,
+                 std::size_t layers, const std::shared_ptr<const Device>& device, bool bfloat16,
+                 const LayerReader& reader) {
+  network.layers.reserve(layers);
+  for (std::size_t layer = 0; layer < layers; ++layer) {
+    const std::string name = fmt::format("{}.{}", place, layer);
+    network.layers.push_back(
+        read_encoder_layer(details, network.catalogue, layer,
+                           {name + ".attention.output.LayerNorm", name + ".output.LayerNorm"},
+                           *network.weights, device, bfloat16, reader));
+    network.steps.push_back({layer, EncoderApplication("dropout/" + name, layer + 1 == layers)});
+  }
+}
+
+void note_unused(EncoderNetwork& network, std::string_view prefix,
+                 std::initializer_list<std::string_view> expected) {
+  std::string note =
+      network.weights->unused_note(network.catalogue.model, [&](std::string_view name) {
+        if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
+        return std::ranges::any_of(
+            expected, [&](std::string_view beginning) { return name.starts_with(beginning); });
+      });
+  if (!note.empty()) network.notes.push_back(std::move(note));
 }
 
 }  // namespace rankfold

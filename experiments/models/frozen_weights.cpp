@@ -12,6 +12,7 @@
 #include "core/base/error.h"
 #include "core/base/hash.h"
 #include "core/base/random.h"
+#include "core/base/text.h"
 #include "core/device/row_kernels.h"
 
 namespace rankfold {
@@ -125,6 +126,21 @@ const float* FrozenWeights::transposed(std::string_view name, std::size_t rows,
   }
   transposed_.emplace(name, turned);
   return turned;
+}
+
+const float* FrozenWeights::keep(std::vector<float> values) {
+  const std::vector<float>& kept = converted_.emplace_back(std::move(values));
+  return place_on_device(device_, std::span<const float>(kept), placed_);
+}
+
+std::string FrozenWeights::unused_note(
+    const std::string& model, const std::function<bool(std::string_view name)>& is_expected) const {
+  std::vector<std::string> names = unused();
+  std::erase_if(names, is_expected);
+  if (names.empty()) return "";
+  return fmt::format("{}: the checkpoint has {} that no part of the model reads: {}", model,
+                     names.size() == 1 ? "a tensor" : fmt::format("{} tensors", names.size()),
+                     printable(join(names, ", "), 300));
 }
 
 /// work(first, count) for parts of 0 .. size - 1, by all lanes of the device.

@@ -41,8 +41,14 @@ class FrozenWeights {
   /// The same of a tensor that the checkpoint has as [columns, rows]: turned once into
   /// [rows, columns].
   const float* transposed(std::string_view name, std::size_t rows, std::size_t columns);
+  /// Numbers that a family has put together of tensors, where the device reads them; not counted.
+  const float* keep(std::vector<float> values);
   /// Tensors of the checkpoint that nobody has asked for by `find` or `tensor`, sorted.
   std::vector<std::string> unused() const;
+  /// What a user should know of those but for the names that `is_expected`; "" where there are
+  /// none.
+  std::string unused_note(const std::string& model,
+                          const std::function<bool(std::string_view name)>& is_expected) const;
   /// Numbers in all tensors that were asked for.
   std::size_t elements() const { return elements_; }
 

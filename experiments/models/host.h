@@ -92,7 +92,8 @@ class Host {
   virtual std::size_t total_parameters() const = 0;  ///< of the model with its head, no adapter
   virtual std::size_t max_tokens() const = 0;        ///< positions that the model has
   virtual std::size_t hidden_size() const = 0;       ///< width of the hidden states
-  /// Dropout probabilities of training by place: hidden, attention, classifier.
+  /// Dropout probabilities of training by place: hidden, attention, classifier, and pooler where the
+  /// dense layer before the output has one of its own.
   virtual std::map<std::string, double> dropouts() const = 0;
   /// What a user should know of how it was loaded (new head weights), one line each.
   virtual const std::vector<std::string>& notes() const = 0;

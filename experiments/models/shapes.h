@@ -73,8 +73,8 @@ StoredMatrix stored_matrix(const ModelShape& shape, const Site& site);
 /// Weights and biases of every norm: encoders (2 layers + 1) * 2 hidden, and DeBERTa-v2's further
 /// ones.
 std::size_t norm_parameters(const ModelShape& shape);
-/// The trained head of a classifier with `labels` outputs: RoBERTa dense and out_proj, DeBERTa
-/// pooler and classifier, others the output layer alone.
+/// The trained head of a classifier with `labels` outputs: RoBERTa's dense and out_proj, of others
+/// the output layer alone.
 std::size_t head_parameters(const ModelShape& shape, std::size_t labels);
 /// labels * hidden, and a bias where the family has one.
 std::size_t output_parameters(const ModelShape& shape, std::size_t labels);

@@ -26,7 +26,8 @@ constexpr std::size_t piece_bytes = std::size_t{4} << 20;
 constexpr const char* tokenizer_files[] = {
     "tokenizer.json",  "tokenizer_config.json",   "vocab.txt",          "added_tokens.json",
     "vocab.json",      "special_tokens_map.json", "merges.txt",         "spiece.model",
-    "tokenizer.model", "sentencepiece.bpe.model", "sentencepiece.model"};
+    "tokenizer.model", "sentencepiece.bpe.model", "sentencepiece.model",
+    "spm.model"};
 
 std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));

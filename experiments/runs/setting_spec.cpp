@@ -87,10 +87,11 @@ std::vector<SettingSpec> make_table() {
        .matters_to = has_sites},
       {.name = "targets",
        .value = "LIST",
-       .meaning = "adapted matrices: q,k,v,o,gate,up,down,in_proj or adapters; default q,v or the "
-                  "method's",
+       .meaning = "adapted matrices: q,k,v,o,gate,up,down,in_proj, all or adapters, or patterns of "
+                  "module names ('*.mlp.*'); default q,v or the method's",
        .kind = list,
        .roles = {method_cost, check, counting},
+       .other_name = "targets-like",
        .matters_to = has_sites},
       {.name = "layers",
        .value = "LIST",
@@ -268,6 +269,13 @@ const std::vector<const SettingSpec*>& sorted_settings() {
 const SettingSpec* find_setting(std::string_view name) {
   const auto found = std::ranges::lower_bound(sorted_settings(), name, {}, &SettingSpec::name);
   return found == sorted_settings().end() || (*found)->name != name ? nullptr : *found;
+}
+
+const SettingSpec* find_setting_called(std::string_view name) {
+  const auto found = std::ranges::find_if(run_settings(), [&](const SettingSpec& spec) {
+    return spec.name == name || (!name.empty() && spec.other_name == name);
+  });
+  return found == run_settings().end() ? nullptr : &*found;
 }
 
 bool is_incidental(std::string_view name) {

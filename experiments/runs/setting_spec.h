@@ -60,6 +60,7 @@ struct SettingSpec {
   std::optional<SettingLimit> limit = {};  ///< of a number or count
   SettingPlace place = SettingPlace::varied;
   std::vector<SettingRole> roles = {};
+  std::string other_name = {};  ///< that users may write for `name`; kept nowhere
   std::string in_sweeps = {};  ///< the default of a sweep's training runs; "": `fallback`
   /// Whether it can matter to a method; null: to all.
   bool (*matters_to)(const Method& method) = nullptr;
@@ -83,6 +84,9 @@ const std::vector<const SettingSpec*>& sorted_settings();
 
 /// The setting of that name, or null.
 const SettingSpec* find_setting(std::string_view name);
+
+/// The setting that users call so, by its name or its other one; or null.
+const SettingSpec* find_setting_called(std::string_view name);
 
 /// Whether there is a setting of that name and it is no part of a run's identity.
 bool is_incidental(std::string_view name);

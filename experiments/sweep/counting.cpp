@@ -6,7 +6,7 @@ namespace rankfold {
 namespace {
 
 std::string canonical_targets(const std::string& targets, const Stack& stack) {
-  if (targets == "adapters") return targets;
+  if (targets == "adapters" || is_module_pattern(targets)) return targets;
   std::string joined;
   for (const MatrixType type : stack.matrices) {
     if (!joined.empty()) joined += ',';

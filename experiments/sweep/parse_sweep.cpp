@@ -117,12 +117,12 @@ class Parser {
       add_pairs(entry);
     } else if (dot != std::string::npos) {
       add_of_method(entry, entry.key.substr(0, dot), entry.key.substr(dot + 1), entry.value);
-    } else if (const SettingSpec* spec = find_setting(entry.key)) {
-      sweep_.common[entry.key] = spec->kind == SettingKind::folder
-                                     ? split_paths(entry)
-                                     : split_grid(entry, entry.value, spec->is_list());
-      for (const std::string& value : sweep_.common[entry.key])
-        check_setting_of(entry, entry.key, value);
+    } else if (const SettingSpec* spec = find_setting_called(entry.key)) {
+      std::vector<std::string>& values = sweep_.common[spec->name];
+      values = spec->kind == SettingKind::folder
+                   ? split_paths(entry)
+                   : split_grid(entry, entry.value, spec->is_list());
+      for (const std::string& value : values) check_setting_of(entry, spec->name, value);
     } else if (find_sweep_setting(entry.key) != nullptr) {
       add_own(entry);
     } else {
@@ -180,8 +180,9 @@ class Parser {
     }
   }
 
-  void add_of_method(const SweepEntry& entry, const std::string& method, const std::string& name,
+  void add_of_method(const SweepEntry& entry, const std::string& method, std::string name,
                      const std::string& value) {
+    if (const SettingSpec* spec = find_setting_called(name)) name = spec->name;
     check_method_key(entry.where, method, name, registry_);
     const std::vector<std::string> values = grid_of(entry, name, value);
     check_values(entry, method, name, values);

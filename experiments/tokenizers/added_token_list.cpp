@@ -14,8 +14,8 @@ constexpr std::size_t longest_content = 1000;
 }  // namespace
 
 std::int64_t AddedTokenList::next_id(const std::string& content) const {
-  if (const auto known = vocabulary_->tokens.find(content)) return *known;
-  const auto size = static_cast<std::int64_t>(vocabulary_->ids.size());
+  if (const auto known = vocabulary_->find(content)) return *known;
+  const auto size = static_cast<std::int64_t>(vocabulary_->ids().size());
   return largest_ >= size ? largest_ + 1 : size;
 }
 
@@ -31,9 +31,8 @@ void AddedTokenList::add_with_id(const AddedToken& token, const std::filesystem:
   if (token.id != id)
     throw Error("{}: added token '{}': found id {}, expected {}{}", printable(file.string()),
                 printable(token.content, 80), token.id, id,
-                vocabulary_->tokens.find(token.content)
-                    ? " as in the vocabulary"
-                    : ", which the tokenizers library gives it");
+                vocabulary_->find(token.content) ? " as in the vocabulary"
+                                                 : ", which the tokenizers library gives it");
   if (found != places_.end()) {
     tokens_[found->second] = token;
     return;

@@ -12,29 +12,15 @@ bool touches_word(std::string_view text, std::size_t begin, std::size_t end) {
   return end < text.size() && is_word_character(decode_next(text, end));
 }
 
-std::size_t without_trailing_whitespace(std::string_view text, std::size_t end) {
-  while (end > 0) {
-    const char32_t last = decode_last(text.substr(0, end));
-    if (!is_whitespace(last)) break;
-    end -= utf8_length(last);
-  }
-  return end;
-}
-
-std::size_t after_whitespace(std::string_view text, std::size_t begin) {
-  while (begin < text.size()) {
-    std::size_t next = begin;
-    if (!is_whitespace(decode_next(text, next))) break;
-    begin = next;
-  }
-  return begin;
-}
-
 }  // namespace
 
 void AddedTokenMatcher::add(std::string_view pattern, const AddedToken& token) {
   if (pattern.empty()) return;
-  if (!patterns_.insert(pattern, static_cast<std::int32_t>(tokens_.size()))) return;
+  if (const auto known = patterns_.find(pattern)) {
+    tokens_[static_cast<std::size_t>(*known)] = token;
+    return;
+  }
+  patterns_.insert(pattern, static_cast<std::int32_t>(tokens_.size()));
   tokens_.push_back(token);
   starts_pattern_[static_cast<unsigned char>(pattern.front())] = true;
 }
@@ -57,12 +43,14 @@ std::vector<AddedTokenMatcher::Match> AddedTokenMatcher::find_all(std::string_vi
     const std::size_t end = begin + found->length;
     if (!token.single_word || !touches_word(text, begin, end)) {
       Match match{begin, end, token.id};
-      if (token.lstrip) match.begin = without_trailing_whitespace(text, begin);
-      if (token.rstrip) match.end = after_whitespace(text, end);
-      match.begin = std::max(match.begin, free_from);
-      match.end = std::max(match.end, match.begin);
-      matches.push_back(match);
-      free_from = match.end;
+      if (token.lstrip)
+        match.begin = std::max(free_from, without_trailing_whitespace(text.substr(0, begin)));
+      if (token.rstrip) match.end = end + after_leading_whitespace(text.substr(end));
+      // The white space of the match before may have taken all of it.
+      if (match.begin < match.end) {
+        matches.push_back(match);
+        free_from = match.end;
+      }
     }
     begin = end;
   }

@@ -19,9 +19,11 @@ struct AddedToken {
   bool lstrip = false;       ///< takes the white space before it along
   bool rstrip = false;       ///< takes the white space after it along
   bool normalized = false;   ///< sought, normalised, in the normalised text
+  bool special = false;      ///< no text: left out where ids become text again
 };
 
-/// Finds added tokens from left to right, at each place the longest, without overlap.
+/// Finds added tokens from left to right, at each place the longest, without overlap but for white
+/// space: what one took along may be part of the next.
 class AddedTokenMatcher {
  public:
   struct Match {
@@ -29,8 +31,8 @@ class AddedTokenMatcher {
     std::int32_t id;
   };
 
-  /// Seeks `pattern` (the content, or the normalised content) with the token's id and flags. An
-  /// empty pattern, and one that is sought already, are ignored.
+  /// Seeks `pattern` (the content, or the normalised content) with the token's id and flags: of two
+  /// with one pattern the later. An empty pattern is ignored.
   void add(std::string_view pattern, const AddedToken& token);
 
   std::vector<Match> find_all(std::string_view text) const;

@@ -1,59 +1,18 @@
 #include "experiments/tokenizers/bert_normalizer.h"
 
-#include <unicode/normalizer2.h>
-#include <unicode/uchar.h>
-#include <unicode/unistr.h>
-
-#include <algorithm>
 #include <string>
 #include <string_view>
 
-#include "core/base/error.h"
 #include "experiments/tokenizers/unicode.h"
+#include "experiments/tokenizers/unicode_forms.h"
 
 namespace rankfold {
 namespace {
 
-const icu::Normalizer2& canonical_decomposition() {
-  UErrorCode status = U_ZERO_ERROR;
-  const icu::Normalizer2* normalizer = icu::Normalizer2::getNFDInstance(status);
-  if (U_FAILURE(status)) throw Error("ICU: no data for NFD: {}", u_errorName(status));
-  return *normalizer;
-}
-
-/// Canonical decomposition. Marks are sorted here because ICU inserts them one by one, which takes
-/// hours on a text of nothing else.
-std::u32string decompose(std::u32string_view stretch) {
-  const icu::Normalizer2& decomposition = canonical_decomposition();
-  std::u32string decomposed;
-  icu::UnicodeString parts;
-  for (const char32_t character : stretch) {
-    if (!decomposition.getDecomposition(static_cast<UChar32>(character), parts)) {
-      decomposed += character;
-      continue;
-    }
-    for (std::int32_t i = 0; i < parts.length(); i = parts.moveIndex32(i, 1))
-      decomposed += static_cast<char32_t>(parts.char32At(i));
-  }
-  const auto combining_class = [](char32_t c) {
-    return u_getCombiningClass(static_cast<UChar32>(c));
-  };
-  for (auto begin = decomposed.begin(); begin != decomposed.end(); ++begin) {
-    const auto end =
-        std::find_if(begin, decomposed.end(), [&](char32_t c) { return combining_class(c) == 0; });
-    std::stable_sort(begin, end, [&](char32_t a, char32_t b) {
-      return combining_class(a) < combining_class(b);
-    });
-    begin = end;
-    if (begin == decomposed.end()) break;
-  }
-  return decomposed;
-}
-
 /// Appends a stretch of text without its accents and leaves `stretch` empty.
 void append_without_accents(std::u32string& stretch, bool lowercase, std::string& out) {
   if (stretch.empty()) return;
-  for (const char32_t character : decompose(stretch)) {
+  for (const char32_t character : decompose(stretch, false)) {
     if (is_bert_accent(character)) continue;
     lowercase ? append_lowercase(out, character) : append_utf8(out, character);
   }

@@ -33,6 +33,18 @@ class PrefixTree {
   /// The longest non-empty key that `text` begins with, keys read from `start` on.
   std::optional<Match> longest_match(std::string_view text, Node start = root) const;
 
+  /// Tells `visit` length and value of every non-empty key that `text` begins with, short ones
+  /// first.
+  template <class Visit>
+  void for_each_prefix(std::string_view text, const Visit& visit) const {
+    Node node = root;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      node = child_of(node, text[i]);
+      if (node == root) return;
+      if (values_[node]) visit(i + 1, *values_[node]);
+    }
+  }
+
  private:
   struct Edge {
     std::uint64_t key = 0;  // 0: empty slot

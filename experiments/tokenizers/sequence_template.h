@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace rankfold {
@@ -25,6 +26,13 @@ struct SequenceTemplates {
 /// BERT's: [CLS] A [SEP] with type 0, and [CLS] A [SEP] of type 0 followed by B [SEP] of type 1
 /// (Devlin et al., 2019, figure 2).
 SequenceTemplates bert_templates(std::int32_t classification_id, std::int32_t separator_id);
+
+/// RoBERTa's: <s> A </s>, and <s> A </s> </s> B </s>, all of type 0 (Liu et al., 2019).
+SequenceTemplates roberta_templates(std::int32_t begin_id, std::int32_t end_id);
+
+/// A with a token before it, behind it, or both; then the same with B, of type 1.
+SequenceTemplates enclosed_templates(std::optional<std::int32_t> begin_id,
+                                     std::optional<std::int32_t> end_id);
 
 /// A alone, and A of type 0 followed by B of type 1: no special tokens.
 SequenceTemplates plain_templates();

@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "experiments/tokenizers/token_part.h"
 
 namespace rankfold {
 namespace {
@@ -49,28 +50,35 @@ void truncate_longest_first(std::vector<std::int32_t>& first, std::vector<std::i
 }  // namespace
 
 Tokenizer::Tokenizer(std::unique_ptr<const TokenModel> model, std::vector<AddedToken> added_tokens,
-                     SequenceTemplates templates, bool truncates_left)
+                     SequenceTemplates templates, bool truncates_left,
+                     std::unique_ptr<const TokenDecoder> decoder)
     : model_(std::move(model)),
       added_tokens_(std::move(added_tokens)),
       templates_(std::move(templates)),
+      decoder_(std::move(decoder)),
       truncates_left_(truncates_left),
-      vocabulary_size_(model_->vocabulary_size()) {
+      vocabulary_size_(model_->vocabulary().size()) {
   check_template(templates_.single, "single", 0);
   check_template(templates_.pair, "pair", 1);
-  for (const AddedToken& token : added_tokens_) {
-    const auto known = model_->find_token(token.content);
+  const Vocabulary& vocabulary = model_->vocabulary();
+  for (std::size_t i = 0; i < added_tokens_.size(); ++i) {
+    const AddedToken& token = added_tokens_[i];
+    added_places_.emplace(token.id, i);
+    const auto known = vocabulary.find(token.content);
     if (known && *known != token.id)
       throw Error("added token '{}': found id {}, expected {} as in the vocabulary",
                   printable(token.content), token.id, *known);
-    if (!known && model_->has_id(token.id))
+    if (!known && vocabulary.has_id(token.id))
       throw Error("added token '{}': its id {} is another token's in the vocabulary",
                   printable(token.content), token.id);
     vocabulary_size_ = std::max(vocabulary_size_, static_cast<std::size_t>(token.id) + 1);
-    if (token.normalized) {
-      normalized_matcher_.add(model_->normalize(token.content), token);
-    } else {
-      raw_matcher_.add(token.content, token);
-    }
+    added_texts_.push_back(token.normalized ? model_->normalize(token.content).text
+                                            : token.content);
+    if (added_texts_.back().empty() && !token.content.empty())
+      throw Error("added token '{}': found nothing of it once normalised, expected a text to seek",
+                  printable(token.content));
+    (token.normalized ? normalized_matcher_ : raw_matcher_).add(added_texts_.back(), token);
+    if (token.special) special_contents_.insert(token.content);
   }
 }
 
@@ -82,6 +90,8 @@ Encoding Tokenizer::encode(std::string_view text, std::optional<std::string_view
     throw UsageError("max-length {}: expected at least {}, the number of special tokens",
                      max_length, special_tokens);
 
+  check_text_length(text.size());
+  if (pair) check_text_length(pair->size());
   std::vector<std::int32_t> first, second;
   first.reserve(text.size() / 4 + 8);
   append_ids(text, first);
@@ -113,30 +123,57 @@ Encoding Tokenizer::encode(std::string_view text, std::optional<std::string_view
 
 void Tokenizer::append_ids(std::string_view text, std::vector<std::int32_t>& ids) const {
   std::size_t begin = 0;
+  const auto append = [&](std::size_t end) {
+    if (end <= begin) return;
+    NormalizedText normalized = model_->normalize(text.substr(begin, end - begin));
+    normalized.is_beginning = normalized.is_beginning && begin == 0;
+    append_ids_of_normalized(normalized, ids);
+  };
   for (const AddedTokenMatcher::Match& match : raw_matcher_.find_all(text)) {
-    if (match.begin > begin)
-      append_ids_of_normalized(model_->normalize(text.substr(begin, match.begin - begin)), ids);
+    append(match.begin);
     ids.push_back(match.id);
     begin = match.end;
   }
-  if (begin < text.size()) append_ids_of_normalized(model_->normalize(text.substr(begin)), ids);
+  append(text.size());
 }
 
-void Tokenizer::append_ids_of_normalized(std::string_view text,
+void Tokenizer::append_ids_of_normalized(const NormalizedText& normalized,
                                          std::vector<std::int32_t>& ids) const {
+  const std::string_view text = normalized.text;
   std::size_t begin = 0;
   for (const AddedTokenMatcher::Match& match : normalized_matcher_.find_all(text)) {
-    model_->append_ids(text.substr(begin, match.begin - begin), ids);
+    if (match.begin > begin)
+      model_->append_ids(text.substr(begin, match.begin - begin),
+                         normalized.is_beginning && begin == 0, ids);
     ids.push_back(match.id);
     begin = match.end;
   }
-  model_->append_ids(text.substr(begin), ids);
+  model_->append_ids(text.substr(begin), normalized.is_beginning && begin == 0, ids);
+}
+
+std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special) const {
+  std::vector<std::string> tokens;
+  tokens.reserve(ids.size());
+  for (const std::int32_t id : ids) {
+    const auto added = added_places_.find(id);
+    if (added != added_places_.end()) {
+      const std::string& text = added_texts_[added->second];
+      if (!skip_special || !special_contents_.contains(text)) tokens.push_back(text);
+    } else if (const auto content = model_->vocabulary().content(id)) {
+      tokens.emplace_back(*content);
+    }
+  }
+  if (decoder_) {
+    decoder_->decode(tokens);
+    return join(tokens, "");
+  }
+  return join(tokens, " ");
 }
 
 std::optional<std::int32_t> Tokenizer::find_token(std::string_view content) const {
   for (const AddedToken& token : added_tokens_)
     if (token.content == content) return token.id;
-  return model_->find_token(content);
+  return model_->vocabulary().find(content);
 }
 
 }  // namespace rankfold

@@ -40,10 +40,11 @@ const std::vector<ForeignKey>& config_keys() {
     add(read, {"tokenizer_class", "do_lower_case", "strip_accents", "tokenize_chinese_chars",
                "truncation_side", "model_input_names", "added_tokens_decoder",
                "additional_special_tokens", "extra_special_tokens", "do_basic_tokenize",
-               "clean_text", "wordpieces_prefix"});
+               "clean_text", "wordpieces_prefix", "add_bos_token", "add_eos_token",
+               "add_prefix_space", "keep_accents", "remove_space", "split_by_punct", "legacy"});
     for (const std::string_view role : roles) table.push_back({role, read});
-    // Padding is never computed, texts are cut at the run's length, ids are never turned into text;
-    // where files were. Begin and end tokens are the template's, which this class's tokenizers fix.
+    // Padding is never computed, texts are cut at the run's length; where files were; what broken
+    // bytes become in text.
     add(changes_nothing, {"model_max_length",
                           "max_len",
                           "max_length",
@@ -69,8 +70,12 @@ const std::vector<ForeignKey>& config_keys() {
                           "use_fast",
                           "verbose",
                           "chat_template",
-                          "add_bos_token",
-                          "add_eos_token",
+                          "errors",
+                          "from_slow",
+                          "trim_offsets",
+                          "use_default_system_prompt",
+                          "vocab_size",
+                          "vocab_type",
                           "transformers_version",
                           "_commit_hash",
                           "device_map",
@@ -78,42 +83,28 @@ const std::vector<ForeignKey>& config_keys() {
                           "response_schema",
                           "chat_control_tokens"});
     add(off_only, {"never_split", "split_special_tokens", "auto_map", "init_inputs",
-                   "add_prefix_space", "model_specific_special_tokens"});
+                   "model_specific_special_tokens", "sp_model_kwargs"});
     return table;
   }();
   return keys;
 }
 
-bool is_bert_class(std::string_view name) {
-  constexpr std::array<std::string_view, 7> classes = {
-      "BertTokenizer",        "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer",
-      "SqueezeBertTokenizer", "LayoutLMTokenizer",   "LxmertTokenizer"};
-  if (name.ends_with("Fast")) name.remove_suffix(4);
-  return std::ranges::find(classes, name) != classes.end();
-}
-
-bool is_bert_model(std::string_view model_type) {
-  constexpr std::array<std::string_view, 7> types = {
-      "bert", "distilbert", "electra", "mobilebert", "squeezebert", "layoutlm", "lxmert"};
-  return std::ranges::find(types, model_type) != types.end();
+void take_class(const TokenizerClass& known, TokenizerConfig& config) {
+  config.known_class = &known;
+  config.kind = known.kind == TokenizerClass::Kind::as_written ? Kind::as_written
+                : known.kind == TokenizerClass::Kind::bert     ? Kind::bert
+                                                               : Kind::built;
+  if (!config.names_inputs) config.single_type = !known.has_types;
 }
 
 /// By the class's name; throws at the field that gives it where no such tokenizer is read here.
 void set_class(const JsonField& field, TokenizerConfig& config) {
   const std::string& name = field.string();
+  const TokenizerClass* known = find_tokenizer_class(name);
+  if (known == nullptr)
+    field.refuse("'" + name + "'", "one of " + std::string(known_tokenizer_classes()));
   config.class_name = name;
-  if (is_bert_class(name)) {
-    config.kind = Kind::bert;
-    config.single_type = name.starts_with("DistilBert");
-  } else if (name == "PreTrainedTokenizerFast" || name == "PreTrainedTokenizer" ||
-             name == "TokenizersBackend") {
-    config.kind = Kind::as_written;
-    config.single_type = true;
-  } else {
-    field.refuse("'" + name + "'",
-                 "BertTokenizer, DistilBertTokenizer, ElectraTokenizer, MobileBertTokenizer or "
-                 "PreTrainedTokenizerFast");
-  }
+  take_class(*known, config);
 }
 
 /// The token of `key`, written as its text or as {"content": text, "lstrip": ..., ...}. `special`
@@ -121,7 +112,7 @@ void set_class(const JsonField& field, TokenizerConfig& config) {
 AddedToken read_token(const JsonField& field, const std::string& key, bool special,
                       const fs::path& file) {
   AddedToken token;
-  token.normalized = false;
+  token.special = true;
   if (field.is_string()) {
     token.content = field.string();
     return token;
@@ -134,7 +125,8 @@ AddedToken read_token(const JsonField& field, const std::string& key, bool speci
   token.single_word = field.boolean_member("single_word", false);
   token.lstrip = field.boolean_member("lstrip", false);
   token.rstrip = field.boolean_member("rstrip", false);
-  token.normalized = field.boolean_member("normalized", !field.boolean_member("special", special));
+  token.special = field.boolean_member("special", special);
+  token.normalized = field.boolean_member("normalized", !token.special);
   return token;
 }
 
@@ -160,6 +152,7 @@ void read_names(const JsonField& document, bool special, const fs::path& file,
                 TokenizerConfig& config) {
   for (const auto& [key, value] : document.object().items()) {
     const bool named = std::ranges::find(roles, key) != roles.end();
+    if (named && value.is_null()) config.unnamed.insert(key);
     if (value.is_null() || !(named || (key.ends_with("_token") && is_token(value)))) continue;
     config.names[key] = read_token(document.member(key), key, special, file);
   }
@@ -203,11 +196,18 @@ void read_config(const fs::path& file, TokenizerConfig& config) {
   const JsonField root(document, file);
   expect_keys(document, file);
   if (const auto name = root.optional_member("tokenizer_class")) set_class(*name, config);
-  if (const auto lower = root.optional_member("do_lower_case")) config.lowercase = lower->boolean();
-  if (const auto accents = root.optional_member("strip_accents"))
-    config.strip_accents = accents->boolean();
-  if (const auto chinese = root.optional_member("tokenize_chinese_chars"))
-    config.handle_chinese_chars = chinese->boolean();
+  for (const auto& [key, flag] : {std::pair{"do_lower_case", &config.lowercase},
+                                  {"strip_accents", &config.strip_accents},
+                                  {"tokenize_chinese_chars", &config.handle_chinese_chars},
+                                  {"add_prefix_space", &config.adds_prefix_space},
+                                  {"keep_accents", &config.keeps_accents},
+                                  {"split_by_punct", &config.splits_at_punctuation},
+                                  {"legacy", &config.legacy},
+                                  {"add_bos_token", &config.adds_begin},
+                                  {"add_eos_token", &config.adds_end}})
+    if (const auto given = root.optional_member(key)) *flag = given->boolean();
+  if (const auto removes = root.optional_member("remove_space"); removes && !removes->boolean())
+    removes->refuse("false", "true");
   // transformers 5 takes no notice of these; older versions did.
   for (const char* key : {"do_basic_tokenize", "clean_text"})
     if (const auto flag = root.optional_member(key); flag && !flag->boolean())
@@ -222,6 +222,7 @@ void read_config(const fs::path& file, TokenizerConfig& config) {
     for (std::size_t i = 0, count = inputs->array_size(); i < count; ++i)
       types = types || inputs->element(i).string() == "token_type_ids";
     config.single_type = !types;
+    config.names_inputs = true;
   }
   read_names(root, false, file, config);
   if (const auto decoder = root.optional_member("added_tokens_decoder"))
@@ -243,9 +244,10 @@ void read_added_tokens(const fs::path& file, TokenizerConfig& config) {
   for (const auto& [content, index] : root.object().items()) {
     AddedToken token;
     token.content = content;
+    token.special = special.contains(content);
     token.id = static_cast<std::int32_t>(
         root.member(content).integer(0, std::numeric_limits<std::int32_t>::max() - 1));
-    token.normalized = !special.contains(content);
+    token.normalized = !token.special;
     config.added_tokens.push_back(std::move(token));
   }
 }
@@ -257,12 +259,12 @@ void read_model_class(const fs::path& file, TokenizerConfig& config) {
   if (const auto name = root.optional_member("tokenizer_class")) return set_class(*name, config);
   const auto type = root.optional_member("model_type");
   if (!type) return;
-  if (!is_bert_model(type->string()))
+  const TokenizerClass* known = find_class_of_model(type->string());
+  if (known == nullptr)
     type->refuse("'" + type->string() + "'",
-                 "bert, distilbert, electra or mobilebert, or a tokenizer_class in "
-                 "tokenizer_config.json");
-  config.kind = Kind::bert;
-  config.class_name = "BertTokenizer";
+                 "a model whose tokenizer is known, or a tokenizer_class in tokenizer_config.json");
+  config.class_name = known->name;
+  take_class(*known, config);
 }
 
 }  // namespace

@@ -105,6 +105,42 @@ bool is_bert_accent(char32_t character) {
   return is_known_to_bert(character);
 }
 
+bool is_known_to_forms(char32_t character) {
+  UVersionInfo age;
+  u_charAge(code_point(character), age);
+  return age[0] <= 9;
+}
+
+bool is_combining_mark(char32_t character) {
+  // Two Vedic signs were marks, and the Sharada sandhi mark was none.
+  if (character == 0x1CF2 || character == 0x1CF3) return true;
+  return is_one_of(character, U_GC_M_MASK) && is_known_to_forms(character) && character != 0x111C9;
+}
+
+bool is_numeric(char32_t character) {
+  return is_one_of(character, U_GC_N_MASK);
+}
+
+std::size_t without_trailing_whitespace(std::string_view text) {
+  std::size_t end = text.size();
+  while (end > 0) {
+    const char32_t last = decode_last(text.substr(0, end));
+    if (!is_whitespace(last)) break;
+    end -= utf8_length(last);
+  }
+  return end;
+}
+
+std::size_t after_leading_whitespace(std::string_view text) {
+  std::size_t begin = 0;
+  while (begin < text.size()) {
+    std::size_t next = begin;
+    if (!is_whitespace(decode_next(text, next))) break;
+    begin = next;
+  }
+  return begin;
+}
+
 void append_lowercase(std::string& text, char32_t character) {
   if (character == 0x130) {
     text += "i\u0307";

@@ -46,6 +46,23 @@ bool is_bert_accent(char32_t character);
 /// Whether Unicode 8 had this character: those assigned later neither decompose nor combine.
 bool is_known_to_bert(char32_t character);
 
+// What huggingface/tokenizers has by other tables.
+
+/// Whether the tables of its normalisation forms and its marks have this character.
+bool is_known_to_forms(char32_t character);
+
+/// Categories M of those tables: Mn, Mc and Me.
+bool is_combining_mark(char32_t character);
+
+/// Categories N: Nd, Nl and No.
+bool is_numeric(char32_t character);
+
+/// Without the white space at its end: the length that stays.
+std::size_t without_trailing_whitespace(std::string_view text);
+
+/// The bytes of white space that a text begins with.
+std::size_t after_leading_whitespace(std::string_view text);
+
 /// Lower case of one character without context (no final sigma). One character becomes two: U+0130
 /// becomes i with U+0307.
 void append_lowercase(std::string& text, char32_t character);

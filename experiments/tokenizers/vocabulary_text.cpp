@@ -12,16 +12,6 @@
 namespace rankfold {
 namespace {
 
-/// As Rust's trim_end does it, with which huggingface/tokenizers reads the lines.
-std::string_view without_trailing_whitespace(std::string_view line) {
-  while (!line.empty()) {
-    const char32_t last = decode_last(line);
-    if (!is_whitespace(last)) break;
-    line.remove_suffix(utf8_length(last));
-  }
-  return line;
-}
-
 /// One token a line; empty lines use up their numbers, the last of them is a token too.
 Vocabulary read_vocabulary(const std::filesystem::path& file) {
   const std::string text = read_text(file);
@@ -30,7 +20,9 @@ Vocabulary read_vocabulary(const std::filesystem::path& file) {
   std::int32_t number = 0, empty = -1;
   for (std::size_t begin = 0; begin < text.size(); ++number) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view token = without_trailing_whitespace({text.data() + begin, end - begin});
+    // As Rust's trim_end does it, with which huggingface/tokenizers reads the lines.
+    std::string_view token(text.data() + begin, end - begin);
+    token = token.substr(0, without_trailing_whitespace(token));
     begin = end + 1;
     if (token.empty()) {
       empty = number;
@@ -39,13 +31,14 @@ Vocabulary read_vocabulary(const std::filesystem::path& file) {
     if (!is_valid_utf8(token))
       throw Error("{}: line {}: found bytes that are not UTF-8, expected a token", shown,
                   number + 1);
-    if (!vocabulary.tokens.insert(token, number))
+    if (!vocabulary.insert(token, number))
       throw Error("{}: line {}: found '{}' again, which is on line {}, expected each token once",
-                  shown, number + 1, printable(token, 200), *vocabulary.tokens.find(token) + 1);
-    vocabulary.ids.push_back(number);
+                  shown, number + 1, printable(token, 200), *vocabulary.find(token) + 1);
   }
-  if (vocabulary.ids.empty()) throw Error("{}: found no tokens, expected one a line", shown);
-  if (empty >= 0) vocabulary.ids.insert(std::ranges::lower_bound(vocabulary.ids, empty), empty);
+  vocabulary.seal();
+  if (vocabulary.size() == 0) throw Error("{}: found no tokens, expected one a line", shown);
+  if (empty >= 0) vocabulary.insert("", empty);
+  vocabulary.seal();
   return vocabulary;
 }
 

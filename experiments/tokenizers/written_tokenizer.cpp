@@ -81,6 +81,12 @@ std::string name_or(const TokenizerConfig& config, const char* role, const char*
 
 /// The class's own settings of the model, which tokenizer.json cannot change.
 void check_class(const WrittenTokenizer& written, const TokenizerConfig& config) {
+  if (config.kind == Kind::built)
+    throw Error("{}: found WordPiece as BERT has it, expected another tokenizer: {} is not BERT's",
+                printable(written.file.string()), config.class_name);
+  if (config.adds_prefix_space.value_or(false))
+    throw Error("{}: key 'add_prefix_space': found true, expected false: BERT splits at spaces",
+                printable((config.folder / "tokenizer_config.json").string()));
   if (config.kind != Kind::bert) return;
   const auto refuse = [&](const char* key, const std::string& found, const std::string& expected) {
     throw Error("{}: key '{}': found {}, expected {} as {} of transformers has it",
@@ -95,14 +101,55 @@ void check_class(const WrittenTokenizer& written, const TokenizerConfig& config)
            "100");
 }
 
-/// The tokens that the files list with their ids.
-AddedTokenList listed_tokens(const WrittenTokenizer& written, const TokenizerConfig& config) {
-  AddedTokenList list(written.vocabulary);
+/// The special tokens of a tokenizer that transformers' BERT classes make.
+std::map<std::string, AddedToken> bert_special_tokens(const WrittenTokenizer& written,
+                                                      const TokenizerConfig& config) {
+  std::map<std::string, AddedToken> names = config.names;
+  if (config.kind == Kind::as_written && written.padding_token)
+    names.try_emplace("pad_token", AddedToken{.content = *written.padding_token, .special = true});
+  if (config.kind != Kind::as_written && !(config.kind == Kind::unknown && written.templates))
+    for (const auto& [role, name] : {std::pair{"unk_token", "[UNK]"},
+                                     {"sep_token", "[SEP]"},
+                                     {"pad_token", "[PAD]"},
+                                     {"cls_token", "[CLS]"},
+                                     {"mask_token", "[MASK]"}})
+      names.try_emplace(role, AddedToken{.content = name, .special = true});
+  return names;
+}
+
+SequenceTemplates settle_templates(const WrittenTokenizer& written, const TokenizerConfig& config,
+                                   const AddedTokenList& added) {
+  SequenceTemplates templates;
+  if (written.templates && config.kind != Kind::bert) {
+    templates = *written.templates;
+  } else {
+    const std::string begin = name_or(config, "cls_token", "[CLS]"),
+                      end = name_or(config, "sep_token", "[SEP]");
+    const auto id_of = [&](const std::string& token) {
+      return require_token(token, written.vocabulary, added, written.file);
+    };
+    templates = bert_templates(id_of(begin), id_of(end));
+    if (written.templates && templates != *written.templates)
+      throw Error("{}: key 'post_processor': expected {} A {} B {}, as {} of transformers has it",
+                  printable(written.file.string()), printable(begin, 80), printable(end, 80),
+                  printable(end, 80), config.class_name);
+  }
+  if (config.single_type)
+    for (SequenceTemplate* sequence : {&templates.single, &templates.pair})
+      for (TemplatePart& part : *sequence) part.type_id = 0;
+  return templates;
+}
+
+}  // namespace
+
+AddedTokenList listed_tokens(const WrittenTokenizer& written, const Vocabulary& vocabulary,
+                             const TokenizerConfig& config) {
+  AddedTokenList list(vocabulary);
   for (const AddedToken& token : written.added_tokens) list.add_with_id(token, written.file);
   const fs::path file = config.folder / (config.lists_all_added_tokens ? "tokenizer_config.json"
                                                                        : "added_tokens.json");
   if (config.kind == Kind::bert && config.lists_all_added_tokens) {
-    AddedTokenList listed(written.vocabulary);
+    AddedTokenList listed(vocabulary);
     for (const AddedToken& token : config.added_tokens) listed.add_with_id(token, file);
     for (const AddedToken& token : written.added_tokens)
       if (!listed.contains(token.content))
@@ -117,59 +164,25 @@ AddedTokenList listed_tokens(const WrittenTokenizer& written, const TokenizerCon
   return list;
 }
 
-/// The special tokens by name, in the order in which transformers adds them: new ones get new ids.
-void add_special_tokens(const WrittenTokenizer& written, const TokenizerConfig& config,
-                        AddedTokenList& list) {
-  std::map<std::string, AddedToken> names = config.names;
-  if (config.kind == Kind::as_written && written.padding_token)
-    names.try_emplace("pad_token", AddedToken{*written.padding_token});
-  if (config.kind != Kind::as_written && !(config.kind == Kind::unknown && written.templates))
-    for (const auto& [role, name] : {std::pair{"unk_token", "[UNK]"},
-                                     {"sep_token", "[SEP]"},
-                                     {"pad_token", "[PAD]"},
-                                     {"cls_token", "[CLS]"},
-                                     {"mask_token", "[MASK]"}})
-      names.try_emplace(role, AddedToken{name});
+void add_special_tokens(std::map<std::string, AddedToken> names,
+                        const std::vector<AddedToken>& further, AddedTokenList& list) {
   for (const char* role :
        {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"})
     if (const auto token = names.extract(role)) list.add_if_new(token.mapped());
   for (const auto& [role, token] : names) list.add_if_new(token);
-  for (const AddedToken& token : config.extra_tokens) list.add_if_new(token);
+  for (const AddedToken& token : further) list.add_if_new(token);
 }
 
-std::int32_t require_token(const AddedTokenList& added, const std::string& token,
-                           const WrittenTokenizer& written) {
-  const auto id = written.vocabulary.tokens.find(token);
-  if (id) return *id;
+std::int32_t require_token(const std::string& token, const Vocabulary& vocabulary,
+                           const AddedTokenList& added, const fs::path& file) {
+  if (const auto id = vocabulary.find(token)) return *id;
   if (const auto found = added.find(token)) return *found;
-  throw Error("{}: found no '{}', expected this special token", printable(written.file.string()),
+  throw Error("{}: found no '{}', expected this special token", printable(file.string()),
               printable(token, 200));
 }
 
-SequenceTemplates settle_templates(const WrittenTokenizer& written, const TokenizerConfig& config,
-                                   const AddedTokenList& added) {
-  SequenceTemplates templates;
-  if (written.templates && config.kind != Kind::bert) {
-    templates = *written.templates;
-  } else {
-    const std::string begin = name_or(config, "cls_token", "[CLS]"),
-                      end = name_or(config, "sep_token", "[SEP]");
-    templates =
-        bert_templates(require_token(added, begin, written), require_token(added, end, written));
-    if (written.templates && templates != *written.templates)
-      throw Error("{}: key 'post_processor': expected {} A {} B {}, as {} of transformers has it",
-                  printable(written.file.string()), printable(begin, 80), printable(end, 80),
-                  printable(end, 80), config.class_name);
-  }
-  if (config.single_type)
-    for (SequenceTemplate* sequence : {&templates.single, &templates.pair})
-      for (TemplatePart& part : *sequence) part.type_id = 0;
-  return templates;
-}
-
-}  // namespace
-
 std::unique_ptr<Tokenizer> make_tokenizer(WrittenTokenizer written, const TokenizerConfig& config) {
+  if (written.pipeline) return make_pipeline_tokenizer(std::move(written), config);
   check_class(written, config);
   WordPieceOptions options;
   options.normalizer = settle_normalizer(written, config);
@@ -180,16 +193,19 @@ std::unique_ptr<Tokenizer> make_tokenizer(WrittenTokenizer written, const Tokeni
       {"unk_token", "model.unk_token"},
       named == config.names.end() ? std::nullopt : std::optional(named->second.content), "[UNK]",
       written.unknown_token, written.file, config);
-  if (!written.vocabulary.tokens.find(options.unknown_token))
+  if (!written.vocabulary.find(options.unknown_token))
     throw Error("{}: key 'model.unk_token': found no '{}' in the vocabulary, expected this token",
                 printable(written.file.string()), printable(options.unknown_token, 200));
-  AddedTokenList added = listed_tokens(written, config);
+  AddedTokenList added = listed_tokens(written, written.vocabulary, config);
   const SequenceTemplates templates = settle_templates(written, config, added);
-  add_special_tokens(written, config, added);
+  add_special_tokens(bert_special_tokens(written, config), config.extra_tokens, added);
+  if (!written.decoder && (config.kind == Kind::bert))
+    written.decoder = make_word_piece_decoder(written.continuing_prefix, true);
   try {
     return std::make_unique<Tokenizer>(
         std::make_unique<WordPiece>(std::move(written.vocabulary), options), added.tokens(),
-        templates, config.truncates_left.value_or(written.truncates_left));
+        templates, config.truncates_left.value_or(written.truncates_left),
+        std::move(written.decoder));
   } catch (const UsageError&) {
     throw;
   } catch (const Error& error) {

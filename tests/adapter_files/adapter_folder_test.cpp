@@ -80,6 +80,43 @@ TEST_F(AdapterFolder, KeepsEveryBit) {
   }
 }
 
+// Adapters of up and down were trained with the heads of attention before such sites had one head.
+TEST_F(AdapterFolder, IsReadWithTheHeadsThatItWasTrainedWith) {
+  RunSettings wanted = settings("lorta", "3");
+  wanted.values["targets"] = "up";
+  train(wanted);
+  const fs::path file = folder / "run/adapter/adapter_config.json";
+  auto document = nlohmann::json::parse(read_text(file));
+  std::size_t out = 0;
+  for (auto& site : document.at("stack")) {
+    EXPECT_EQ(site.at("heads"), 1);
+    site["heads"] = 4;
+    out = site.at("out");
+  }
+  rewrite([&](std::vector<TensorToWrite>& list, std::vector<std::vector<float>>& values) {
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      if (list[i].name == "B") {
+        values[i].assign(3 * out / 4, 0.5F);
+        list[i] = make_tensor("B", {3, out / 4}, std::span<const float>(values[i]));
+      } else if (list[i].name == "C_h") {
+        values[i] = {1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4};
+        list[i] = make_tensor("C_h", {4, 3}, std::span<const float>(values[i]));
+      }
+    }
+  });
+  EXPECT_THAT(load_error(), HasSubstr("'B' is F32 [3, 16]; expected F32 [3, 64]"));
+  write_atomically(file, document.dump());
+  const AdaptedModel adapted = load_adapted_model(folder / "model", folder / "run/adapter",
+                                                  builtin_registry(), make_cpu_device());
+  const Site& site = adapted.adapter->stack().sites.front();
+  std::vector<float> update(site.out * site.in);
+  adapted.adapter->reconstruct(0, {update.data(), site.out, site.in});
+  for (const std::size_t head : {0, 1, 2, 3})
+    for (std::size_t column = 0; column < site.in; ++column)
+      EXPECT_FLOAT_EQ(update[(head * out / 4 + 5) * site.in + column],
+                      static_cast<float>(head + 1) * update[column]);
+}
+
 TEST_F(AdapterFolder, NamesFactorsBySiteAndTheHeadAsTheCheckpointDoes) {
   train(settings());
   const SafetensorsFile file(tensors());

@@ -178,7 +178,8 @@ TEST(Bench, RefusesWhatItCannotMeasure) {
       {"bench step --method lora --rank 2 --dropout 1" + model, "--dropout is 1"},
       {"bench step --method lora --rank 2 --length 6 --targets w" + model, "'w'"},
       {"bench step --method lora --rank 2 --model minilm-l7", "did you mean 'minilm-l6'"},
-      {"bench step --method lora --rank 2 --model vit-base-patch16", "family vit, expected bert"},
+      {"bench step --method lora --rank 2 --model vit-base-patch16",
+       "family vit, expected albert, bert"},
   };
   for (const auto& [line, expected] : cases) {
     const Outcome outcome = call(line);

@@ -133,6 +133,7 @@ TEST(CommandLine, FailsOnMissingFiles) {
       "compress --adapter /nowhere --energy 0.5 --out /tmp/rankfold-never-made",
       "figure rank --input /nowhere --out /tmp/rankfold-never-made.pdf",
       "check model /nowhere",
+      "check training /nowhere",
       "check tokenizer /nowhere --cases /nowhere",
       "check method lora --golden /nowhere",
       "finetune --model /nowhere --task sst2 --method lora --rank 1 --lr 1 --out "

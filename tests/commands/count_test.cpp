@@ -104,6 +104,24 @@ TEST(Count, OrderOfTargetsDoesNotMatter) {
   EXPECT_EQ(document["matrices"], 36);
 }
 
+TEST(Count, TakesPatternsOfModuleNamesForTargets) {
+  const std::string words = "count --model roberta-base --method lora --rank 3 --json ";
+  const json byname = call(words + "--targets q,up").json();
+  for (const char* option : {"--targets", "--targets-like"}) {
+    json document = call(words + option + " *.query,*.intermediate.*").json();
+    EXPECT_EQ(document["targets"], "*.query,*.intermediate.*");
+    document["targets"] = byname["targets"];
+    EXPECT_EQ(document, byname);
+  }
+  EXPECT_EQ(call(words + "--targets all").json()["matrices"], 72);
+  for (const char* wrong : {"--targets *.mlp.*", "--targets *.query,key", "--targets all,q",
+                            "--targets q --targets-like *.key"}) {
+    const Outcome outcome = call(words + wrong);
+    EXPECT_EQ(outcome.status, 2) << wrong;
+    EXPECT_THAT(outcome.err, HasSubstr("targets")) << wrong;
+  }
+}
+
 TEST(Count, UnderstandsLayers) {
   const auto matrices = [](const std::string& layers) {
     return call("count --model roberta-base --method lora --rank 1 --json --layers " + layers)

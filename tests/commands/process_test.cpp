@@ -118,7 +118,7 @@ TEST_F(Process, AFailedRunHasNoParameters) {
 }
 
 TEST_F(Process, ASweepOutlivesARunThatIsKilled) {
-  const std::vector<std::string> words = sweep("300", "1,2");
+  const std::vector<std::string> words = sweep("100", "1,2");
   const pid_t process = start(words);
   std::vector<pid_t> running;
   ASSERT_TRUE(happens([&] { return !(running = children(process)).empty(); }));
@@ -133,7 +133,7 @@ TEST_F(Process, ASweepOutlivesARunThatIsKilled) {
 }
 
 TEST_F(Process, ASweepThatIsInterruptedGoesOn) {
-  const std::vector<std::string> words = sweep("100", "1,2,4,8");
+  const std::vector<std::string> words = sweep("60", "1,2,4,8");
   const pid_t process = start(words);
   ASSERT_TRUE(happens([&] { return finished().size() == 1; }));
   const std::vector<pid_t> running = children(process);

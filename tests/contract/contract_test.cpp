@@ -134,8 +134,9 @@ TEST(Registry, RefusesWrappersNestedTooDeepAndNamesOfAnyLengthInOneLine) {
     }
     return "accepted";
   };
-  std::string deep = "lora";
-  for (int i = 0; i < 200'000; ++i) deep.insert(0, "dora(");
+  std::string deep;
+  for (int i = 0; i < 200'000; ++i) deep += "dora(";
+  deep += "lora";
   EXPECT_THAT(refusal(deep + std::string(200'000, ')')),
               testing::HasSubstr("200000 wrappers over each other, expected at most 8"));
   EXPECT_THAT(refusal(deep + ")"), testing::HasSubstr("expected at most 8"));

@@ -89,6 +89,15 @@ Rows first_rows(const Rows& x, std::span<const std::size_t> starts) {
 Rows attended(const Rows& q, const Rows& k, const Rows& v, std::size_t heads,
               std::span<const std::size_t> query_starts, std::span<const std::size_t> key_starts,
               const Dropout& dropout) {
+  RelativeTerms terms;
+  terms.scale = 1 / std::sqrt(static_cast<double>(q.columns / heads));
+  return attended_relative(q, k, v, heads, query_starts, key_starts, dropout, terms);
+}
+
+Rows attended_relative(const Rows& q, const Rows& k, const Rows& v, std::size_t heads,
+                       std::span<const std::size_t> query_starts,
+                       std::span<const std::size_t> key_starts, const Dropout& dropout,
+                       const RelativeTerms& terms) {
   const std::size_t d = q.columns / heads;
   Rows context(q.rows, q.columns);
   for (std::size_t s = 0; s + 1 < key_starts.size(); ++s)
@@ -101,9 +110,15 @@ Rows attended(const Rows& q, const Rows& k, const Rows& v, std::size_t heads,
         double total = 0;
         for (std::size_t j = 0; j < count; ++j) {
           double score = 0;
-          for (std::size_t c = h * d; c < (h + 1) * d; ++c)
+          for (std::size_t c = h * d; c < (h + 1) * d; ++c) {
             score += q.at(i, c) * k.at(first + j, c);
-          total += p[j] = std::exp(score / std::sqrt(static_cast<double>(d)));
+            const std::size_t row =
+                terms.rows.empty() ? 0
+                                   : terms.rows[j + terms.rows.size() / 2 - (i - query_starts[s])];
+            if (terms.keys.rows > 0) score += q.at(i, c) * terms.keys.at(row, c);
+            if (terms.queries.rows > 0) score += k.at(first + j, c) * terms.queries.at(row, c);
+          }
+          total += p[j] = std::exp(score * terms.scale);
         }
         for (std::size_t j = 0; j < count; ++j)
           for (std::size_t c = h * d; c < (h + 1) * d; ++c)
@@ -112,35 +127,75 @@ Rows attended(const Rows& q, const Rows& k, const Rows& v, std::size_t heads,
   return context;
 }
 
+namespace {
+
+/// Part 0, 1 or 2 (q, k, v) of a fused projection, which has those of each head after another.
+Rows part_of(const Rows& fused, std::size_t heads, std::size_t part) {
+  const std::size_t hidden = fused.columns / 3, d = hidden / heads;
+  Rows y(fused.rows, hidden);
+  for (std::size_t i = 0; i < y.rows; ++i)
+    for (std::size_t c = 0; c < hidden; ++c)
+      y.at(i, c) = fused.at(i, c / d * 3 * d + part * d + c % d);
+  return y;
+}
+
+}  // namespace
+
+Rows EncoderLayer::attention(const Rows& x, const Rows& queries,
+                             std::span<const std::size_t> row_starts,
+                             std::span<const std::size_t> starts, const Dropouts& dropouts) const {
+  const bool fused = linears.size() == 4;
+  const auto project = [&](const Rows& rows, std::size_t part) {
+    return fused ? part_of(linears[0].apply(rows), heads, part) : linears[part].apply(rows);
+  };
+  const Rows q = project(queries, 0), k = project(x, 1), v = project(x, 2);
+  if (!relative) return attended(q, k, v, heads, row_starts, starts, dropouts.attention);
+  const Rows embedding = dropped(relative->embedding, dropouts.relative);
+  RelativeTerms terms{relative->rows, {}, {}, relative->scale};
+  if (relative->keys)
+    terms.keys = (relative->key_map ? *relative->key_map : linears[1]).apply(embedding);
+  if (relative->queries)
+    terms.queries = (relative->query_map ? *relative->query_map : linears[0]).apply(embedding);
+  return attended_relative(q, k, v, heads, row_starts, starts, dropouts.attention, terms);
+}
+
 Rows EncoderLayer::apply(const Rows& x, std::span<const std::size_t> starts,
                          const Dropouts& dropouts, bool first_rows_only) const {
   std::vector<std::size_t> row_starts(starts.begin(), starts.end());
   if (first_rows_only) std::iota(row_starts.begin(), row_starts.end(), std::size_t{0});
   const Rows queries = first_rows_only ? first_rows(x, starts) : x;
-  const Rows context = attended(linears[0].apply(queries), linears[1].apply(x), linears[2].apply(x),
-                                heads, row_starts, starts, dropouts.attention);
+  const Rows context = attention(x, queries, row_starts, starts, dropouts);
+  const std::size_t o = linears.size() - 3;
   const Rows a = attention_norm.apply(
-      sum(queries, dropped(linears[3].apply(context), dropouts.attention_output)));
-  const Rows inner = activated(linears[4].apply(a), activation);
-  return output_norm.apply(sum(a, dropped(linears[5].apply(inner), dropouts.output)));
+      sum(queries, dropped(linears[o].apply(context), dropouts.attention_output)));
+  const Rows inner = activated(linears[o + 1].apply(a), activation);
+  return output_norm.apply(sum(a, dropped(linears[o + 2].apply(inner), dropouts.output)));
 }
 
 Rows Embeddings::apply(std::span<const std::int32_t> ids, std::span<const std::int32_t> type_ids,
                        std::span<const std::size_t> starts, const Dropout& dropout) const {
   const std::size_t hidden = norm.weight.size();
   Rows x(ids.size(), hidden);
-  for (std::size_t s = 0; s + 1 < starts.size(); ++s)
-    for (std::size_t t = starts[s]; t < starts[s + 1]; ++t)
-      for (std::size_t c = 0; c < hidden; ++c)
-        x.at(t, c) = words[static_cast<std::size_t>(ids[t]) * hidden + c] +
-                     types[static_cast<std::size_t>(type_ids[t]) * hidden + c] +
-                     positions[(t - starts[s]) * hidden + c];
-  return dropped(norm.apply(x), dropout);
+  for (std::size_t s = 0; s + 1 < starts.size(); ++s) {
+    auto next = static_cast<std::size_t>(padding + 1);
+    for (std::size_t t = starts[s]; t < starts[s + 1]; ++t) {
+      const std::size_t position = ids[t] == padding ? static_cast<std::size_t>(padding) : next++;
+      for (std::size_t c = 0; c < hidden; ++c) {
+        x.at(t, c) = words[static_cast<std::size_t>(ids[t]) * hidden + c];
+        if (!types.empty()) x.at(t, c) += types[static_cast<std::size_t>(type_ids[t]) * hidden + c];
+        if (!positions.empty()) x.at(t, c) += positions[position * hidden + c];
+      }
+    }
+  }
+  const Rows narrow = dropped(norm.apply(x), dropout);
+  return map ? map->apply(narrow) : narrow;
 }
 
-Rows Head::apply(const Rows& x, const Dropout& dropout) const {
-  Rows pooled = pooler.apply(x);
-  for (double& value : pooled.values) value = std::tanh(value);
+Rows Head::apply(const Rows& x, const Dropout& dropout, const Dropout& input_dropout) const {
+  Rows pooled = pooler.apply(dropped(x, input_dropout));
+  if (activation) pooled = activated(std::move(pooled), *activation);
+  if (!activation)
+    for (double& value : pooled.values) value = std::tanh(value);
   return classifier.apply(dropped(std::move(pooled), dropout));
 }
 

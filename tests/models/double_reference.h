@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -58,35 +59,67 @@ Rows attended(const Rows& q, const Rows& k, const Rows& v, std::size_t heads,
               std::span<const std::size_t> query_starts, std::span<const std::size_t> key_starts,
               const Dropout& dropout);
 
+/// What relative positions add to scores of query i and key j: rows[j - i + rows.size() / 2] is the
+/// row of both matrices, which may be empty.
+struct RelativeTerms {
+  std::vector<std::uint32_t> rows = {};
+  Rows keys = {}, queries = {};
+  double scale = 1;
+};
+/// attended with scores scale (q_i k_j + q_i keys_r + k_j queries_r); place i of a query counts
+/// from the first one of its sequence.
+Rows attended_relative(const Rows& q, const Rows& k, const Rows& v, std::size_t heads,
+                       std::span<const std::size_t> query_starts,
+                       std::span<const std::size_t> key_starts, const Dropout& dropout,
+                       const RelativeTerms& terms);
+
+/// How a layer's scores depend on relative positions; see RelativeAttention.
+struct Relative {
+  Rows embedding;
+  std::vector<std::uint32_t> rows;
+  bool keys = true, queries = true;
+  std::optional<Linear> key_map = {},
+                        query_map = {};  ///< the layer's own k and q where there is none
+  double scale = 1;
+};
+
 /// a = LN(x + drop(o(attention(q(x), k(x), v(x))))), y = LN(a + drop(down(f(up(a))))).
 struct EncoderLayer {
-  std::vector<Linear> linears;  ///< q, k, v, o, up, down
+  std::vector<Linear> linears;  ///< q, k, v, o, up, down, or in_proj, o, up, down
   Norm attention_norm, output_norm;
   std::size_t heads = 1;
   HiddenActivation activation = HiddenActivation::gelu;
+  std::optional<Relative> relative = {};
 
   /// The masks of one application.
   struct Dropouts {
-    Dropout attention, attention_output, output;
+    Dropout attention, attention_output, output, relative = {};
   };
   Rows apply(const Rows& x, std::span<const std::size_t> starts, const Dropouts& dropouts,
              bool first_rows_only) const;
+
+ private:
+  Rows attention(const Rows& x, const Rows& queries, std::span<const std::size_t> row_starts,
+                 std::span<const std::size_t> starts, const Dropouts& dropouts) const;
 };
 
-/// dropout(LN(word + type + position)).
+/// map(dropout(LN(word + type + position))); positions as EmbeddingTables::padding says.
 struct Embeddings {
   std::vector<double> words, positions, types;
   Norm norm;
+  std::int32_t padding = -1;
+  std::optional<Linear> map = {};
 
   Rows apply(std::span<const std::int32_t> ids, std::span<const std::int32_t> type_ids,
              std::span<const std::size_t> starts, const Dropout& dropout) const;
 };
 
-/// classifier(dropout(tanh(pooler(x)))).
+/// classifier(dropout(f(pooler(dropout(x))))), f tanh where there is no activation.
 struct Head {
   Linear pooler, classifier;
+  std::optional<HiddenActivation> activation = {};
 
-  Rows apply(const Rows& x, const Dropout& dropout) const;
+  Rows apply(const Rows& x, const Dropout& dropout, const Dropout& input_dropout = {}) const;
 };
 
 /// Mean cross-entropy of class indices, or mean squared error against one target a row.

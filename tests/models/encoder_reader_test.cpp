@@ -30,19 +30,35 @@ TEST(EncoderReader, TakesWhatTheComputationNeedsOrItsDefaults) {
   EXPECT_EQ(read.layer.intermediate, 12u);
   EXPECT_EQ(read.layer.activation, HiddenActivation::relu);
   EXPECT_EQ(read.epsilon, 0.25f);
-  EXPECT_EQ(read.layer.hidden_dropout, 0.2);
+  EXPECT_EQ(read.hidden_dropout, 0.2);
+  EXPECT_EQ(read.layer.attention_output_dropout, 0.2);
+  EXPECT_EQ(read.layer.output_dropout, 0.2);
   EXPECT_EQ(read.layer.attention_dropout, 0.3);
-  EXPECT_EQ(read.classifier_dropout, 0.2);
 
   const EncoderDetails replaced = read_encoder_details(shape(), config, 0);
-  EXPECT_EQ(replaced.layer.hidden_dropout + replaced.layer.attention_dropout +
-                replaced.classifier_dropout,
+  EXPECT_EQ(replaced.hidden_dropout + replaced.layer.attention_dropout +
+                replaced.layer.attention_output_dropout + replaced.layer.output_dropout,
             0.0);
 
   const EncoderDetails defaults = read_encoder_details(shape(), {}, -1);
   EXPECT_EQ(defaults.layer.activation, HiddenActivation::gelu);
   EXPECT_EQ(defaults.epsilon, 1e-12f);
-  EXPECT_EQ(defaults.classifier_dropout, 0.1);
+  EXPECT_EQ(defaults.hidden_dropout, 0.1);
+
+  const EncoderDefaults own = {1e-5f, 0.4, 0.5, HiddenActivation::gelu_tanh};
+  const EncoderDetails others = read_encoder_details(shape(), {}, -1, own);
+  EXPECT_EQ(others.layer.activation, HiddenActivation::gelu_tanh);
+  EXPECT_EQ(others.epsilon, 1e-5f);
+  EXPECT_EQ(others.layer.output_dropout, 0.4);
+  EXPECT_EQ(others.layer.attention_dropout, 0.5);
+}
+
+TEST(EncoderReader, TakesADropoutOrWhatStandsForIt) {
+  const ConfigFile config("c.json", R"({"told": 0.2, "null": null})");
+  EXPECT_EQ(read_dropout(config, -1, "told", 0.3), 0.2);
+  EXPECT_EQ(read_dropout(config, -1, "null", 0.3), 0.3);
+  EXPECT_EQ(read_dropout(config, 0.1, "told", 0.3), 0.1);
+  EXPECT_EQ(read_dropout({}, -1, "told", 0.3), 0.3);
 }
 
 TEST(EncoderReader, RefusesAnActivationThatIsNotComputed) {
@@ -57,25 +73,23 @@ TEST(EncoderReader, NotesTensorsThatNothingReads) {
   const std::vector<float> values(4);
   const std::vector<TensorToWrite> tensors = {
       make_tensor("read", {4}, std::span<const float>(values)),
-      make_tensor("expected", {4}, std::span<const float>(values)),
+      make_tensor("net.expected", {4}, std::span<const float>(values)),
       make_tensor("first", {4}, std::span<const float>(values)),
       make_tensor("second", {4}, std::span<const float>(values))};
   write_safetensors(folder.path / "model.safetensors", tensors);
-  FrozenWeights weights(folder.path, "net.", make_cpu_device());
-  weights.tensor("read", {4});
-  std::vector<std::string> notes;
-  note_unused(
-      weights, [](std::string_view name) { return name == "expected"; }, "m", notes);
-  weights.find("first");
-  note_unused(
-      weights, [](std::string_view name) { return name == "expected"; }, "m", notes);
-  weights.find("second");
-  note_unused(
-      weights, [](std::string_view name) { return name == "expected"; }, "m", notes);
+  EncoderNetwork network;
+  network.catalogue.model = "m";
+  network.weights = std::make_unique<FrozenWeights>(folder.path, "net.", make_cpu_device());
+  network.weights->tensor("read", {4});
+  note_unused(network, "net.", {"exp"});
+  network.weights->find("first");
+  note_unused(network, "net.", {"expected"});
+  network.weights->find("second");
+  note_unused(network, "net.", {"expected"});
   EXPECT_THAT(
-      notes, ElementsAre("m: the checkpoint has 2 tensors that no part of the model reads: first, "
-                         "second",
-                         "m: the checkpoint has a tensor that no part of the model reads: second"));
+      network.notes,
+      ElementsAre("m: the checkpoint has 2 tensors that no part of the model reads: first, second",
+                  "m: the checkpoint has a tensor that no part of the model reads: second"));
 }
 
 }  // namespace

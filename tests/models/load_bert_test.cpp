@@ -58,7 +58,7 @@ TEST_F(DamagedFolder, WithoutConfigIsRefused) {
 
 TEST_F(DamagedFolder, WithAWrongConfigIsRefused) {
   set("model_type", "gpt5");
-  expect_error("model_type is 'gpt5', expected bert");
+  expect_error("model_type is 'gpt5', expected albert, bert");
   set("model_type", "bert");
   set("hidden_act", "mish");
   expect_error("hidden_act is 'mish', expected gelu");

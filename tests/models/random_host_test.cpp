@@ -49,7 +49,7 @@ TEST(RandomHost, RefusesFamiliesThatNoHostComputes) {
     }
     return std::string("nothing");
   };
-  EXPECT_THAT(load("vit-base-patch16"), HasSubstr("family vit, expected bert"));
+  EXPECT_THAT(load("vit-base-patch16"), HasSubstr("family vit, expected albert, bert"));
   EXPECT_THAT(load("minilm-l7"), HasSubstr("did you mean 'minilm-l6'"));
 }
 

@@ -113,6 +113,15 @@ TEST(ParseSweep, SplitsListsAtSemicolons) {
   EXPECT_EQ(sweep.by_method.at("lora").at("targets"), (std::vector<std::string>{"q,v", "k"}));
 }
 
+TEST(ParseSweep, TakesASettingByItsOtherName) {
+  const Sweep sweep = parse_sweep(
+      entries_of("targets-like = *.mlp.*,*.q_proj ; *.query\nlora.targets-like = *.key\n"),
+      builtin_registry());
+  EXPECT_THAT(sweep.common.at("targets"), testing::ElementsAre("*.mlp.*,*.q_proj", "*.query"));
+  EXPECT_THAT(sweep.by_method.at("lora").at("targets"), testing::ElementsAre("*.key"));
+  EXPECT_FALSE(sweep.common.contains("targets-like"));
+}
+
 TEST(ParseSweep, ABackslashKeepsASeparatorInItsValue) {
   const Registry registry = builtin_registry();
   const Sweep sweep = parse_sweep(

@@ -23,9 +23,9 @@ Tokenizer make_letters() {
   Vocabulary vocabulary;
   const std::vector<std::string> tokens = {"[UNK]", "[CLS]", "[SEP]", "a", "b", "##a", "##ab", "é"};
   for (std::int32_t id = 0; id < static_cast<std::int32_t>(tokens.size()); ++id) {
-    vocabulary.tokens.insert(tokens[static_cast<std::size_t>(id)], id);
-    vocabulary.ids.push_back(id);
+    vocabulary.insert(tokens[static_cast<std::size_t>(id)], id);
   }
+  vocabulary.seal();
   WordPieceOptions options;
   options.max_characters_per_word = 6;
   options.normalizer.strip_accents = false;

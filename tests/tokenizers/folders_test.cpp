@@ -84,6 +84,32 @@ TEST(TokenizerFolder, GivesTheIdsOfTransformersOrNamesTheFileThatIsNotFollowed) 
   EXPECT_EQ(agreeing, 104u);
 }
 
+TEST(TokenizerFolder, BuildsFromOlderFilesWhatTheClassBuilds) {
+  const std::filesystem::path classes = golden_folder / "classes";
+  const json base = json::parse(read_text(golden_folder / "byte-level-bpe/tokenizer.json"));
+  for (const json& entry : json::parse(read_text(classes / "folders.json"))) {
+    const json& files = entry["files"];
+    SCOPED_TRACE(files.dump());
+    const TemporaryFolder folder;
+    for (const auto& [name, content] : files.items())
+      if (name.ends_with(".json")) write(folder.path / name, content.dump());
+    if (files.contains("model")) {
+      write(folder.path / files["model"][1].get<std::string>(),
+            read_text(classes / files["model"][0].get<std::string>()));
+    } else {
+      write(folder.path / "vocab.json", base["model"]["vocab"].dump());
+      std::string merges = "#version: 0.2\n";
+      for (const json& merge : base["model"]["merges"])
+        merges += merge[0].get<std::string>() + " " + merge[1].get<std::string>() + "\n";
+      write(folder.path / "merges.txt", merges);
+    }
+    write(folder.path / "cases", entry["cases"].dump());
+    const auto tokenizer = load_tokenizer(folder.path);
+    const auto comparison = compare(*tokenizer, load_tokenizer_cases(folder.path / "cases"));
+    EXPECT_EQ(comparison.mismatches, 0u) << comparison.first_mismatch;
+  }
+}
+
 /// A small tokenizer as vocab.txt with one file beside it.
 std::string message_beside(const std::string& name, const json& content) {
   const TemporaryFolder folder;
@@ -111,8 +137,10 @@ TEST(TokenizerFolder, NamesTheKeyThatIsNotUnderstood) {
   EXPECT_THAT(message_beside("added_tokens.json", {{"b", 9}}), HasSubstr("found id 9, expected 4"));
   EXPECT_THAT(message_beside("special_tokens_map.json", {{"splits", true}}),
               AllOf(HasSubstr("special_tokens_map.json"), HasSubstr("splits")));
+  EXPECT_THAT(message_beside("config.json", {{"model_type", "t5"}}),
+              AllOf(HasSubstr("config.json"), HasSubstr("t5")));
   EXPECT_THAT(message_beside("config.json", {{"model_type", "gpt2"}}),
-              AllOf(HasSubstr("config.json"), HasSubstr("gpt2")));
+              AllOf(HasSubstr("vocab.txt"), HasSubstr("GPT2Tokenizer")));
 }
 
 TEST(TokenizerFolder, EveryBlockOfTokenizerJsonHasNoOtherKeys) {

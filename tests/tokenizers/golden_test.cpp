@@ -31,6 +31,15 @@ TEST(TokenizerGolden, AgreesWithHuggingFaceOnWordPiece) {
   expect_all_equal(*tokenizer, golden / "wordpiece" / "cases.json", 134);
 }
 
+TEST(TokenizerGolden, AgreesWithHuggingFaceOnOtherModels) {
+  for (const char* kind : {"byte-level-bpe", "llama-bpe", "unigram"}) {
+    SCOPED_TRACE(kind);
+    const auto tokenizer = load_tokenizer(golden / kind / "tokenizer.json");
+    EXPECT_EQ(tokenizer->vocabulary_size(), 1500u);
+    expect_all_equal(*tokenizer, golden / kind / "cases.json", 134);
+  }
+}
+
 TEST(TokenizerGolden, AgreesWithHuggingFaceOnMiniLm) {
   const char* named = std::getenv("RANKFOLD_MINILM");
   const std::filesystem::path model =

@@ -59,7 +59,8 @@ TEST(LoadTokenizer, NamesAMissingFileAndAFolderWithoutTokenizer) {
               AllOf(HasSubstr("tokenizer.json"), HasSubstr("no such file")));
   EXPECT_THAT(message_of<Error>([&] { load_tokenizer(folder.path); }),
               AllOf(HasSubstr(folder.path.string()), HasSubstr("vocab.txt")));
-  EXPECT_THAT(message_for_file("tokenizer.model", "x"), HasSubstr(".json or .txt"));
+  EXPECT_THAT(message_for_file("tokenizer.bin", "x"), HasSubstr(".json, .txt or .model"));
+  EXPECT_THAT(message_for_file("tokenizer.model", "x"), HasSubstr("tokenizer_class"));
 }
 
 TEST(LoadTokenizer, RefusesWhatIsNotJson) {
@@ -72,13 +73,17 @@ TEST(LoadTokenizer, RefusesWhatIsNotJson) {
 }
 
 TEST(LoadTokenizer, NamesAnUnsupportedKindOfTokenizer) {
-  EXPECT_THAT(message_after([](json& t) { t["model"]["type"] = "BPE"; }),
-              AllOf(HasSubstr("model.type"), HasSubstr("'BPE'"), HasSubstr("WordPiece")));
-  EXPECT_THAT(message_after([](json& t) { t["normalizer"]["type"] = "NFC"; }),
-              AllOf(HasSubstr("normalizer.type"), HasSubstr("BertNormalizer")));
-  EXPECT_THAT(message_after([](json& t) { t["pre_tokenizer"] = nullptr; }),
-              AllOf(HasSubstr("pre_tokenizer"), HasSubstr("null")));
-  EXPECT_THAT(message_after([](json& t) { t["post_processor"]["type"] = "RobertaProcessing"; }),
+  EXPECT_THAT(message_after([](json& t) { t["model"]["type"] = "WordLevel"; }),
+              AllOf(HasSubstr("model.type"), HasSubstr("'WordLevel'"), HasSubstr("Unigram")));
+  EXPECT_THAT(message_after([](json& t) { t["normalizer"]["type"] = "Nmt"; }),
+              AllOf(HasSubstr("normalizer.type"), HasSubstr("'Nmt'"), HasSubstr("NFKD")));
+  EXPECT_THAT(message_after([](json& t) { t["pre_tokenizer"]["type"] = "UnicodeScripts"; }),
+              AllOf(HasSubstr("pre_tokenizer.type"), HasSubstr("UnicodeScripts")));
+  EXPECT_THAT(message_after([](json& t) {
+                t["decoder"] = {{"type", "CTC"}};
+              }),
+              AllOf(HasSubstr("decoder.type"), HasSubstr("CTC")));
+  EXPECT_THAT(message_after([](json& t) { t["post_processor"]["type"] = "Other"; }),
               AllOf(HasSubstr("post_processor.type"), HasSubstr("RobertaProcessing")));
 }
 

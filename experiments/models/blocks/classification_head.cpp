@@ -9,75 +9,114 @@
 #include "experiments/models/blocks/tensor_train_head.h"
 
 namespace rankfold {
+namespace {
 
-ClassificationHead::ClassificationHead(HeadModules modules, std::size_t hidden, double dropout,
+std::vector<TrainedStorage> trained_layer(const std::string& module, std::size_t out,
+                                          std::size_t in,
+                                          const std::shared_ptr<const Device>& device) {
+  std::vector<TrainedStorage> layer;
+  layer.emplace_back(module + ".weight", std::vector<std::size_t>{out, in}, device);
+  layer.emplace_back(module + ".bias", std::vector<std::size_t>{out}, device);
+  return layer;
+}
+
+/// Adds to the gradients of a layer's weight and bias.
+void add_gradients(const Device& device, MatrixView<const float> dy, MatrixView<const float> x,
+                   std::span<TrainedStorage> layer) {
+  device.gemm(true, false, dy.columns, x.columns, dy.rows, 1.0f, dy.data, dy.stride, x.data,
+              x.stride, 1.0f, layer[0].gradient.data(), x.columns);
+  device.add_column_sums(dy, layer[1].gradient.data());
+}
+
+}  // namespace
+
+ClassificationHead::ClassificationHead(HeadDescription description, std::size_t hidden,
                                        const HostSettings& settings, FrozenWeights& weights,
                                        std::shared_ptr<const Device> device,
                                        std::vector<std::string>& notes)
-    : modules_(std::move(modules)),
+    : description_(std::move(description)),
       hidden_(hidden),
       labels_(settings.labels),
-      dropout_(dropout),
-      dropout_place_("dropout/" + modules_.classifier),
+      input_place_("dropout/" + description_.dense),
+      output_place_("dropout/" + description_.output),
       seed_(settings.seed),
       device_(std::move(device)),
-      weight_(modules_.classifier + ".weight", {labels_, hidden_}, device_),
-      bias_(modules_.classifier + ".bias", {labels_}, device_) {
-  load_classifier(weights, notes);
+      output_(trained_layer(description_.output, labels_, hidden_, device_)) {
+  load_output(weights, notes);
   if (settings.parts.tt_head)
-    tensor_train_ = make_tensor_train_head<float>(modules_.pooler, hidden_, settings.parts.tt_rank,
-                                                  seed_, device_);
+    tensor_train_ = make_tensor_train_head<float>(description_.dense, hidden_,
+                                                  settings.parts.tt_rank, seed_, device_);
+  else if (description_.trains_dense)
+    load_trained_dense(weights);
   else
-    load_pooler(weights, notes);
+    load_frozen_dense(weights, notes);
 }
 
-void ClassificationHead::load_classifier(FrozenWeights& weights, std::vector<std::string>& notes) {
-  const TensorEntry* found = weights.find(weight_.name);
-  if (found && found->shape == weight_.shape) {
-    for (TrainedStorage* storage : {&weight_, &bias_})
-      device_->copy(weights.tensor(storage->name, storage->shape),
-                    storage->value.size() * sizeof(float), storage->value.data());
-    return;
-  }
-  RandomStream(seed_, "initialise/" + weight_.name)
-      .fill_normal(HostWrite<float>(weight_.value).span(), 0.0, 0.02);
-  new_elements_ += weight_.value.size() + bias_.value.size();
+void ClassificationHead::read(FrozenWeights& weights, std::span<TrainedStorage> layer) const {
+  for (TrainedStorage& storage : layer)
+    device_->copy(weights.tensor(storage.name, storage.shape), storage.value.size() * sizeof(float),
+                  storage.value.data());
+}
+
+void ClassificationHead::draw(std::span<TrainedStorage> layer) {
+  RandomStream(seed_, "initialise/" + layer[0].name)
+      .fill_normal(HostWrite<float>(layer[0].value).span(), 0.0, 0.02);
+  for (const TrainedStorage& storage : layer) new_elements_ += storage.value.size();
+}
+
+void ClassificationHead::load_output(FrozenWeights& weights, std::vector<std::string>& notes) {
+  const TrainedStorage& weight = output_[0];
+  const TensorEntry* found = weights.find(weight.name);
+  if (found && found->shape == weight.shape) return read(weights, output_);
+  draw(output_);
   if (found)
     notes.push_back(
         fmt::format("{}: {} of the checkpoint has shape [{}], expected "
                     "[{}]; the classifier starts anew",
-                    modules_.model, weight_.name, fmt::join(found->shape, ", "),
-                    fmt::join(weight_.shape, ", ")));
+                    description_.model, weight.name, fmt::join(found->shape, ", "),
+                    fmt::join(weight.shape, ", ")));
 }
 
-void ClassificationHead::load_pooler(FrozenWeights& weights, std::vector<std::string>& notes) {
-  const std::string weight = modules_.pooler + ".weight";
+void ClassificationHead::load_trained_dense(FrozenWeights& weights) {
+  trained_dense_ = trained_layer(description_.dense, hidden_, hidden_, device_);
+  if (weights.find(trained_dense_[0].name))
+    read(weights, trained_dense_);
+  else
+    draw(trained_dense_);
+  dense_.weight = trained_dense_[0].value.data();
+  dense_.bias = trained_dense_[1].value.data();
+}
+
+void ClassificationHead::load_frozen_dense(FrozenWeights& weights,
+                                           std::vector<std::string>& notes) {
+  const std::string weight = description_.dense + ".weight";
   if (weights.find(weight)) {
-    pooler_.weight = weights.tensor(weight, {hidden_, hidden_});
-    pooler_.bias = weights.tensor(modules_.pooler + ".bias", {hidden_});
+    dense_.weight = weights.tensor(weight, {hidden_, hidden_});
+    dense_.bias = weights.tensor(description_.dense + ".bias", {hidden_});
     return;
   }
-  new_pooler_.assign(hidden_ * hidden_ + hidden_, 0.0f);
+  new_dense_.assign(hidden_ * hidden_ + hidden_, 0.0f);
   RandomStream(seed_, "initialise/" + weight)
-      .fill_normal(std::span(new_pooler_).first(hidden_ * hidden_), 0.0, 0.02);
-  pooler_.weight = place_on_device(device_, std::span<const float>(new_pooler_), placed_);
-  pooler_.bias = pooler_.weight + hidden_ * hidden_;
-  new_elements_ += new_pooler_.size();
+      .fill_normal(std::span(new_dense_).first(hidden_ * hidden_), 0.0, 0.02);
+  dense_.weight = place_on_device(device_, std::span<const float>(new_dense_), placed_);
+  dense_.bias = dense_.weight + hidden_ * hidden_;
+  new_elements_ += new_dense_.size();
   notes.push_back(
       fmt::format("{}: no {} in the checkpoint; it is frozen at new "
                   "weights N(0, 0.02) of seed {}",
-                  modules_.model, modules_.pooler, seed_));
+                  description_.model, description_.dense, seed_));
 }
 
-std::vector<TrainedTensor> ClassificationHead::trained_classifier() {
-  return {weight_.tensor(), bias_.tensor()};
+std::vector<TrainedTensor> ClassificationHead::trained_output() {
+  return {output_[0].tensor(), output_[1].tensor()};
 }
 
-std::vector<TrainedTensor> ClassificationHead::trained_pooler() {
+std::vector<TrainedTensor> ClassificationHead::trained_dense() {
   std::vector<TrainedTensor> tensors;
+  for (TrainedStorage& storage : trained_dense_) tensors.push_back(storage.tensor());
   if (tensor_train_)
     for (Parameter<float>& parameter : tensor_train_->parameters())
-      tensors.push_back({modules_.pooler + "." + parameter.factor,
+      tensors.push_back({description_.dense + "." + parameter.factor,
                          parameter.shape,
                          {parameter.value.data(), parameter.value.size()},
                          {parameter.gradient.data(), parameter.gradient.size()}});
@@ -85,67 +124,81 @@ std::vector<TrainedTensor> ClassificationHead::trained_pooler() {
 }
 
 void ClassificationHead::zero_gradients() {
-  for (TrainedStorage* storage : {&weight_, &bias_})
-    device_->fill(storage->gradient.size(), 0.0f, storage->gradient.data());
+  for (std::vector<TrainedStorage>* layer : {&output_, &trained_dense_})
+    for (TrainedStorage& storage : *layer)
+      device_->fill(storage.gradient.size(), 0.0f, storage.gradient.data());
   if (tensor_train_) tensor_train_->zero_gradients();
 }
 
 std::vector<Host::DrawnTensor> ClassificationHead::drawn() const {
-  if (new_pooler_.empty()) return {};
-  const std::span<const float> values(new_pooler_);
-  return {{modules_.pooler + ".weight", {hidden_, hidden_}, values.first(hidden_ * hidden_)},
-          {modules_.pooler + ".bias", {hidden_}, values.last(hidden_)}};
+  if (new_dense_.empty()) return {};
+  const std::span<const float> values(new_dense_);
+  return {{description_.dense + ".weight", {hidden_, hidden_}, values.first(hidden_ * hidden_)},
+          {description_.dense + ".bias", {hidden_}, values.last(hidden_)}};
 }
 
 std::size_t ClassificationHead::new_elements() const {
   return new_elements_ + (tensor_train_ ? tensor_train_->parameter_count() : 0);
 }
 
-void ClassificationHead::pool(MatrixView<const float> x, MatrixView<float> pooled,
-                              Trace<float>* trace) const {
-  if (tensor_train_)
-    tensor_train_->forward(0, x, pooled, trace);
-  else
-    frozen_forward(*device_, pooler_, x, pooled, Bias::add);
-  device_->tanh(pooled);
-}
-
 MatrixView<float> ClassificationHead::forward(MatrixView<const float> x, const EncoderPass& pass,
                                               Kept& kept, Arena& arena) const {
-  kept.pooled = arena.take_matrix(x.rows, hidden_);
-  pool(x, kept.pooled, pass.training ? &kept.tensor_train : nullptr);
-  kept.classified = arena.take_matrix(x.rows, hidden_);
+  const auto take = [&] { return arena.take_matrix(x.rows, hidden_); };
+  kept.input = x;
+  if (const Dropout drop = input_dropout(pass); drop.active()) {
+    const MatrixView<float> dropped = take();
+    device_->copy_matrix(x, dropped);
+    apply_dropout(drop, dropped, *device_);
+    kept.input = dropped;
+  }
+  kept.pooled = take();
+  kept.dense = description_.activation ? take() : kept.pooled;
+  if (tensor_train_)
+    tensor_train_->forward(0, kept.input, kept.dense, pass.training ? &kept.tensor_train : nullptr);
+  else
+    frozen_forward(*device_, dense_, kept.input, kept.dense, Bias::add);
+  if (description_.activation)
+    device_->activate(*description_.activation, kept.dense, nullptr, kept.pooled, pass.training);
+  else
+    device_->tanh(kept.pooled);
+  kept.classified = take();
   device_->copy_matrix(kept.pooled, kept.classified);
   apply_dropout(dropout(pass), kept.classified, *device_);
   const MatrixView<float> logits = arena.take_matrix(x.rows, labels_);
-  device_->fill_rows(bias_.value.data(), logits);
+  device_->fill_rows(output_[1].value.data(), logits);
   device_->gemm(false, true, x.rows, labels_, hidden_, 1.0f, kept.classified.data,
-                kept.classified.stride, weight_.value.data(), hidden_, 1.0f, logits.data,
+                kept.classified.stride, output_[0].value.data(), hidden_, 1.0f, logits.data,
                 logits.stride);
   return logits;
 }
 
-void ClassificationHead::backward(MatrixView<const float> x, MatrixView<const float> d_logits,
-                                  const EncoderPass& pass, const Kept& kept, MatrixView<float> dx,
-                                  Arena& arena) {
+void ClassificationHead::backward(MatrixView<const float> d_logits, const EncoderPass& pass,
+                                  const Kept& kept, MatrixView<float> dx, Arena& arena) {
   const ArenaScope scope(arena);
-  const std::size_t sequences = x.rows;
-  device_->gemm(true, false, labels_, hidden_, sequences, 1.0f, d_logits.data, d_logits.stride,
-                kept.classified.data, hidden_, 1.0f, weight_.gradient.data(), hidden_);
-  device_->add_column_sums(d_logits, bias_.gradient.data());
-  if (!dx.data && !tensor_train_) return;
+  add_gradients(*device_, d_logits, kept.classified, output_);
+  if (!dx.data && !tensor_train_ && trained_dense_.empty()) return;
 
-  const MatrixView<float> d_pooled = arena.take_matrix(sequences, hidden_);
-  device_->gemm(false, false, sequences, hidden_, labels_, 1.0f, d_logits.data, d_logits.stride,
-                weight_.value.data(), hidden_, 0.0f, d_pooled.data, hidden_);
+  const MatrixView<float> d_pooled = arena.take_matrix(d_logits.rows, hidden_);
+  device_->gemm(false, false, d_pooled.rows, hidden_, labels_, 1.0f, d_logits.data, d_logits.stride,
+                output_[0].value.data(), hidden_, 0.0f, d_pooled.data, hidden_);
   apply_dropout(dropout(pass), d_pooled, *device_);
-  device_->tanh_backward(kept.pooled, d_pooled);
+  if (description_.activation)
+    device_->multiply_matrix(kept.dense, d_pooled);
+  else
+    device_->tanh_backward(kept.pooled, d_pooled);
+  backward_dense(d_pooled, kept, dx);
+  if (dx.data) apply_dropout(input_dropout(pass), dx, *device_);
+}
+
+void ClassificationHead::backward_dense(MatrixView<const float> d_dense, const Kept& kept,
+                                        MatrixView<float> dx) {
   if (tensor_train_) {
-    const SiteMatrix<const float> d_output{0, d_pooled};
-    tensor_train_->backward({&d_output, 1}, x, kept.tensor_train, dx, Into::overwrite);
-  } else {
-    frozen_backward<float>(*device_, pooler_, d_pooled, dx, Into::overwrite);
+    const SiteMatrix<const float> d_output{0, d_dense};
+    tensor_train_->backward({&d_output, 1}, kept.input, kept.tensor_train, dx, Into::overwrite);
+    return;
   }
+  if (!trained_dense_.empty()) add_gradients(*device_, d_dense, kept.input, trained_dense_);
+  if (dx.data) frozen_backward<float>(*device_, dense_, d_dense, dx, Into::overwrite);
 }
 
 }  // namespace rankfold

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "core/adapter/adapter.h"
 #include "core/device/arena.h"
 #include "core/device/device.h"
+#include "core/device/row_kernels.h"
 #include "experiments/models/blocks/encoder_pass.h"
 #include "experiments/models/blocks/trained_storage.h"
 #include "experiments/models/frozen_weights.h"
@@ -17,23 +19,28 @@
 
 namespace rankfold {
 
-/// Names of a head's modules in the checkpoint of a model.
-struct HeadModules {
-  std::string model;  ///< for messages
-  std::string pooler, classifier;
+/// What tells the heads of families apart.
+struct HeadDescription {
+  std::string model = {};               ///< for messages
+  std::string dense = {}, output = {};  ///< modules in the checkpoint
+  /// f behind the dense layer; tanh where it is none of these.
+  std::optional<HiddenActivation> activation = {};
+  bool trains_dense = false;
+  double input_dropout = 0, dropout = 0;  ///< before the dense layer, and before the output layer
 };
 
-/// A head on the first row of each sequence: logits = classifier(dropout(tanh(pooler(x)))). The
-/// classifier trains; the pooler is frozen unless a tensor train replaces it.
+/// A head on the first row of each sequence: logits = output(dropout(f(dense(dropout(x))))). The
+/// output layer trains; the dense layer is frozen unless it trains with it or a tensor train
+/// replaces it.
 class ClassificationHead {
  public:
-  /// Tensors that the checkpoint lacks are drawn anew; `notes` says so.
-  ClassificationHead(HeadModules modules, std::size_t hidden, double dropout,
-                     const HostSettings& settings, FrozenWeights& weights,
-                     std::shared_ptr<const Device> device, std::vector<std::string>& notes);
+  /// Tensors that the checkpoint lacks are drawn anew; `notes` says so of those that stay frozen.
+  ClassificationHead(HeadDescription description, std::size_t hidden, const HostSettings& settings,
+                     FrozenWeights& weights, std::shared_ptr<const Device> device,
+                     std::vector<std::string>& notes);
 
-  std::vector<TrainedTensor> trained_classifier();
-  std::vector<TrainedTensor> trained_pooler();
+  std::vector<TrainedTensor> trained_output();
+  std::vector<TrainedTensor> trained_dense();
   void zero_gradients();
   std::vector<Host::DrawnTensor> drawn() const;
   /// Numbers that the checkpoint does not have.
@@ -42,34 +49,43 @@ class ClassificationHead {
   /// What a forward leaves for its backward, in the arena but for what the tensor train keeps over
   /// steps; the caller's.
   struct Kept {
-    MatrixView<float> pooled, classified;
+    MatrixView<const float> input;
+    MatrixView<float> dense, pooled, classified;  ///< dense: f' where f is not tanh
     Trace<float> tensor_train;
   };
-  /// Logits [sequences, labels] of x [sequences, hidden], in the arena.
+  /// Logits [sequences, labels] of x [sequences, hidden], in the arena. x stays until the backward.
   MatrixView<float> forward(MatrixView<const float> x, const EncoderPass& pass, Kept& kept,
                             Arena& arena) const;
-  /// Adds to the gradients of what trains; dx is overwritten, skipped where its data is null. x as
-  /// in the forward.
-  void backward(MatrixView<const float> x, MatrixView<const float> d_logits,
-                const EncoderPass& pass, const Kept& kept, MatrixView<float> dx, Arena& arena);
+  /// Adds to the gradients of what trains; dx is overwritten, skipped where its data is null.
+  void backward(MatrixView<const float> d_logits, const EncoderPass& pass, const Kept& kept,
+                MatrixView<float> dx, Arena& arena);
 
  private:
-  void load_classifier(FrozenWeights& weights, std::vector<std::string>& notes);
-  void load_pooler(FrozenWeights& weights, std::vector<std::string>& notes);
-  void pool(MatrixView<const float> x, MatrixView<float> pooled, Trace<float>* trace) const;
+  void load_output(FrozenWeights& weights, std::vector<std::string>& notes);
+  void load_trained_dense(FrozenWeights& weights);
+  void load_frozen_dense(FrozenWeights& weights, std::vector<std::string>& notes);
+  /// Overwrites the storages of a weight and a bias with the checkpoint's tensors.
+  void read(FrozenWeights& weights, std::span<TrainedStorage> layer) const;
+  /// The same with new numbers.
+  void draw(std::span<TrainedStorage> layer);
+  void backward_dense(MatrixView<const float> d_dense, const Kept& kept, MatrixView<float> dx);
+  Dropout input_dropout(const EncoderPass& pass) const {
+    return pass.dropout(description_.input_dropout, input_place_);
+  }
   Dropout dropout(const EncoderPass& pass) const {
-    return pass.dropout(dropout_, dropout_place_);
+    return pass.dropout(description_.dropout, output_place_);
   }
 
-  HeadModules modules_;
+  HeadDescription description_;
   std::size_t hidden_, labels_;
-  double dropout_;
-  std::string dropout_place_;
+  std::string input_place_, output_place_;  ///< of the dropout masks
   std::uint64_t seed_;
   std::shared_ptr<const Device> device_;
-  TrainedStorage weight_, bias_;
-  FrozenLinear<float> pooler_;
-  std::vector<float> new_pooler_;  ///< weight and bias where the checkpoint has none
+  std::vector<TrainedStorage> output_;         ///< weight and bias
+  std::vector<TrainedStorage> trained_dense_;  ///< the same where it trains, else empty
+  FrozenLinear<float> dense_;                  ///< the dense layer's numbers, trained or not
+  std::vector<float>
+      new_dense_;  ///< weight and bias where it is frozen and the checkpoint has none
   std::deque<Buffer<float>> placed_;
   std::unique_ptr<Adapter<float>> tensor_train_;
   std::size_t new_elements_ = 0;

@@ -1,9 +1,9 @@
 #include "experiments/models/blocks/encoder_layer.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
+#include "core/base/error.h"
 #include "core/device/work.h"
 
 namespace rankfold {
@@ -27,16 +27,6 @@ MatrixView<T> range(MatrixView<T> x, std::size_t first, std::size_t count) {
   return {x.data ? x.row(first) : nullptr, count, x.columns, x.stride};
 }
 
-MatrixView<float> columns(MatrixView<float> x, std::size_t first, std::size_t count) {
-  return {x.data + first, x.rows, count, x.stride};
-}
-
-MatrixView<float> first_rows(MatrixView<const float> x, SequenceStarts starts, Arena& arena) {
-  const MatrixView<float> rows = arena.take_matrix(starts.size() - 1, x.columns);
-  arena.device().gather_rows(x, starts.first(rows.rows), rows);
-  return rows;
-}
-
 }  // namespace
 
 EncoderLayer::EncoderLayer(const EncoderSettings& settings, Parts parts,
@@ -45,7 +35,14 @@ EncoderLayer::EncoderLayer(const EncoderSettings& settings, Parts parts,
       linears_(std::move(parts.linears)),
       attention_norm_(parts.attention_norm),
       output_norm_(parts.output_norm),
-      attention_(settings.heads, settings.hidden / settings.heads, std::move(device)) {}
+      relative_(parts.relative),
+      attention_(settings.heads, settings.hidden / settings.heads, std::move(device)) {
+  if (linears_.size() != 6 && linears_.size() != 4)
+    throw Error("an encoder layer: got {} linear layers, expected 6, or 4 of a fused projection",
+                linears_.size());
+  if (fused() && !relative_)
+    throw Error("an encoder layer: a fused projection without relative positions");
+}
 
 EncoderApplication::Reach EncoderLayer::reach(bool below) const {
   EncoderApplication::Reach reach;
@@ -64,21 +61,8 @@ bool EncoderLayer::reads_input() const {
 EncoderLayer::Dropouts EncoderLayer::dropouts(const EncoderPass& pass,
                                               const EncoderApplication& application) const {
   return {pass.dropout(settings_.attention_dropout, application.attention_place),
-          pass.dropout(settings_.hidden_dropout, application.attention_output_place),
-          pass.dropout(settings_.hidden_dropout, application.output_place)};
-}
-
-EncoderLayer::Projections EncoderLayer::take_projections(const EncoderPass& pass,
-                                                         bool first_rows_only, Arena& arena) const {
-  const std::size_t hidden = settings_.hidden, tokens = pass.tokens();
-  if (!first_rows_only) {
-    const MatrixView<float> all = arena.take_matrix(tokens, 3 * hidden);
-    return {columns(all, 0, hidden), columns(all, hidden, hidden),
-            columns(all, 2 * hidden, hidden)};
-  }
-  const MatrixView<float> q = arena.take_matrix(pass.sequences(), hidden);
-  const MatrixView<float> both = arena.take_matrix(tokens, 2 * hidden);
-  return {q, columns(both, 0, hidden), columns(both, hidden, hidden)};
+          pass.dropout(settings_.attention_output_dropout, application.attention_output_place),
+          pass.dropout(settings_.output_dropout, application.output_place)};
 }
 
 void EncoderLayer::take_kept(const EncoderPass& pass, EncoderApplication& application,
@@ -96,6 +80,7 @@ void EncoderLayer::take_kept(const EncoderPass& pass, EncoderApplication& applic
   if (!keep) return;
   if (reach.attention) {
     kept.projections = take_projections(pass, application.first_rows_only, arena);
+    kept.positions = take_positions(pass, arena);
     kept.attention = attention_.take_trace(row_starts, pass.starts, drop.attention, arena);
   }
   if (attention_output().adapted()) kept.context = arena.take_matrix(rows, hidden);
@@ -104,17 +89,6 @@ void EncoderLayer::take_kept(const EncoderPass& pass, EncoderApplication& applic
     kept.derivative = arena.take_matrix(rows, inner);
   }
   if (down().adapted()) kept.activated = arena.take_matrix(rows, inner);
-}
-
-void EncoderLayer::project(MatrixView<const float> x, MatrixView<const float> x_query,
-                           const Projections& projections,
-                           EncoderApplication::Traces* traces) const {
-  const std::array<const HostLinear*, 3> linears = {&query(), &key(), &value()};
-  const std::array<MatrixView<float>, 3> ys = {projections.q, projections.k, projections.v};
-  Trace<float>* trace = traces ? &traces->projections : nullptr;
-  if (x_query.data == x.data) return forward_together(linears, x, ys, trace);
-  query().forward(x_query, projections.q, traces ? &traces->query : nullptr);
-  forward_together(std::span(linears).last(2), x, std::span(ys).last(2), trace);
 }
 
 MatrixView<float> EncoderLayer::forward(MatrixView<float> x, const EncoderPass& pass,
@@ -129,14 +103,17 @@ MatrixView<float> EncoderLayer::forward(MatrixView<float> x, const EncoderPass& 
   const ArenaScope temporaries(arena);
   const EncoderApplication::Kept& kept = application.kept;
   const MatrixView<float> x_query = first_rows_only ? first_rows(x, pass.starts, arena) : x;
+  const bool reaches_attention = kept.projections.q.data;
   const Projections projections =
-      kept.projections.q.data ? kept.projections : take_projections(pass, first_rows_only, arena);
-  project(x, x_query, projections, keep ? &application.traces : nullptr);
+      reaches_attention ? kept.projections : take_projections(pass, first_rows_only, arena);
+  EncoderApplication::Traces* const traces = keep ? &application.traces : nullptr;
+  project(x, x_query, pass, projections, traces, arena.device());
+  const PositionMaps positions = reaches_attention ? kept.positions : take_positions(pass, arena);
+  map_positions(pass, application, positions, traces ? &traces->positions : nullptr, arena);
   // Rows of the context are read before the same rows of the output's norm are written.
   MatrixView<float> context = kept.context.data ? kept.context : kept.output_norm.normalised;
   if (!context.data) context = arena.take_matrix(rows, x.columns);
-  attention_.forward(projections.q, projections.k, projections.v, row_starts, pass.starts,
-                     drop.attention, kept.attention, context);
+  attend(pass, application, projections, positions, drop.attention, context, arena.device());
   const MatrixView<float> y = range(x, 0, rows);
   forward_rows(context, x_query, drop, keep, application, y, arena);
   return y;
@@ -263,12 +240,7 @@ MatrixView<float> EncoderLayer::backward_attention(const EncoderPass& pass,
   const Dropouts drop = dropouts(pass, application);
   const MatrixView<float> d_context = backward_rows(application, drop, gradient, arena);
   if (!reach.attention) return {};
-  const Projections& p = kept.projections;
-  const AttentionGradients wanted = {reach.input || query().adapted(),
-                                     reach.input || key().adapted(),
-                                     reach.input || value().adapted()};
-  attention_.backward(p.q, p.k, p.v, pass.row_starts(application.first_rows_only), pass.starts,
-                      drop.attention, kept.attention, d_context, wanted);
+  attend_backward(pass, application, drop.attention, d_context, arena);
   if (!reads_input()) return {};
   // What the output's norm kept has been used up.
   return application.first_rows_only ? arena.take_matrix(pass.tokens(), settings_.hidden)
@@ -282,36 +254,6 @@ void EncoderLayer::backward_projections(const EncoderPass& pass, EncoderApplicat
   if (!reach.any) return;
   if (reach.attention) propagate(pass, application, x, gradient, dx, arena);
   arena.release(application.kept.start);
-}
-
-void EncoderLayer::propagate(const EncoderPass& pass, const EncoderApplication& application,
-                             MatrixView<const float> x, MatrixView<float> gradient,
-                             MatrixView<float> dx, Arena& arena) const {
-  const bool first_rows_only = application.first_rows_only, input = application.reach.input;
-  const Projections& projections = application.kept.projections;
-  const EncoderApplication::Traces& traces = application.traces;
-  const std::size_t hidden = settings_.hidden, rows = gradient.rows;
-  MatrixView<const float> x_query(nullptr, rows, hidden);
-  if (!x.data) x = MatrixView<const float>(nullptr, pass.tokens(), hidden);
-  if (query().adapted()) x_query = first_rows_only ? first_rows(x, pass.starts, arena) : x;
-  const auto gradient_of = [&](const HostLinear& linear, MatrixView<float> values) {
-    return input || linear.adapted()
-               ? values
-               : MatrixView<float>(nullptr, values.rows, values.columns, values.stride);
-  };
-  const std::array<const HostLinear*, 3> linears = {&query(), &key(), &value()};
-  const std::array<MatrixView<const float>, 3> dys = {gradient_of(query(), projections.q),
-                                                      gradient_of(key(), projections.k),
-                                                      gradient_of(value(), projections.v)};
-  if (!input) dx.data = nullptr;
-  if (!first_rows_only)
-    return backward_together(linears, x, dys, traces.projections, dx, Into::add);
-  if (!input) gradient.data = nullptr;
-  if (dys[0].data) query().backward(x_query, dys[0], traces.query, gradient, Into::add);
-  backward_together(std::span(linears).last(2), x, std::span(dys).last(2), traces.projections, dx,
-                    Into::overwrite);
-  if (!input) return;
-  arena.device().add_to_rows(gradient, pass.starts.first(rows), dx);
 }
 
 void EncoderLayer::form_output(const EncoderApplication& application, MatrixView<float> y,

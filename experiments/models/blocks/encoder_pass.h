@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "core/device/dropout.h"
@@ -9,12 +10,22 @@
 
 namespace rankfold {
 
+/// What a pass knows of relative positions (RelativeEmbedding::start); empty without them.
+struct RelativePass {
+  std::span<const std::uint32_t> rows;  ///< see RelativeScores
+  MatrixView<float> embedding;          ///< [rows, hidden], what every layer maps
+  NormTrace norm;                       ///< of the embedding, where it has one
+  /// dLoss/dembedding, to which every layer adds; without memory where nothing there trains.
+  MatrixView<float> gradient;
+};
+
 /// One batch on its way through a network.
 struct EncoderPass {
   SequenceStarts starts;  ///< of the tokens
   SequenceStarts firsts;  ///< 0 .. sequences: of one row a sequence
   bool training = false;  ///< dropout, and everything a backward needs is kept
   std::uint64_t seed = 0, step = 0;
+  RelativePass relative;
 
   std::size_t tokens() const { return starts.back(); }
   std::size_t sequences() const { return starts.size() - 1; }

@@ -1,3 +1,8 @@
+#include <utility>
+
+#include <fmt/core.h>
+
+#include "experiments/models/encoder_reader.h"
 #include "experiments/models/families/family_parts.h"
 
 // ALBERT: one layer's weights for all layers (of a group), and a narrow token embedding.
@@ -33,6 +38,42 @@ std::size_t parameters(const ModelShape& shape) {
          shape.hidden * (shape.hidden + 1);
 }
 
+constexpr const char* layer_place = "albert.encoder.albert_layer_groups.0.albert_layers.0";
+
+/// transformers' AlbertForSequenceClassification: its one layer has no dropout behind the
+/// feed-forward part.
+std::unique_ptr<Host> load(const HostSource& source, const HostSettings& settings,
+                           std::shared_ptr<const Device> device) {
+  const ModelShape& shape = source.shape;
+  require_key(source, "num_hidden_groups", shape.distinct_layers, 1, "no more are computed");
+  EncoderDetails details = read_encoder_details(
+      shape, source.config, settings.dropout,
+      {.hidden_dropout = 0, .attention_dropout = 0, .activation = HiddenActivation::gelu_tanh});
+  details.layer.output_dropout = 0;
+  EncoderNetwork network = start_network(source, settings, "albert.", details, device);
+  FrozenWeights& weights = *network.weights;
+  const std::string map = "albert.encoder.embedding_hidden_mapping_in";
+  read_embedding(network, "albert.embeddings", shape, details, -1,
+                 {.weight = weights.tensor(map + ".weight", {shape.hidden, shape.embedding}),
+                  .bias = weights.tensor(map + ".bias", {shape.hidden})});
+  const std::string name = layer_place;
+  network.layers.push_back(
+      read_encoder_layer(details, network.catalogue, 0,
+                         {name + ".attention.LayerNorm", name + ".full_layer_layer_norm"}, weights,
+                         device, settings.bfloat16));
+  for (std::size_t step = 0; step < shape.layers; ++step)
+    network.steps.push_back({0, EncoderApplication(fmt::format("dropout/{}.{}", name, step),
+                                                   step + 1 == shape.layers)});
+  HeadDescription head{.dense = "albert.pooler", .output = "classifier"};
+  head.dropout = read_dropout(source.config, settings.dropout, "classifier_dropout_prob", 0.1);
+  read_head(network, head, settings, device);
+  // Heads of other tasks, a pooler that a trained one replaces, and counters 0, 1, 2, ...
+  note_unused(network, "albert.",
+              {"predictions.", "sop_classifier.", "qa_outputs.", "classifier.", "pooler.",
+               "embeddings.position_ids"});
+  return make_encoder_host(std::move(network), settings, std::move(device));
+}
+
 }  // namespace
 
 const Family& albert_family() {
@@ -57,7 +98,8 @@ const Family& albert_family() {
       .presets = presets,
       .read = read,
       .norm_parameters = own_norm_parameters,
-      .parameters = parameters};
+      .parameters = parameters,
+      .load = load};
   return family;
 }
 

@@ -1,8 +1,5 @@
 #include <utility>
 
-#include <fmt/core.h>
-
-#include "experiments/models/encoder_host.h"
 #include "experiments/models/encoder_reader.h"
 #include "experiments/models/families/family_parts.h"
 
@@ -26,58 +23,23 @@ std::size_t parameters(const ModelShape& shape) {
   return encoder_parameters(shape) + shape.hidden * (shape.hidden + 1);
 }
 
-/// Heads of other tasks, a pooler that a trained one replaces, and counters 0, 1, 2, ...
-bool is_known_to_be_unused(std::string_view name) {
-  if (name.starts_with("bert.")) name.remove_prefix(5);
-  return name.starts_with("cls.") || name.starts_with("qa_outputs.") ||
-         name.starts_with("classifier.") || name.starts_with("pooler.") ||
-         name == "embeddings.position_ids";
-}
-
 /// transformers' BertForSequenceClassification. A checkpoint without a pooler or classifier gets
 /// new ones: N(0, 0.02) from (seed, "initialise/<tensor>"), bias 0; notes() says so.
 std::unique_ptr<Host> load(const HostSource& source, const HostSettings& settings,
                            std::shared_ptr<const Device> device) {
-  const ModelShape& shape = source.shape;
-  const EncoderDetails details = read_encoder_details(shape, source.config, settings.dropout);
-  EncoderNetwork network;
-  network.weights = settings.random_weights ? std::make_unique<FrozenWeights>(settings.seed, device)
-                                            : std::make_unique<FrozenWeights>(
-                                                  source.folder, std::string("bert."), device);
-  FrozenWeights& weights = *network.weights;
-  network.catalogue = catalogue(shape);
-  const std::string& model = network.catalogue.model;
-  network.limits = {model,           shape.vocabulary, shape.token_types,
-                    shape.positions, settings.labels,  settings.regression};
-  network.hidden = shape.hidden;
-  network.dropouts = {{"hidden", details.layer.hidden_dropout},
-                      {"attention", details.layer.attention_dropout},
-                      {"classifier", details.classifier_dropout}};
-
-  const std::string place = "bert.embeddings.";
-  const EmbeddingTables tables = {
-      .words =
-          weights.tensor(place + "word_embeddings.weight", {shape.vocabulary, shape.embedding}),
-      .positions = weights.tensor(place + "position_embeddings.weight",
-                                  {shape.position_rows, shape.embedding}),
-      .types = weights.tensor(place + "token_type_embeddings.weight",
-                              {shape.token_types, shape.embedding})};
-  network.embedding = {tables, read_norm(place + "LayerNorm", shape, details.epsilon, weights),
-                       shape.hidden, details.layer.hidden_dropout, "dropout/bert.embeddings"};
-  network.layers.reserve(shape.layers);
-  for (std::size_t layer = 0; layer < shape.layers; ++layer) {
-    const std::string name = fmt::format("bert.encoder.layer.{}", layer);
-    network.layers.push_back(
-        read_encoder_layer(shape, details, network.catalogue, layer,
-                           {name + ".attention.output.LayerNorm", name + ".output.LayerNorm"},
-                           weights, device, settings.bfloat16));
-    network.steps.push_back(
-        {layer, EncoderApplication("dropout/" + name, layer + 1 == shape.layers)});
-  }
-  network.head = std::make_unique<ClassificationHead>(
-      HeadModules{model, "bert.pooler.dense", "classifier"}, shape.hidden,
-      details.classifier_dropout, settings, weights, device, network.notes);
-  note_unused(weights, is_known_to_be_unused, model, network.notes);
+  const EncoderDetails details =
+      read_encoder_details(source.shape, source.config, settings.dropout);
+  EncoderNetwork network = start_network(source, settings, "bert.", details, device);
+  read_embedding(network, "bert.embeddings", source.shape, details);
+  read_layers(network, "bert.encoder.layer", details, source.shape.layers, device,
+              settings.bfloat16);
+  HeadDescription head{.dense = "bert.pooler.dense", .output = "classifier"};
+  head.dropout =
+      read_dropout(source.config, settings.dropout, "classifier_dropout", details.hidden_dropout);
+  read_head(network, head, settings, device);
+  // Heads of other tasks, a pooler that a trained one replaces, and counters 0, 1, 2, ...
+  note_unused(network, "bert.",
+              {"cls.", "qa_outputs.", "classifier.", "pooler.", "embeddings.position_ids"});
   return make_encoder_host(std::move(network), settings, std::move(device));
 }
 

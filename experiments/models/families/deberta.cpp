@@ -1,3 +1,6 @@
+#include <utility>
+#include <vector>
+
 #include "experiments/models/families/deberta_parts.h"
 
 // DeBERTa: relative positions with maps of their own beside keys and queries, q, k and v fused.
@@ -34,6 +37,43 @@ std::size_t parameters(const ModelShape& shape) {
   return deberta_outer_parameters(shape) + shape.layers * layer_parameters(shape);
 }
 
+/// q_bias and v_bias where in_proj has q, k and v of each head after another; keys have none.
+const float* fused_bias(const Site& site, FrozenWeights& weights, const Device& device) {
+  const std::size_t hidden = site.in, d = hidden / site.heads;
+  const std::string place = site.name.substr(0, site.name.rfind('.'));
+  std::vector<float> fused(site.out);
+  const auto spread = [&](const char* name, std::size_t first) {
+    const HostRead<float> bias(device, weights.tensor(place + name, {hidden}), hidden);
+    for (std::size_t i = 0; i < hidden; ++i) fused[i / d * 3 * d + first + i % d] = bias[i];
+  };
+  spread(".q_bias", 0);
+  spread(".v_bias", 2 * d);
+  return weights.keep(std::move(fused));
+}
+
+std::unique_ptr<Host> load(const HostSource& source, const HostSettings& settings,
+                           std::shared_ptr<const Device> device) {
+  const ModelShape& shape = source.shape;
+  require_key(source, "talking_head", shape.talking_heads, 0, "mixing of heads is not computed");
+  DebertaVersion version;
+  version.positions = source.config ? read_relative_positions(*source.config, shape)
+                                    : RelativePositions{true, {"c2p", "p2c"}};
+  version.buckets.span = shape.relative_rows / 2;
+  version.read_maps = [&](const std::string& place, RelativeAttention& attention,
+                          FrozenWeights& weights) {
+    const std::vector<std::size_t> square = {shape.hidden, shape.hidden};
+    if (attention.keys)
+      attention.key_map.weight = weights.tensor(place + ".pos_proj.weight", square);
+    if (!attention.queries) return;
+    attention.query_map.weight = weights.tensor(place + ".pos_q_proj.weight", square);
+    attention.query_map.bias = weights.tensor(place + ".pos_q_proj.bias", {shape.hidden});
+  };
+  version.bias = [&](const Site& site, FrozenWeights& weights) {
+    return site.matrix == MatrixType::in_proj ? fused_bias(site, weights, *device) : nullptr;
+  };
+  return load_deberta(source, settings, device, version);
+}
+
 FamilyModules modules() {
   FamilyModules modules = encoder_modules("deberta.encoder.layer.{}.", nullptr, nullptr, nullptr);
   modules.in_proj = "attention.self.in_proj";
@@ -49,11 +89,11 @@ const Family& deberta_family() {
       .keys = joined({deberta_keys(), keys_of(ForeignKey::Meaning::read, {"talking_head"})}),
       .modules = modules(),
       .adapter_places = {MatrixType::o, MatrixType::down},
-      .trains_dense = true,
       .presets = presets,
       .read = read,
       .norm_parameters = deberta_norm_parameters,
-      .parameters = parameters};
+      .parameters = parameters,
+      .load = load};
   return family;
 }
 

@@ -1,5 +1,8 @@
 #include "experiments/models/families/deberta_parts.h"
 
+#include <cmath>
+#include <utility>
+
 #include "core/base/error.h"
 #include "core/base/text.h"
 
@@ -48,6 +51,78 @@ RelativePositions read_relative_positions(const ConfigFile& config, const ModelS
   positions.on = config.flag("relative_attention", false);
   positions.rows = span < 1 ? shape.positions : static_cast<std::size_t>(span);
   return positions;
+}
+
+namespace {
+
+HiddenActivation find_pooler_activation(const HostSource& source, const std::string& name) {
+  try {
+    return parse_activation(name, "");
+  } catch (const Error&) {
+    throw Error(
+        "{}: pooler_hidden_act is '{}', expected gelu, gelu_new, gelu_pytorch_tanh, relu or tanh",
+        config_name(source), printable(name, 80));
+  }
+}
+
+/// The dense layer of the head and what surrounds it.
+HeadDescription read_pooler(const HostSource& source, const HostSettings& settings,
+                            double hidden_dropout) {
+  HeadDescription head{.dense = "pooler.dense", .output = "classifier"};
+  const std::string activation =
+      source.config ? source.config->text("pooler_hidden_act", "gelu") : "gelu";
+  if (activation != "tanh") head.activation = find_pooler_activation(source, activation);
+  head.input_dropout = read_dropout(source.config, settings.dropout, "pooler_dropout", 0);
+  head.dropout = read_dropout(source.config, settings.dropout, "cls_dropout", hidden_dropout);
+  return head;
+}
+
+}  // namespace
+
+std::unique_ptr<Host> load_deberta(const HostSource& source, const HostSettings& settings,
+                                   std::shared_ptr<const Device> device,
+                                   const DebertaVersion& version) {
+  const ModelShape& shape = source.shape;
+  require_key(source, "embedding_size", shape.embedding, shape.hidden,
+              "a map from narrow embeddings is not computed");
+  const EncoderDetails details =
+      read_encoder_details(shape, source.config, settings.dropout, {.epsilon = 1e-7f});
+  EncoderNetwork network = start_network(source, settings, "deberta.", details, device);
+  FrozenWeights& weights = *network.weights;
+  read_embedding(network, "deberta.embeddings", shape, details);
+  const RelativePositions& positions = version.positions;
+  if (positions.on) {
+    std::optional<LayerNorm> norm;
+    if (shape.relative_norm)
+      norm = read_norm("deberta.encoder.LayerNorm", shape.hidden, details.epsilon, weights);
+    network.relative.emplace(weights.tensor("deberta.encoder.rel_embeddings.weight",
+                                            {shape.relative_rows, shape.hidden}),
+                             version.buckets, shape.hidden, std::move(norm));
+  }
+  const std::string place = "deberta.encoder.layer";
+  LayerReader reader;
+  reader.bias = version.bias;
+  reader.relative = [&](std::size_t layer, FrozenWeights& of_layer) {
+    RelativeAttention attention;
+    attention.keys = positions.on && positions.terms.contains("c2p");
+    attention.queries = positions.on && positions.terms.contains("p2c");
+    // Of the sum of all terms, whether or not relative positions are on.
+    attention.scale = 1.0f / std::sqrt(static_cast<float>(shape.head_size) *
+                                       static_cast<float>(1 + positions.terms.size()));
+    attention.dropout = details.hidden_dropout;
+    version.read_maps(fmt::format("{}.{}.attention.self", place, layer), attention, of_layer);
+    return attention;
+  };
+  read_layers(network, place, details, shape.layers, device, settings.bfloat16, reader);
+  const HeadDescription head = read_pooler(source, settings, details.hidden_dropout);
+  network.dropouts["pooler"] = head.input_dropout;
+  read_head(network, head, settings, device);
+  // Heads of other tasks, a pooler that a trained one replaces, and positions that are switched
+  // off.
+  note_unused(network, "deberta.",
+              {"cls.", "lm_predictions.", "mask_predictions.", "qa_outputs.", "classifier.",
+               "pooler.", "embeddings.position_embeddings", "embeddings.position_ids"});
+  return make_encoder_host(std::move(network), settings, std::move(device));
 }
 
 std::size_t deberta_norm_parameters(const ModelShape& shape) {

@@ -1,8 +1,12 @@
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <set>
 #include <string>
 
+#include "experiments/models/blocks/relative_embedding.h"
+#include "experiments/models/encoder_reader.h"
 #include "experiments/models/families/family_parts.h"
 
 // What both versions of DeBERTa share.
@@ -19,10 +23,27 @@ ModelShape read_deberta_sizes(const ConfigFile& config);
 struct RelativePositions {
   bool on = false;
   std::set<std::string> terms;  ///< "c2p", "p2c"
-  std::size_t rows = 0;         ///< of the embedding where no buckets are told
+  std::size_t rows = 0;         ///< of half the embedding where no buckets are told
   std::int64_t buckets = -1;
 };
 RelativePositions read_relative_positions(const ConfigFile& config, const ModelShape& shape);
+
+/// What the versions of DeBERTa differ in as they are computed.
+struct DebertaVersion {
+  RelativePositions positions;
+  PositionBuckets buckets;
+  /// Maps of the relative embedding of a layer, "deberta.encoder.layer.0.attention.self"; without
+  /// weights it goes through the layer's own.
+  std::function<void(const std::string& place, RelativeAttention& attention,
+                     FrozenWeights& weights)>
+      read_maps;
+  std::function<const float*(const Site& site, FrozenWeights& weights)> bias;  ///< see LayerReader
+};
+/// transformers' DebertaForSequenceClassification and DebertaV2ForSequenceClassification. Throws
+/// Error naming config.json and the key of what is not computed.
+std::unique_ptr<Host> load_deberta(const HostSource& source, const HostSettings& settings,
+                                   std::shared_ptr<const Device> device,
+                                   const DebertaVersion& version);
 
 std::size_t deberta_norm_parameters(const ModelShape& shape);
 /// Embeddings, norms and their maps and convolutions: all but the layers.

@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "experiments/models/families/deberta_parts.h"
@@ -52,6 +54,33 @@ std::size_t parameters(const ModelShape& shape) {
                          maps * (shape.hidden * shape.hidden + shape.hidden));
 }
 
+std::unique_ptr<Host> load(const HostSource& source, const HostSettings& settings,
+                           std::shared_ptr<const Device> device) {
+  const ModelShape& shape = source.shape;
+  require_key(source, "conv_kernel_size", shape.convolution, 0,
+              "the convolution beside the first layer is not computed");
+  DebertaVersion version;
+  // As the built-in shapes have them.
+  version.positions = RelativePositions{true, {"c2p", "p2c"}, shape.positions, 256};
+  if (source.config) version.positions = read_relative_positions(*source.config, shape);
+  version.buckets.span = shape.relative_rows / 2;
+  if (version.positions.buckets > 0) {
+    version.buckets.buckets = static_cast<std::size_t>(version.positions.buckets);
+    version.buckets.farthest = version.positions.rows;
+  }
+  version.read_maps = [&](const std::string& place, RelativeAttention& attention,
+                          FrozenWeights& weights) {
+    const auto read_map = [&](const std::string& module) {
+      return FrozenLinear<float>{
+          .weight = weights.tensor(module + ".weight", {shape.hidden, shape.hidden}),
+          .bias = weights.tensor(module + ".bias", {shape.hidden})};
+    };
+    if (shape.position_keys) attention.key_map = read_map(place + ".pos_key_proj");
+    if (shape.position_queries) attention.query_map = read_map(place + ".pos_query_proj");
+  };
+  return load_deberta(source, settings, std::move(device), version);
+}
+
 }  // namespace
 
 const Family& deberta_v2_family() {
@@ -65,11 +94,11 @@ const Family& deberta_v2_family() {
       .modules = encoder_modules("deberta.encoder.layer.{}.", "attention.self.query_proj",
                                  "attention.self.key_proj", "attention.self.value_proj"),
       .adapter_places = {MatrixType::o, MatrixType::down},
-      .trains_dense = true,
       .presets = presets,
       .read = read,
       .norm_parameters = deberta_norm_parameters,
-      .parameters = parameters};
+      .parameters = parameters,
+      .load = load};
   return family;
 }
 

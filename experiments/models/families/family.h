@@ -70,6 +70,7 @@ struct Family {
 
 const Family& albert_family();
 const Family& bert_family();
+const Family& camembert_family();
 const Family& deberta_family();
 const Family& deberta_v2_family();
 const Family& gpt2_family();
@@ -80,6 +81,7 @@ const Family& qwen2_family();
 const Family& qwen3_family();
 const Family& roberta_family();
 const Family& vit_family();
+const Family& xlm_roberta_family();
 
 /// Every family, by name.
 std::span<const Family* const> families();

@@ -9,9 +9,10 @@ namespace rankfold {
 
 std::span<const Family* const> families() {
   static const std::array table = {
-      &albert_family(), &bert_family(),  &deberta_family(), &deberta_v2_family(),
-      &gpt2_family(),   &llama_family(), &mistral_family(), &opt_family(),
-      &qwen2_family(),  &qwen3_family(), &roberta_family(), &vit_family(),
+      &albert_family(),     &bert_family(),        &camembert_family(), &deberta_family(),
+      &deberta_v2_family(), &gpt2_family(),        &llama_family(),     &mistral_family(),
+      &opt_family(),        &qwen2_family(),       &qwen3_family(),     &roberta_family(),
+      &vit_family(),        &xlm_roberta_family(),
   };
   return table;
 }

@@ -54,6 +54,29 @@ TEST(CountingDevice, CountsOfAnAttentionWhatItsQueriesSee) {
   EXPECT_EQ(flops(true, 2), of_a_pair * (1 + 2 + 2 + 2 + 2));
 }
 
+TEST(CountingDevice, CountsAProductForEachTermOfRelativePositions) {
+  const CountingDevice device(make_cpu_device());
+  const std::vector<std::size_t> starts = {0, 2};
+  const std::vector<std::uint32_t> rows = {0, 1, 2};
+  std::vector<float> values(24), sums(8);
+  const MatrixView<float> x(values.data(), 2, 3), positions(values.data(), 3, 3);
+  const AttentionShape shape{1, 3, starts, starts};
+  const AttentionTrace trace{reinterpret_cast<SoftmaxSums*>(sums.data()), nullptr, 0};
+  RelativeScores relative{1, 3, rows, positions, {}};
+  const std::uint64_t product = 2 * 2 * 2 * 3;
+  std::vector<float> context(6), d_keys(9);
+  const MatrixView<float> out(context.data(), 2, 3);
+  device.attend_relative(shape, relative, x, x, x, Dropout(), trace, out);
+  EXPECT_EQ(device.count().thin_flops, 3 * product);
+  relative.queries = positions;
+  device.attend_relative(shape, relative, x, x, x, Dropout(), trace, out);
+  EXPECT_EQ(device.count().thin_flops, 7 * product);
+  // Scores again, dP, those of q and its positions, and the positions' own.
+  device.attend_relative_backward(shape, relative, x, x, x, Dropout(), trace, out,
+                                  {true, false, false}, {d_keys.data(), 3, 3}, {});
+  EXPECT_EQ(device.count().thin_flops, 14 * product);
+}
+
 TEST(CountingDevice, LosesNoProductOfParallelThreads) {
   const CountingDevice device(make_cpu_device());
   constexpr int products = 2000;

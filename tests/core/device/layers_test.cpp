@@ -305,6 +305,39 @@ TEST_P(Layers, EmbedTokensAndNormaliseThem) {
   expect_close(get(out), in_float(expected.out));
 }
 
+TEST_P(Layers, EmbedWithoutTablesAndWithPositionsThatPassOverPadding) {
+  const auto words = numbers(9 * columns, "words"), positions = numbers(5 * columns, "positions"),
+             weight = numbers(columns, "weight"), shift = numbers(columns, "shift");
+  // Token 1 is the padding's: it has its position, and the others go on behind it.
+  const std::vector<std::int32_t> ids = {3, 1, 8, 1, 0}, type_ids = {7, 0, -3, 0, 0};
+  const std::vector<std::size_t> starts = {0, 3, 5}, place = {2, 1, 3, 1, 2};
+  const Buffer<float> table = put(words), places = put(positions), weights = put(weight),
+                      shifts = put(shift);
+  for (const bool with_positions : {true, false}) {
+    std::vector<double> sums(rows * columns);
+    for (std::size_t i = 0; i < rows; ++i)
+      for (std::size_t j = 0; j < columns; ++j)
+        sums[i * columns + j] = double{words[static_cast<std::size_t>(ids[i]) * columns + j]} +
+                                (with_positions ? positions[place[i] * columns + j] : 0.0f);
+    NormFormula formula{sums,
+                        std::vector<double>(columns),
+                        std::vector<double>(rows * columns),
+                        in_double(weight),
+                        in_double(shift),
+                        Dropout(),
+                        rows,
+                        columns,
+                        0.25};
+    Buffer<float> out(device, rows * columns);
+    device->embed({.words = table.data(),
+                   .positions = with_positions ? places.data() : nullptr,
+                   .padding = 1},
+                  ids, type_ids, starts, {weights.data(), shifts.data(), 0.25f}, Dropout(), {},
+                  dense(out));
+    expect_close(get(out), in_float(formula.apply().out));
+  }
+}
+
 TEST_P(Layers, AttendWithinSequencesAndBack) {
   constexpr std::size_t heads = 2, head_dim = 3, hidden = heads * head_dim, tokens = 73;
   const std::vector<std::size_t> starts = {0, 68, 69, 73}, firsts = {0, 1, 2, 3};

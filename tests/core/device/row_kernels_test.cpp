@@ -158,5 +158,20 @@ TEST(Dropout, OfNothingIsOneAndBeyondOneIsRefused) {
   EXPECT_THROW(Dropout(-0.1, 1, "a", 1), Error);
 }
 
+TEST(RowKernels, MoveNumbersByAnIndex) {
+  const std::vector<float> from = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+  const std::vector<std::uint32_t> index = {5, 5, 6};
+  std::vector<float> row = {10, 20, 30}, strided = row;
+  add_indexed_row(3, from.data(), 0, index.data(), 4, row.data());
+  EXPECT_EQ(row, (std::vector<float>{12, 22, 33}));
+  add_indexed_row(3, from.data(), 3, index.data(), 4, strided.data());
+  EXPECT_EQ(strided, (std::vector<float>{12, 25, 39}));
+  std::vector<float> to(10);
+  add_to_indexed_row(3, strided.data(), index.data(), 4, 0, to.data());
+  EXPECT_EQ(to, (std::vector<float>{0, 37, 39, 0, 0, 0, 0, 0, 0, 0}));
+  add_to_indexed_row(3, strided.data(), index.data(), 4, 3, to.data());
+  EXPECT_EQ(to, (std::vector<float>{0, 49, 39, 0, 25, 0, 0, 0, 39, 0}));
+}
+
 }  // namespace
 }  // namespace rankfold

@@ -52,5 +52,38 @@ TEST(Targets, ThatTheModelLacksAreRefusedWithTheNearest) {
     EXPECT_THROW(parse_targets(text, catalogue()), UsageError) << text;
 }
 
+TEST(Targets, MayBePatternsOfModuleNames) {
+  const auto names = [](const std::string& targets, const std::string& layers = "all") {
+    std::vector<std::string> found;
+    for (const Site& site : select_stack(catalogue(), targets, layers).sites)
+      found.push_back(site.name);
+    return found;
+  };
+  EXPECT_THAT(names("*2"), testing::ElementsAre("q2", "v2", "o2", "down2"));
+  EXPECT_THAT(names("d*n?,*o*0,q*", "0"), testing::ElementsAre("q0", "o0", "down0"));
+  EXPECT_EQ(names("*").size(), 16u);
+  for (const char* text : {"*x*", "q.*", "?", "*n", "**x", "q*,v", "*.mlp.*"})
+    EXPECT_THROW(names(text), UsageError) << text;
+  EXPECT_THROW(names("*3", "0-2"), UsageError);
+}
+
+TEST(Targets, AreAllModulesOrAFusedWeightOrItsParts) {
+  SiteCatalogue model = catalogue();
+  for (std::size_t layer = 0; layer < 4; ++layer) {
+    const std::string fused = "fused" + std::to_string(layer);
+    model.sites.push_back({fused, MatrixType::in_proj, layer, 12, 4, 1});
+    for (Site& site : model.sites)
+      if (site.layer == layer && (site.matrix == MatrixType::q || site.matrix == MatrixType::v))
+        site.part_of = fused;
+  }
+  EXPECT_THAT(parse_targets("all", model),
+              testing::ElementsAre(MatrixType::o, MatrixType::down, MatrixType::in_proj));
+  EXPECT_EQ(select_stack(model, "q,v", "all").sites.size(), 8u);
+  EXPECT_EQ(select_stack(model, "in_proj", "all").sites.size(), 4u);
+  EXPECT_EQ(select_stack(model, "*", "0").sites.size(), 3u);
+  EXPECT_THROW(select_stack(model, "q,in_proj", "all"), UsageError);
+  EXPECT_THROW(parse_targets("all,q", model), UsageError);
+}
+
 }  // namespace
 }  // namespace rankfold

@@ -58,16 +58,20 @@ struct Example {
                      d_logits = normal(sequences * labels, "d_logits"),
                      dx = std::vector<float>(sequences * hidden);
 
-  explicit Example(bool pooler = true, bool classifier = true, bool tensor_train = false) {
+  explicit Example(bool pooler = true, bool classifier = true, bool tensor_train = false,
+                   HeadDescription description = {}) {
     settings.labels = labels;
     settings.seed = 3;
     settings.parts.tt_head = tensor_train;
     settings.parts.tt_rank = 2;
     checkpoint.write(pooler, classifier);
     weights = std::make_unique<FrozenWeights>(checkpoint.folder.path, std::string("bert."), device);
-    head = std::make_unique<ClassificationHead>(
-        HeadModules{"model", "bert.pooler.dense", "classifier"}, hidden, dropout, settings,
-        *weights, device, notes);
+    description.model = "model";
+    description.dense = "bert.pooler.dense";
+    description.output = "classifier";
+    description.dropout = dropout;
+    head = std::make_unique<ClassificationHead>(description, hidden, settings, *weights, device,
+                                                notes);
   }
   EncoderPass pass(bool training) const {
     EncoderPass result;
@@ -85,7 +89,7 @@ struct Example {
     return {logits.data, logits.data + sequences * labels};
   }
   void backward(bool with_dx) {
-    head->backward(input(), {d_logits.data(), sequences, labels}, pass(true), kept,
+    head->backward({d_logits.data(), sequences, labels}, pass(true), kept,
                    {with_dx ? dx.data() : nullptr, sequences, hidden}, arena);
   }
   reference::Head formula() const {
@@ -119,7 +123,7 @@ TEST(ClassificationHead, HasTheGradientsOfTheFormula) {
         values, [&] { return reference::dot(formula.apply(x, example.masks(true)), slopes); });
   };
   EXPECT_LT(reference::relative_error(example.dx, expected(x.values)), 2e-6);
-  const std::vector<TrainedTensor> trained = example.head->trained_classifier();
+  const std::vector<TrainedTensor> trained = example.head->trained_output();
   ASSERT_EQ(trained.size(), 2u);
   EXPECT_EQ(trained[0].name, "classifier.weight");
   EXPECT_LT(reference::relative_error(trained[0].gradient, expected(formula.classifier.weight)),
@@ -139,13 +143,13 @@ TEST(ClassificationHead, HasTheGradientsOfTheFormula) {
 
 TEST(ClassificationHead, TrainsATensorTrainInThePoolersPlace) {
   Example example(true, true, true);
-  EXPECT_EQ(example.head->trained_pooler().front().name, "bert.pooler.dense.t1");
+  EXPECT_EQ(example.head->trained_dense().front().name, "bert.pooler.dense.t1");
   const std::vector<float> logits = example.forward(true);
   example.backward(true);
   // The same train in double.
   const auto train =
       make_tensor_train_head<double>("bert.pooler.dense", hidden, 2, 3, example.device);
-  const std::vector<TrainedTensor> trained = example.head->trained_pooler();
+  const std::vector<TrainedTensor> trained = example.head->trained_dense();
   ASSERT_EQ(trained.size(), train->parameters().size());
   EXPECT_EQ(trained.back().name, "bert.pooler.dense.bias");
   for (std::size_t i = 0; i < trained.size(); ++i)
@@ -165,6 +169,55 @@ TEST(ClassificationHead, TrainsATensorTrainInThePoolersPlace) {
                                       [&] { return reference::dot(logits_in_double(), slopes); })),
         2e-6)
         << trained[i].name;
+}
+
+TEST(ClassificationHead, HasTheActivationDropoutsAndTrainedDenseLayerOfItsDescription) {
+  for (const bool trains : {false, true})
+    for (const std::optional<HiddenActivation> activation :
+         {std::optional<HiddenActivation>(), std::optional(HiddenActivation::gelu)}) {
+      constexpr double input_dropout = 0.375;
+      Example example(
+          true, true, false,
+          {.activation = activation, .trains_dense = trains, .input_dropout = input_dropout});
+      reference::Head formula = example.formula();
+      formula.activation = activation;
+      reference::Rows x(example.input());
+      const Dropout of_input(input_dropout, 5, "dropout/bert.pooler.dense", 6);
+      const auto logits = [&] { return formula.apply(x, example.masks(true), of_input); };
+      EXPECT_LT(reference::relative_error(example.forward(true), logits().values), 1e-6);
+      example.backward(true);
+      const reference::Rows slopes(
+          MatrixView<const float>(example.d_logits.data(), sequences, labels));
+      const auto expected = [&](std::span<double> values) {
+        return reference::central_differences(values,
+                                              [&] { return reference::dot(logits(), slopes); });
+      };
+      EXPECT_LT(reference::relative_error(example.dx, expected(x.values)), 2e-6);
+      const std::vector<TrainedTensor> trained = example.head->trained_dense();
+      ASSERT_EQ(trained.size(), trains ? 2u : 0u);
+      if (!trains) continue;
+      EXPECT_EQ(trained[0].name, "bert.pooler.dense.weight");
+      EXPECT_LT(reference::relative_error(trained[0].gradient, expected(formula.pooler.weight)),
+                2e-6);
+      EXPECT_EQ(trained[1].name, "bert.pooler.dense.bias");
+      EXPECT_LT(reference::relative_error(trained[1].gradient, expected(formula.pooler.bias)),
+                2e-6);
+      example.head->zero_gradients();
+      EXPECT_EQ(trained[0].gradient[0], 0.0f);
+      // Its gradients are there without that of x, too.
+      example.backward(false);
+      EXPECT_LT(reference::relative_error(trained[1].gradient, expected(formula.pooler.bias)),
+                2e-6);
+    }
+}
+
+TEST(ClassificationHead, DrawsADenseLayerThatTrainsWithoutANote) {
+  Example example(false, true, false, {.trains_dense = true});
+  EXPECT_TRUE(example.notes.empty());
+  EXPECT_TRUE(example.head->drawn().empty());
+  EXPECT_EQ(example.head->new_elements(), hidden * hidden + hidden);
+  EXPECT_NE(example.head->trained_dense()[0].value[0], 0.0f);
+  EXPECT_EQ(example.head->trained_dense()[1].value[0], 0.0f);
 }
 
 TEST(ClassificationHead, DrawsWhatTheCheckpointLacks) {
@@ -187,11 +240,11 @@ TEST(ClassificationHead, StartsTheClassifierAnewForOtherLabels) {
   HostSettings settings;
   settings.labels = labels + 1;
   std::vector<std::string> notes;
-  ClassificationHead head({"model", "bert.pooler.dense", "classifier"}, hidden, 0, settings,
-                          weights, make_cpu_device(), notes);
+  ClassificationHead head({.model = "model", .dense = "bert.pooler.dense", .output = "classifier"},
+                          hidden, settings, weights, make_cpu_device(), notes);
   EXPECT_THAT(notes, ElementsAre("model: classifier.weight of the checkpoint has shape [3, 16], "
                                  "expected [4, 16]; the classifier starts anew"));
-  EXPECT_EQ(head.trained_classifier()[0].shape, (std::vector<std::size_t>{4, 16}));
+  EXPECT_EQ(head.trained_output()[0].shape, (std::vector<std::size_t>{4, 16}));
 }
 
 }  // namespace

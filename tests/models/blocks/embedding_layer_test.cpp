@@ -65,11 +65,11 @@ TEST(EmbeddingLayer, IsTheFormula) {
     Example example;
     const EmbeddingLayer layer = example.layer();
     std::vector<float> x, again;
-    layer.forward(example.batch, example.pass(training), example.view(x), *example.device);
+    layer.forward(example.batch, example.pass(training), example.view(x), example.arena);
     const reference::Rows expected = example.formula().apply(
         example.batch.ids, example.batch.type_ids, example.batch.starts, example.masks(training));
     EXPECT_LT(reference::relative_error(x, expected.values), 1e-6);
-    layer.forward(example.batch, example.pass(training), example.view(again), *example.device);
+    layer.forward(example.batch, example.pass(training), example.view(again), example.arena);
     EXPECT_EQ(again, x);
   }
 }
@@ -91,6 +91,37 @@ TEST(EmbeddingLayer, AddsTheGradientsOfItsNorm) {
             1e-6);
   EXPECT_LT(reference::relative_error(example.shift_gradient,
                                       reference::central_differences(formula.norm.shift, loss)),
+            1e-6);
+}
+
+TEST(EmbeddingLayer, MapsNarrowRowsAndPassesOverPadding) {
+  constexpr std::size_t wide = 13;
+  Example example;
+  const std::vector<float> weight = normal(wide * hidden, "map"), bias = normal(wide, "bias");
+  const LayerNorm norm{example.weight.data(), example.shift.data(), example.weight_gradient.data(),
+                       example.shift_gradient.data(), 0.25f};
+  // No types; positions 3 and more are there for 2 tokens a sequence behind padding 1.
+  example.places = normal(8 * hidden, "positions");
+  const EmbeddingLayer layer(
+      {.words = example.words.data(), .positions = example.places.data(), .padding = 1}, norm,
+      hidden, dropout, "place", {.weight = weight.data(), .bias = bias.data()});
+  reference::Embeddings formula = example.formula();
+  formula.types.clear();
+  formula.padding = 1;
+  formula.map = {reference::in_double(weight), reference::in_double(bias)};
+  const auto rows = [&] {
+    return formula.apply(example.batch.ids, example.batch.type_ids, example.batch.starts,
+                         example.masks(true));
+  };
+  std::vector<float> x(7 * wide), dx = normal(7 * wide, "dx of map");
+  layer.forward(example.batch, example.pass(true), {x.data(), 7, wide}, example.arena);
+  EXPECT_LT(reference::relative_error(x, rows().values), 1e-6);
+  const reference::Rows slopes(MatrixView<const float>(dx.data(), 7, wide));
+  layer.backward(example.batch, example.pass(true), {dx.data(), 7, wide}, example.arena);
+  EXPECT_LT(reference::relative_error(
+                example.weight_gradient,
+                reference::central_differences(formula.norm.weight,
+                                               [&] { return reference::dot(rows(), slopes); })),
             1e-6);
 }
 

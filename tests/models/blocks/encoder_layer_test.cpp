@@ -3,13 +3,18 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <deque>
 #include <memory>
 #include <numeric>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "core/base/error.h"
 #include "decompositions/registry.h"
 #include "models/double_reference.h"
+#include "temporary_folder.h"
 
 namespace rankfold {
 namespace {
@@ -17,7 +22,7 @@ namespace {
 using reference::normal;
 
 constexpr std::size_t hidden = 12, heads = 3, inner = 20;
-constexpr double dropout = 0.25, epsilon = 1e-3;
+constexpr double dropout = 0.25, other_dropout = 0.125, epsilon = 1e-3;
 
 struct Shape {
   MatrixType matrix;
@@ -28,12 +33,26 @@ constexpr Shape shapes[] = {
     {MatrixType::q, "q", hidden, hidden},  {MatrixType::k, "k", hidden, hidden},
     {MatrixType::v, "v", hidden, hidden},  {MatrixType::o, "o", hidden, hidden},
     {MatrixType::up, "up", inner, hidden}, {MatrixType::down, "down", hidden, inner}};
+constexpr Shape fused_shapes[] = {{MatrixType::in_proj, "in_proj", 3 * hidden, hidden},
+                                  {MatrixType::o, "o", hidden, hidden},
+                                  {MatrixType::up, "up", inner, hidden},
+                                  {MatrixType::down, "down", hidden, inner}};
+
+/// How scores depend on relative positions: not at all, through maps of their own, or through the
+/// layer's k and q.
+enum class Positions { none, mapped, shared };
+/// Of the longest of the sequences, 4 tokens: distances share rows.
+constexpr std::uint32_t rows_of_positions[] = {0, 0, 1, 2, 3, 4, 4};
+constexpr std::size_t position_rows = 5;
 
 struct Case {
   std::string name = "", method = "", targets = "";
   bool norms = false, below = false, first_rows_only = false, training = true;
   std::size_t applications = 1;
   HiddenActivation activation = HiddenActivation::gelu;
+  Positions positions = Positions::none;
+  bool fused = false, keys = true, queries = true;  ///< terms of the positions
+  bool trains_positions = false;                    ///< their embedding's gradient is wanted
 };
 
 /// A layer in float with memory of its own, and the same by the formula.
@@ -46,7 +65,8 @@ class Example {
     dy_ = normal(rows() * hidden, "dy");
     SiteCatalogue catalogue{"layer", 1, {}, {MatrixType::o, MatrixType::down}};
     EncoderLayer::Parts parts;
-    for (const Shape& shape : shapes) {
+    shapes_ = c.fused ? std::span<const Shape>(fused_shapes) : std::span<const Shape>(shapes);
+    for (const Shape& shape : shapes_) {
       const Site site{shape.name, shape.matrix, 0, shape.out, shape.in, heads};
       catalogue.sites.push_back(site);
       weights_.push_back(normal(shape.out * shape.in, std::string(shape.name) + "w", 0.4));
@@ -60,9 +80,10 @@ class Example {
     parts.output_norm = norm("y", formula_.output_norm);
     formula_.heads = heads;
     formula_.activation = c.activation;
+    if (c.positions != Positions::none) read_positions(parts);
     layer_ = std::make_unique<EncoderLayer>(
-        EncoderSettings{hidden, heads, inner, c.activation, dropout, dropout}, std::move(parts),
-        device_);
+        EncoderSettings{hidden, heads, inner, c.activation, dropout, dropout, other_dropout},
+        std::move(parts), device_);
     if (!c.method.empty()) adapt(catalogue);
     for (std::size_t i = 0; i < c.applications; ++i)
       applications_.emplace_back("place" + std::to_string(i),
@@ -86,6 +107,12 @@ class Example {
     pass.training = c_.training;
     pass.seed = 3;
     pass.step = 7;
+    std::vector<float> d_embedding(embedding_.size());
+    if (c_.positions != Positions::none) {
+      pass.relative.rows = rows_of_positions;
+      pass.relative.embedding = {embedding_.data(), position_rows, hidden};
+      if (c_.trains_positions) pass.relative.gradient = {d_embedding.data(), position_rows, hidden};
+    }
     Arena arena(device_);
     Result result;
     result.y = x_;
@@ -118,6 +145,7 @@ class Example {
                                       parameter.gradient.span().end());
     for (const std::vector<float>& gradients : norm_gradients_)
       result.gradients.push_back(gradients);
+    if (c_.trains_positions) result.gradients.push_back(d_embedding);
     return result;
   }
 
@@ -125,13 +153,13 @@ class Example {
   reference::Rows apply() const {
     reference::Rows x = input_;
     for (const EncoderApplication& application : applications_) {
-      const auto masks = [&](const std::string& place) {
-        return c_.training ? Dropout(dropout, 3, place, 7) : Dropout();
+      const auto masks = [&](const std::string& place, double p = dropout) {
+        return c_.training ? Dropout(p, 3, place, 7) : Dropout();
       };
       x = formula_.apply(
           x, starts_,
           {masks(application.attention_place), masks(application.attention_output_place),
-           masks(application.output_place)},
+           masks(application.output_place, other_dropout), masks(application.relative_place)},
           application.first_rows_only);
     }
     return x;
@@ -148,6 +176,7 @@ class Example {
         all.push_back(norm->weight);
         all.push_back(norm->shift);
       }
+    if (c_.trains_positions) all.push_back(formula_.relative->embedding.values);
     return all;
   }
   double loss() const {
@@ -173,6 +202,30 @@ class Example {
     return result;
   }
 
+  void read_positions(EncoderLayer::Parts& parts) {
+    embedding_ = normal(position_rows * hidden, "embedding");
+    RelativeAttention attention{.keys = c_.keys, .queries = c_.queries, .scale = 0.4f};
+    attention.dropout = dropout;
+    formula_.relative = reference::Relative{
+        .embedding =
+            reference::Rows(MatrixView<const float>(embedding_.data(), position_rows, hidden)),
+        .rows = {std::begin(rows_of_positions), std::end(rows_of_positions)},
+        .keys = c_.keys,
+        .queries = c_.queries,
+        .scale = static_cast<double>(0.4f)};
+    if (c_.positions == Positions::mapped) {
+      const auto map = [&](const std::string& name, std::optional<reference::Linear>& formula) {
+        weights_.push_back(normal(hidden * hidden, name + "w", 0.4));
+        biases_.push_back(normal(hidden, name + "b", 0.3));
+        formula = {reference::in_double(weights_.back()), reference::in_double(biases_.back())};
+        return FrozenLinear<float>{.weight = weights_.back().data(), .bias = biases_.back().data()};
+      };
+      attention.key_map = map("position_key", formula_.relative->key_map);
+      attention.query_map = map("position_query", formula_.relative->query_map);
+    }
+    parts.relative = attention;
+  }
+
   void adapt(const SiteCatalogue& catalogue) {
     const Registry registry = builtin_registry();
     const Method& method = registry.at(c_.method);
@@ -186,8 +239,8 @@ class Example {
     std::vector<FrozenLinear<float>> frozen;
     std::vector<reference::Linear> frozen_in_double;
     for (std::size_t site = 0; site < stack.sites.size(); ++site)
-      for (std::size_t i = 0; i < std::size(shapes); ++i)
-        if (stack.sites[site].name == shapes[i].name) {
+      for (std::size_t i = 0; i < shapes_.size(); ++i)
+        if (stack.sites[site].name == shapes_[i].name) {
           frozen.push_back(layer_->linears()[i].frozen());
           frozen_in_double.push_back(formula_.linears[i]);
           layer_->linears()[i].attach(adapter_.get(), site);
@@ -196,8 +249,8 @@ class Example {
     frozen_in_double_ = std::move(frozen_in_double);
     double_adapter_ = reference::in_double(*adapter_, c_.method, "2", frozen_in_double_);
     for (std::size_t site = 0; site < stack.sites.size(); ++site)
-      for (std::size_t i = 0; i < std::size(shapes); ++i)
-        if (stack.sites[site].name == shapes[i].name) {
+      for (std::size_t i = 0; i < shapes_.size(); ++i)
+        if (stack.sites[site].name == shapes_[i].name) {
           formula_.linears[i].adapter = double_adapter_.get();
           formula_.linears[i].site = site;
         }
@@ -205,10 +258,11 @@ class Example {
 
   Case c_;
   std::shared_ptr<const Device> device_ = make_cpu_device();
+  std::span<const Shape> shapes_;
   std::vector<std::size_t> starts_ = {0, 4, 5, 8}, firsts_;
-  std::vector<float> x_, dy_;
+  std::vector<float> x_, dy_, embedding_;
   reference::Rows input_{MatrixView<const float>(normal(8 * hidden, "x").data(), 8, hidden)};
-  std::vector<std::vector<float>> weights_, biases_, norm_gradients_;
+  std::deque<std::vector<float>> weights_, biases_, norm_gradients_;
   reference::EncoderLayer formula_;
   std::vector<reference::Linear> frozen_in_double_;
   std::unique_ptr<EncoderLayer> layer_;
@@ -294,8 +348,102 @@ INSTANTIATE_TEST_SUITE_P(
         Case{.name = "BottlenecksBehindTheWeights",
              .method = "loretta_adp",
              .targets = "adapters",
-             .below = true}),
+             .below = true},
+        Case{.name = "PredictionWithPositions", .training = false, .positions = Positions::shared},
+        Case{.name = "PredictionOfFusedFirstRows",
+             .first_rows_only = true,
+             .training = false,
+             .positions = Positions::mapped,
+             .fused = true},
+        Case{.name = "InputAndMappedPositions",
+             .below = true,
+             .positions = Positions::mapped,
+             .trains_positions = true},
+        Case{.name = "InputAndSharedPositionsOfFirstRows",
+             .below = true,
+             .first_rows_only = true,
+             .positions = Positions::shared,
+             .trains_positions = true},
+        Case{.name = "QueryThatMapsPositions",
+             .method = "lora",
+             .targets = "q",
+             .positions = Positions::shared},
+        Case{.name = "KeyThatMapsPositionsOfFirstRows",
+             .method = "lora",
+             .targets = "k",
+             .first_rows_only = true,
+             .positions = Positions::shared},
+        Case{.name = "ContentToPositionAlone",
+             .method = "lora",
+             .targets = "q,k,v",
+             .below = true,
+             .positions = Positions::shared,
+             .queries = false},
+        Case{.name = "PositionToContentAlone",
+             .method = "lora",
+             .targets = "q,k,v",
+             .below = true,
+             .positions = Positions::shared,
+             .keys = false},
+        Case{.name = "AllSitesWithSharedPositions",
+             .method = "lora",
+             .targets = "q,k,v,o,up,down",
+             .norms = true,
+             .below = true,
+             .positions = Positions::shared,
+             .trains_positions = true},
+        Case{.name = "SharedFactorsWithSharedPositionsAppliedTwice",
+             .method = "lotr",
+             .targets = "q,v",
+             .first_rows_only = true,
+             .applications = 2,
+             .positions = Positions::shared},
+        Case{.name = "DenseUpdatesWithSharedPositions",
+             .method = "full",
+             .targets = "q,k,v",
+             .positions = Positions::shared},
+        Case{.name = "Fused",
+             .method = "lora",
+             .targets = "in_proj",
+             .below = true,
+             .positions = Positions::mapped,
+             .fused = true},
+        Case{.name = "FusedOfFirstRows",
+             .method = "lora",
+             .targets = "in_proj",
+             .below = true,
+             .first_rows_only = true,
+             .positions = Positions::mapped,
+             .fused = true},
+        Case{.name = "FusedOfFirstRowsAboveNothingThatTrains",
+             .method = "full",
+             .targets = "in_proj",
+             .first_rows_only = true,
+             .positions = Positions::mapped,
+             .fused = true,
+             .keys = false,
+             .queries = false},
+        Case{.name = "FusedAndFrozen",
+             .norms = true,
+             .below = true,
+             .first_rows_only = true,
+             .positions = Positions::mapped,
+             .fused = true}),
     [](const auto& chosen) { return chosen.param.name; });
+
+TEST(EncoderLayer, RefusesLinearLayersThatMakeNoLayer) {
+  const auto device = make_cpu_device();
+  const auto layer_of = [&](std::size_t count) {
+    EncoderLayer::Parts parts;
+    for (std::size_t i = 0; i < count; ++i)
+      parts.linears.emplace_back(Site{}, FrozenLinear<float>{}, device);
+    EncoderLayer({hidden, heads, inner}, std::move(parts), device);
+  };
+  EXPECT_EQ(message_of<Error>([&] { layer_of(5); }),
+            "an encoder layer: got 5 linear layers, expected 6, or 4 of a fused projection");
+  EXPECT_EQ(message_of<Error>([&] { layer_of(4); }),
+            "an encoder layer: a fused projection without relative positions");
+}
 
 }  // namespace
 }  // namespace rankfold

@@ -1,0 +1,52 @@
+#include "experiments/adapter_files/updated_modules.h"
+
+#include <cmath>
+#include <span>
+
+#include "core/adapter/added_bias.h"
+#include "core/base/error.h"
+
+namespace rankfold {
+
+std::vector<float>& UpdatedModules::values_of(const std::string& name,
+                                              const std::vector<std::size_t>& shape) {
+  const auto known = tensors_.find(name);
+  if (known != tensors_.end()) return known->second.values;
+  return tensors_.emplace(name, Values{shape, read_(name, shape)}).first->second.values;
+}
+
+void UpdatedModules::add(const Adapter<float>& adapter, std::size_t index, float sign) {
+  const Site& site = adapter.stack().sites[index];
+  const StoredMatrix stored = stored_matrix(shape_, site);
+  std::vector<float> update(site.out * site.in);
+  adapter.reconstruct(index, {update.data(), site.out, site.in});
+  std::vector<float>& weight =
+      values_of(stored.module + ".weight", stored.transposed ? std::vector{site.in, stored.rows}
+                                                             : std::vector{stored.rows, site.in});
+  const auto add_to = [&](float& value, float change) {
+    value += sign * change;
+    if (!std::isfinite(value))
+      throw Error("the weight {} is not finite with the update of method {}", site.name,
+                  adapter.method());
+  };
+  for (std::size_t row = 0; row < site.out; ++row)
+    for (std::size_t column = 0; column < site.in; ++column) {
+      const std::size_t stored_row = stored.first_row + row;
+      add_to(weight[stored.transposed ? column * stored.rows + stored_row
+                                      : stored_row * site.in + column],
+             update[row * site.in + column]);
+    }
+  if (!adapter.adds_bias(index)) return;
+  std::vector<float>& bias = values_of(stored.module + ".bias", {stored.rows});
+  const std::vector<float> added = added_bias(adapter, index);
+  for (std::size_t row = 0; row < site.out; ++row) add_to(bias[stored.first_row + row], added[row]);
+}
+
+std::vector<TensorToWrite> UpdatedModules::list() const {
+  std::vector<TensorToWrite> list;
+  for (const auto& [name, tensor] : tensors_)
+    list.push_back(make_tensor(name, tensor.shape, std::span<const float>(tensor.values)));
+  return list;
+}
+
+}  // namespace rankfold

@@ -1,0 +1,45 @@
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "experiments/adapter_files/merge.h"
+#include "models/golden_encoders.h"
+#include "temporary_folder.h"
+#include "training/random_adapter.h"
+
+namespace rankfold {
+namespace {
+
+class MergedEncoder : public testing::TestWithParam<std::string> {};
+
+TEST_P(MergedEncoder, PredictsWhatTheAdaptedOneDid) {
+  const std::filesystem::path model = golden_model(GetParam());
+  const Registry registry = builtin_registry();
+  const TemporaryFolder folder;
+  const auto plain = load_host(model, {}, make_cpu_device());
+  for (const char* method : {"lora", "lotr", "dora"}) {
+    // Factors that sites share need sites of one shape.
+    const std::string targets =
+        method == std::string("lotr") ? projection_targets(*plain) : all_targets(*plain);
+    AdaptedModel adapted = random_adapter(model, method, "2", registry, targets);
+    const std::filesystem::path adapter = folder.path / (std::string(method) + "-adapter"),
+                                merged = folder.path / (std::string(method) + "-merged");
+    std::filesystem::create_directories(adapter);
+    save_adapter(adapter, adapted.description, *adapted.adapter, *adapted.host);
+    merge(model, adapter, merged, registry);
+    const auto whole = load_host(merged, {}, make_cpu_device());
+    EXPECT_TRUE(whole->notes().empty());
+    const std::vector<float> expected = adapted.host->predict(short_batch()),
+                             found = whole->predict(short_batch()),
+                             before = plain->predict(short_batch());
+    for (std::size_t i = 0; i < expected.size(); ++i)
+      EXPECT_NEAR(found[i], expected[i], 2e-5 * (1 + std::abs(expected[i]))) << method;
+    EXPECT_NE(before, found) << method;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, MergedEncoder, testing::ValuesIn(golden_encoders()),
+                         [](const auto& family) { return test_name(family.param); });
+
+}  // namespace
+}  // namespace rankfold
