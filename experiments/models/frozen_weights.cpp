@@ -81,7 +81,10 @@ std::span<const float> FrozenWeights::read(std::string_view name,
     throw Error("{}: shape is [{}], expected [{}]", culprit, fmt::join(entry->shape, ", "),
                 fmt::join(shape, ", "));
   const float* values = folder_->f32_data(entry->name);
-  if (!values) values = converted_.emplace_back(folder_->read<float>(entry->name)).data();
+  if (!values) {
+    values = converted_.emplace_back(folder_->read<float>(entry->name)).data();
+    folder_->release(entry->name);
+  }
   const std::span<const float> all(values, entry->elements());
   check_finite(all, culprit);
   elements_ += all.size();
@@ -102,8 +105,9 @@ const float* FrozenWeights::transposed(std::string_view name, std::size_t rows,
   if (!folder_) {
     turned = draw(name, rows * columns);
   } else {
+    const std::size_t before = converted_.size();
     const std::span<const float> stored = read(name, {columns, rows});
-    std::vector<float>& values = converted_.emplace_back(stored.size());
+    std::vector<float> values(stored.size());
     // Tiles, whose lines stay in the cache.
     constexpr std::size_t tile = 32;
     by_parts(rows, tile, [&](std::size_t first, std::size_t count) {
@@ -112,7 +116,13 @@ const float* FrozenWeights::transposed(std::string_view name, std::size_t rows,
           for (std::size_t j = begin; j < std::min(begin + tile, columns); ++j)
             values[i * columns + j] = stored[j * rows + i];
     });
-    turned = place_on_device(device_, std::span<const float>(values), placed_);
+    // Nobody reads the stored ones again.
+    if (converted_.size() > before)
+      converted_.pop_back();
+    else
+      folder_->release(find(name)->name);
+    const std::vector<float>& kept = converted_.emplace_back(std::move(values));
+    turned = place_on_device(device_, std::span<const float>(kept), placed_);
   }
   transposed_.emplace(name, turned);
   return turned;

@@ -49,6 +49,33 @@ TEST(FrozenWeights, StayMappedWhereTheyAreInFloat32) {
             weights.tensor("net.b.LayerNorm.weight", {2}));
 }
 
+TEST(FrozenWeights, AreTransposedOnceInEitherPrecision) {
+  constexpr std::size_t rows = 70, columns = 33;
+  std::vector<float> stored(columns * rows);
+  for (std::size_t i = 0; i < stored.size(); ++i) stored[i] = static_cast<float>(i);
+  const std::vector<double> wide(stored.begin(), stored.end());
+  const TemporaryFolder folder;
+  const std::vector<TensorToWrite> tensors = {
+      make_tensor("f32", {columns, rows}, std::span<const float>(stored)),
+      make_tensor("f64", {columns, rows}, std::span<const double>(wide))};
+  write_safetensors(folder.path / "model.safetensors", tensors);
+  FrozenWeights weights(folder.path, "net.", make_cpu_device());
+  for (const char* name : {"f32", "f64"}) {
+    const float* turned = weights.transposed(name, rows, columns);
+    for (std::size_t i = 0; i < rows; ++i)
+      for (std::size_t j = 0; j < columns; ++j)
+        ASSERT_EQ(turned[i * columns + j], stored[j * rows + i]) << name;
+    EXPECT_EQ(weights.transposed(name, rows, columns), turned);
+  }
+  EXPECT_EQ(weights.elements(), 2 * stored.size());
+  EXPECT_THAT(message_of<Error>([&] { weights.transposed("net.f16", rows, columns); }),
+              EndsWith(": tensor net.f16 is missing, expected shape [33, 70]"));
+  FrozenWeights drawn(7, make_cpu_device());
+  const float* values = drawn.transposed("a.weight", rows, columns);
+  EXPECT_EQ(drawn.transposed("a.weight", rows, columns), values);
+  EXPECT_EQ(drawn.elements(), rows * columns);
+}
+
 TEST(FrozenWeights, NameWhatIsMissingOrOfAnotherShape) {
   const Checkpoint checkpoint;
   FrozenWeights weights(checkpoint.folder.path, "net.", make_cpu_device());

@@ -3,14 +3,17 @@
 
 #include <cmath>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
+#include "core/adapter/registry.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/safetensors.h"
+#include "decompositions/registry.h"
 #include "experiments/models/host.h"
 #include "experiments/models/shapes.h"
 #include "golden_batch.h"
@@ -173,6 +176,48 @@ TEST(LoadDecoder, GrowsItsPositionsWhereTheyAreStretchedByTheLength) {
   longest.starts = {0, 100};
   longest.targets = longest.ids;
   EXPECT_TRUE(std::isfinite(host->mean_loss(longest)));
+}
+
+TEST(LoadDecoder, RefusesACacheOfAnotherModelOrWithoutRoom) {
+  const ChangedDecoder llama("llama"), mistral("mistral");
+  const auto host = llama.load();
+  const std::string model = llama.path().string();
+  const std::vector<std::int32_t> ids = {5, 6, 7};
+  const auto refusal = [&](KeyValueCache& cache, std::span<const std::int32_t> given) {
+    return message_of<Error>([&] { host->next_logits(given, cache); });
+  };
+  KeyValueCache other = mistral.load()->make_cache(4), small = host->make_cache(2),
+                right = host->make_cache(3);
+  EXPECT_EQ(refusal(other, ids), model + ": the cache has 2 layers of width 32, expected 2 of 16");
+  EXPECT_EQ(refusal(small, ids), model + ": 3 tokens follow 0, expected at most 2 together");
+  EXPECT_THAT(refusal(right, {}), HasSubstr("expected 1 to 64 tokens"));
+  EXPECT_THAT(refusal(right, {{5, 101}}), HasSubstr("token id 101"));
+  EXPECT_EQ(right.tokens(), 0u);
+  EXPECT_EQ(host->next_logits(ids, right).size(), 101u);
+  EXPECT_EQ(right.tokens(), 3u);
+  EXPECT_EQ(message_of<Error>([&] { host->make_cache(65); }),
+            model + ": 65 tokens are asked for, expected at most 64");
+}
+
+TEST(LoadDecoder, RefusesAnAdapterOfAnotherModelAndStaysAsItWas) {
+  const ChangedDecoder gpt2("gpt2");
+  const auto host = gpt2.load();
+  const Batch batch = read_golden_batch(gpt2.path());
+  const std::vector<float> before = host->predict(batch);
+  for (const bool renamed : {true, false}) {
+    Site site = host->catalogue().sites[0];
+    if (renamed)
+      site.name = "model.layers.0.self_attn.q_proj";
+    else
+      site.out = 48;
+    const Stack stack{std::vector<Site>{site}};
+    const Registry registry = builtin_registry();
+    const Method& full = registry.at("full");
+    const auto adapter =
+        make_adapter<float>(full, stack, resolve_settings(full, {}, stack), make_cpu_device());
+    EXPECT_THROW(host->attach(adapter.get()), Error);
+  }
+  EXPECT_EQ(host->predict(batch), before);
 }
 
 }  // namespace

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <initializer_list>
+#include <utility>
+
 #include "core/base/error.h"
 #include "temporary_folder.h"
 
@@ -73,6 +76,19 @@ TEST(Shapes, RefusePartsThatDoNotGoTogether) {
   EXPECT_EQ(message_of<UsageError>(
                 [] { tensor_train_head_parameters(find_shape("vit-base-patch16"), 5); }),
             "--train tt-head: vit-base-patch16 has no dense layer before its output layer");
+}
+
+// As their authors and the Hub tell, without a head; a tied output adds nothing.
+TEST(Shapes, OfDecodersHaveThePublishedParameters) {
+  for (const auto& [name, parameters] :
+       std::initializer_list<std::pair<const char*, std::size_t>>{{"gpt2", 124'439'808},
+                                                                  {"opt-1.3b", 1'315'758'080},
+                                                                  {"smollm2-135m", 134'515'008},
+                                                                  {"llama-3.2-1b", 1'235'814'400},
+                                                                  {"qwen2.5-0.5b", 494'032'768},
+                                                                  {"qwen3-0.6b", 596'049'920},
+                                                                  {"mistral-7b", 7'110'660'096}})
+    EXPECT_EQ(find_shape(name).parameters, parameters) << name;
 }
 
 }  // namespace
