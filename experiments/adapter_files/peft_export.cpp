@@ -11,6 +11,7 @@
 #include "core/linalg/linear_algebra.h"
 #include "experiments/adapter_files/peft_folder.h"
 #include "experiments/adapter_files/peft_form.h"
+#include "experiments/models/families/family.h"
 
 namespace rankfold {
 namespace {
@@ -151,7 +152,9 @@ PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry, c
   for (const LoneAdapter::HeadTensor& tensor : source.head) {
     tensors.push_back(make_tensor(peft_prefix + tensor.name, tensor.shape,
                                   std::span<const float>(tensor.values)));
-    const std::string module = tensor.name.substr(0, tensor.name.rfind('.'));
+    // PEFT saves a head whole, which may have several layers.
+    std::string module(head_of(tensor.name));
+    if (module.empty()) module = tensor.name.substr(0, tensor.name.rfind('.'));
     if (std::ranges::find(saved, module) == saved.end()) saved.push_back(module);
   }
   AtomicFolder folder(out);

@@ -1,8 +1,12 @@
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
+#include <cmath>
 #include <string>
 
+#include "core/base/files.h"
 #include "experiments/adapter_files/merge.h"
+#include "experiments/adapter_files/peft_folder.h"
 #include "models/golden_encoders.h"
 #include "temporary_folder.h"
 #include "training/random_adapter.h"
@@ -36,6 +40,30 @@ TEST_P(MergedEncoder, PredictsWhatTheAdaptedOneDid) {
       EXPECT_NEAR(found[i], expected[i], 2e-5 * (1 + std::abs(expected[i]))) << method;
     EXPECT_NE(before, found) << method;
   }
+}
+
+TEST_P(MergedEncoder, PredictsTheSameAsALoraOfPeft) {
+  const std::filesystem::path model = golden_model(GetParam());
+  const Registry registry = builtin_registry();
+  const TemporaryFolder folder;
+  const std::filesystem::path adapter = folder.path / "adapter", lora = folder.path / "lora";
+  std::filesystem::create_directories(adapter);
+  {
+    const auto plain = load_host(model, {}, make_cpu_device());
+    AdaptedModel adapted = random_adapter(model, "lotr", "2", registry, projection_targets(*plain));
+    save_adapter(adapter, adapted.description, *adapted.adapter, *adapted.host);
+  }
+  const auto device = make_cpu_device();
+  const AdaptedModel before = load_adapted_model(model, adapter, registry, device, "f32");
+  export_as_lora(load_lone_adapter(adapter, model, registry, device), registry, lora, "");
+  // A head is saved whole, whatever layers it has.
+  const auto config = nlohmann::json::parse(read_text(lora / adapter_config_name));
+  EXPECT_EQ(config["modules_to_save"], nlohmann::json({"classifier"}));
+  const AdaptedModel after = load_adapted_model(model, lora, registry, device, "f32");
+  const std::vector<float> expected = before.host->predict(short_batch()),
+                           found = after.host->predict(short_batch());
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    EXPECT_NEAR(found[i], expected[i], 2e-5 * (1 + std::abs(expected[i])));
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, MergedEncoder, testing::ValuesIn(golden_encoders()),

@@ -91,7 +91,8 @@ const Family* find_family(std::string_view name);
 const Family& family_of(const ModelShape& shape);
 /// Names of the built-in shapes in the order in which they are listed.
 std::span<const std::string_view> preset_order();
-/// Whether any family has a tensor of that name in a classifier's head.
+/// The module of any family's head that holds a tensor of that name; "" where none does.
+std::string_view head_of(std::string_view tensor);
 bool is_in_a_head(std::string_view tensor);
 /// The weights of output layers, each name once.
 std::vector<std::string> output_weights();

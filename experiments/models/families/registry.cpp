@@ -40,10 +40,16 @@ const Family& family_of(const ModelShape& shape) {
   return *family;
 }
 
-bool is_in_a_head(std::string_view tensor) {
-  return std::ranges::any_of(families(), [&](const Family* family) {
+std::string_view head_of(std::string_view tensor) {
+  const auto all = families();
+  const auto found = std::ranges::find_if(all, [&](const Family* family) {
     return tensor.starts_with(std::string(family->head) + ".");
   });
+  return found == all.end() ? std::string_view() : (*found)->head;
+}
+
+bool is_in_a_head(std::string_view tensor) {
+  return !head_of(tensor).empty();
 }
 
 std::vector<std::string> output_weights() {
