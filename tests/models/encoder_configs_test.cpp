@@ -134,7 +134,7 @@ TEST(EncoderConfigs, NameWhatIsNotComputed) {
            Refusal{"deberta", "embedding_size", 16, "embedding_size is 16, expected 32"},
            Refusal{"deberta", "position_biased_input", true, "position_embeddings.weight"},
            Refusal{"deberta", "max_relative_positions", 20, "[40, 32]"},
-           Refusal{"deberta", "pooler_hidden_act", "silu", "pooler_hidden_act is 'silu'"},
+           Refusal{"deberta", "pooler_hidden_act", "mish", "pooler_hidden_act is 'mish'"},
            Refusal{"deberta-v2", "conv_kernel_size", 3, "conv_kernel_size is 3, expected 0"},
            Refusal{"deberta-v2", "share_att_key", false, "pos_key_proj.weight"},
            Refusal{"deberta-v2", "position_buckets", 20, "[40, 32]"},
