@@ -11,6 +11,7 @@
 #include "core/base/safetensors.h"
 #include "experiments/models/check_model.h"
 #include "models/bert_example.h"
+#include "models/golden_encoders.h"
 #include "temporary_folder.h"
 
 namespace rankfold {
@@ -56,6 +57,22 @@ class Reference {
 bool is_input(const std::string& name) {
   return name == "input_ids" || name == "attention_mask" || name == "token_type_ids";
 }
+
+class GoldenModel : public testing::TestWithParam<std::string> {};
+
+TEST_P(GoldenModel, IsEqualToWhatTransformersComputes) {
+  const std::filesystem::path folder = golden_model(GetParam());
+  const ModelIoReport report = check_model(folder, folder / "io.safetensors", make_cpu_device());
+  for (const char* name : {"hidden.0", "hidden.1", "hidden.2", "logits", "loss"})
+    EXPECT_THAT(report.errors, Contains(Key(name)));
+  EXPECT_LT(report.worst(), 1e-5);
+  EXPECT_THAT(report.errors, Contains(Key(testing::StartsWith("grad."))));
+  // Gradients of frozen biases are not offered.
+  EXPECT_THAT(report.skipped, testing::Each(testing::EndsWith("bias")));
+}
+
+INSTANTIATE_TEST_SUITE_P(Folders, GoldenModel, testing::ValuesIn(golden_folders()),
+                         [](const auto& folder) { return test_name(folder.param); });
 
 TEST(CheckModel, RefusesAReferenceWithNothingToCompare) {
   Reference reference;

@@ -19,6 +19,7 @@
 #include "experiments/models/host.h"
 #include "experiments/models/shapes.h"
 #include "golden_batch.h"
+#include "models/golden_encoders.h"
 #include "source_paths.h"
 #include "temporary_folder.h"
 
@@ -88,15 +89,8 @@ double distance(std::span<const float> found, std::span<const float> expected) {
   return std::sqrt(difference / norm);
 }
 
-INSTANTIATE_TEST_SUITE_P(Folders, Decoders,
-                         testing::Values("llama", "llama-3-rope", "llama-classifier", "mistral",
-                                         "qwen2", "qwen2-classifier", "qwen3", "gpt2",
-                                         "gpt2-classifier", "opt", "opt-classifier"),
-                         [](const auto& folder) {
-                           std::string name = folder.param;
-                           std::ranges::replace(name, '-', '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Folders, Decoders, testing::ValuesIn(golden_decoders()),
+                         [](const auto& folder) { return test_name(folder.param); });
 
 TEST_P(Decoders, HaveTheHiddenStatesAndLogitsOfTransformers) {
   const auto host = this->host();

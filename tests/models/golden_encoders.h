@@ -9,6 +9,7 @@
 #include "core/adapter/registry.h"
 #include "core/base/random.h"
 #include "decompositions/registry.h"
+#include "experiments/models/config_file.h"
 #include "experiments/models/families/family.h"
 #include "experiments/models/host.h"
 #include "source_paths.h"
@@ -27,6 +28,27 @@ inline std::vector<std::string> golden_encoders() {
     if (family->load && family->dense_before_output &&
         std::filesystem::exists(golden_model(std::string(family->name))))
       names.emplace_back(family->name);
+  return names;
+}
+
+/// Every folder of golden data with reference inputs, of any family.
+inline std::vector<std::string> golden_folders() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(golden_model("")))
+    if (std::filesystem::exists(entry.path() / "io.safetensors"))
+      names.push_back(entry.path().filename().string());
+  std::ranges::sort(names);
+  return names;
+}
+
+/// Those of families that are language models too.
+inline std::vector<std::string> golden_decoders() {
+  std::vector<std::string> names;
+  for (const std::string& name : golden_folders()) {
+    const Family* family =
+        find_family(ConfigFile(golden_model(name) / "config.json").text("model_type"));
+    if (family && family->tells_tokens) names.push_back(name);
+  }
   return names;
 }
 
