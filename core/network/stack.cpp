@@ -137,6 +137,9 @@ std::vector<MatrixType> parse_targets(const std::string& targets, const SiteCata
   for (const MatrixType type : present) known.emplace_back(to_string(type));
   std::set<MatrixType> chosen;
   for (const std::string& part : split_at(targets, ',')) {
+    if (part == "all" || part == "adapters")
+      throw UsageError("--targets {}: '{}' stands for several matrices, expected it alone",
+                       printable(targets, 80), part);
     const auto found = std::ranges::find(matrix_names, part);
     const auto type = static_cast<MatrixType>(found - matrix_names.begin());
     if (found == matrix_names.end() || !present.contains(type))

@@ -44,7 +44,7 @@ const std::vector<ForeignKey>& config_keys() {
                "add_prefix_space", "keep_accents", "remove_space", "split_by_punct", "legacy"});
     for (const std::string_view role : roles) table.push_back({role, read});
     // Padding is never computed, texts are cut at the run's length; where files were; what broken
-    // bytes become in text.
+    // bytes become in text; the model's file tells the unknown token.
     add(changes_nothing, {"model_max_length",
                           "max_len",
                           "max_length",
@@ -73,6 +73,7 @@ const std::vector<ForeignKey>& config_keys() {
                           "errors",
                           "from_slow",
                           "trim_offsets",
+                          "unk_id",
                           "use_default_system_prompt",
                           "vocab_size",
                           "vocab_type",

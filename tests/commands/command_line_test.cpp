@@ -69,7 +69,7 @@ TEST(CommandLine, RefusesWhatItDoesNotKnow) {
   const std::vector<std::pair<std::string, std::string>> wrong = {
       {"cuont", "did you mean 'count'"},
       {"--jsn", "'--jsn'"},
-      {"check", "method, model, tokenizer"},
+      {"check", "method, model, training, tokenizer"},
       {"check methd lora", "did you mean 'method'"},
       {"check method", "NAME is missing"},
       {"check method lort", "did you mean 'lora'"},

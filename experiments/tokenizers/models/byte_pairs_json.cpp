@@ -7,17 +7,23 @@
 namespace rankfold {
 namespace {
 
-/// "left right", or ["left", "right"].
-BytePairs::Merge read_merge(const JsonField& field, std::uint32_t rank) {
-  if (!field.is_string()) {
+/// "left right", or ["left", "right"]; the field is made for those that are wrong.
+BytePairs::Merge read_merge(const JsonField& list, std::size_t index) {
+  const nlohmann::json& value = list.value()[index];
+  const auto rank = static_cast<std::uint32_t>(index);
+  if (value.is_array() && value.size() == 2 && value[0].is_string() && value[1].is_string())
+    return {value[0].get_ref<const std::string&>(), value[1].get_ref<const std::string&>(), rank};
+  if (!value.is_string()) {
+    const JsonField field = list.element(index);
     if (field.array_size() != 2)
       field.refuse(fmt::format("{} elements", field.array_size()), "two tokens");
     return {field.element(0).string(), field.element(1).string(), rank};
   }
-  const std::string& text = field.string();
+  const auto& text = value.get_ref<const std::string&>();
   const std::size_t blank = text.find(' ');
   if (blank == text.npos || text.find(' ', blank + 1) != text.npos)
-    field.refuse("'" + printable(text, 80) + "'", "two tokens with a space between them");
+    list.element(index).refuse("'" + printable(text, 80) + "'",
+                               "two tokens with a space between them");
   return {text.substr(0, blank), text.substr(blank + 1), rank};
 }
 
@@ -48,7 +54,7 @@ std::unique_ptr<const WordModel> read_byte_pairs(const JsonField& field) {
   std::vector<BytePairs::Merge> merges;
   merges.reserve(list.array_size());
   for (std::size_t i = 0, count = list.array_size(); i < count; ++i)
-    merges.push_back(read_merge(list.element(i), static_cast<std::uint32_t>(i)));
+    merges.push_back(read_merge(list, i));
   try {
     return std::make_unique<BytePairs>(std::move(vocabulary), merges, std::move(options));
   } catch (const Error& error) {

@@ -37,10 +37,12 @@ Vocabulary read_vocabulary_object(const JsonField& field) {
   if (object.empty()) field.refuse("no tokens", "at least one");
   Vocabulary vocabulary;
   for (const auto& [token, id] : object.items()) {
-    const bool is_id = id.is_number_integer() && id >= 0 && id <= largest_token_id;
+    if (id.is_number_integer() && id >= 0 && id <= largest_token_id) {
+      vocabulary.insert(token, id.get<std::int32_t>());
+      continue;
+    }
     const std::string key = field.key().empty() ? token : field.key() + "." + token;
-    vocabulary.insert(
-        token, is_id ? id.get<std::int32_t>() : read_token_id(JsonField(id, field.file(), key)));
+    vocabulary.insert(token, read_token_id(JsonField(id, field.file(), key)));
   }
   if (const auto repeated = vocabulary.seal())
     field.refuse(fmt::format("id {} twice", *repeated), "one token for each id");

@@ -79,6 +79,7 @@ class PrecompiledNormalizer : public Normalizer {
     const std::string& in = text.text;
     std::string out;
     out.reserve(in.size() + in.size() / 8);
+    Boundaries boundaries;
     for (std::size_t i = 0; i < in.size();) {
       // An ASCII character stands by itself where no mark and no line feed follows.
       const std::size_t begin = i;
@@ -86,13 +87,16 @@ class PrecompiledNormalizer : public Normalizer {
         append(ascii_[static_cast<unsigned char>(in[i++])], out);
       if (i > begin) continue;
       while (i < in.size() && !is_plain(in, i)) ++i;
-      append_clusters(std::string_view(in).substr(begin, i - begin), out);
+      append_clusters(std::string_view(in).substr(begin, i - begin), boundaries, out);
     }
     if (!is_valid_utf8(out)) throw Error("the tokenizer's character map makes what is not UTF-8");
     text.text = std::move(out);
   }
 
  private:
+  /// Made when a text asks for them: they cannot be shared by threads.
+  using Boundaries = std::unique_ptr<icu::BreakIterator>;
+
   static bool is_plain(const std::string& text, std::size_t place) {
     const auto is_ascii = [&](std::size_t i) { return static_cast<unsigned char>(text[i]) < 0x80; };
     if (!is_ascii(place) || text[place] == '\r' || text[place] == '\n') return false;
@@ -117,37 +121,37 @@ class PrecompiledNormalizer : public Normalizer {
     }
   }
 
-  void append_clusters(std::string_view text, std::string& out) const {
+  void append_clusters(std::string_view text, Boundaries& boundaries, std::string& out) const {
     std::size_t begin = 0;  // of what is not written yet, all of it perhaps in one cluster
     bool was_alone = false;
     for (std::size_t i = 0; i < text.size();) {
       const std::size_t place = i;
       const bool alone = is_alone(decode_next(text, i));
       if (alone && was_alone) {
-        append_stretch(text.substr(begin, place - begin), out);
+        append_stretch(text.substr(begin, place - begin), boundaries, out);
         begin = place;
       }
       was_alone = alone;
     }
-    append_stretch(text.substr(begin), out);
+    append_stretch(text.substr(begin), boundaries, out);
   }
 
   /// Boundaries by ICU where there is more than one character.
-  void append_stretch(std::string_view text, std::string& out) const {
+  void append_stretch(std::string_view text, Boundaries& boundaries, std::string& out) const {
     if (text.empty()) return;
     std::size_t first_end = 0;
     decode_next(text, first_end);
     if (first_end == text.size()) return append_cluster(text, out);
     UErrorCode status = U_ZERO_ERROR;
-    const std::unique_ptr<icu::BreakIterator> clusters(
-        icu::BreakIterator::createCharacterInstance(icu::Locale::getRoot(), status));
+    if (!boundaries)
+      boundaries.reset(icu::BreakIterator::createCharacterInstance(icu::Locale::getRoot(), status));
     UText opened = UTEXT_INITIALIZER;
     utext_openUTF8(&opened, text.data(), static_cast<std::int64_t>(text.size()), &status);
-    if (U_SUCCESS(status)) clusters->setText(&opened, status);
+    if (U_SUCCESS(status)) boundaries->setText(&opened, status);
     if (U_FAILURE(status)) throw Error("ICU: no boundaries of characters: {}", u_errorName(status));
-    auto begin = static_cast<std::size_t>(clusters->first());
-    for (std::int32_t next = clusters->next(); next != icu::BreakIterator::DONE;
-         next = clusters->next()) {
+    auto begin = static_cast<std::size_t>(boundaries->first());
+    for (std::int32_t next = boundaries->next(); next != icu::BreakIterator::DONE;
+         next = boundaries->next()) {
       const auto end = static_cast<std::size_t>(next);
       append_cluster(text.substr(begin, end - begin), out);
       begin = end;
