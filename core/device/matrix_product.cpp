@@ -107,6 +107,15 @@ StridedProduct take_part(StridedProduct product, std::size_t thread, std::size_t
   return product;
 }
 
+/// A product with few rows or columns takes as long as the other operand takes to be read.
+bool is_worth_threads(const StridedProduct& product) {
+  constexpr std::size_t fewest_operations = 1u << 20, fewest_read = 1u << 17, few = 4;
+  const std::size_t depth = std::max<std::size_t>(product.k, 1);
+  if (std::min(product.m, product.n) <= few)
+    return std::max(product.m, product.n) * depth >= fewest_read;
+  return product.m * product.n * depth >= fewest_operations;
+}
+
 }  // namespace
 
 VectorExtension widest_vectors() {
@@ -124,9 +133,7 @@ bool multiply_matrices(const ProductArguments& arguments, VectorExtension vector
   scale(arguments);
   StridedProduct product = describe(arguments);
   const ProductLoops loops = choose_loops(arguments, product);
-  constexpr std::size_t worth_threads = 1u << 20;
-  if (product.m * product.n * std::max<std::size_t>(product.k, 1) < worth_threads ||
-      omp_in_parallel() || omp_get_max_threads() == 1) {
+  if (!is_worth_threads(product) || omp_in_parallel() || omp_get_max_threads() == 1) {
     multiply(loops, product);
     return true;
   }

@@ -221,7 +221,10 @@ TEST_P(MatrixProduct, GivesTheSameNumbersOnOneThreadOnTwoAndInsideAParallelRegio
                                  {200, 150, 1100},
                                  {700, 200, 70},
                                  {300, 500, 3},
-                                 {1030, 65, 31}}) {
+                                 {1030, 65, 31},
+                                 {1, 700, 300},
+                                 {700, 1, 300},
+                                 {3, 1030, 200}}) {
       Product product({transposed % 2 == 1, transposed / 2 == 1, m, n, k, 0.5f, 1, 1, 1});
       omp_set_num_threads(1);
       const Operand alone = product.multiply(GetParam());
