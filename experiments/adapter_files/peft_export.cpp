@@ -117,6 +117,9 @@ PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry, c
     if (source.adapter->adds_bias(index))
       throw Error("method {} adds a trained bias to {}, which a LoRA has no place for",
                   source.description.method, source.adapter->stack().sites[index].name);
+  for (const Site& site : source.adapter->stack().sites)
+    if (const std::string fused = fused_module(site.name); !fused.empty())
+      throw Error("{} is a part of the module {}, which PEFT adapts as a whole", site.name, fused);
   if (source.description.train.find("tt-head") != std::string::npos)
     throw Error("the adapter's head is a tensor train (tt-head), which PEFT cannot hold");
   const DoubleAdapter exact(source, registry);

@@ -92,8 +92,8 @@ class Host {
   virtual std::size_t total_parameters() const = 0;  ///< of the model with its head, no adapter
   virtual std::size_t max_tokens() const = 0;        ///< positions that the model has
   virtual std::size_t hidden_size() const = 0;       ///< width of the hidden states
-  /// Dropout probabilities of training by place: hidden, attention, classifier, and pooler where the
-  /// dense layer before the output has one of its own.
+  /// Dropout probabilities of training by place: hidden, attention, classifier, and pooler where
+  /// the dense layer before the output has one of its own.
   virtual std::map<std::string, double> dropouts() const = 0;
   /// What a user should know of how it was loaded (new head weights), one line each.
   virtual const std::vector<std::string>& notes() const = 0;
@@ -107,7 +107,8 @@ class Host {
   /// Error for other sizes.
   virtual void features(const Batch& batch, MatrixView<float> rows) = 0;
 
-  /// Logits [sequences, labels], without dropout; nothing is kept for a backward.
+  /// Logits [sequences, labels], of a language model [sequences, vocabulary] of the tokens that
+  /// follow, without dropout; nothing is kept for a backward.
   virtual std::vector<float> predict(const Batch& batch) = 0;
   /// One training pass: forward with dropout (masks addressed by seed and step), mean loss
   /// (cross-entropy, of a language model over all labels of the batch; or squared error for
@@ -120,7 +121,7 @@ class Host {
 
   // Of language models. Other hosts throw Error, naming themselves.
 
-  /// The loss of train_pass without dropout and backward.
+  /// The loss of train_pass without dropout and backward; of every decoder.
   virtual double mean_loss(const Batch& batch);
   /// Logits [tokens, vocabulary] of every token, without dropout. For parity checks.
   virtual std::vector<float> token_logits(const Batch& batch);

@@ -1,15 +1,20 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include <cmath>
 #include <filesystem>
 #include <string>
 
+#include "core/base/files.h"
 #include "core/base/safetensors.h"
 #include "experiments/adapter_files/merge.h"
+#include "experiments/adapter_files/peft_folder.h"
 #include "golden_batch.h"
 #include "source_paths.h"
 #include "temporary_folder.h"
 #include "training/random_adapter.h"
+#include "training/workplace.h"
 
 namespace rankfold {
 namespace {
@@ -46,6 +51,83 @@ TEST_P(DecoderMerge, PredictsAsTheAdapterAndIsTakenBack) {
     ASSERT_EQ(a.size(), b.size()) << name;
     for (std::size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 1e-5) << name;
   }
+}
+
+/// The update as a LoRA of PEFT. GPT-2's q, k and v are one module there.
+TEST_P(DecoderMerge, IsALoraOfPeftUnlessItsSitesArePartsOfAModule) {
+  const TemporaryFolder folder;
+  const fs::path model = fs::path(RANKFOLD_GOLDEN_DIR) / "models" / GetParam();
+  const fs::path lora = folder.path / "lora";
+  const Registry registry = builtin_registry();
+  const auto device = make_cpu_device();
+  AdaptedModel adapted = random_adapter(model, "lora", "3", registry);
+  fs::create_directories(folder.path / "adapter");
+  save_adapter(folder.path / "adapter", adapted.description, *adapted.adapter, *adapted.host);
+  const auto export_it = [&] {
+    export_as_lora(load_lone_adapter(folder.path / "adapter", model, registry, device), registry,
+                   lora, "");
+  };
+  if (GetParam() == "gpt2-classifier") {
+    EXPECT_THAT(error_of(export_it),
+                testing::HasSubstr("is a part of the module transformer.h.0.attn.c_attn"));
+    EXPECT_FALSE(fs::exists(lora));
+    return;
+  }
+  export_it();
+  const AdaptedModel again = load_adapted_model(model, lora, registry, device, "f32");
+  const Batch batch = read_golden_batch(model);
+  const std::vector<float> expected = adapted.host->predict(batch),
+                           found = again.host->predict(batch);
+  for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 1e-4);
+}
+
+/// An adapter of PEFT for a causal language model, from the start of a golden training.
+TEST(LanguageModel, TakesAnAdapterOfPeftAndItsMerge) {
+  const TemporaryFolder folder;
+  const fs::path model = fs::path(RANKFOLD_GOLDEN_DIR) / "models/llama",
+                 adapter = folder.path / "adapter";
+  fs::create_directories(adapter);
+  {
+    const SafetensorsFile start(model / "trace.safetensors");
+    std::vector<std::vector<float>> values;
+    std::vector<TensorToWrite> list;
+    for (const TensorEntry& entry : start.entries()) {
+      values.push_back(start.read<float>(entry.name));
+      for (float& value : values.back()) value += 0.05F;  // B starts at 0
+      list.push_back(make_tensor("base_model.model." + entry.name, entry.shape,
+                                 std::span<const float>(values.back())));
+    }
+    write_safetensors(adapter / adapter_tensors_name, list);
+  }
+  write_atomically(adapter / adapter_config_name,
+                   R"({"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 4, "lora_alpha": 8,
+                       "target_modules": ["q_proj", "v_proj"], "bias": "none"})");
+  const Registry registry = builtin_registry();
+  const auto device = make_cpu_device();
+  const AdaptedModel adapted = load_adapted_model(model, adapter, registry, device);
+  EXPECT_EQ(adapted.output, HostOutput::language_model);
+  merge(model, adapter, folder.path / "merged", registry);
+  const auto config = nlohmann::json::parse(read_text(folder.path / "merged/config.json"));
+  EXPECT_EQ(config["architectures"], nlohmann::json({"LlamaForCausalLM"}));
+  HostSettings settings;
+  settings.output = HostOutput::language_model;
+  const auto merged = load_host(folder.path / "merged", settings, device);
+  const auto plain = load_host(model, settings, device);
+  const Batch batch = read_golden_batch(model);
+  const std::vector<float> expected = adapted.host->token_logits(batch),
+                           found = merged->token_logits(batch);
+  ASSERT_EQ(found.size(), expected.size());
+  for (std::size_t i = 0; i < found.size(); ++i) ASSERT_NEAR(found[i], expected[i], 1e-4);
+  EXPECT_NE(found, plain->token_logits(batch));
+  // Its own adapters have heads, which a language model has no place for.
+  AdaptedModel trained = random_adapter(model, "lora", "3", registry);
+  fs::create_directories(folder.path / "own");
+  save_adapter(folder.path / "own", trained.description, *trained.adapter, *trained.host);
+  EXPECT_THAT(error_of([&] {
+                load_adapted_model(model, folder.path / "own", registry, device, "",
+                                   HostOutput::language_model);
+              }),
+              testing::HasSubstr("'score.weight' is unknown"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Folders, DecoderMerge,

@@ -94,6 +94,9 @@ std::span<const std::string_view> preset_order();
 /// The module of any family's head that holds a tensor of that name; "" where none does.
 std::string_view head_of(std::string_view tensor);
 bool is_in_a_head(std::string_view tensor);
+/// The module of a checkpoint that holds a site of that name and others; "" where the site is a
+/// module of its own.
+std::string fused_module(std::string_view site);
 /// The weights of output layers, each name once.
 std::vector<std::string> output_weights();
 /// The families that load_host can load, "bert" or "bert, roberta".
