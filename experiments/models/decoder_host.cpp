@@ -1,7 +1,6 @@
 #include "experiments/models/decoder_host.h"
 
 #include <algorithm>
-#include <deque>
 #include <span>
 #include <utility>
 
@@ -9,8 +8,8 @@
 #include "core/device/arena.h"
 #include "core/device/work.h"
 #include "experiments/models/blocks/classification_loss.h"
-#include "experiments/models/blocks/trained_storage.h"
 #include "experiments/models/decoder_rows.h"
+#include "experiments/models/host_parts.h"
 
 namespace rankfold {
 namespace {
@@ -21,7 +20,9 @@ class DecoderHost final : public Host {
               std::shared_ptr<const Device> device);
 
   const SiteCatalogue& catalogue() const override { return network_.catalogue; }
-  FrozenLinear<float> frozen(const Site& site) const override;
+  FrozenLinear<float> frozen(const Site& site) const override {
+    return find_frozen(linears_, site, network_.catalogue);
+  }
   void attach(Adapter<float>* adapter) override;
   std::vector<TrainedTensor> trained() override;
   void zero_gradients() override;
@@ -47,9 +48,8 @@ class DecoderHost final : public Host {
 
  private:
   const std::string& model() const { return network_.catalogue.model; }
-  void train_norm(LayerNorm& norm);
+  std::vector<HostLinear*> linears();
   void expect_language_model() const;
-  void check_features(const Batch& batch) const;
 
   DecoderPass start_pass(const Batch& batch, KeyValueCache* cache = nullptr);
   void embed(const Batch& batch, const DecoderPass& pass, MatrixView<float> rows);
@@ -68,7 +68,8 @@ class DecoderHost final : public Host {
   DecoderNetwork network_;
   HostSettings settings_;
   std::shared_ptr<const Device> device_;
-  std::deque<TrainedStorage> norms_;
+  std::vector<HostLinear*> linears_;  ///< of all layers
+  TrainedNorms norms_;
   bool layers_train_ = false;
   std::size_t frozen_layers_ = 0;
 
@@ -79,61 +80,35 @@ class DecoderHost final : public Host {
 
 DecoderHost::DecoderHost(DecoderNetwork network, const HostSettings& settings,
                          std::shared_ptr<const Device> device)
-    : network_(std::move(network)), settings_(settings), device_(device), arena_(device) {
+    : network_(std::move(network)),
+      settings_(settings),
+      device_(device),
+      linears_(linears()),
+      norms_(device),
+      arena_(device) {
   if (settings_.parts.norms) {
     for (DecoderLayer& layer : network_.layers)
-      for (LayerNorm* norm : layer.norms()) train_norm(*norm);
-    train_norm(network_.last_norm);
+      for (LayerNorm* norm : layer.norms()) norms_.train(*norm);
+    norms_.train(network_.last_norm);
   }
   attach(nullptr);
 }
 
-void DecoderHost::train_norm(LayerNorm& norm) {
-  const auto start = [&](const char* tensor, const float* values) -> TrainedStorage& {
-    TrainedStorage& storage =
-        norms_.emplace_back(norm.name + tensor, std::vector<std::size_t>{norm.width}, device_);
-    device_->copy(values, norm.width * sizeof(float), storage.value.data());
-    return storage;
-  };
-  TrainedStorage& weight = start(".weight", norm.weight);
-  norm.weight = weight.value.data();
-  norm.weight_gradient = weight.gradient.data();
-  if (!norm.shift) return;
-  TrainedStorage& shift = start(".bias", norm.shift);
-  norm.shift = shift.value.data();
-  norm.shift_gradient = shift.gradient.data();
-}
-
-FrozenLinear<float> DecoderHost::frozen(const Site& site) const {
-  for (const DecoderLayer& layer : network_.layers)
-    for (const HostLinear* linear : layer.linears()) {
-      if (linear->site().name != site.name) continue;
-      if (linear->site().out != site.out || linear->site().in != site.in)
-        throw Error("{}: site {} is [{}, {}], expected [{}, {}]", model(), site.name, site.out,
-                    site.in, linear->site().out, linear->site().in);
-      return linear->frozen();
-    }
-  throw Error("{}: no site {}; sites are named {} and so on", model(), site.name,
-              network_.catalogue.sites.front().name);
+std::vector<HostLinear*> DecoderHost::linears() {
+  std::vector<HostLinear*> linears;
+  for (DecoderLayer& layer : network_.layers)
+    for (HostLinear* linear : layer.linears()) linears.push_back(linear);
+  return linears;
 }
 
 void DecoderHost::attach(Adapter<float>* adapter) {
-  const std::vector<Site> sites = adapter ? adapter->stack().sites : std::vector<Site>();
-  std::vector<FrozenLinear<float>> frozen_weights;
-  for (const Site& site : sites) frozen_weights.push_back(frozen(site));
-  if (adapter) adapter->set_frozen(std::move(frozen_weights));
+  attach_linears(linears_, adapter, network_.catalogue);
   layers_train_ = false;
   frozen_layers_ = 0;
   for (std::size_t i = 0; i < network_.layers.size(); ++i) {
-    DecoderLayer& layer = network_.layers[i];
-    for (HostLinear* linear : layer.linears()) {
-      const auto found = std::ranges::find(sites, linear->site().name, &Site::name);
-      linear->attach(found == sites.end() ? nullptr : adapter,
-                     static_cast<std::size_t>(found - sites.begin()));
-    }
     DecoderApplication& application = network_.applications[i];
     application.traces = {};
-    application.reach = layer.reach(layers_train_);
+    application.reach = network_.layers[i].reach(layers_train_);
     layers_train_ = application.reach.any;
     if (!layers_train_) ++frozen_layers_;
   }
@@ -143,13 +118,12 @@ void DecoderHost::attach(Adapter<float>* adapter) {
 std::vector<TrainedTensor> DecoderHost::trained() {
   std::vector<TrainedTensor> tensors;
   if (network_.score) tensors.push_back(network_.score->trained());
-  for (TrainedStorage& norm : norms_) tensors.push_back(norm.tensor());
+  for (TrainedTensor& tensor : norms_.tensors()) tensors.push_back(std::move(tensor));
   return tensors;
 }
 
 void DecoderHost::zero_gradients() {
-  for (TrainedStorage& norm : norms_)
-    device_->fill(norm.gradient.size(), 0.0f, norm.gradient.data());
+  norms_.zero_gradients();
   if (network_.score) network_.score->zero_gradients();
 }
 
@@ -173,10 +147,7 @@ void DecoderHost::embed(const Batch& batch, const DecoderPass& pass, MatrixView<
 /// Overwrites rows with what goes into the first layer that runs: features, or embeddings.
 void DecoderHost::form_input(const Batch& batch, const DecoderPass& pass, MatrixView<float> rows) {
   if (!batch.features.data) return embed(batch, pass, rows);
-  const WorkTimer timer(*device_, Work::elementwise);
-  if (device_->reaches_host()) return device_->copy_matrix(batch.features, rows);
-  for (std::size_t i = 0; i < rows.rows; ++i)
-    device_->upload(batch.features.row(i), rows.columns * sizeof(float), rows.row(i));
+  upload_features(batch.features, rows, *device_);
 }
 
 MatrixView<float> DecoderHost::run_layers(const DecoderPass& pass, MatrixView<float> rows,
@@ -196,30 +167,15 @@ MatrixView<float> DecoderHost::last_rows(const Batch& batch, const DecoderPass& 
   return network_.layers[last].forward(rows, pass, of_last_rows_, arena_);
 }
 
-void DecoderHost::check_features(const Batch& batch) const {
-  const MatrixView<const float>& rows = batch.features;
-  if (!rows.data) return;
-  if (frozen_layers_ == 0)
-    throw Error(
-        "{}: the batch has features, expected none: no layer is frozen below all that trains",
-        model());
-  if (rows.rows != batch.tokens() || rows.columns != network_.hidden)
-    throw Error("{}: the batch has features [{}, {}], expected [{}, {}]", model(), rows.rows,
-                rows.columns, batch.tokens(), network_.hidden);
-}
-
 void DecoderHost::features(const Batch& batch, MatrixView<float> rows) {
   check_batch(batch, network_.limits, false);
-  if (rows.rows != batch.tokens() || rows.columns != network_.hidden)
-    throw Error("{}: the room for features is [{}, {}], expected [{}, {}]", model(), rows.rows,
-                rows.columns, batch.tokens(), network_.hidden);
+  check_room_for_features(batch, rows, network_.hidden, model());
   const DecoderPass pass = start_pass(batch);
   const MatrixView<float> x = arena_.take_matrix(batch.tokens(), network_.hidden);
   embed(batch, pass, x);
   for (std::size_t i = 0; i < frozen_layers_; ++i)
     network_.layers[i].forward(x, pass, network_.applications[i], arena_);
-  for (std::size_t i = 0; i < x.rows; ++i)
-    device_->download(x.row(i), x.columns * sizeof(float), rows.row(i));
+  download_rows(x, rows, *device_);
 }
 
 std::vector<float> DecoderHost::downloaded(MatrixView<const float> x) const {
@@ -239,7 +195,7 @@ std::vector<float> DecoderHost::logits_of(MatrixView<float> rows) {
 
 std::vector<float> DecoderHost::predict(const Batch& batch) {
   check_batch(batch, network_.limits, false);
-  check_features(batch);
+  check_features(batch, frozen_layers_, network_.hidden, model());
   const DecoderPass pass = start_pass(batch);
   return logits_of(last_rows(batch, pass));
 }
@@ -294,7 +250,7 @@ double DecoderHost::loss(const Batch& batch, MatrixView<const float> rows, bool 
 
 double DecoderHost::mean_loss(const Batch& batch) {
   check_batch(batch, network_.limits, true);
-  check_features(batch);
+  check_features(batch, frozen_layers_, network_.hidden, model());
   const DecoderPass pass = start_pass(batch);
   if (network_.score) return loss(batch, last_rows(batch, pass), false, {});
   const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
@@ -304,7 +260,7 @@ double DecoderHost::mean_loss(const Batch& batch) {
 
 double DecoderHost::train_pass(const Batch& batch, std::uint64_t seed, std::uint64_t step) {
   check_batch(batch, network_.limits, true);
-  check_features(batch);
+  check_features(batch, frozen_layers_, network_.hidden, model());
   DecoderPass pass = start_pass(batch);
   pass.training = true;
   pass.seed = seed;

@@ -6,9 +6,8 @@
 
 #include "core/base/error.h"
 #include "core/device/arena.h"
-#include "core/device/work.h"
 #include "experiments/models/blocks/classification_loss.h"
-#include "experiments/models/blocks/trained_storage.h"
+#include "experiments/models/host_parts.h"
 
 namespace rankfold {
 namespace {
@@ -19,7 +18,9 @@ class EncoderHost final : public Host {
               std::shared_ptr<const Device> device);
 
   const SiteCatalogue& catalogue() const override { return network_.catalogue; }
-  FrozenLinear<float> frozen(const Site& site) const override;
+  FrozenLinear<float> frozen(const Site& site) const override {
+    return find_frozen(linears_, site, network_.catalogue);
+  }
   void attach(Adapter<float>* adapter) override;
   std::vector<TrainedTensor> trained() override;
   void zero_gradients() override;
@@ -41,10 +42,9 @@ class EncoderHost final : public Host {
  private:
   const std::string& model() const { return network_.catalogue.model; }
   EncoderLayer& layer(const EncoderNetwork::Step& step) { return network_.layers[step.layer]; }
-  void train_norm(LayerNorm& norm, std::size_t width);
+  std::vector<HostLinear*> linears();
   void train_norms();
 
-  void check_features(const Batch& batch) const;
   EncoderPass start_pass(const Batch& batch, EncoderPass pass = {});
   MatrixView<float> encode(const Batch& batch, const EncoderPass& pass, MatrixView<float> rows);
   void form_input(std::size_t index, const Batch& batch, const EncoderPass& pass,
@@ -55,7 +55,8 @@ class EncoderHost final : public Host {
   EncoderNetwork network_;
   HostSettings settings_;
   std::shared_ptr<const Device> device_;
-  std::vector<TrainedStorage> norms_;
+  std::vector<HostLinear*> linears_;  ///< of all layers
+  TrainedNorms norms_;
   bool encoder_trains_ = false;
   std::size_t frozen_steps_ = 0;
 
@@ -67,60 +68,35 @@ class EncoderHost final : public Host {
 
 EncoderHost::EncoderHost(EncoderNetwork network, const HostSettings& settings,
                          std::shared_ptr<const Device> device)
-    : network_(std::move(network)), settings_(settings), device_(device), arena_(device) {
+    : network_(std::move(network)),
+      settings_(settings),
+      device_(device),
+      linears_(linears()),
+      norms_(device),
+      arena_(device) {
   if (settings_.parts.norms) train_norms();
   attach(nullptr);
 }
 
-void EncoderHost::train_norm(LayerNorm& norm, std::size_t width) {
-  const auto start = [&](const char* tensor, const float* values) -> TrainedStorage& {
-    TrainedStorage& storage =
-        norms_.emplace_back(norm.name + tensor, std::vector<std::size_t>{width}, device_);
-    device_->copy(values, width * sizeof(float), storage.value.data());
-    return storage;
-  };
-  TrainedStorage& weight = start(".weight", norm.weight);
-  norm.weight = weight.value.data();
-  norm.weight_gradient = weight.gradient.data();
-  TrainedStorage& shift = start(".bias", norm.shift);
-  norm.shift = shift.value.data();
-  norm.shift_gradient = shift.gradient.data();
-}
-
 void EncoderHost::train_norms() {
-  train_norm(network_.embedding.norm(), network_.embedding.width());
+  norms_.train(network_.embedding.norm());
   for (EncoderLayer& layer : network_.layers) {
-    train_norm(layer.attention_norm(), network_.hidden);
-    train_norm(layer.output_norm(), network_.hidden);
+    norms_.train(layer.attention_norm());
+    norms_.train(layer.output_norm());
   }
   LayerNorm* const of_positions = network_.relative ? network_.relative->norm() : nullptr;
-  if (of_positions) train_norm(*of_positions, network_.hidden);
+  if (of_positions) norms_.train(*of_positions);
 }
 
-FrozenLinear<float> EncoderHost::frozen(const Site& site) const {
-  for (const EncoderLayer& layer : network_.layers)
-    for (const HostLinear& linear : layer.linears()) {
-      if (linear.site().name != site.name) continue;
-      if (linear.site().out != site.out || linear.site().in != site.in)
-        throw Error("{}: site {} is [{}, {}], expected [{}, {}]", model(), site.name, site.out,
-                    site.in, linear.site().out, linear.site().in);
-      return linear.frozen();
-    }
-  throw Error("{}: no site {}; sites are named {} and so on", model(), site.name,
-              network_.catalogue.sites.front().name);
+std::vector<HostLinear*> EncoderHost::linears() {
+  std::vector<HostLinear*> linears;
+  for (EncoderLayer& layer : network_.layers)
+    for (HostLinear& linear : layer.linears()) linears.push_back(&linear);
+  return linears;
 }
 
 void EncoderHost::attach(Adapter<float>* adapter) {
-  const std::vector<Site> sites = adapter ? adapter->stack().sites : std::vector<Site>();
-  std::vector<FrozenLinear<float>> frozen_layers;
-  for (const Site& site : sites) frozen_layers.push_back(frozen(site));
-  if (adapter) adapter->set_frozen(std::move(frozen_layers));
-  for (EncoderLayer& layer : network_.layers)
-    for (HostLinear& linear : layer.linears()) {
-      const auto found = std::ranges::find(sites, linear.site().name, &Site::name);
-      const auto index = static_cast<std::size_t>(found - sites.begin());
-      linear.attach(found == sites.end() ? nullptr : adapter, index);
-    }
+  attach_linears(linears_, adapter, network_.catalogue);
   encoder_trains_ = settings_.parts.norms;
   frozen_steps_ = 0;
   std::vector<EncoderNetwork::Step>& steps = network_.steps;
@@ -137,14 +113,13 @@ void EncoderHost::attach(Adapter<float>* adapter) {
 
 std::vector<TrainedTensor> EncoderHost::trained() {
   std::vector<TrainedTensor> tensors = network_.head->trained_output();
-  for (TrainedStorage& norm : norms_) tensors.push_back(norm.tensor());
+  for (TrainedTensor& tensor : norms_.tensors()) tensors.push_back(std::move(tensor));
   for (TrainedTensor& tensor : network_.head->trained_dense()) tensors.push_back(std::move(tensor));
   return tensors;
 }
 
 void EncoderHost::zero_gradients() {
-  for (TrainedStorage& norm : norms_)
-    device_->fill(norm.gradient.size(), 0.0f, norm.gradient.data());
+  norms_.zero_gradients();
   network_.head->zero_gradients();
 }
 
@@ -161,13 +136,8 @@ EncoderPass EncoderHost::start_pass(const Batch& batch, EncoderPass pass) {
 /// in this pass.
 void EncoderHost::form_input(std::size_t index, const Batch& batch, const EncoderPass& pass,
                              MatrixView<float> x) {
-  if (batch.features.data && index == frozen_steps_) {
-    const WorkTimer timer(*device_, Work::elementwise);
-    if (device_->reaches_host()) return device_->copy_matrix(batch.features, x);
-    for (std::size_t i = 0; i < x.rows; ++i)
-      device_->upload(batch.features.row(i), x.columns * sizeof(float), x.row(i));
-    return;
-  }
+  if (batch.features.data && index == frozen_steps_)
+    return upload_features(batch.features, x, *device_);
   if (index == 0) return network_.embedding.forward(batch, pass, x, arena_);
   const EncoderNetwork::Step& below = network_.steps[index - 1];
   layer(below).form_output(below.application, x, *device_);
@@ -184,23 +154,9 @@ MatrixView<float> EncoderHost::encode(const Batch& batch, const EncoderPass& pas
   return rows;
 }
 
-void EncoderHost::check_features(const Batch& batch) const {
-  const MatrixView<const float>& rows = batch.features;
-  if (!rows.data) return;
-  if (frozen_steps_ == 0)
-    throw Error(
-        "{}: the batch has features, expected none: no layer is frozen below all that trains",
-        model());
-  if (rows.rows != batch.tokens() || rows.columns != network_.hidden)
-    throw Error("{}: the batch has features [{}, {}], expected [{}, {}]", model(), rows.rows,
-                rows.columns, batch.tokens(), network_.hidden);
-}
-
 void EncoderHost::features(const Batch& batch, MatrixView<float> rows) {
   check_batch(batch, network_.limits, false);
-  if (rows.rows != batch.tokens() || rows.columns != network_.hidden)
-    throw Error("{}: the room for features is [{}, {}], expected [{}, {}]", model(), rows.rows,
-                rows.columns, batch.tokens(), network_.hidden);
+  check_room_for_features(batch, rows, network_.hidden, model());
   const EncoderPass pass = start_pass(batch);
   const MatrixView<float> x = arena_.take_matrix(batch.tokens(), network_.hidden);
   network_.embedding.forward(batch, pass, x, arena_);
@@ -208,13 +164,12 @@ void EncoderHost::features(const Batch& batch, MatrixView<float> rows) {
     EncoderNetwork::Step& step = network_.steps[i];
     layer(step).forward(x, pass, step.application, arena_);
   }
-  for (std::size_t i = 0; i < x.rows; ++i)
-    device_->download(x.row(i), x.columns * sizeof(float), rows.row(i));
+  download_rows(x, rows, *device_);
 }
 
 std::vector<float> EncoderHost::predict(const Batch& batch) {
   check_batch(batch, network_.limits, false);
-  check_features(batch);
+  check_features(batch, frozen_steps_, network_.hidden, model());
   const EncoderPass pass = start_pass(batch);
   const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
   const MatrixView<float> logits =
@@ -245,7 +200,7 @@ std::vector<std::vector<float>> EncoderHost::hidden_states(const Batch& batch) {
 
 double EncoderHost::train_pass(const Batch& batch, std::uint64_t seed, std::uint64_t step) {
   check_batch(batch, network_.limits, true);
-  check_features(batch);
+  check_features(batch, frozen_steps_, network_.hidden, model());
   EncoderPass training;
   training.training = true;
   training.seed = seed;

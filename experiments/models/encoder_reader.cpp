@@ -107,6 +107,7 @@ LayerNorm read_norm(const std::string& name, std::size_t width, float epsilon,
   norm.shift = weights.tensor(name + ".bias", {width});
   norm.epsilon = epsilon;
   norm.name = name;
+  norm.width = width;
   return norm;
 }
 

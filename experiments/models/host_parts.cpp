@@ -1,0 +1,97 @@
+#include "experiments/models/host_parts.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/error.h"
+#include "core/device/work.h"
+
+namespace rankfold {
+
+void TrainedNorms::train(LayerNorm& norm) {
+  const auto start = [&](const char* tensor, const float* values) -> TrainedStorage& {
+    TrainedStorage& storage =
+        storages_.emplace_back(norm.name + tensor, std::vector<std::size_t>{norm.width}, device_);
+    device_->copy(values, norm.width * sizeof(float), storage.value.data());
+    return storage;
+  };
+  TrainedStorage& weight = start(".weight", norm.weight);
+  norm.weight = weight.value.data();
+  norm.weight_gradient = weight.gradient.data();
+  if (!norm.shift) return;
+  TrainedStorage& shift = start(".bias", norm.shift);
+  norm.shift = shift.value.data();
+  norm.shift_gradient = shift.gradient.data();
+}
+
+std::vector<TrainedTensor> TrainedNorms::tensors() {
+  std::vector<TrainedTensor> tensors;
+  for (TrainedStorage& storage : storages_) tensors.push_back(storage.tensor());
+  return tensors;
+}
+
+void TrainedNorms::zero_gradients() {
+  for (TrainedStorage& storage : storages_)
+    device_->fill(storage.gradient.size(), 0.0f, storage.gradient.data());
+}
+
+FrozenLinear<float> find_frozen(std::span<HostLinear* const> linears, const Site& site,
+                                const SiteCatalogue& catalogue) {
+  for (const HostLinear* linear : linears) {
+    if (linear->site().name != site.name) continue;
+    if (linear->site().out != site.out || linear->site().in != site.in)
+      throw Error("{}: site {} is [{}, {}], expected [{}, {}]", catalogue.model, site.name,
+                  site.out, site.in, linear->site().out, linear->site().in);
+    return linear->frozen();
+  }
+  throw Error("{}: no site {}; sites are named {} and so on", catalogue.model, site.name,
+              catalogue.sites.front().name);
+}
+
+void attach_linears(std::span<HostLinear* const> linears, Adapter<float>* adapter,
+                    const SiteCatalogue& catalogue) {
+  const std::vector<Site> sites = adapter ? adapter->stack().sites : std::vector<Site>();
+  std::vector<FrozenLinear<float>> frozen;
+  for (const Site& site : sites) frozen.push_back(find_frozen(linears, site, catalogue));
+  if (adapter) adapter->set_frozen(std::move(frozen));
+  for (HostLinear* linear : linears) {
+    const auto found = std::ranges::find(sites, linear->site().name, &Site::name);
+    linear->attach(found == sites.end() ? nullptr : adapter,
+                   static_cast<std::size_t>(found - sites.begin()));
+  }
+}
+
+void check_features(const Batch& batch, std::size_t frozen_layers, std::size_t hidden,
+                    const std::string& model) {
+  const MatrixView<const float>& rows = batch.features;
+  if (!rows.data) return;
+  if (frozen_layers == 0)
+    throw Error(
+        "{}: the batch has features, expected none: no layer is frozen below all that trains",
+        model);
+  if (rows.rows != batch.tokens() || rows.columns != hidden)
+    throw Error("{}: the batch has features [{}, {}], expected [{}, {}]", model, rows.rows,
+                rows.columns, batch.tokens(), hidden);
+}
+
+void check_room_for_features(const Batch& batch, MatrixView<const float> rows, std::size_t hidden,
+                             const std::string& model) {
+  if (rows.rows != batch.tokens() || rows.columns != hidden)
+    throw Error("{}: the room for features is [{}, {}], expected [{}, {}]", model, rows.rows,
+                rows.columns, batch.tokens(), hidden);
+}
+
+void upload_features(MatrixView<const float> features, MatrixView<float> rows,
+                     const Device& device) {
+  const WorkTimer timer(device, Work::elementwise);
+  if (device.reaches_host()) return device.copy_matrix(features, rows);
+  for (std::size_t i = 0; i < rows.rows; ++i)
+    device.upload(features.row(i), rows.columns * sizeof(float), rows.row(i));
+}
+
+void download_rows(MatrixView<const float> rows, MatrixView<float> features, const Device& device) {
+  for (std::size_t i = 0; i < rows.rows; ++i)
+    device.download(rows.row(i), rows.columns * sizeof(float), features.row(i));
+}
+
+}  // namespace rankfold
