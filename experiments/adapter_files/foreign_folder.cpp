@@ -13,6 +13,7 @@
 #include "experiments/adapter_files/lotr_folder.h"
 #include "experiments/adapter_files/peft_folder.h"
 #include "experiments/models/config_file.h"
+#include "experiments/models/families/family.h"
 #include "experiments/models/input_checks.h"
 #include "experiments/runs/settings.h"
 
@@ -114,11 +115,12 @@ void read_numbers(const SafetensorsFile& file, const std::string& key, const std
 
 std::optional<std::size_t> head_labels(const SafetensorsFile& file,
                                        const std::map<std::string, std::string>& head) {
-  for (const auto& [name, key] : head)
-    if (name.ends_with("classifier.weight") || name.ends_with("out_proj.weight")) {
-      const TensorEntry& entry = file.at(key);
-      if (!entry.shape.empty() && entry.shape.front() > 0) return entry.shape.front();
-    }
+  for (const std::string& output : output_weights())
+    for (const auto& [name, key] : head)
+      if (name == output || name.ends_with("." + output)) {
+        const TensorEntry& entry = file.at(key);
+        if (!entry.shape.empty() && entry.shape.front() > 0) return entry.shape.front();
+      }
   return {};
 }
 
@@ -147,6 +149,10 @@ bool fill_foreign_head(const SafetensorsFile& file, const std::map<std::string, 
 
 namespace {
 
+const char* output_name(HostOutput output) {
+  return output == HostOutput::classifier ? "classifier" : "causal language model";
+}
+
 /// Tensors of the host that neither its checkpoint nor the adapter has.
 std::vector<std::string> find_untrained(Host& host, const fs::path& model,
                                         const ForeignFolder& foreign, bool has_head) {
@@ -172,8 +178,15 @@ AdaptedModel load_foreign_model(const fs::path& model, const fs::path& folder,
   HostSettings host_settings;
   host_settings.bfloat16 = precision == "bf16";
   const std::optional<std::size_t> labels = foreign->labels();
-  host_settings.output = output.value_or(
-      labels ? HostOutput::classifier : declared_output(ConfigFile(model / "config.json")));
+  const std::optional<HostOutput> trained = foreign->output();
+  if (output && trained && *output != *trained)
+    throw Error("{}: the adapter is of a {}, expected one of a {}",
+                printable((folder / adapter_config_name).string()), output_name(*trained),
+                output_name(*output));
+  if (output || trained)
+    host_settings.output = output ? *output : *trained;
+  else if (!labels)
+    host_settings.output = declared_output(ConfigFile(model / "config.json"));
   host_settings.labels = labels.value_or(saved_labels(model));
   host_settings.regression = host_settings.labels == 1;
   AdaptedModel adapted;

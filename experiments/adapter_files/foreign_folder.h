@@ -22,6 +22,8 @@ class ForeignFolder {
   virtual ~ForeignFolder() = default;
   /// Outputs of the head in the file, where there is one.
   virtual std::optional<std::size_t> labels() const = 0;
+  /// What the model was that it was trained in; nothing where the form does not tell.
+  virtual std::optional<HostOutput> output() const { return {}; }
   /// The method, its settings and the sites among those of the catalogue.
   virtual AdapterDescription describe(const SiteCatalogue& catalogue) = 0;
   /// Whether the file has a place for this factor; the others start as their method has it.

@@ -136,12 +136,14 @@ void write_configuration(const fs::path& model, const AdaptedModel& adapted, con
   write_atomically(out / "config.json", json_text(configuration));
 }
 
-/// Everything a tokenizer reads; weights and their index are written anew.
+/// Everything a tokenizer reads, and how texts are generated; weights and their index are written
+/// anew.
 void copy_tokenizer(const fs::path& model, const fs::path& out) {
   for (const char* name :
        {"tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt",
         "special_tokens_map.json", "added_tokens.json", "spiece.model", "spm.model",
-        "tokenizer.model", "sentencepiece.bpe.model"}) {
+        "tokenizer.model", "sentencepiece.bpe.model", "chat_template.jinja",
+        "generation_config.json"}) {
     if (!fs::exists(model / name)) continue;
     std::error_code failure;
     fs::copy_file(model / name, out / name, failure);

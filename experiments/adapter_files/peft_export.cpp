@@ -117,6 +117,10 @@ PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry, c
     if (source.adapter->adds_bias(index))
       throw Error("method {} adds a trained bias to {}, which a LoRA has no place for",
                   source.description.method, source.adapter->stack().sites[index].name);
+  if (source.host && source.description.head)
+    for (const Host::DrawnTensor& tensor : source.host->drawn())
+      throw Error("{} is not in the model: it was drawn for the run, and PEFT would draw another",
+                  tensor.name);
   for (const Site& site : source.adapter->stack().sites)
     if (const std::string fused = fused_module(site.name); !fused.empty())
       throw Error("{} is a part of the module {}, which PEFT adapts as a whole", site.name, fused);

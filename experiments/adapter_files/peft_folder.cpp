@@ -126,6 +126,13 @@ std::optional<std::size_t> PeftFolder::labels() const {
   return head_labels(contents_->file, contents_->tensors.rest);
 }
 
+std::optional<HostOutput> PeftFolder::output() const {
+  const std::string task = contents_->config.text("task_type");
+  if (task == "SEQ_CLS") return HostOutput::classifier;
+  if (task == "CAUSAL_LM") return HostOutput::language_model;
+  return {};
+}
+
 AdapterDescription PeftFolder::describe(const SiteCatalogue& catalogue) {
   const PeftConfig& config = contents_->config;
   const PeftForm& form = contents_->form;

@@ -25,6 +25,7 @@ class PeftFolder : public ForeignFolder {
   ~PeftFolder() override;
 
   std::optional<std::size_t> labels() const override;
+  std::optional<HostOutput> output() const override;
   AdapterDescription describe(const SiteCatalogue& catalogue) override;
   bool holds(const std::string& factor) const override;
   void fill(Adapter<float>& adapter) const override;

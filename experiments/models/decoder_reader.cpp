@@ -114,6 +114,11 @@ void DecoderReader::read_heads(DecoderNetwork& network) {
                           device_, network.notes);
     return;
   }
+  const std::string output = "lm_head.weight",
+                    words = std::string(details_.modules.words) + ".weight";
+  if (shape_.tied_output && weights_->differ(output, words))
+    throw Error("{}: tie_word_embeddings is on, but {} differs from {}", network.catalogue.model,
+                output, words);
   const float* weight =
       shape_.tied_output ? network.words
                          : weights_->tensor("lm_head.weight", {shape_.vocabulary, shape_.hidden});

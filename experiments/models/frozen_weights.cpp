@@ -133,6 +133,13 @@ const float* FrozenWeights::keep(std::vector<float> values) {
   return place_on_device(device_, std::span<const float>(kept), placed_);
 }
 
+bool FrozenWeights::differ(std::string_view first, std::string_view second) {
+  if (!folder_) return false;
+  const TensorEntry *a = find(first), *b = find(second);
+  return a && b &&
+         (a->shape != b->shape || folder_->read<float>(a->name) != folder_->read<float>(b->name));
+}
+
 std::string FrozenWeights::unused_note(
     const std::string& model, const std::function<bool(std::string_view name)>& is_expected) const {
   std::vector<std::string> names = unused();

@@ -43,6 +43,8 @@ class FrozenWeights {
   const float* transposed(std::string_view name, std::size_t rows, std::size_t columns);
   /// Numbers that a family has put together of tensors, where the device reads them; not counted.
   const float* keep(std::vector<float> values);
+  /// Whether the checkpoint has both tensors and their numbers are not the same.
+  bool differ(std::string_view first, std::string_view second);
   /// Tensors of the checkpoint that nobody has asked for by `find` or `tensor`, sorted.
   std::vector<std::string> unused() const;
   /// What a user should know of those but for the names that `is_expected`; "" where there are

@@ -78,6 +78,9 @@ ReferenceBatch read_reference_batch(const SafetensorsFile& file, const std::stri
       throw Error("{}: row {} of attention_mask has a 1 after a 0, expected padding at the end",
                   printable(file.path().string()), i / length);
     if (mask[i] != 0) {
+      if (ids[i] < 0 || ids[i] > INT32_MAX || types[i] < 0 || types[i] > INT32_MAX)
+        throw Error("{}: tensor {} holds {}, expected ids from 0 to {}",
+                    printable(file.path().string()), named("input_ids"), ids[i], INT32_MAX);
       inputs.real.push_back(i);
       inputs.batch.ids.push_back(static_cast<std::int32_t>(ids[i]));
       inputs.batch.type_ids.push_back(static_cast<std::int32_t>(types[i]));

@@ -58,8 +58,8 @@ void require_classifier(const fs::path& model, const Task& task) {
     }
     return;
   }
-  throw Error("{}: has no classifier (classifier.weight); give --adapter, or a merged model",
-              model.string());
+  throw Error("{}: has no classifier ({}); give --adapter, or a merged model", model.string(),
+              join(output_weights(), " or "));
 }
 
 }  // namespace
@@ -76,8 +76,8 @@ Evaluation evaluate(const EvaluationRequest& request, const Registry& registry) 
   AdaptedModel adapted;
   const bool with_adapter = !request.adapter.empty();
   if (with_adapter) {
-    adapted =
-        load_adapted_model(request.model, request.adapter, registry, device, request.precision);
+    adapted = load_adapted_model(request.model, request.adapter, registry, device,
+                                 request.precision, HostOutput::classifier);
     require_trained(adapted, request);
   }
   const Task& task = choose_task(request, with_adapter ? &adapted.description : nullptr);

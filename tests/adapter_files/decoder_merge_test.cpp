@@ -81,6 +81,36 @@ TEST_P(DecoderMerge, IsALoraOfPeftUnlessItsSitesArePartsOfAModule) {
   for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 1e-4);
 }
 
+/// Decoders on the Hub are language models; an adapter's task says that it is of a classifier.
+TEST(LanguageModel, IsAClassifierToAnAdapterOfOne) {
+  const TemporaryFolder folder;
+  const fs::path model = folder.path / "model", own = folder.path / "own",
+                 lora = folder.path / "lora";
+  fs::copy(fs::path(RANKFOLD_GOLDEN_DIR) / "models/llama", model);
+  write_atomically(model / "generation_config.json", R"({"eos_token_id": [2]})");
+  const Registry registry = builtin_registry();
+  const auto device = make_cpu_device();
+  AdaptedModel trained = random_adapter(model, "lora", "3", registry);
+  fs::create_directories(own);
+  save_adapter(own, trained.description, *trained.adapter, *trained.host);
+  export_as_lora(load_lone_adapter(own, model, registry, device), registry, lora, "");
+  const AdaptedModel again = load_adapted_model(model, lora, registry, device);
+  EXPECT_EQ(again.output, HostOutput::classifier);
+  EXPECT_THAT(again.untrained, testing::IsEmpty());
+  Batch batch = read_golden_batch(model);
+  const std::vector<float> expected = trained.host->predict(batch),
+                           found = again.host->predict(batch);
+  ASSERT_EQ(found.size(), expected.size());
+  for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 1e-4);
+  EXPECT_THAT(error_of([&] {
+                load_adapted_model(model, lora, registry, device, "", HostOutput::language_model);
+              }),
+              testing::HasSubstr("the adapter is of a classifier, expected one of a causal"));
+  merge(model, lora, folder.path / "merged", registry);
+  EXPECT_EQ(read_text(folder.path / "merged/generation_config.json"),
+            read_text(model / "generation_config.json"));
+}
+
 /// An adapter of PEFT for a causal language model, from the start of a golden training.
 TEST(LanguageModel, TakesAnAdapterOfPeftAndItsMerge) {
   const TemporaryFolder folder;

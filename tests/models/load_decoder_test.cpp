@@ -69,6 +69,9 @@ TEST(LoadDecoder, NamesTheKeyOfWhatIsNotComputed) {
               EndsWith("config.json: scale_attn_by_inverse_layer_idx is true, expected false"));
   EXPECT_THAT(refusal("gpt2", "activation_function", "mish"),
               HasSubstr("activation_function is 'mish', expected gelu"));
+  EXPECT_THAT(refusal("llama", "tie_word_embeddings", true),
+              EndsWith("tie_word_embeddings is on, but lm_head.weight differs from "
+                       "model.embed_tokens.weight"));
   EXPECT_THAT(refusal("opt", "do_layer_norm_before", false),
               EndsWith("config.json: do_layer_norm_before is false, expected true"));
   EXPECT_THAT(refusal("opt", "word_embed_proj_dim", 16),
