@@ -254,9 +254,9 @@ TEST_P(Decoders, GenerateAsTransformersDo) {
 
 TEST_P(Decoders, UseEveryTensorOfTheirCheckpoint) {
   const auto host = this->host();
+  const SafetensorsFile file(folder_ / "model.safetensors");
   std::size_t elements = 0;
-  for (const TensorEntry& entry : SafetensorsFile(folder_ / "model.safetensors").entries())
-    elements += entry.elements();
+  for (const TensorEntry& entry : file.entries()) elements += entry.elements();
   EXPECT_EQ(host->total_parameters(), elements);
 }
 
