@@ -1,12 +1,9 @@
-#define PCRE2_CODE_UNIT_WIDTH 8
 #include "core/base/pattern.h"
 
-#include <pcre2.h>
-
-#include <array>
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/pcre.h"
 #include "core/base/text.h"
 
 namespace rankfold {
@@ -16,23 +13,10 @@ constexpr std::size_t longest_expression = 20'000;
 // Steps of a search, and kibibytes that it may take.
 constexpr std::uint32_t most_steps = 2'000'000, most_memory = 64 * 1024;
 
-std::string reason(int code) {
-  std::array<PCRE2_UCHAR, 200> text{};
-  pcre2_get_error_message(code, text.data(), text.size());
-  return reinterpret_cast<const char*>(text.data());
-}
-
-template <class Thing, void (*free)(Thing*)>
-struct Freed {
-  void operator()(Thing* thing) const { free(thing); }
-};
-template <class Thing, void (*free)(Thing*)>
-using Owned = std::unique_ptr<Thing, Freed<Thing, free>>;
-
 }  // namespace
 
 struct Pattern::Compiled {
-  Owned<pcre2_code, pcre2_code_free> code;
+  PcreCode code;
 };
 
 Pattern::Pattern(std::string_view expression, std::string_view what)
@@ -50,16 +34,10 @@ Pattern::Pattern(std::string_view expression, std::string_view what)
   } catch (const Error& error) {
     throw refuse(error.what());
   }
-  const Owned<pcre2_compile_context, pcre2_compile_context_free> context(
-      pcre2_compile_context_create(nullptr));
-  pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
   int code = 0;
-  std::size_t offset = 0;
   Compiled compiled;
-  compiled.code.reset(pcre2_compile(
-      reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
-      PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &code, &offset, context.get()));
-  if (!compiled.code) throw refuse(reason(code));
+  compiled.code = compile_pcre(translated, code);
+  if (!compiled.code) throw refuse(pcre_reason(code));
   compiled_ = std::make_unique<const Compiled>(std::move(compiled));
 }
 
@@ -69,13 +47,13 @@ Pattern& Pattern::operator=(Pattern&& other) noexcept = default;
 
 /// The places of a match and of its groups.
 struct Pattern::Found {
-  Owned<pcre2_match_data, pcre2_match_data_free> data;
+  PcreOwned<pcre2_match_data, pcre2_match_data_free> data;
 };
 
 std::optional<Pattern::Found> Pattern::run(std::string_view text, unsigned options) const {
-  Found found{Owned<pcre2_match_data, pcre2_match_data_free>(
+  Found found{PcreOwned<pcre2_match_data, pcre2_match_data_free>(
       pcre2_match_data_create_from_pattern(compiled_->code.get(), nullptr))};
-  const Owned<pcre2_match_context, pcre2_match_context_free> context(
+  const PcreOwned<pcre2_match_context, pcre2_match_context_free> context(
       pcre2_match_context_create(nullptr));
   pcre2_set_match_limit(context.get(), most_steps);
   pcre2_set_heap_limit(context.get(), most_memory);
@@ -84,7 +62,7 @@ std::optional<Pattern::Found> Pattern::run(std::string_view text, unsigned optio
   if (result >= 0) return found;
   if (result == PCRE2_ERROR_NOMATCH) return {};
   throw Error("{} '{}' cannot be looked for in '{}': {}", what_, printable(expression_, 200),
-              printable(text, 200), reason(result));
+              printable(text, 200), pcre_reason(result));
 }
 
 bool Pattern::found_in(std::string_view text) const {

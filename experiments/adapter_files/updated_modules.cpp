@@ -30,12 +30,8 @@ void UpdatedModules::add(const Adapter<float>& adapter, std::size_t index, float
                   adapter.method());
   };
   for (std::size_t row = 0; row < site.out; ++row)
-    for (std::size_t column = 0; column < site.in; ++column) {
-      const std::size_t stored_row = stored.first_row + row;
-      add_to(weight[stored.transposed ? column * stored.rows + stored_row
-                                      : stored_row * site.in + column],
-             update[row * site.in + column]);
-    }
+    for (std::size_t column = 0; column < site.in; ++column)
+      add_to(weight[stored.place(row, column, site.in)], update[row * site.in + column]);
   if (!adapter.adds_bias(index)) return;
   std::vector<float>& bias = values_of(stored.module + ".bias", {stored.rows});
   const std::vector<float> added = added_bias(adapter, index);

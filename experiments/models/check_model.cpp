@@ -107,12 +107,8 @@ std::map<std::string, std::vector<float>> stored_gradients(const Adapter<float>&
     values.resize(stored.rows * site.in);
     const std::span<const float> gradient = dense.parameters()[index].gradient.span();
     for (std::size_t row = 0; row < site.out; ++row)
-      for (std::size_t column = 0; column < site.in; ++column) {
-        const std::size_t stored_row = stored.first_row + row;
-        values[stored.transposed ? column * stored.rows + stored_row
-                                 : stored_row * site.in + column] =
-            gradient[row * site.in + column];
-      }
+      for (std::size_t column = 0; column < site.in; ++column)
+        values[stored.place(row, column, site.in)] = gradient[row * site.in + column];
   }
   return gradients;
 }

@@ -67,6 +67,11 @@ struct StoredMatrix {
   std::string module;
   std::size_t rows = 0, first_row = 0;
   bool transposed = false;
+
+  /// Where the file has row `row` and column `column` of the site, of `in` columns.
+  std::size_t place(std::size_t row, std::size_t column, std::size_t in) const {
+    return transposed ? column * rows + first_row + row : (first_row + row) * in + column;
+  }
 };
 StoredMatrix stored_matrix(const ModelShape& shape, const Site& site);
 

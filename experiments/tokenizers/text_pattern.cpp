@@ -1,15 +1,12 @@
-#define PCRE2_CODE_UNIT_WIDTH 8
 #include "experiments/tokenizers/text_pattern.h"
 
-#include <pcre2.h>
-
-#include <array>
 #include <stdexcept>
 #include <utility>
 
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
+#include "core/base/pcre.h"
 #include "core/base/text.h"
 #include "experiments/tokenizers/token_part.h"
 
@@ -20,23 +17,10 @@ constexpr std::size_t longest_regex = 20'000;
 // Steps of one match, and kibibytes that it may take.
 constexpr std::uint32_t most_match_steps = 20'000'000, most_match_memory = 256 * 1024;
 
-template <class Thing, void (*release)(Thing*)>
-struct PcreRelease {
-  void operator()(Thing* thing) const { release(thing); }
-};
-template <class Thing, void (*release)(Thing*)>
-using PcreOwned = std::unique_ptr<Thing, PcreRelease<Thing, release>>;
-
-std::string pcre_reason(int code) {
-  std::array<PCRE2_UCHAR, 200> text{};
-  pcre2_get_error_message(code, text.data(), text.size());
-  return reinterpret_cast<const char*>(text.data());
-}
-
 }  // namespace
 
 struct TextPattern::Compiled {
-  PcreOwned<pcre2_code, pcre2_code_free> code;
+  PcreCode code;
   bool is_native = false;  // translated to machine code
 };
 
@@ -56,15 +40,9 @@ TextPattern TextPattern::regex(const std::string& expression) {
     throw Error("its {} bytes are more than the {} that are read", expression.size(),
                 longest_regex);
   const std::string translated = translate_oniguruma(expression);
-  const PcreOwned<pcre2_compile_context, pcre2_compile_context_free> context(
-      pcre2_compile_context_create(nullptr));
-  pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
   int code = 0;
-  std::size_t offset = 0;
   Compiled compiled;
-  compiled.code.reset(pcre2_compile(
-      reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
-      PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &code, &offset, context.get()));
+  compiled.code = compile_pcre(translated, code);
   if (!compiled.code) throw Error("{}", pcre_reason(code));
   compiled.is_native = pcre2_jit_compile(compiled.code.get(), PCRE2_JIT_COMPLETE) == 0;
   TextPattern pattern;
