@@ -12,6 +12,7 @@
 #include "decompositions/registry.h"
 #include "experiments/runs/run_result.h"
 #include "experiments/training/trainer.h"
+#include "sanitized.h"
 #include "training/workplace.h"
 
 namespace rankfold {
@@ -406,9 +407,10 @@ TEST_F(Finetune, ReadsARunOfVeryManyEpochs) {
   run(settings(), "out");
   auto document = nlohmann::json::parse(read_text(folder / "out/run.json"));
   const nlohmann::json epoch = document["epochs"][0];
-  document["epochs"] = std::vector<nlohmann::json>(150'000, epoch);
+  const std::size_t many = sanitized ? 15'000 : 150'000;
+  document["epochs"] = std::vector<nlohmann::json>(many, epoch);
   write_atomically(folder / "out/run.json", document.dump());
-  EXPECT_EQ(read_run(folder / "out/run.json").epochs.size(), 150'000U);
+  EXPECT_EQ(read_run(folder / "out/run.json").epochs.size(), many);
 }
 
 }  // namespace

@@ -5,11 +5,19 @@
 
 #include "analysis/statistics/estimate.h"
 #include "core/base/random.h"
+#include "sanitized.h"
 
 // How often an interval of 95 % holds the truth, by simulation: prints a line for each size.
 
 namespace rankfold {
 namespace {
+
+class Coverage : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (sanitized) GTEST_SKIP() << "numbers of many repetitions, looked at without sanitizers";
+  }
+};
 
 enum class Seeds { shared, own };
 enum class Law { normal, student3, exponential };
@@ -84,7 +92,7 @@ std::string name(const Study& study) {
                      study.correlation);
 }
 
-TEST(Coverage, OfTheMeanOverTasksIs95PercentFromTwoTasksWithThreeSeeds) {
+TEST_F(Coverage, OfTheMeanOverTasksIs95PercentFromTwoTasksWithThreeSeeds) {
   for (const auto& [tasks, seeds] :
        {std::pair(2, 3), std::pair(3, 3), std::pair(2, 5), std::pair(3, 5), std::pair(2, 10),
         std::pair(3, 10), std::pair(10, 3)})
@@ -104,7 +112,7 @@ TEST(Coverage, OfTheMeanOverTasksIs95PercentFromTwoTasksWithThreeSeeds) {
       }
 }
 
-TEST(Coverage, OfOneTasksMeanIs95Percent) {
+TEST_F(Coverage, OfOneTasksMeanIs95Percent) {
   for (const int seeds : {2, 3, 5, 10}) {
     const Study study{.tasks = 1, .seeds = seeds};
     const double held = coverage(study, 0, [](const auto& tasks) {
@@ -119,7 +127,7 @@ TEST(Coverage, OfOneTasksMeanIs95Percent) {
 }
 
 // Tasks lie apart, so that the mean of what is left at the cuts is that of their middle: 0.
-TEST(Coverage, OfTheInterquartileMeanIs95PercentFromFiveTasks) {
+TEST_F(Coverage, OfTheInterquartileMeanIs95PercentFromFiveTasks) {
   for (const auto& [tasks, seeds] : {std::pair(5, 3), std::pair(5, 10), std::pair(10, 5)})
     for (const double correlation : {0.0, 0.5}) {
       const Study study{.tasks = tasks, .seeds = seeds, .correlation = correlation, .apart = 1};
@@ -134,7 +142,7 @@ TEST(Coverage, OfTheInterquartileMeanIs95PercentFromFiveTasks) {
 
 // No interval of a mean can know the shape of the tails from a few seeds. Heavy symmetric tails
 // make it a little too wide, skewed scores too narrow: stated here so that the manual stays true.
-TEST(Coverage, OfScoresThatAreNotNormalIsAsTheManualSays) {
+TEST_F(Coverage, OfScoresThatAreNotNormalIsAsTheManualSays) {
   for (const auto& [law, what, least, most] :
        {std::tuple(Law::student3, "Student's t(3)", 94.0, 97.5),
         std::tuple(Law::exponential, "exponential", 87.0, 94.0)})
