@@ -15,11 +15,12 @@ import tempfile
 import time
 
 import compare_growth
+import compare_hosts
 from compare_measure import Failed, Side, median
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MINILM = str(ROOT / ".cache" / "minilm")
-PARTS = ["layer", "minilm", "bert", "tasks", "methods", "floor", "growth"]
+PARTS = ["layer", "minilm", "bert", "hosts", "tasks", "methods", "floor", "growth"]
 # Their gradient needs no dense dY^T X and little else: the first four; `full` has no target.
 CHEAP = ["lora", "lotr", "lorta", "loretta_rep"]
 PEFT_METHODS = ["lora", "dora", "loha", "lokr"]
@@ -159,6 +160,9 @@ class Comparison:
                             f"{fast / speed['bf16']:.2f}")
             self.report.add(f"{work}, bfloat16: peak memory", f"{number(memory['bf16'])} MiB",
                             f"{number(small)} MiB", f"{memory['bf16'] / small:.2f}")
+
+    def measure_hosts(self):
+        compare_hosts.measure(self.side, self.report, self.rounds, self.steps, ROOT)
 
     def measure_tasks(self):
         if not self.options.glue:

@@ -16,6 +16,7 @@ import time
 
 import numpy
 import peft
+import safetensors.torch
 import tensorly
 import torch
 import transformers
@@ -91,15 +92,23 @@ def measure_layer(options):
     }
 
 
-def load_classifier(name, labels):
-    """A model folder, or BERT-base with random weights."""
+def load_model(name, loss):
+    """A model folder, where it has no weights with random ones; or BERT-base with random weights."""
+    kind = (transformers.AutoModelForCausalLM if loss == "tokens"
+            else transformers.AutoModelForSequenceClassification)
     if name == "bert-base":
-        return transformers.BertForSequenceClassification(transformers.BertConfig(num_labels=labels))
-    return transformers.AutoModelForSequenceClassification.from_pretrained(name, num_labels=labels)
+        return kind.from_config(transformers.BertConfig(num_labels=2))
+    if any(pathlib.Path(name).glob("*.safetensors")):
+        return kind.from_pretrained(name, dtype=torch.float32, **({} if loss == "tokens" else {"num_labels": 2}))
+    return kind.from_config(transformers.AutoConfig.from_pretrained(name))
 
 
-def adapt(model, rank):
-    config = peft.LoraConfig(r=rank, lora_alpha=8, target_modules=["query", "value"], task_type="SEQ_CLS")
+def adapt(model, rank, loss="classification"):
+    names = {name.rsplit(".", 1)[-1] for name, _ in model.named_modules()}
+    targets = next(pair for pair in (["query", "value"], ["q_proj", "v_proj"], ["query_proj", "value_proj"])
+                   if names.issuperset(pair))
+    config = peft.LoraConfig(r=rank, lora_alpha=8, target_modules=targets,
+                             task_type="CAUSAL_LM" if loss == "tokens" else "SEQ_CLS")
     adapted = peft.get_peft_model(model, config)
     adapted.train()
     return adapted, [parameter for parameter in adapted.parameters() if parameter.requires_grad]
@@ -111,16 +120,59 @@ def precision(name):
     return contextlib.nullcontext()
 
 
+def random_batch(options):
+    ids = torch.randint(1000, 20000, (options.batch, options.length))
+    labels = ids if options.loss == "tokens" else torch.arange(options.batch) % 2
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
+
+
+def write_trace(options):
+    """Losses and gradient norms of twelve steps without dropout, and all that `rankfold check training`
+    needs to take the same steps: the model, the batch, and what trains at the start."""
+    torch.manual_seed(1)
+    folder = pathlib.Path(options.out)
+    base = load_model(options.model, options.loss)
+    for module in base.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    for key in list(vars(base.config)):
+        if "dropout" in key and isinstance(getattr(base.config, key), float):
+            setattr(base.config, key, 0.0)
+    base.save_pretrained(folder)
+    model, trained = adapt(base, options.rank, options.loss)
+    # A gradient of A as well from the first step on.
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.02)
+    batch = random_batch(options)
+    safetensors.torch.save_file({name: tensor.clone() for name, tensor in batch.items()}, folder / "io.safetensors")
+    plain = {name.replace("base_model.model.", "").replace(".default", "").replace(".modules_to_save", ""): parameter
+             for name, parameter in model.named_parameters() if parameter.requires_grad}
+    safetensors.torch.save_file({name: parameter.detach().clone().contiguous() for name, parameter in plain.items()},
+                                folder / "trace.safetensors")
+    optimizer = torch.optim.AdamW(trained, lr=1e-2, weight_decay=0.01)
+    schedule = transformers.get_linear_schedule_with_warmup(optimizer, 3, 12)
+    losses, norms = [], []
+    for _ in range(12):
+        optimizer.zero_grad()
+        with precision(options.precision):
+            loss = model(**batch).loss
+        loss.backward()
+        losses.append(loss.item())
+        norms.append(torch.nn.utils.clip_grad_norm_(trained, 1.0).item())
+        optimizer.step()
+        schedule.step()
+    (folder / "trace.json").write_text(json.dumps({"losses": losses, "gradient_norms": norms}))
+    return {"losses": losses, "gradient_norms": norms}
+
+
 def measure_step(options):
     torch.manual_seed(1)
-    model, trained = adapt(load_classifier(options.model, 2), options.rank)
+    model, trained = adapt(load_model(options.model, options.loss), options.rank, options.loss)
     optimizer = torch.optim.AdamW(trained, lr=1e-5, weight_decay=0)
-    ids = torch.randint(1000, 20000, (options.batch, options.length))
-    batch = {
-        "input_ids": ids,
-        "attention_mask": torch.ones_like(ids),
-        "labels": torch.arange(options.batch) % 2,
-    }
+    batch = random_batch(options)
+    if options.compile:
+        model = torch.compile(model)
 
     def step():
         start = time.perf_counter()
@@ -157,7 +209,7 @@ def measure_training(options):
     texts, labels = read_task(options.task, options.data, options.max_train)
     tokenizer = transformers.AutoTokenizer.from_pretrained(options.model)
     encoded = tokenizer(texts, truncation=True, max_length=128)
-    model, trained = adapt(load_classifier(options.model, 2), options.rank)
+    model, trained = adapt(load_model(options.model, "classification"), options.rank)
     optimizer = torch.optim.AdamW(trained, lr=5e-4, weight_decay=0)
     order = torch.randperm(len(texts)).tolist()
     batches = [order[begin : begin + options.batch] for begin in range(0, len(order), options.batch)]
@@ -184,7 +236,7 @@ def measure_training(options):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["versions", "layer", "step", "train"])
+    parser.add_argument("what", choices=["versions", "layer", "step", "trace", "train"])
     parser.add_argument("--method", choices=["lora", "dora", "loha", "lokr"], default="lora")
     parser.add_argument("--rank", type=int, default=8)
     parser.add_argument("--width", type=int, default=768)
@@ -192,6 +244,9 @@ def main():
     parser.add_argument("--steps", type=int, default=7)
     parser.add_argument("--model", default="bert-base")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
+    parser.add_argument("--loss", choices=["classification", "tokens"], default="classification")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--out", default="", help="an empty folder, of trace")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--length", type=int, default=128)
     parser.add_argument("--task", choices=["sst2", "cola"], default="sst2")
@@ -200,7 +255,8 @@ def main():
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    measure = {"versions": versions, "layer": measure_layer, "step": measure_step, "train": measure_training}
+    measure = {"versions": versions, "layer": measure_layer, "step": measure_step, "trace": write_trace,
+               "train": measure_training}
     print(json.dumps(measure[options.what](options)))
 
 

@@ -110,27 +110,34 @@ int check_model_folder(const Arguments& arguments, Context& context) {
 int check_training_folder(const Arguments& arguments, Context& context) {
   const double tolerance = arguments.number("tolerance", 1e-4);
   const std::string folder = arguments.positional(0);
-  const TrainingTraceReport result = check_training(folder, make_cpu_device());
+  const TrainingTraceReport result =
+      check_training(folder, make_cpu_device(), arguments.text("precision", "f32"));
   for (const std::string& note : result.notes) context.err << note << '\n';
   const bool passed = result.worst <= tolerance;
   if (context.json) {
     const JsonValue document = {{"case", folder},
                                 {"losses", result.losses},
                                 {"expected", result.expected},
+                                {"norms", result.norms},
+                                {"expected_norms", result.expected_norms},
                                 {"worst", result.worst}};
     context.out << document.text();
   } else {
-    std::vector<std::vector<std::string>> rows = {{"step", "loss", "expected"}};
+    const auto six = [](double number) { return fmt::format("{:.6f}", number); };
+    std::vector<std::vector<std::string>> rows = {{"step", "loss", "expected", "norm", "expected"}};
     for (std::size_t step = 0; step < result.losses.size(); ++step)
-      rows.push_back({std::to_string(step), fmt::format("{:.6f}", result.losses[step]),
-                      fmt::format("{:.6f}", result.expected[step])});
-    write_table(context.out, rows, {0, 1, 2});
+      rows.push_back(
+          {std::to_string(step), six(result.losses[step]), six(result.expected[step]),
+           six(result.norms[step]),
+           result.expected_norms.empty() ? "unknown" : six(result.expected_norms[step])});
+    write_table(context.out, rows, {0, 1, 2, 3, 4});
     context.out << fmt::format("{}: worst {:.2e}, {}\n", printable(folder), result.worst,
                                passed ? "passed" : "failed");
   }
   if (!passed)
-    context.err << fmt::format("{}: relative error {:.2e} of a loss, expected at most {:.0e}\n",
-                               printable(folder), result.worst, tolerance);
+    context.err << fmt::format(
+        "{}: relative error {:.2e} of a loss or norm, expected at most {:.0e}\n", printable(folder),
+        result.worst, tolerance);
   return passed ? 0 : 1;
 }
 
@@ -175,16 +182,17 @@ Command check_model_command() {
 }
 
 Command check_training_command() {
-  return {
-      "check training",
-      "steps of training beside those of huggingface/peft",
-      {{"DIR"}},
-      {{"tolerance", "X", "1e-4", "relative error of a loss from which on it differs"}},
-      "DIR: a model folder with io.safetensors (the batch of every step), trace.safetensors "
-      "(start values of LoRA's factors and of the head) and trace.json (losses). LoRA with alpha "
-      "8, AdamW with rate 1e-2 and decay 0.01, gradients clipped to 1, 3 steps of warm-up.",
-      check_training_folder,
-      {}};
+  return {"check training",
+          "steps of training beside those of huggingface/peft",
+          {{"DIR"}},
+          {{"tolerance", "X", "1e-4", "relative error of a loss or norm from which on it differs"},
+           {"precision", "TYPE", "f32", "of products with frozen weights: f32 or bf16"}},
+          "DIR: a model folder with io.safetensors (the batch of every step), trace.safetensors "
+          "(start values of LoRA's factors and of the head) and trace.json (losses, "
+          "gradient_norms). LoRA with alpha "
+          "8, AdamW with rate 1e-2 and decay 0.01, gradients clipped to 1, 3 steps of warm-up.",
+          check_training_folder,
+          {}};
 }
 
 Command check_tokenizer_command() {
@@ -192,7 +200,8 @@ Command check_tokenizer_command() {
           "a tokenizer against another's ids",
           {{"FILE"}},
           {{"cases", "FILE", "", "JSON: [{text, pair, max_length, ids, type_ids}]", true}},
-          "FILE: tokenizer.json, vocab.txt, vocab.json, a SentencePiece model or a model folder. The error is the share of cases that "
+          "FILE: tokenizer.json, vocab.txt, vocab.json, a SentencePiece model or a model folder. "
+          "The error is the share of cases that "
           "differ.",
           check_tokenizer,
           {}};

@@ -17,7 +17,9 @@
 #include "core/base/text.h"
 #include "core/contract/check_method.h"
 #include "decompositions/registry.h"
+#include "experiments/models/input_checks.h"
 #include "experiments/models/reference_batch.h"
+#include "experiments/runs/settings.h"
 #include "experiments/training/optimizer.h"
 #include "experiments/training/schedule.h"
 #include "experiments/training/training_session.h"
@@ -30,15 +32,18 @@ namespace fs = std::filesystem;
 constexpr std::size_t traced_warmup = 3;
 constexpr double traced_rate = 1e-2, traced_clip = 1;
 
-std::vector<double> read_losses(const fs::path& file) {
+void read_trace(const fs::path& file, TrainingTraceReport& report) {
   const JsonDocument document(file);
-  std::vector<double> losses;
   for (const JsonField& loss : document.root().member("losses").elements())
-    losses.push_back(loss.number());
-  if (losses.size() <= traced_warmup)
+    report.expected.push_back(loss.number());
+  if (report.expected.size() <= traced_warmup)
     throw Error("{}: losses has {} numbers, expected more than the {} steps of the warm-up",
-                printable(file.string()), losses.size(), traced_warmup);
-  return losses;
+                printable(file.string()), report.expected.size(), traced_warmup);
+  if (const auto norms = document.root().optional_member("gradient_norms"))
+    for (const JsonField& norm : norms->elements()) report.expected_norms.push_back(norm.number());
+  if (!report.expected_norms.empty() && report.expected_norms.size() != report.expected.size())
+    throw Error("{}: gradient_norms has {} numbers, expected {} as losses has",
+                printable(file.string()), report.expected_norms.size(), report.expected.size());
 }
 
 /// What PEFT calls a factor of LoRA: "A.<module>" is <module>.lora_A.weight.
@@ -111,15 +116,20 @@ void start_all(const SafetensorsFile& start, TrainingSession& session) {
 
 }  // namespace
 
-TrainingTraceReport check_training(const fs::path& folder, std::shared_ptr<const Device> device) {
+TrainingTraceReport check_training(const fs::path& folder, std::shared_ptr<const Device> device,
+                                   const std::string& precision) {
+  check_setting("precision", precision);
+  check_precision(precision);
   TrainingTraceReport report;
-  report.expected = read_losses(folder / "trace.json");
+  read_trace(folder / "trace.json", report);
   const SafetensorsFile start(folder / "trace.safetensors");
   const TracedFactors factors = find_factors(start);
   const SafetensorsFile io(folder / "io.safetensors");
   const Batch batch = read_reference_batch(io).batch;
 
-  std::unique_ptr<Host> host = load_host(folder, reference_settings(folder, &io), device);
+  HostSettings of_host = reference_settings(folder, &io);
+  of_host.bfloat16 = precision == "bf16";
+  std::unique_ptr<Host> host = load_host(folder, of_host, device);
   report.notes = host->notes();
   RunSettings settings;
   settings.values = {{"rank", std::to_string(factors.rank)},
@@ -133,13 +143,16 @@ TrainingTraceReport check_training(const fs::path& folder, std::shared_ptr<const
 
   const Schedule schedule{.warmup = traced_warmup,
                           .total = static_cast<double>(report.expected.size())};
+  const auto compare = [&](double found, double expected) {
+    report.worst = larger_error(report.worst,
+                                std::abs(found - expected) / std::max(std::abs(expected), 1e-30));
+  };
   for (std::size_t step = 0; step < report.expected.size(); ++step) {
     report.losses.push_back(session.form_gradients(batch));
+    report.norms.push_back(session.norm());
     session.update(traced_rate * schedule.factor(step), clip_scale(session.norm(), traced_clip));
-    const double expected = report.expected[step];
-    const double error =
-        std::abs(report.losses[step] - expected) / std::max(std::abs(expected), 1e-30);
-    report.worst = larger_error(report.worst, error);
+    compare(report.losses[step], report.expected[step]);
+    if (!report.expected_norms.empty()) compare(report.norms[step], report.expected_norms[step]);
   }
   return report;
 }

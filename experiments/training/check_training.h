@@ -11,9 +11,11 @@ namespace rankfold {
 
 /// How far a training here is from another program's.
 struct TrainingTraceReport {
-  std::vector<double> losses;    ///< before each step
-  std::vector<double> expected;  ///< the other program's
-  /// The largest |loss - expected| / |expected|.
+  std::vector<double> losses;          ///< before each step
+  std::vector<double> expected;        ///< the other program's
+  std::vector<double> norms;           ///< of all gradients of a step together, before clipping
+  std::vector<double> expected_norms;  ///< the other program's; none where it tells none
+  /// The largest |found - expected| / |expected| of a loss or norm.
   double worst = 0;
   std::vector<std::string> notes;  ///< what loading said
 };
@@ -21,11 +23,14 @@ struct TrainingTraceReport {
 /// Trains the model of a folder as huggingface/peft did, which left in it io.safetensors (the batch
 /// of every step, see read_reference_batch), trace.safetensors (what trains, at the start: LoRA
 /// factors <module>.lora_A.weight [r, in] and <module>.lora_B.weight [out, r], and the host's own
-/// tensors) and trace.json (losses: one number a step). Alpha 8, no dropout, AdamW with rate 1e-2,
-/// betas 0.9 and 0.999, epsilon 1e-8 and decay 0.01 on all that trains, gradients clipped to a norm
-/// of 1, 3 steps of linear warm-up, then linear decay to 0 behind the last. Throws Error naming
-/// file and tensor or key: one that is missing, is not as described, or has no counterpart here.
+/// tensors) and trace.json (losses: one number a step; gradient_norms, if it is there, as well).
+/// Alpha 8, no dropout, AdamW with rate 1e-2, betas 0.9 and 0.999, epsilon 1e-8 and decay 0.01 on
+/// all that trains, gradients clipped to a norm of 1, 3 steps of linear warm-up, then linear decay
+/// to 0 behind the last. Throws Error naming file and tensor or key: one that is missing, is not as
+/// described, or has no counterpart here. `precision`, f32 or bf16, is that of products with frozen
+/// weights.
 TrainingTraceReport check_training(const std::filesystem::path& folder,
-                                   std::shared_ptr<const Device> device);
+                                   std::shared_ptr<const Device> device,
+                                   const std::string& precision = "f32");
 
 }  // namespace rankfold
