@@ -72,8 +72,10 @@ void TrainingRun::load() {
   result_.fingerprints = {content_->fingerprint(), rows_fingerprint(dataset.train),
                           rows_fingerprint(scored)};
   result_.majority_scores = majority_scores(task_, labels_of(scored));
-  train_split_ = encode_split(dataset.train, *tokenizer, max_length, pause);
-  dev_split_ = encode_split(scored, *tokenizer, max_length, pause);
+  train_split_ = encode_split(dataset.train, dataset.train_file, *tokenizer, max_length, pause);
+  dev_split_ = encode_split(scored, dataset.scored_file, *tokenizer, max_length, pause);
+  check_split(train_split_, dataset.train, dataset.train_file, host);
+  check_split(dev_split_, scored, dataset.scored_file, host);
 
   if (const StartSamples samples = adapter.start_samples(); samples != StartSamples::none) {
     adapter.set_samples(
