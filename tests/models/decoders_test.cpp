@@ -249,7 +249,10 @@ TEST_P(Decoders, GenerateAsTransformersDo) {
   EXPECT_EQ(generate_greedily(*host, prompt, 12, {{end}}),
             std::vector<std::int32_t>(expected.begin(), first + 1));
   EXPECT_THROW(generate_greedily(*host, {}, 1), Error);
-  EXPECT_THROW(generate_greedily(*host, prompt, 60), Error);
+  // The last position tells one token more.
+  const std::size_t positions = host->max_tokens();
+  EXPECT_EQ(generate_greedily(*host, prompt, positions + 1 - prompt.size()).size(), positions + 1);
+  EXPECT_THROW(generate_greedily(*host, prompt, positions + 2 - prompt.size()), Error);
 }
 
 TEST_P(Decoders, UseEveryTensorOfTheirCheckpoint) {
