@@ -11,6 +11,7 @@
 
 #include "core/base/error.h"
 #include "core/base/hash.h"
+#include "core/base/memory_error.h"
 #include "core/base/random.h"
 #include "core/base/text.h"
 #include "core/device/row_kernels.h"
@@ -82,7 +83,9 @@ std::span<const float> FrozenWeights::read(std::string_view name,
                 fmt::join(shape, ", "));
   const float* values = folder_->f32_data(entry->name);
   if (!values) {
-    values = converted_.emplace_back(folder_->read<float>(entry->name)).data();
+    with_memory_for(culprit, entry->elements() * sizeof(float),
+                    [&] { converted_.push_back(folder_->read<float>(entry->name)); });
+    values = converted_.back().data();
     folder_->release(entry->name);
   }
   const std::span<const float> all(values, entry->elements());
@@ -107,7 +110,9 @@ const float* FrozenWeights::transposed(std::string_view name, std::size_t rows,
   } else {
     const std::size_t before = converted_.size();
     const std::span<const float> stored = read(name, {columns, rows});
-    std::vector<float> values(stored.size());
+    std::vector<float> values = with_memory_for(
+        fmt::format("{}: tensor {}", folder_->path().string(), name), stored.size() * sizeof(float),
+        [&] { return std::vector<float>(stored.size()); });
     // Tiles, whose lines stay in the cache.
     constexpr std::size_t tile = 32;
     by_parts(rows, tile, [&](std::size_t first, std::size_t count) {

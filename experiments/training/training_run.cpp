@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/adapter/explain.h"
+#include "core/base/memory_error.h"
 #include "core/base/progress.h"
 #include "core/device/device.h"
 #include "core/device/machine_rates.h"
@@ -183,7 +184,9 @@ void TrainingRun::train_epoch(std::size_t epoch) {
 
 double TrainingRun::take_step(const Batch& batch, double epoch) {
   const double rate = schedule_.rate * schedule_.factor(step());
-  const double loss = session_->form_gradients(batch);
+  const double loss = with_memory_for(
+      fmt::format("step {} of {}, a batch of {} tokens", step() + 1, steps_, batch.tokens()), 0,
+      [&] { return session_->form_gradients(batch); });
   if (step() == 1) first_loss_ = loss;
   check_loss("the loss", loss);
   const double norm = session_->norm();
