@@ -101,6 +101,18 @@ TEST(LoadDecoder, NamesTheTensorThatContradictsTheConfigOrIsMissing) {
               HasSubstr("tensor lm_head.weight is missing"));
 }
 
+TEST(LoadDecoder, NamesTheFamilyWhoseTensorsTheCheckpointHas) {
+  const ChangedDecoder gpt2("gpt2");
+  const auto refusal_of_config = [&](const char* other) {
+    fs::copy_file(fs::path(RANKFOLD_GOLDEN_DIR) / "models" / other / "config.json",
+                  gpt2.path() / "config.json", fs::copy_options::overwrite_existing);
+    return gpt2.refusal();
+  };
+  EXPECT_EQ(refusal_of_config("llama"),
+            (gpt2.path() / "config.json").string() +
+                ": model_type is 'llama', but the checkpoint has the tensors of gpt2");
+}
+
 TEST(LoadDecoder, ServesBothHeadsFromOneFolder) {
   const ChangedDecoder llama("llama");
   const Batch batch = read_golden_batch(llama.path());
