@@ -19,18 +19,22 @@
 namespace rankfold {
 namespace {
 
-std::string replaced_end(std::string_view name, std::string_view end, std::string_view other) {
-  return name.ends_with(end) ? std::string(name.substr(0, name.size() - end.size())).append(other)
-                             : std::string();
-}
-
-/// "...LayerNorm.weight", "...input_layernorm.weight", "...ln_1.weight".
-bool is_weight_of_a_norm(std::string_view name) {
-  constexpr std::string_view end = ".weight";
+/// Of end ".weight": "...LayerNorm.weight", "...input_layernorm.weight", "...ln_1.weight".
+bool is_of_a_norm(std::string_view name, std::string_view end) {
   if (!name.ends_with(end)) return false;
   name.remove_suffix(end.size());
   const std::string_view module = name.substr(name.rfind('.') + 1);
   return module.ends_with("norm") || module.ends_with("Norm") || module.starts_with("ln_");
+}
+
+/// What checkpoints older than a norm's "weight" and "bias" call it; "" for other tensors.
+std::string older_name(std::string_view name) {
+  const auto replaced = [&](std::string_view end, std::string_view other) {
+    return std::string(name.substr(0, name.size() - end.size())).append(other);
+  };
+  if (is_of_a_norm(name, ".weight")) return replaced(".weight", ".gamma");
+  if (is_of_a_norm(name, ".bias")) return replaced(".bias", ".beta");
+  return "";
 }
 
 }  // namespace
@@ -51,9 +55,7 @@ const TensorEntry* FrozenWeights::find(std::string_view name) {
     if (entry) asked_for_.insert(entry->name);
     return entry;
   };
-  for (const std::string& spelling :
-       {std::string(name), replaced_end(name, "LayerNorm.weight", "LayerNorm.gamma"),
-        replaced_end(name, "LayerNorm.bias", "LayerNorm.beta")}) {
+  for (const std::string& spelling : {std::string(name), older_name(name)}) {
     if (spelling.empty()) continue;
     if (const TensorEntry* entry = looked_up(spelling)) return entry;
     if (!spelling.starts_with(prefix_)) continue;
@@ -179,7 +181,7 @@ void FrozenWeights::check_finite(std::span<const float> values, const std::strin
 const float* FrozenWeights::draw(std::string_view name, std::size_t size) {
   elements_ += size;
   std::vector<float>& values = converted_.emplace_back(size);
-  if (is_weight_of_a_norm(name)) {
+  if (is_of_a_norm(name, ".weight")) {
     std::ranges::fill(values, 1.0f);
   } else if (!name.ends_with(".bias")) {
     const std::size_t shift = fnv1a(name) % random_period;
