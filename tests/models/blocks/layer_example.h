@@ -37,7 +37,7 @@ class LayerExample {
 
   FrozenLinear<float> linear(const std::string& name, std::size_t out, std::size_t in,
                              reference::Linear& formula, bool has_bias = true) {
-    weights_.push_back(reference::normal(out * in, name + "w", 0.4));
+    weights_.push_back(reference::normal(out * in, name + "w", 0.3));
     biases_.push_back(has_bias ? reference::normal(out, name + "b", 0.3) : std::vector<float>(out));
     formula.weight = reference::in_double(weights_.back());
     formula.bias = reference::in_double(biases_.back());
@@ -74,7 +74,7 @@ class LayerExample {
         method, stack, resolve_settings(method, {method.has_rank ? "2" : "", {}, "", {}}, stack),
         device_);
     for (Parameter<float>& parameter : adapter_->parameters())
-      std::ranges::copy(reference::normal(parameter.value.size(), parameter.name, 0.3),
+      std::ranges::copy(reference::normal(parameter.value.size(), parameter.name, 0.2),
                         parameter.value.span().begin());
     std::vector<std::size_t> places;
     for (const Site& site : stack.sites)
