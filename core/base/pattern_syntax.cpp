@@ -4,28 +4,20 @@
 
 #include "core/base/error.h"
 #include "core/base/pattern.h"
+#include "core/base/syntax_walk.h"
 #include "core/base/text.h"
 
 namespace rankfold {
 namespace {
 
-bool is_digit(char letter) {
-  return letter >= '0' && letter <= '9';
-}
 bool is_octal(char letter) {
   return letter >= '0' && letter <= '7';
 }
-bool is_hex(char letter) {
-  return is_digit(letter) || (letter >= 'a' && letter <= 'f') || (letter >= 'A' && letter <= 'F');
-}
-bool is_letter(char letter) {
-  return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z');
-}
 
-/// Walks through a Python expression once and writes PCRE2's spelling of it.
-class Translation {
+/// Of a Python expression.
+class Translation : SyntaxWalk {
  public:
-  explicit Translation(std::string_view python) : text_(python) {}
+  explicit Translation(std::string_view python) : SyntaxWalk(python) {}
 
   std::string run() {
     while (!at_end()) {
@@ -39,19 +31,13 @@ class Translation {
       } else if (letter == '{') {
         brace();
       } else {
-        out_ += letter;
-        ++at_;
+        copy();
       }
     }
     return std::move(out_);
   }
 
  private:
-  bool at_end() const { return at_ >= text_.size(); }
-  char peek(std::size_t ahead = 0) const {
-    return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0';
-  }
-
   void code_point(std::uint32_t code) {
     if (code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF))
       throw Error("a code point beyond Unicode's");
@@ -63,9 +49,9 @@ class Translation {
     std::uint32_t code = 0;
     for (std::size_t i = 0; i < digits; ++i) {
       const char letter = peek(2 + i);
-      if (!is_hex(letter)) throw Error("incomplete escape \\{}", peek(1));
-      code = code * 16 +
-             static_cast<std::uint32_t>(is_digit(letter) ? letter - '0' : (letter | 32) - 'a' + 10);
+      if (!is_hex_digit(letter)) throw Error("incomplete escape \\{}", peek(1));
+      code = code * 16 + static_cast<std::uint32_t>(
+                             is_decimal_digit(letter) ? letter - '0' : (letter | 32) - 'a' + 10);
     }
     code_point(code);
     at_ += 2 + digits;
@@ -87,7 +73,7 @@ class Translation {
     if (peek(1) == '0' || three || (in_class && is_octal(peek(1)))) return octal();
     if (in_class) throw Error("bad escape \\{}", peek(1));
     std::size_t digits = 1;
-    if (is_digit(peek(2))) digits = 2;
+    if (is_decimal_digit(peek(2))) digits = 2;
     out_ += fmt::format("(?:\\g{{{}}})", text_.substr(at_ + 1, digits));
     at_ += 1 + digits;
   }
@@ -95,7 +81,7 @@ class Translation {
   void escape(bool in_class) {
     if (at_ + 1 >= text_.size()) throw Error("a backslash at the end");
     const char letter = peek(1);
-    if (is_digit(letter)) return number(in_class);
+    if (is_decimal_digit(letter)) return number(in_class);
     if (letter == 'x') return hexadecimal(2);
     if (letter == 'u') return hexadecimal(4);
     if (letter == 'U') return hexadecimal(8);
@@ -103,7 +89,7 @@ class Translation {
       code_point(0x0B);
     } else if (letter == 'Z' && !in_class) {
       out_ += "\\z";
-    } else if (is_letter(letter)) {
+    } else if (is_ascii_letter(letter)) {
       constexpr std::string_view anywhere = "afnrtbdDsSwW", outside = "AB";
       const bool known = anywhere.find(letter) != anywhere.npos ||
                          (!in_class && outside.find(letter) != outside.npos);
@@ -121,30 +107,23 @@ class Translation {
 
   /// A bracket inside a class is itself: Python has no [:digit:].
   void character_class() {
-    out_ += '[';
-    ++at_;
-    if (peek() == '^') {
-      out_ += '^';
-      ++at_;
-    }
+    copy_class_opening();
     bool first = true;
     for (; !at_end() && (peek() != ']' || first); first = false) {
       if (peek() == '\\') {
         escape(true);
       } else {
         if (peek() == '[') out_ += '\\';
-        out_ += peek();
-        ++at_;
+        copy();
       }
     }
     if (at_end()) throw Error("a class without its ]");
-    out_ += ']';
-    ++at_;
+    copy();
   }
 
   void flags() {
     std::size_t end = at_ + 2;
-    while (end < text_.size() && (is_letter(text_[end]) || text_[end] == '-')) ++end;
+    while (end < text_.size() && (is_ascii_letter(text_[end]) || text_[end] == '-')) ++end;
     if (end >= text_.size() || (text_[end] != ')' && text_[end] != ':'))
       throw Error("unknown extension ?{}", printable(text_.substr(at_ + 2, 1)));
     if (text_[end] == ')' && at_ != 0) throw Error("global flags not at the start");
@@ -161,19 +140,10 @@ class Translation {
 
   void group() {
     if (peek(1) == '*') throw Error("nothing to repeat");
-    if (peek(1) != '?') {
-      out_ += '(';
-      ++at_;
-      return;
-    }
+    if (peek(1) != '?') return copy();
     static constexpr std::array<std::string_view, 9> same = {"(?:",  "(?=",  "(?!", "(?<=", "(?<!",
                                                              "(?P<", "(?P=", "(?>", "(?("};
-    for (const std::string_view opening : same) {
-      if (!text_.substr(at_).starts_with(opening)) continue;
-      out_ += opening;
-      at_ += opening.size();
-      return;
-    }
+    if (copy_one_of(same)) return;
     if (peek(2) == '#') {
       const std::size_t end = text_.find(')', at_);
       if (end == text_.npos) throw Error("a comment without its )");
@@ -185,26 +155,10 @@ class Translation {
 
   /// {,n} is {0,n} in Python; what is no repetition is itself.
   void brace() {
-    const std::size_t end = text_.find('}', at_);
-    const std::string_view inside =
-        end == text_.npos ? std::string_view() : text_.substr(at_ + 1, end - at_ - 1);
-    const bool numbers = inside.find_first_not_of("0123456789,") == inside.npos && !inside.empty();
-    const std::size_t comma = inside.find(',');
-    if (!numbers || (comma != inside.npos && inside.find(',', comma + 1) != inside.npos)) {
-      out_ += "\\{";
-      ++at_;
-      return;
-    }
-    out_ += '{';
-    if (comma == 0) out_ += '0';
-    out_ += inside;
-    out_ += '}';
-    at_ = end + 1;
+    const auto inside = repetition();
+    if (!inside) return replace(1, "\\{");
+    write_repetition(*inside);
   }
-
-  std::string_view text_;
-  std::size_t at_ = 0;
-  std::string out_;
 };
 
 }  // namespace

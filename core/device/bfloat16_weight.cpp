@@ -13,6 +13,7 @@
 #include <dnnl.hpp>
 
 #include "core/base/error.h"
+#include "core/base/memory_error.h"
 
 namespace rankfold {
 namespace {
@@ -117,7 +118,7 @@ class Bfloat16Weight::Product {
     const std::size_t bytes = thread_bytes();
     const std::unique_ptr<std::byte, Release> working(
         static_cast<std::byte*>(std::aligned_alloc(alignment, threads * bytes)));
-    if (!working) throw Error("out of memory: {} bytes were asked for", threads * bytes);
+    if (!working) throw MemoryError(threads * bytes);
 #pragma omp parallel if (threads > 1 && tiles > 1)
     {
       const auto thread = static_cast<std::size_t>(omp_get_thread_num());

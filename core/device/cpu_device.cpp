@@ -11,6 +11,7 @@
 
 #include "core/base/address_space.h"
 #include "core/base/error.h"
+#include "core/base/memory_error.h"
 #include "core/device/bfloat16_weight.h"
 #include "core/device/machine_rates.h"
 #include "core/device/matrix_product.h"
@@ -52,7 +53,7 @@ void* CpuDevice::allocate(std::size_t bytes) const {
   const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
   void* memory =
       rounded < bytes ? nullptr : std::aligned_alloc(alignment, std::max(rounded, alignment));
-  if (!memory) throw Error("out of memory: {} bytes were asked for", bytes);
+  if (!memory) throw MemoryError(bytes);
   if (alignment == huge_page) ::madvise(memory, rounded, MADV_HUGEPAGE);
   return memory;
 }

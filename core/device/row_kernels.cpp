@@ -81,8 +81,7 @@ HiddenActivation parse_activation(std::string_view name, std::string_view where,
   if (name == "gelu_new" || name == "gelu_pytorch_tanh") return HiddenActivation::gelu_tanh;
   if (name == "relu") return HiddenActivation::relu;
   if (name == "silu" || name == "swish") return HiddenActivation::silu;
-  throw Error("{}: {} is '{}', expected gelu, gelu_new, gelu_pytorch_tanh, relu or silu", where,
-              key, name);
+  throw Error("{}: {} is '{}', expected {}", where, key, name, activation_names);
 }
 
 RANKFOLD_VECTOR_VARIANTS void activate_row(HiddenActivation activation, std::size_t n,

@@ -18,8 +18,10 @@ enum class HiddenActivation {
   silu,  ///< x / (1 + e^-x)
 };
 
-/// By transformers' names: gelu, gelu_new, gelu_pytorch_tanh, relu, silu, swish. Throws Error
-/// naming `where` and the key of a config.json.
+/// By transformers' names: those below, and swish, which is silu. Throws Error naming `where` and
+/// the key of a config.json.
+inline constexpr std::string_view activation_names =
+    "gelu, gelu_new, gelu_pytorch_tanh, relu or silu";
 HiddenActivation parse_activation(std::string_view name, std::string_view where,
                                   std::string_view key = "hidden_act");
 

@@ -93,7 +93,7 @@ int run_bench_fit(const Arguments& arguments, Context& context) {
     if (!input.empty() && arguments.has(name))
       throw UsageError("--input and --{} exclude each other: the file says how many and how large",
                        name);
-  const std::size_t threads = arguments.count("threads", cpu_count());
+  const std::size_t threads = thread_count(arguments);
   set_threads(static_cast<int>(threads));
   keep_freed_memory();
   if (input.empty()) {

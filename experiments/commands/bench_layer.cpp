@@ -76,8 +76,7 @@ int run_bench_layer(const Arguments& arguments, Context& context) {
   request.rounds = size(arguments, "rounds", 11);
   request.rank = arguments.text("rank");
   request.methods = read_methods(arguments, "bench layer");
-  const std::size_t threads = arguments.count("threads", cpu_count());
-
+  const std::size_t threads = thread_count(arguments);
   set_threads(static_cast<int>(threads));
   const LayerReport report = bench_layer(request, context.registry, method_progress());
   tell_skipped(report.skipped, context.err);

@@ -17,8 +17,7 @@ std::vector<std::string> read_methods(const Arguments& arguments, const std::str
     for (const std::string& name : split(names, ',')) methods.emplace_back(trim(name));
   if (arguments.text("rank").empty() && methods.empty())
     throw UsageError("{}: --rank is missing; expected the rank of the methods", command);
-  for (const char* name : {"rank", "threads"})
-    if (arguments.has(name)) check_setting(name, arguments.text(name));
+  if (arguments.has("rank")) check_setting("rank", arguments.text("rank"));
   return methods;
 }
 

@@ -52,8 +52,7 @@ int run_compress(const Arguments& arguments, Context& context) {
   if (arguments.has("budget")) goal.budget = arguments.count("budget", 1);
   if (arguments.has("energy")) goal.energy = arguments.number("energy", 1);
   check_goal(goal);
-  if (arguments.has("threads")) check_setting("threads", arguments.text("threads"));
-  set_threads(static_cast<int>(arguments.count("threads", cpu_count())));
+  set_threads(static_cast<int>(thread_count(arguments)));
   const std::string out = arguments.text("out");
   AtomicFolder folder(out);
   const auto device = make_cpu_device();

@@ -5,6 +5,7 @@
 #include "core/base/files.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/scoring_bar.h"
+#include "experiments/commands/setting_options.h"
 #include "experiments/runs/settings.h"
 #include "experiments/training/evaluate.h"
 
@@ -29,9 +30,7 @@ int run_evaluate(const Arguments& arguments, Context& context) {
   }
   request.batch = arguments.count("batch", request.batch);
   request.max_length = arguments.count("max-length", 0);
-  request.threads = arguments.count("threads", 0);
-  if (request.threads > 4096)
-    throw UsageError("--threads is {}; expected 1 to 4096", request.threads);
+  request.threads = thread_count(arguments);
   if (request.adapter.empty() && request.task.empty())
     throw UsageError("evaluate: --task is missing; expected it or --adapter, which knows its task");
   ScoringBar bar;

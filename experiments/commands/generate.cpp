@@ -9,8 +9,10 @@
 #include "core/device/machine_rates.h"
 #include "experiments/adapter_files/adapter_folder.h"
 #include "experiments/commands/command.h"
+#include "experiments/commands/setting_options.h"
 #include "experiments/models/generate.h"
 #include "experiments/models/input_checks.h"
+#include "experiments/models/shapes.h"
 #include "experiments/runs/settings.h"
 #include "experiments/tokenizers/tokenizer.h"
 
@@ -21,6 +23,7 @@ namespace fs = std::filesystem;
 
 /// The tokens that end a text: eos_token_id of generation_config.json, else of config.json.
 std::vector<std::int32_t> end_tokens(const fs::path& model) {
+  const auto last = static_cast<std::int32_t>(read_shape(model).vocabulary) - 1;
   for (const char* name : {"generation_config.json", "config.json"}) {
     const fs::path file = model / name;
     std::error_code failure;
@@ -32,7 +35,7 @@ std::vector<std::int32_t> end_tokens(const fs::path& model) {
     std::vector<JsonField> fields = given->elements();
     if (fields.empty()) fields.push_back(*given);
     for (const JsonField& field : fields)
-      ends.push_back(static_cast<std::int32_t>(field.integer(0, INT32_MAX)));
+      ends.push_back(static_cast<std::int32_t>(field.integer(0, last)));
     return ends;
   }
   return {};
@@ -48,9 +51,16 @@ Generation continue_text(Host& host, const Tokenizer& tokenizer, const std::stri
                          std::size_t most_new, const std::vector<std::int32_t>& ends) {
   const Encoding encoding = tokenizer.encode(prompt);
   if (encoding.ids.empty()) throw UsageError("--prompt: the text has no tokens");
-  if (encoding.ids.size() + most_new > host.max_tokens())
-    throw UsageError("--max-new is {}; the prompt has {} tokens and the model {} positions",
-                     most_new, encoding.ids.size(), host.max_tokens());
+  const std::size_t given = encoding.ids.size(), positions = host.max_tokens();
+  if (given > positions)
+    throw UsageError("--prompt: the text has {} tokens; the model in {} has {} positions", given,
+                     host.catalogue().model, positions);
+  // The last new token is told, not read.
+  if (const std::size_t room = positions - given + 1; most_new > room)
+    throw UsageError(
+        "--max-new is {}; expected at most {}: the prompt has {} tokens and the model in {} has {} "
+        "positions",
+        most_new, room, given, host.catalogue().model, positions);
   Generation made;
   const auto start = Clock::now();
   made.ids = generate_greedily(host, encoding.ids, most_new, ends);
@@ -63,12 +73,12 @@ Generation continue_text(Host& host, const Tokenizer& tokenizer, const std::stri
 int run_generate(const Arguments& arguments, Context& context) {
   const fs::path model = arguments.text("model"), adapter = arguments.text("adapter");
   const std::size_t most_new = arguments.count("max-new", 32);
-  const std::size_t threads = arguments.count("threads", 0);
-  if (threads > 4096) throw UsageError("--threads is {}; expected 1 to 4096", threads);
+  const std::size_t threads = thread_count(arguments);
   check_model_folder(model);
+  const std::vector<std::int32_t> ends = end_tokens(model);
   const std::string precision = arguments.text("precision");
   if (!precision.empty()) check_setting("precision", precision);
-  set_threads(static_cast<int>(threads == 0 ? cpu_count() : threads));
+  set_threads(static_cast<int>(threads));
   const auto device = make_calibrated_device();
   const auto tokenizer = load_tokenizer(model);
   AdaptedModel adapted;
@@ -83,8 +93,8 @@ int run_generate(const Arguments& arguments, Context& context) {
                                  HostOutput::language_model);
   }
   for (const std::string& note : adapted.host->notes()) context.err << note << '\n';
-  const Generation made = continue_text(*adapted.host, *tokenizer, arguments.text("prompt"),
-                                        most_new, end_tokens(model));
+  const Generation made =
+      continue_text(*adapted.host, *tokenizer, arguments.text("prompt"), most_new, ends);
   if (context.json) {
     const JsonValue document = {
         {"ids", made.ids}, {"text", made.text}, {"tokens_per_second", made.tokens_per_second}};

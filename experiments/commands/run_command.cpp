@@ -151,7 +151,9 @@ int run_command(const Words& arguments, std::ostream& out, std::ostream& err) {
     err << "rankfold: " << printable(error.what()) << '\n';
     status = error.exit_status();
   } catch (const std::bad_alloc&) {
-    err << "rankfold: the memory does not suffice\n";
+    err << fmt::format("rankfold {}: the memory does not suffice; the process has {:.0f} MiB\n",
+                       arguments.empty() ? "" : printable(arguments.front(), 80),
+                       peak_memory_mib());
   } catch (const std::exception& error) {
     err << "rankfold: " << printable(error.what()) << '\n';
   }

@@ -4,6 +4,7 @@
 
 #include "core/adapter/rank_budget.h"
 #include "core/base/error.h"
+#include "core/base/machine.h"
 
 namespace rankfold {
 
@@ -22,6 +23,12 @@ std::vector<Option> setting_options(bool keep_required, const std::vector<std::s
 Option set_option() {
   return {"set", "KEY=VALUE", "", "the method's own keys; `rankfold methods NAME` lists them",
           false, true};
+}
+
+std::size_t thread_count(const Arguments& arguments) {
+  if (!arguments.has("threads")) return static_cast<std::size_t>(cpu_count());
+  check_setting("threads", arguments.text("threads"));
+  return arguments.count("threads", 0);
 }
 
 RunSettings given_settings(const Arguments& arguments) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,9 @@ enum class OverBudget { refused, taken };
 RunSettings settings_within_budget(const Arguments& arguments, const Method& method,
                                    const ModelShape& shape,
                                    OverBudget without_rank = OverBudget::refused);
+
+/// --threads, or all processors where it is not given. Throws UsageError where it is out of range.
+std::size_t thread_count(const Arguments& arguments);
 
 /// What was given of the settings and of --set.
 RunSettings given_settings(const Arguments& arguments);

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numeric>
 #include <span>
 #include <string_view>
 
-#include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include "core/adapter/registry.h"
 #include "core/base/error.h"
@@ -21,11 +23,10 @@
 namespace rankfold {
 namespace {
 
-double relative_error(std::span<const float> computed, std::span<const float> expected,
-                      const std::string& name) {
-  if (computed.size() != expected.size())
-    throw Error("{}: the reference has {} numbers, expected {}", name, expected.size(),
-                computed.size());
+using Shape = std::vector<std::size_t>;
+
+/// Of spans of one size.
+double relative_error(std::span<const float> computed, std::span<const float> expected) {
   double difference = 0, norm = 0;
   for (std::size_t i = 0; i < expected.size(); ++i) {
     difference += std::pow(double{computed[i]} - double{expected[i]}, 2);
@@ -39,18 +40,29 @@ bool is_input(std::string_view name) {
          name == "labels" || name == "greedy.prompt";
 }
 
-/// The rows of a padded tensor [.., width] that are tokens.
+/// A tensor of that shape, in which dimensions of 1 before the last may be left out.
+std::vector<float> read_reference(const SafetensorsFile& file, const std::string& name,
+                                  const Shape& expected) {
+  const TensorEntry& entry = file.at(name);
+  const std::size_t size =
+      std::accumulate(expected.begin(), expected.end(), std::size_t{1}, std::multiplies<>());
+  const bool fits =
+      entry.elements() == size && (size <= 1 || entry.shape.back() == expected.back());
+  if (!fits)
+    throw Error("{}: tensor {} has shape [{}], expected [{}]", printable(file.path().string()),
+                printable(name), fmt::join(entry.shape, ", "), fmt::join(expected, ", "));
+  return file.read<float>(name);
+}
+
+/// The rows of a padded tensor [sequences, length, width] that are tokens.
 std::vector<float> real_rows(const SafetensorsFile& file, const std::string& name,
                              const ReferenceBatch& inputs, std::size_t width) {
-  const std::vector<float> padded = file.read<float>(name);
+  const std::vector<float> padded =
+      read_reference(file, name, {inputs.batch.sequences(), inputs.length, width});
   std::vector<float> rows;
-  for (const std::size_t row : inputs.real) {
-    if ((row + 1) * width > padded.size())
-      throw Error("{}: tensor {} has {} numbers, expected rows of {}",
-                  printable(file.path().string()), name, padded.size(), width);
+  for (const std::size_t row : inputs.real)
     rows.insert(rows.end(), padded.begin() + static_cast<std::ptrdiff_t>(row * width),
                 padded.begin() + static_cast<std::ptrdiff_t>((row + 1) * width));
-  }
   return rows;
 }
 
@@ -65,7 +77,7 @@ void compare_hidden(Host& host, const SafetensorsFile& file, const std::string& 
     const std::string name = beginning + std::to_string(k);
     if (!file.find(name)) continue;
     const std::size_t width = states[k].size() / inputs.real.size();
-    report.errors[name] = relative_error(states[k], real_rows(file, name, inputs, width), name);
+    report.errors[name] = relative_error(states[k], real_rows(file, name, inputs, width));
   }
 }
 
@@ -73,18 +85,21 @@ void compare_logits(Host& host, const SafetensorsFile& file, const std::string& 
                     const ReferenceBatch& inputs, HostOutput output, ModelIoReport& report) {
   const std::string all = prefix + "logits", last = prefix + "logits_last";
   if (output == HostOutput::classifier) {
-    if (file.find(all))
-      report.errors[all] = relative_error(host.predict(inputs.batch), file.read<float>(all), all);
+    if (!file.find(all)) return;
+    const std::vector<float> logits = host.predict(inputs.batch);
+    const std::size_t sequences = inputs.batch.sequences();
+    report.errors[all] =
+        relative_error(logits, read_reference(file, all, {sequences, logits.size() / sequences}));
     return;
   }
   if (!file.find(all) && !file.find(last)) return;
   const std::vector<float> logits = host.token_logits(inputs.batch);
   const std::size_t width = logits.size() / inputs.real.size();
   if (file.find(all))
-    report.errors[all] = relative_error(logits, real_rows(file, all, inputs, width), all);
+    report.errors[all] = relative_error(logits, real_rows(file, all, inputs, width));
   if (file.find(last))
     report.errors[last] =
-        relative_error(std::span(logits).last(width), file.read<float>(last), last);
+        relative_error(std::span(logits).last(width), read_reference(file, last, {width}));
 }
 
 /// The sites whose dense weight has a reference gradient.
@@ -96,14 +111,20 @@ std::vector<Site> sites_with_gradient(const Host& host, const ModelShape& shape,
   return sites;
 }
 
+struct StoredGradient {
+  Shape shape;
+  std::vector<float> values;
+};
+
 /// Gradients of dense weights as a checkpoint keeps the weights: see stored_matrix.
-std::map<std::string, std::vector<float>> stored_gradients(const Adapter<float>& dense,
-                                                           const ModelShape& shape) {
-  std::map<std::string, std::vector<float>> gradients;
+std::map<std::string, StoredGradient> stored_gradients(const Adapter<float>& dense,
+                                                       const ModelShape& shape) {
+  std::map<std::string, StoredGradient> gradients;
   for (std::size_t index = 0; index < dense.stack().sites.size(); ++index) {
     const Site& site = dense.stack().sites[index];
     const StoredMatrix stored = stored_matrix(shape, site);
-    std::vector<float>& values = gradients["grad." + stored.module + ".weight"];
+    auto& [stored_shape, values] = gradients["grad." + stored.module + ".weight"];
+    stored_shape = stored.transposed ? Shape{site.in, stored.rows} : Shape{stored.rows, site.in};
     values.resize(stored.rows * site.in);
     const std::span<const float> gradient = dense.parameters()[index].gradient.span();
     for (std::size_t row = 0; row < site.out; ++row)
@@ -132,16 +153,18 @@ void compare_training(Host& host, const SafetensorsFile& file, const std::string
   }
   host.zero_gradients();
   const float loss = static_cast<float>(host.train_pass(batch, 0, 0));
-  std::map<std::string, std::vector<float>> gradients;
+  std::map<std::string, StoredGradient> gradients;
   if (dense) gradients = stored_gradients(*dense, shape);
   for (const TrainedTensor& tensor : host.trained())
-    gradients["grad." + tensor.name] = {tensor.gradient.begin(), tensor.gradient.end()};
+    gradients["grad." + tensor.name] = {tensor.shape,
+                                        {tensor.gradient.begin(), tensor.gradient.end()}};
   if (file.find(loss_name))
     report.errors[loss_name] =
-        relative_error(std::span(&loss, 1), file.read<float>(loss_name), loss_name);
+        relative_error(std::span(&loss, 1), read_reference(file, loss_name, {1}));
   for (const auto& [name, gradient] : gradients)
     if (file.find(name))
-      report.errors[name] = relative_error(gradient, file.read<float>(name), name);
+      report.errors[name] =
+          relative_error(gradient.values, read_reference(file, name, gradient.shape));
   host.attach(nullptr);
 }
 
@@ -187,7 +210,7 @@ void run_packed_and_alone(Host& host, HostOutput output, ModelIoReport& report) 
     const std::vector<float> logits = logits_of(single);
     alone.insert(alone.end(), logits.begin(), logits.end());
   }
-  report.errors["logits"] = relative_error(logits_of(packed), alone, "logits");
+  report.errors["logits"] = relative_error(logits_of(packed), alone);
 }
 
 }  // namespace

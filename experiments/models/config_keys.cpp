@@ -12,6 +12,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/device/row_kernels.h"
 
 namespace rankfold {
 namespace {
@@ -182,7 +183,8 @@ constexpr std::array value_rules = {
     ValueRule{"max_window_layers", Kind::integer},
 };
 
-/// transformers' activations without weights of their own (prelu and xielu have some).
+/// transformers' activations without weights of their own (prelu and xielu have some). A model with
+/// any of them can be counted.
 constexpr std::array<std::string_view, 22> activations = {"gelu",
                                                           "gelu_10",
                                                           "gelu_accurate",
@@ -238,9 +240,9 @@ void check_value(const ConfigFile& config, const ValueRule& rule) {
     case Kind::activation:
       const std::string name = config.text(rule.key);
       if (std::ranges::find(activations, name) == activations.end())
-        throw Error("{}: {} is '{}', expected one of {}", printable(config.path().string()),
-                    rule.key, printable(name, 80),
-                    join(std::vector<std::string>(activations.begin(), activations.end()), ", "));
+        throw Error("{}: {} is '{}', expected {}{}", printable(config.path().string()), rule.key,
+                    printable(name, 80), rule.key == "pooler_hidden_act" ? "tanh, " : "",
+                    activation_names);
       return;
   }
 }

@@ -37,11 +37,12 @@ class DecoderHost final : public Host {
   std::map<std::string, double> dropouts() const override { return network_.dropouts; }
   const std::vector<std::string>& notes() const override { return network_.notes; }
 
-  std::vector<float> predict(const Batch& batch) override;
-  double train_pass(const Batch& batch, std::uint64_t seed, std::uint64_t step) override;
+  void check(const Batch& batch) const override { check_batch(batch, network_.limits, false); }
+  std::vector<float> predict(const Batch& given) override;
+  double train_pass(const Batch& given, std::uint64_t seed, std::uint64_t step) override;
   std::vector<std::vector<float>> hidden_states(const Batch& batch) override;
 
-  double mean_loss(const Batch& batch) override;
+  double mean_loss(const Batch& given) override;
   std::vector<float> token_logits(const Batch& batch) override;
   KeyValueCache make_cache(std::size_t tokens) const override;
   std::vector<float> next_logits(std::span<const std::int32_t> ids, KeyValueCache& cache) override;
@@ -51,6 +52,7 @@ class DecoderHost final : public Host {
   std::vector<HostLinear*> linears();
   void expect_language_model() const;
 
+  const Batch& read_part(const Batch& batch, bool with_labels);
   DecoderPass start_pass(const Batch& batch, KeyValueCache* cache = nullptr);
   void embed(const Batch& batch, const DecoderPass& pass, MatrixView<float> rows);
   void form_input(const Batch& batch, const DecoderPass& pass, MatrixView<float> rows);
@@ -75,6 +77,7 @@ class DecoderHost final : public Host {
 
   Arena arena_;
   DecoderRows rows_;
+  PaddingCut cut_;
   DecoderApplication of_all_rows_{""}, of_last_rows_{"", true};  ///< of passes without backward
 };
 
@@ -85,7 +88,8 @@ DecoderHost::DecoderHost(DecoderNetwork network, const HostSettings& settings,
       device_(device),
       linears_(linears()),
       norms_(device),
-      arena_(device) {
+      arena_(device),
+      cut_(network_.score ? network_.padding : -1) {
   if (settings_.parts.norms) {
     for (DecoderLayer& layer : network_.layers)
       for (LayerNorm* norm : layer.norms()) norms_.train(*norm);
@@ -193,9 +197,15 @@ std::vector<float> DecoderHost::logits_of(MatrixView<float> rows) {
   return downloaded(logits);
 }
 
-std::vector<float> DecoderHost::predict(const Batch& batch) {
-  check_batch(batch, network_.limits, false);
+/// The checked batch as far as the head reads it.
+const Batch& DecoderHost::read_part(const Batch& batch, bool with_labels) {
+  check_batch(batch, network_.limits, with_labels);
   check_features(batch, frozen_layers_, network_.hidden, model());
+  return cut_.of(batch);
+}
+
+std::vector<float> DecoderHost::predict(const Batch& given) {
+  const Batch& batch = read_part(given, false);
   const DecoderPass pass = start_pass(batch);
   return logits_of(last_rows(batch, pass));
 }
@@ -248,9 +258,8 @@ double DecoderHost::loss(const Batch& batch, MatrixView<const float> rows, bool 
                         : predict_tokens(batch, rows, training, gradient);
 }
 
-double DecoderHost::mean_loss(const Batch& batch) {
-  check_batch(batch, network_.limits, true);
-  check_features(batch, frozen_layers_, network_.hidden, model());
+double DecoderHost::mean_loss(const Batch& given) {
+  const Batch& batch = read_part(given, true);
   const DecoderPass pass = start_pass(batch);
   if (network_.score) return loss(batch, last_rows(batch, pass), false, {});
   const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
@@ -258,9 +267,8 @@ double DecoderHost::mean_loss(const Batch& batch) {
   return loss(batch, run_layers(pass, rows, batch.features.data ? frozen_layers_ : 0), false, {});
 }
 
-double DecoderHost::train_pass(const Batch& batch, std::uint64_t seed, std::uint64_t step) {
-  check_batch(batch, network_.limits, true);
-  check_features(batch, frozen_layers_, network_.hidden, model());
+double DecoderHost::train_pass(const Batch& given, std::uint64_t seed, std::uint64_t step) {
+  const Batch& batch = read_part(given, true);
   DecoderPass pass = start_pass(batch);
   pass.training = true;
   pass.seed = seed;

@@ -39,8 +39,10 @@ struct DecoderNetwork {
   std::vector<DecoderApplication> applications;
   std::size_t key_width = 0;  ///< numbers of a token's key, and of its value, in a layer
   LayerNorm last_norm;
-  std::optional<SequenceScore> score;  ///< of a classifier: the last token of each sequence
-  std::optional<TokenOutput> output;   ///< of a language model
+  /// Of a classifier: the last token of each sequence that is not `padding` (below 0: any is not).
+  std::optional<SequenceScore> score;
+  std::int32_t padding = -1;
+  std::optional<TokenOutput> output;  ///< of a language model
 };
 
 /// Runs a decoder with its backward. Norms train where the settings say so.

@@ -7,7 +7,6 @@
 
 #include "core/base/error.h"
 #include "experiments/models/decoder_host.h"
-#include "experiments/models/encoder_reader.h"
 
 namespace rankfold {
 namespace {
@@ -27,6 +26,7 @@ class DecoderReader {
         details_(details),
         settings_(settings),
         device_(std::move(device)),
+        padding_(read_padding(source.config, details.padding)),
         weights_(settings.random_weights ? std::make_unique<FrozenWeights>(settings.seed, device_)
                                          : std::make_unique<FrozenWeights>(
                                                source.folder, details.modules.prefix, device_)) {}
@@ -44,6 +44,7 @@ class DecoderReader {
   const DecoderDetails& details_;
   const HostSettings& settings_;
   std::shared_ptr<const Device> device_;
+  std::int32_t padding_;
   std::unique_ptr<FrozenWeights> weights_;
   std::map<std::string, const float*> biases_;
 };
@@ -131,6 +132,7 @@ DecoderNetwork DecoderReader::read() {
   const bool tells_tokens = settings_.output == HostOutput::language_model;
   network.limits = {network.catalogue.model, shape_.vocabulary,    0,           shape_.positions,
                     settings_.labels,        settings_.regression, tells_tokens};
+  network.padding = padding_;
   network.hidden = shape_.hidden;
   network.key_width = shape_.key_value_heads * shape_.head_size;
   network.dropouts = {{"hidden", details_.hidden_dropout},
@@ -165,12 +167,6 @@ DecoderNetwork DecoderReader::read() {
 }
 
 }  // namespace
-
-double read_dropout(const std::optional<ConfigFile>& config, const char* key, double fallback,
-                    double dropout) {
-  if (dropout >= 0) return dropout;
-  return config ? config->number(key, 0.0, 0.999, fallback) : fallback;
-}
 
 std::unique_ptr<Host> load_decoder(const HostSource& source, const DecoderDetails& details,
                                    const HostSettings& settings,

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "core/device/device.h"
 #include "experiments/models/blocks/rotary.h"
+#include "experiments/models/config_values.h"
 #include "experiments/models/families/family.h"
 #include "experiments/models/host.h"
 
@@ -32,14 +34,11 @@ struct DecoderDetails {
   double hidden_dropout = 0, attention_dropout = 0, embedding_dropout = 0;
   std::size_t unused_positions = 0;  ///< rows of the table of positions before the first one's
   std::optional<RotarySettings> rotary;
+  std::int32_t padding = -1;  ///< "pad_token_id" where config.json does not name it
 };
 
-/// `dropout`, or where it is below 0 the probability that config.json has under a key, or
-/// `fallback` without a config.
-double read_dropout(const std::optional<ConfigFile>& config, const char* key, double fallback,
-                    double dropout);
-
-/// Puts a decoder together: a classifier with `score` on the last token of a sequence, or a
+/// Puts a decoder together: a classifier with `score` on the last token of a sequence that is not
+/// "pad_token_id", or a
 /// language model with `lm_head`, tied to the embedding where the shape says so. A checkpoint
 /// without a score gets a new one: N(0, 0.02) from (seed, "initialise/<tensor>").
 std::unique_ptr<Host> load_decoder(const HostSource& source, const DecoderDetails& details,

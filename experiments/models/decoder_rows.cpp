@@ -44,4 +44,33 @@ void DecoderRows::find_labels(const Batch& batch) {
     }
 }
 
+std::size_t PaddingCut::end(const Batch& batch, std::size_t sequence) const {
+  std::size_t end = batch.starts[sequence + 1];
+  while (end > batch.starts[sequence] + 1 && batch.ids[end - 1] == padding_) --end;
+  return end;
+}
+
+const Batch& PaddingCut::of(const Batch& batch) {
+  std::size_t whole = 0;
+  while (whole < batch.sequences() && end(batch, whole) == batch.starts[whole + 1]) ++whole;
+  if (whole == batch.sequences()) return batch;
+  cut_.ids.clear();
+  cut_.starts.assign(1, 0);
+  cut_.labels = batch.labels;
+  features_.clear();
+  for (std::size_t s = 0; s < batch.sequences(); ++s) {
+    for (std::size_t t = batch.starts[s]; t < end(batch, s); ++t) {
+      cut_.ids.push_back(batch.ids[t]);
+      if (batch.features.data)
+        features_.insert(features_.end(), batch.features.row(t),
+                         batch.features.row(t) + batch.features.columns);
+    }
+    cut_.starts.push_back(cut_.ids.size());
+  }
+  cut_.features = {};
+  if (batch.features.data)
+    cut_.features = {features_.data(), cut_.ids.size(), batch.features.columns};
+  return cut_;
+}
+
 }  // namespace rankfold

@@ -32,4 +32,23 @@ class DecoderRows {
   std::size_t longest_ = 0;
 };
 
+/// Batches of a classifier without the padding tokens at the ends of their texts: the class of a
+/// text is told from its last token that is no padding, and causal attention passes over what
+/// follows.
+class PaddingCut {
+ public:
+  /// `padding` is below 0 where a model has none.
+  explicit PaddingCut(std::int32_t padding) : padding_(padding) {}
+  /// The batch itself where no text ends with padding, else a copy that is valid until the next
+  /// call. Of a text that is nothing else, the first token stays.
+  const Batch& of(const Batch& batch);
+
+ private:
+  std::size_t end(const Batch& batch, std::size_t sequence) const;
+
+  std::int32_t padding_;
+  Batch cut_;
+  std::vector<float> features_;
+};
+
 }  // namespace rankfold

@@ -35,6 +35,7 @@ class EncoderHost final : public Host {
   std::map<std::string, double> dropouts() const override { return network_.dropouts; }
   const std::vector<std::string>& notes() const override { return network_.notes; }
 
+  void check(const Batch& batch) const override { check_batch(batch, network_.limits, false); }
   std::vector<float> predict(const Batch& batch) override;
   double train_pass(const Batch& batch, std::uint64_t seed, std::uint64_t step) override;
   std::vector<std::vector<float>> hidden_states(const Batch& batch) override;

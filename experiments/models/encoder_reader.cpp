@@ -27,12 +27,6 @@ void require_key(const HostSource& source, const char* key, std::size_t value, s
     throw Error("{}: {} is {}, expected {}: {}", config_name(source), key, value, expected, reason);
 }
 
-double read_dropout(const std::optional<ConfigFile>& config, double replaced, const char* key,
-                    double fallback) {
-  if (replaced >= 0) return replaced;
-  return config ? config->number(key, 0.0, 0.999, fallback) : fallback;
-}
-
 EncoderDetails read_encoder_details(const ModelShape& shape,
                                     const std::optional<ConfigFile>& config, double dropout,
                                     const EncoderDefaults& defaults) {

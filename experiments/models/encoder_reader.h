@@ -11,7 +11,7 @@
 
 #include "core/device/device.h"
 #include "experiments/models/blocks/encoder_layer.h"
-#include "experiments/models/config_file.h"
+#include "experiments/models/config_values.h"
 #include "experiments/models/encoder_host.h"
 #include "experiments/models/families/family.h"
 #include "experiments/models/frozen_weights.h"
@@ -41,10 +41,6 @@ struct EncoderDetails {
   float epsilon = 0;
   double hidden_dropout = 0;
 };
-/// A dropout of config.json, or `fallback` where it tells none; at least 0, `replaced` stands for
-/// it.
-double read_dropout(const std::optional<ConfigFile>& config, double replaced, const char* key,
-                    double fallback);
 /// From the keys that encoders share, or the defaults without a config.json. `dropout` at least 0
 /// replaces every dropout. Throws Error naming the file and an activation that is not computed.
 EncoderDetails read_encoder_details(const ModelShape& shape,

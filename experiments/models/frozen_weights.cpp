@@ -11,6 +11,7 @@
 
 #include "core/base/error.h"
 #include "core/base/hash.h"
+#include "core/base/memory_error.h"
 #include "core/base/random.h"
 #include "core/base/text.h"
 #include "core/device/row_kernels.h"
@@ -18,18 +19,22 @@
 namespace rankfold {
 namespace {
 
-std::string replaced_end(std::string_view name, std::string_view end, std::string_view other) {
-  return name.ends_with(end) ? std::string(name.substr(0, name.size() - end.size())).append(other)
-                             : std::string();
-}
-
-/// "...LayerNorm.weight", "...input_layernorm.weight", "...ln_1.weight".
-bool is_weight_of_a_norm(std::string_view name) {
-  constexpr std::string_view end = ".weight";
+/// Of end ".weight": "...LayerNorm.weight", "...input_layernorm.weight", "...ln_1.weight".
+bool is_of_a_norm(std::string_view name, std::string_view end) {
   if (!name.ends_with(end)) return false;
   name.remove_suffix(end.size());
   const std::string_view module = name.substr(name.rfind('.') + 1);
   return module.ends_with("norm") || module.ends_with("Norm") || module.starts_with("ln_");
+}
+
+/// What checkpoints older than a norm's "weight" and "bias" call it; "" for other tensors.
+std::string older_name(std::string_view name) {
+  const auto replaced = [&](std::string_view end, std::string_view other) {
+    return std::string(name.substr(0, name.size() - end.size())).append(other);
+  };
+  if (is_of_a_norm(name, ".weight")) return replaced(".weight", ".gamma");
+  if (is_of_a_norm(name, ".bias")) return replaced(".bias", ".beta");
+  return "";
 }
 
 }  // namespace
@@ -50,9 +55,7 @@ const TensorEntry* FrozenWeights::find(std::string_view name) {
     if (entry) asked_for_.insert(entry->name);
     return entry;
   };
-  for (const std::string& spelling :
-       {std::string(name), replaced_end(name, "LayerNorm.weight", "LayerNorm.gamma"),
-        replaced_end(name, "LayerNorm.bias", "LayerNorm.beta")}) {
+  for (const std::string& spelling : {std::string(name), older_name(name)}) {
     if (spelling.empty()) continue;
     if (const TensorEntry* entry = looked_up(spelling)) return entry;
     if (!spelling.starts_with(prefix_)) continue;
@@ -82,7 +85,9 @@ std::span<const float> FrozenWeights::read(std::string_view name,
                 fmt::join(shape, ", "));
   const float* values = folder_->f32_data(entry->name);
   if (!values) {
-    values = converted_.emplace_back(folder_->read<float>(entry->name)).data();
+    with_memory_for(culprit, entry->elements() * sizeof(float),
+                    [&] { converted_.push_back(folder_->read<float>(entry->name)); });
+    values = converted_.back().data();
     folder_->release(entry->name);
   }
   const std::span<const float> all(values, entry->elements());
@@ -107,7 +112,9 @@ const float* FrozenWeights::transposed(std::string_view name, std::size_t rows,
   } else {
     const std::size_t before = converted_.size();
     const std::span<const float> stored = read(name, {columns, rows});
-    std::vector<float> values(stored.size());
+    std::vector<float> values = with_memory_for(
+        fmt::format("{}: tensor {}", folder_->path().string(), name), stored.size() * sizeof(float),
+        [&] { return std::vector<float>(stored.size()); });
     // Tiles, whose lines stay in the cache.
     constexpr std::size_t tile = 32;
     by_parts(rows, tile, [&](std::size_t first, std::size_t count) {
@@ -174,7 +181,7 @@ void FrozenWeights::check_finite(std::span<const float> values, const std::strin
 const float* FrozenWeights::draw(std::string_view name, std::size_t size) {
   elements_ += size;
   std::vector<float>& values = converted_.emplace_back(size);
-  if (is_weight_of_a_norm(name)) {
+  if (is_of_a_norm(name, ".weight")) {
     std::ranges::fill(values, 1.0f);
   } else if (!name.ends_with(".bias")) {
     const std::size_t shift = fnv1a(name) % random_period;

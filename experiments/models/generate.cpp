@@ -12,7 +12,8 @@ std::vector<std::int32_t> generate_greedily(Host& host, std::span<const std::int
   if (prompt.empty())
     throw Error("{}: the prompt has no tokens, expected at least one", host.catalogue().model);
   std::vector<std::int32_t> ids(prompt.begin(), prompt.end());
-  KeyValueCache cache = host.make_cache(prompt.size() + most_new);
+  // The last of the new tokens is told, and not read.
+  KeyValueCache cache = host.make_cache(prompt.size() + std::max<std::size_t>(most_new, 1) - 1);
   ids.reserve(prompt.size() + most_new);
   for (std::size_t i = 0; i < most_new; ++i) {
     const std::vector<float> logits =

@@ -12,8 +12,8 @@ namespace rankfold {
 /// The prompt's ids and those that a language model continues them with, each the likeliest one
 /// (the first of equals): at most `most_new`, ending with one of `ends`. Keys and values of what
 /// came before are kept, so each further token costs one pass of one row. Throws Error where the
-/// prompt is empty or leaves less room than `most_new` in the model's positions, or where the host
-/// is no language model.
+/// prompt is empty or leaves less room than `most_new` - 1 in the model's positions (the last new
+/// token is not read), or where the host is no language model.
 std::vector<std::int32_t> generate_greedily(Host& host, std::span<const std::int32_t> prompt,
                                             std::size_t most_new,
                                             std::span<const std::int32_t> ends = {});

@@ -107,6 +107,8 @@ class Host {
   /// Error for other sizes.
   virtual void features(const Batch& batch, MatrixView<float> rows) = 0;
 
+  /// Throws Error for a batch that predict would refuse: see check_batch.
+  virtual void check(const Batch& batch) const = 0;
   /// Logits [sequences, labels], of a language model [sequences, vocabulary] of the tokens that
   /// follow, without dropout; nothing is kept for a backward.
   virtual std::vector<float> predict(const Batch& batch) = 0;

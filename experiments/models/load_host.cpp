@@ -1,7 +1,14 @@
 #include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
+
+#include <fmt/core.h>
 
 #include "core/base/error.h"
+#include "core/base/memory_error.h"
+#include "core/base/safetensors.h"
+#include "core/base/text.h"
 #include "experiments/models/config_file.h"
 #include "experiments/models/config_keys.h"
 #include "experiments/models/families/family.h"
@@ -18,6 +25,24 @@ void check_settings(const HostSettings& settings, const Family& family, const st
                 family.name);
 }
 
+/// A weight that every checkpoint of a family has: that of the first attention's output.
+std::string telling_weight(const Family& family) {
+  return fmt::format(fmt::runtime(family.modules.layer), 0) + family.modules.o + ".weight";
+}
+
+/// Throws Error where the checkpoint has none of the family's layers, but those of others.
+void expect_own_layers(const HostSource& source, const Family& family) {
+  const WeightFolder weights(source.folder);
+  const std::string own = telling_weight(family);
+  if (weights.find(own) || weights.find(own.substr(own.find('.') + 1))) return;
+  std::vector<std::string> others;
+  for (const Family* other : families())
+    if (weights.find(telling_weight(*other))) others.emplace_back(other->name);
+  if (!others.empty())
+    throw Error("{}: model_type is '{}', but the checkpoint has the tensors of {}",
+                printable(source.config->path().string()), family.name, join(others, ", "));
+}
+
 }  // namespace
 
 std::unique_ptr<Host> load_host(const std::filesystem::path& folder, const HostSettings& settings,
@@ -32,7 +57,14 @@ std::unique_ptr<Host> load_host(const std::filesystem::path& folder, const HostS
   check_settings(settings, *family, folder.string());
   ModelShape shape = read_shape(config, *family);
   shape.name = folder.string();
-  return family->load({folder, std::move(shape), std::move(config)}, settings, std::move(device));
+  const HostSource source{folder, std::move(shape), std::move(config)};
+  try {
+    return with_memory_for(printable(folder.string()), 0,
+                           [&] { return family->load(source, settings, std::move(device)); });
+  } catch (const Error&) {
+    if (!settings.random_weights) expect_own_layers(source, *family);
+    throw;
+  }
 }
 
 std::unique_ptr<Host> load_random_host(const std::string& name_or_folder, HostSettings settings,

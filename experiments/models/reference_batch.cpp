@@ -7,18 +7,24 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
-#include "experiments/models/config_file.h"
+#include "experiments/models/config_values.h"
 
 namespace rankfold {
 namespace {
 
+using Shape = std::vector<std::size_t>;
+
+void expect_shape(const SafetensorsFile& file, const std::string& name, const Shape& expected) {
+  const TensorEntry& entry = file.at(name);
+  if (entry.shape != expected)
+    throw Error("{}: tensor {} has shape [{}], expected [{}]", printable(file.path().string()),
+                name, fmt::join(entry.shape, ", "), fmt::join(expected, ", "));
+}
+
 std::vector<std::int64_t> read_integers(const SafetensorsFile& file, const std::string& name,
-                                        std::size_t size) {
-  std::vector<std::int64_t> values = file.read<std::int64_t>(name);
-  if (values.size() != size)
-    throw Error("{}: tensor {} has {} numbers, expected {}", printable(file.path().string()), name,
-                values.size(), size);
-  return values;
+                                        const Shape& expected) {
+  expect_shape(file, name, expected);
+  return file.read<std::int64_t>(name);
 }
 
 /// One a sequence, or one a token of the padded layout.
@@ -27,20 +33,18 @@ void read_labels(const SafetensorsFile& file, const std::string& name, std::size
   if (!file.find(name)) return;
   const TensorEntry& entry = file.at(name);
   if (entry.shape.size() == 2) {
-    const std::vector<std::int64_t> labels = file.read<std::int64_t>(name);
+    const std::vector<std::int64_t> labels = read_integers(file, name, {sequences, inputs.length});
     for (const std::size_t row : inputs.real) {
-      if (row >= labels.size())
-        throw Error("{}: tensor {} has {} numbers, expected one a token",
-                    printable(file.path().string()), name, labels.size());
       if (labels[row] < Batch::left_out || labels[row] > INT32_MAX)
         throw Error("{}: tensor {} holds {}, expected a token or -100",
                     printable(file.path().string()), name, labels[row]);
       inputs.batch.targets.push_back(static_cast<std::int32_t>(labels[row]));
     }
   } else if (entry.type == DataType::f32 || entry.type == DataType::f64) {
+    expect_shape(file, name, {sequences});
     inputs.batch.labels = file.read<float>(name);
   } else {
-    for (const std::int64_t label : read_integers(file, name, sequences))
+    for (const std::int64_t label : read_integers(file, name, {sequences}))
       inputs.batch.labels.push_back(static_cast<float>(label));
   }
 }
@@ -65,13 +69,14 @@ ReferenceBatch read_reference_batch(const SafetensorsFile& file, const std::stri
                 printable(file.path().string()), named("input_ids"), fmt::join(entry.shape, ", "));
   const std::size_t sequences = entry.shape[0], length = entry.shape[1], size = sequences * length;
   const auto integers = [&](const char* name, std::int64_t otherwise) {
-    return file.find(named(name)) ? read_integers(file, named(name), size)
+    return file.find(named(name)) ? read_integers(file, named(name), {sequences, length})
                                   : std::vector<std::int64_t>(size, otherwise);
   };
-  const std::vector<std::int64_t> ids = read_integers(file, named("input_ids"), size);
+  const std::vector<std::int64_t> ids = read_integers(file, named("input_ids"), entry.shape);
   const std::vector<std::int64_t> mask = integers("attention_mask", 1),
                                   types = integers("token_type_ids", 0);
   ReferenceBatch inputs;
+  inputs.length = length;
   inputs.batch.starts = {0};
   for (std::size_t i = 0; i < size; ++i) {
     if (mask[i] != 0 && i % length > 0 && mask[i - 1] == 0)
@@ -98,11 +103,16 @@ HostSettings reference_settings(const std::filesystem::path& folder, const Safet
   const TensorEntry* logits = file == nullptr ? nullptr : file->find("logits");
   if (!logits) {
     settings.output = declared_output(config);
+    settings.labels = read_label_count(config);
     if (file && file->find("0.logits_last")) settings.output = HostOutput::language_model;
   } else if (logits->shape.size() == 3) {
     settings.output = HostOutput::language_model;
-  } else if (logits->shape.size() == 2 && logits->shape[1] > 0) {
-    settings.labels = logits->shape[1];
+  } else if (logits->shape.size() == 2) {
+    settings.labels = read_label_count(config);
+    if (logits->shape[1] != settings.labels)
+      throw Error("{}: tensor logits has shape [{}], expected [sequences, {}], the labels of {}",
+                  printable(file->path().string()), fmt::join(logits->shape, ", "), settings.labels,
+                  printable(config.path().string()));
   } else {
     throw Error(
         "{}: tensor logits has shape [{}], expected [sequences, labels] or [sequences, length, "

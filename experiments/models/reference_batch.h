@@ -13,7 +13,8 @@ namespace rankfold {
 /// Inputs of another program, packed.
 struct ReferenceBatch {
   Batch batch;
-  std::vector<std::size_t> real;  ///< rows of the padded layout that are tokens
+  std::size_t length = 0;         ///< of a row of the padded layout
+  std::vector<std::size_t> real;  ///< tokens of the padded layout that are no padding
 };
 
 /// What stands before the names of each batch of a file: nothing where it has input_ids, "0.",
@@ -28,9 +29,10 @@ std::vector<std::string> reference_prefixes(const SafetensorsFile& file);
 ReferenceBatch read_reference_batch(const SafetensorsFile& file, const std::string& prefix = "");
 
 /// What a model folder and the logits of a reference file ([sequences, labels] of a classifier,
-/// [sequences, length, vocabulary] of a language model; null or none: as config.json says, with 2
-/// labels) say of the host that computes them, without dropout. Throws Error naming the file:
-/// logits of another shape, a problem_type whose loss is not computed here.
+/// [sequences, length, vocabulary] of a language model; null or none: as config.json says) say of
+/// the host that computes them, without dropout. Throws Error naming the file: logits of another
+/// shape, or of other labels than config.json tells; a problem_type whose loss is not computed
+/// here.
 HostSettings reference_settings(const std::filesystem::path& folder, const SafetensorsFile* file);
 
 }  // namespace rankfold

@@ -84,6 +84,7 @@ std::vector<Example> read_examples(const Task& task, const fs::path& file) {
     example.label = task.regression
                         ? static_cast<float>(take_number(file, row, columns.label, 0.0, 5.0))
                         : take_class(file, row, columns.label);
+    example.line = row.line;
     examples.push_back(std::move(example));
   }
   return examples;
@@ -94,8 +95,10 @@ std::vector<Example> read_examples(const Task& task, const fs::path& file) {
 Dataset load_glue(const Task& task, const fs::path& data, RowsNeeded needed) {
   const fs::path folder = find_folder(task, data);
   Dataset dataset;
-  if (needed == RowsNeeded::all) dataset.train = read_examples(task, folder / "train.tsv");
-  dataset.dev = read_examples(task, folder / "dev.tsv");
+  dataset.train_file = folder / "train.tsv";
+  dataset.scored_file = folder / "dev.tsv";
+  if (needed == RowsNeeded::all) dataset.train = read_examples(task, dataset.train_file);
+  dataset.dev = read_examples(task, dataset.scored_file);
   return dataset;
 }
 

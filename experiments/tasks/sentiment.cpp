@@ -85,6 +85,7 @@ Split sentiment_split(std::string_view text) {
 Dataset load_sentiment(const Task& task, const fs::path& data, RowsNeeded) {
   const fs::path file = find_file(task, data);
   Dataset dataset;
+  dataset.train_file = dataset.scored_file = file;
   std::vector<OrderedExample> kept;
   std::unordered_set<std::string> seen;
   for (TsvRow& row : read_tsv(file, 3)) {
@@ -100,6 +101,7 @@ Dataset load_sentiment(const Task& task, const fs::path& data, RowsNeeded) {
       continue;
     }
     example.label = task.regression ? static_cast<float>(rating) : rating > 0 ? 1.0F : 0.0F;
+    example.line = row.line;
     const std::uint64_t key = mix_bits(text_hash(example.text));
     kept.push_back({key, std::move(example)});
   }

@@ -12,8 +12,9 @@ namespace rankfold {
 /// One labelled text. `text` and `pair` are kept byte for byte as the file has them (valid UTF-8).
 struct Example {
   std::string text;
-  std::string pair;  ///< second sentence; empty: the task has none
-  float label = 0;   ///< class index (0, 1) or regression target
+  std::string pair;      ///< second sentence; empty: the task has none
+  float label = 0;       ///< class index (0, 1) or regression target
+  std::size_t line = 0;  ///< of the file that it is from, see Dataset; 1-based
 };
 
 struct Task {
@@ -45,6 +46,7 @@ struct Dataset {
   std::vector<Example> train;
   std::vector<Example> held_out;  ///< for choosing learning rates; empty for GLUE, which has none
   std::vector<Example> dev;
+  std::filesystem::path train_file, scored_file;  ///< of train, and of held_out and dev
   std::size_t duplicates_removed = 0;  ///< rows that repeat an earlier row's text; 0 for GLUE
   std::size_t neutral_removed = 0;     ///< rows left out as neutral, duplicates not counted
 };

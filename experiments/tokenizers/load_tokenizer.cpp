@@ -2,6 +2,7 @@
 #include <system_error>
 
 #include "core/base/error.h"
+#include "core/base/memory_error.h"
 #include "core/base/text.h"
 #include "experiments/tokenizers/loaders.h"
 #include "experiments/tokenizers/tokenizer.h"
@@ -14,6 +15,16 @@ constexpr std::array<const char*, 7> tokenizer_files = {
     "tokenizer.json",         "vocab.txt",    "vocab.json",
     "tokenizer.model",        "spiece.model", "spm.model",
     "sentencepiece.bpe.model"};
+
+std::unique_ptr<Tokenizer> load_file(const std::filesystem::path& file) {
+  if (file.filename() == "vocab.json" || file.extension() == ".model")
+    return load_class_files(file);
+  if (file.extension() == ".json") return load_tokenizer_json(file);
+  if (file.extension() == ".txt") return load_vocabulary_text(file);
+  throw Error(
+      "{}: is not the name of a tokenizer file, expected one that ends in .json, .txt or .model",
+      printable(file.string()));
+}
 
 }  // namespace
 
@@ -38,13 +49,7 @@ std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& file_or_m
         "SentencePiece model or a folder with one of them",
         shown);
   }
-  if (file.filename() == "vocab.json" || file.extension() == ".model")
-    return load_class_files(file);
-  if (file.extension() == ".json") return load_tokenizer_json(file);
-  if (file.extension() == ".txt") return load_vocabulary_text(file);
-  throw Error(
-      "{}: is not the name of a tokenizer file, expected one that ends in .json, .txt or .model",
-      shown);
+  return with_memory_for(printable(file.string()), 0, [&] { return load_file(file); });
 }
 
 }  // namespace rankfold

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "core/base/error.h"
+#include "core/base/syntax_walk.h"
 #include "core/base/text.h"
 #include "experiments/tokenizers/text_pattern.h"
 
@@ -22,22 +23,15 @@ constexpr std::string_view onig_word =
     "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\xB2\\xB3\\xB9\\xBC-\\xBE";
 
 bool is_letter_or_digit(char byte) {
-  return (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
-         (byte >= 'A' && byte <= 'Z');
+  return is_decimal_digit(byte) || is_ascii_letter(byte);
 }
 
-bool is_hex_digit(char byte) {
-  return (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'f') ||
-         (byte >= 'A' && byte <= 'F');
-}
-
-/// Walks through an expression once and writes PCRE2's spelling of it.
-class OnigurumaTranslation {
+class OnigurumaTranslation : SyntaxWalk {
  public:
-  explicit OnigurumaTranslation(std::string_view expression) : text_(expression) {}
+  explicit OnigurumaTranslation(std::string_view expression) : SyntaxWalk(expression) {}
 
   std::string run() {
-    while (at_ < text_.size()) {
+    while (!at_end()) {
       const char byte = text_[at_];
       if (byte == '\\') {
         escape();
@@ -48,21 +42,15 @@ class OnigurumaTranslation {
       } else if (byte == '{') {
         interval();
       } else if (byte == '^' || byte == '$') {
-        out_ += byte == '^' ? "(?m:^)" : "(?m:$)";
-        ++at_;
+        replace(1, byte == '^' ? "(?m:^)" : "(?m:$)");
       } else {
-        out_ += byte;
-        ++at_;
+        copy();
       }
     }
     return std::move(out_);
   }
 
  private:
-  char peek(std::size_t ahead = 0) const {
-    return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0';
-  }
-
   [[noreturn]] void refuse(std::string_view what) const {
     throw Error("{} is not read here", printable(what));
   }
@@ -114,20 +102,13 @@ class OnigurumaTranslation {
       property();
     } else if (letter == 'x' || letter == 'u') {
       hexadecimal();
-    } else if (!is_letter_or_digit(letter)) {
-      out_ += '\\';
-      out_ += letter;
-      at_ += 2;
-    } else if (std::string_view("aefnrt").find(letter) != std::string_view::npos) {
-      out_ += '\\';
-      out_ += letter;
-      at_ += 2;
+    } else if (!is_letter_or_digit(letter) ||
+               std::string_view("aefnrt").find(letter) != std::string_view::npos) {
+      copy(2);
     } else if (letter == 'v') {
-      out_ += "\\x0B";
-      at_ += 2;
+      replace(2, "\\x0B");
     } else if (letter == 'd' || letter == 'D') {
-      out_ += letter == 'd' ? "\\p{Nd}" : "\\P{Nd}";
-      at_ += 2;
+      replace(2, letter == 'd' ? "\\p{Nd}" : "\\P{Nd}");
     } else {
       return false;
     }
@@ -199,20 +180,12 @@ class OnigurumaTranslation {
     }
     at_ += 2;
     // What follows a set is no end of a range.
-    if (peek() == '-') {
-      out_ += "\\-";
-      ++at_;
-    }
+    if (peek() == '-') replace(1, "\\-");
   }
 
   void character_class() {
-    out_ += '[';
-    ++at_;
-    if (peek() == '^') {
-      out_ += '^';
-      ++at_;
-    }
-    for (bool first = true; at_ < text_.size() && (peek() != ']' || first); first = false) {
+    copy_class_opening();
+    for (bool first = true; !at_end() && (peek() != ']' || first); first = false) {
       if (peek() == '\\') {
         class_escape();
       } else if (peek() == '[') {
@@ -220,13 +193,11 @@ class OnigurumaTranslation {
       } else if (peek() == '&' && peek(1) == '&') {
         refuse("an intersection of classes");
       } else {
-        out_ += peek();
-        ++at_;
+        copy();
       }
     }
-    if (at_ >= text_.size()) refuse("a class without its ]");
-    out_ += ']';
-    ++at_;
+    if (at_end()) refuse("a class without its ]");
+    copy();
   }
 
   /// (?i) and (?i:...); what Oniguruma calls m is s in PCRE2.
@@ -249,44 +220,19 @@ class OnigurumaTranslation {
     static constexpr std::array<std::string_view, 6> same = {"(?:",  "(?=",  "(?!",
                                                              "(?<=", "(?<!", "(?>"};
     if (peek(1) == '*') refuse("(*");
-    if (peek(1) != '?') {
-      out_ += '(';
-      ++at_;
-      return;
-    }
-    for (const std::string_view opening : same) {
-      if (!text_.substr(at_).starts_with(opening)) continue;
-      out_ += opening;
-      at_ += opening.size();
-      return;
-    }
-    flags();
+    if (peek(1) != '?') return copy();
+    if (!copy_one_of(same)) flags();
   }
 
   /// {n}, {n,}, {n,m} and {,m}; what is none of them is itself.
   void interval() {
-    const std::size_t end = text_.find('}', at_);
-    const std::string_view inside =
-        end == text_.npos ? std::string_view() : text_.substr(at_ + 1, end - at_ - 1);
-    const std::size_t comma = inside.find(',');
-    const bool is_interval = inside.find_first_not_of("0123456789,") == inside.npos &&
-                             !inside.empty() && inside != "," &&
-                             (comma == inside.npos || inside.find(',', comma + 1) == inside.npos);
-    if (!is_interval) {
-      out_ += "\\{";
-      ++at_;
-      return;
-    }
-    out_ += fmt::format("{{{}{}}}", comma == 0 ? "0" : "", inside);
-    at_ = end + 1;
+    const auto inside = repetition();
+    if (!inside || *inside == ",") return replace(1, "\\{");
+    write_repetition(*inside);
     // Oniguruma repeats the whole, PCRE2 would not give back or be reluctant.
     if (peek() == '+') refuse("+ behind an interval");
-    if (peek() == '?' && comma == inside.npos) refuse("? behind {n}");
+    if (peek() == '?' && inside->find(',') == inside->npos) refuse("? behind {n}");
   }
-
-  std::string_view text_;
-  std::size_t at_ = 0;
-  std::string out_;
 };
 
 }  // namespace

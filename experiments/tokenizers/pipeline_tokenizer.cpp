@@ -103,18 +103,8 @@ std::unique_ptr<Tokenizer> make_pipeline_tokenizer(WrittenTokenizer written,
   add_special_tokens(names, config.extra_tokens, added);
   SequenceTemplates templates =
       written.templates ? *written.templates : enclose(written, vocabulary, names, added);
-  if (config.single_type)
-    for (SequenceTemplate* sequence : {&templates.single, &templates.pair})
-      for (TemplatePart& part : *sequence) part.type_id = 0;
-  try {
-    return std::make_unique<Tokenizer>(std::move(written.pipeline), added.tokens(), templates,
-                                       config.truncates_left.value_or(written.truncates_left),
-                                       std::move(written.decoder));
-  } catch (const UsageError&) {
-    throw;
-  } catch (const Error& error) {
-    throw Error("{}: {}", printable(written.file.string()), error.what());
-  }
+  return finish_tokenizer(std::move(written.pipeline), added, std::move(templates), written,
+                          config);
 }
 
 }  // namespace rankfold

@@ -134,9 +134,6 @@ SequenceTemplates settle_templates(const WrittenTokenizer& written, const Tokeni
                   printable(written.file.string()), printable(begin, 80), printable(end, 80),
                   printable(end, 80), config.class_name);
   }
-  if (config.single_type)
-    for (SequenceTemplate* sequence : {&templates.single, &templates.pair})
-      for (TemplatePart& part : *sequence) part.type_id = 0;
   return templates;
 }
 
@@ -181,6 +178,24 @@ std::int32_t require_token(const std::string& token, const Vocabulary& vocabular
               printable(token, 200));
 }
 
+std::unique_ptr<Tokenizer> finish_tokenizer(std::unique_ptr<const TokenModel> model,
+                                            const AddedTokenList& added,
+                                            SequenceTemplates templates, WrittenTokenizer& written,
+                                            const TokenizerConfig& config) {
+  if (config.single_type)
+    for (SequenceTemplate* sequence : {&templates.single, &templates.pair})
+      for (TemplatePart& part : *sequence) part.type_id = 0;
+  try {
+    return std::make_unique<Tokenizer>(std::move(model), added.tokens(), std::move(templates),
+                                       config.truncates_left.value_or(written.truncates_left),
+                                       std::move(written.decoder));
+  } catch (const UsageError&) {
+    throw;
+  } catch (const Error& error) {
+    throw Error("{}: {}", printable(written.file.string()), error.what());
+  }
+}
+
 std::unique_ptr<Tokenizer> make_tokenizer(WrittenTokenizer written, const TokenizerConfig& config) {
   if (written.pipeline) return make_pipeline_tokenizer(std::move(written), config);
   check_class(written, config);
@@ -201,16 +216,8 @@ std::unique_ptr<Tokenizer> make_tokenizer(WrittenTokenizer written, const Tokeni
   add_special_tokens(bert_special_tokens(written, config), config.extra_tokens, added);
   if (!written.decoder && (config.kind == Kind::bert))
     written.decoder = make_word_piece_decoder(written.continuing_prefix, true);
-  try {
-    return std::make_unique<Tokenizer>(
-        std::make_unique<WordPiece>(std::move(written.vocabulary), options), added.tokens(),
-        templates, config.truncates_left.value_or(written.truncates_left),
-        std::move(written.decoder));
-  } catch (const UsageError&) {
-    throw;
-  } catch (const Error& error) {
-    throw Error("{}: {}", printable(written.file.string()), error.what());
-  }
+  return finish_tokenizer(std::make_unique<WordPiece>(std::move(written.vocabulary), options),
+                          added, templates, written, config);
 }
 
 }  // namespace rankfold

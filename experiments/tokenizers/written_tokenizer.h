@@ -54,6 +54,13 @@ std::unique_ptr<Tokenizer> make_tokenizer(WrittenTokenizer written, const Tokeni
 std::unique_ptr<Tokenizer> make_pipeline_tokenizer(WrittenTokenizer written,
                                                    const TokenizerConfig& config);
 
+/// How both end: types, truncation and decoder as the files tell them. Takes the decoder. Throws
+/// Error naming the file.
+std::unique_ptr<Tokenizer> finish_tokenizer(std::unique_ptr<const TokenModel> model,
+                                            const AddedTokenList& added,
+                                            SequenceTemplates templates, WrittenTokenizer& written,
+                                            const TokenizerConfig& config);
+
 /// The tokens that the files list with their ids, over the vocabulary, which must stay.
 AddedTokenList listed_tokens(const WrittenTokenizer& written, const Vocabulary& vocabulary,
                              const TokenizerConfig& config);

@@ -1,11 +1,13 @@
 #include "experiments/training/data.h"
 
 #include <algorithm>
+#include <array>
 #include <exception>
 #include <numeric>
 
 #include "core/base/error.h"
 #include "core/base/random.h"
+#include "core/base/text.h"
 #include "experiments/training/feature_cache.h"
 
 namespace rankfold {
@@ -24,8 +26,9 @@ std::vector<std::vector<std::size_t>> cut(const std::vector<std::size_t>& order,
 
 }  // namespace
 
-EncodedSplit encode_split(const std::vector<Example>& examples, const Tokenizer& tokenizer,
-                          std::size_t max_length, const std::function<void()>& pause) {
+EncodedSplit encode_split(const std::vector<Example>& examples, const std::filesystem::path& file,
+                          const Tokenizer& tokenizer, std::size_t max_length,
+                          const std::function<void()>& pause) {
   constexpr std::size_t block = 4096;
   EncodedSplit split;
   split.sequences.resize(examples.size());
@@ -49,8 +52,24 @@ EncodedSplit encode_split(const std::vector<Example>& examples, const Tokenizer&
       }
     }
     if (failure) std::rethrow_exception(failure);
+    for (std::size_t i = begin; i < end; ++i)
+      if (split.sequences[i].ids.empty())
+        throw Error("{}:{}: the tokenizer makes no tokens of '{}', expected at least one",
+                    printable(file.string()), examples[i].line, printable(examples[i].text, 60));
   }
   return split;
+}
+
+void check_split(const EncodedSplit& split, const std::vector<Example>& examples,
+                 const std::filesystem::path& file, const Host& host) {
+  for (std::size_t i = 0; i < split.size(); ++i) {
+    const Batch alone = pack(split, std::array{i});
+    try {
+      host.check(alone);
+    } catch (const Error& failure) {
+      throw Error("{}:{}: {}", printable(file.string()), examples[i].line, failure.what());
+    }
+  }
 }
 
 std::size_t mean_batch_tokens(const EncodedSplit& split, std::size_t batch) {

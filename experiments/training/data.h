@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <span>
 #include <vector>
@@ -20,9 +21,16 @@ struct EncodedSplit {
 };
 
 /// Tokenises all examples (in parallel; the result does not depend on the threads), each cut to
-/// `max_length` tokens. `pause` is called now and then and may throw to stop.
-EncodedSplit encode_split(const std::vector<Example>& examples, const Tokenizer& tokenizer,
-                          std::size_t max_length, const std::function<void()>& pause = {});
+/// `max_length` tokens. `pause` is called now and then and may throw to stop. Throws Error naming
+/// `file`, from which they are, and the line of a text that has no tokens.
+EncodedSplit encode_split(const std::vector<Example>& examples, const std::filesystem::path& file,
+                          const Tokenizer& tokenizer, std::size_t max_length,
+                          const std::function<void()>& pause = {});
+
+/// Throws Error naming file and line of an example that the host cannot take: a tokenizer that
+/// belongs to another model.
+void check_split(const EncodedSplit& split, const std::vector<Example>& examples,
+                 const std::filesystem::path& file, const Host& host);
 
 /// Tokens of a batch of that many examples, on average; at least 1.
 std::size_t mean_batch_tokens(const EncodedSplit& split, std::size_t batch);

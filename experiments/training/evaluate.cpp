@@ -101,7 +101,9 @@ Evaluation evaluate(const EvaluationRequest& request, const Registry& registry) 
   const Dataset dataset = load_dataset(task, request.data, 0, RowsNeeded::scored);
   const std::vector<Example>& rows = scored_examples(
       task, dataset, request.score_on.empty() ? adapted.description.score_on : request.score_on);
-  const EncodedSplit split = encode_split(rows, *load_tokenizer(request.model), max_length);
+  const EncodedSplit split =
+      encode_split(rows, dataset.scored_file, *load_tokenizer(request.model), max_length);
+  check_split(split, rows, dataset.scored_file, *adapted.host);
   const std::vector<float> logits =
       predict_split(*adapted.host, split, batch, task.labels, request.progress);
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/adapter/explain.h"
+#include "core/base/memory_error.h"
 #include "core/base/progress.h"
 #include "core/device/device.h"
 #include "core/device/machine_rates.h"
@@ -72,8 +73,10 @@ void TrainingRun::load() {
   result_.fingerprints = {content_->fingerprint(), rows_fingerprint(dataset.train),
                           rows_fingerprint(scored)};
   result_.majority_scores = majority_scores(task_, labels_of(scored));
-  train_split_ = encode_split(dataset.train, *tokenizer, max_length, pause);
-  dev_split_ = encode_split(scored, *tokenizer, max_length, pause);
+  train_split_ = encode_split(dataset.train, dataset.train_file, *tokenizer, max_length, pause);
+  dev_split_ = encode_split(scored, dataset.scored_file, *tokenizer, max_length, pause);
+  check_split(train_split_, dataset.train, dataset.train_file, host);
+  check_split(dev_split_, scored, dataset.scored_file, host);
 
   if (const StartSamples samples = adapter.start_samples(); samples != StartSamples::none) {
     adapter.set_samples(
@@ -181,7 +184,9 @@ void TrainingRun::train_epoch(std::size_t epoch) {
 
 double TrainingRun::take_step(const Batch& batch, double epoch) {
   const double rate = schedule_.rate * schedule_.factor(step());
-  const double loss = session_->form_gradients(batch);
+  const double loss = with_memory_for(
+      fmt::format("step {} of {}, a batch of {} tokens", step() + 1, steps_, batch.tokens()), 0,
+      [&] { return session_->form_gradients(batch); });
   if (step() == 1) first_loss_ = loss;
   check_loss("the loss", loss);
   const double norm = session_->norm();

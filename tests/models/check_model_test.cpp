@@ -95,6 +95,53 @@ TEST(CheckModel, ComparesWhateverIsThereAndNamesWhatIsNot) {
   EXPECT_THAT(report.skipped, ElementsAre("grad.classifier.weight", "loss"));
 }
 
+/// The golden reference whose tensor `name` has another shape of as many numbers or more.
+std::filesystem::path with_shape(const TemporaryFolder& folder, const std::string& name,
+                                 const std::vector<std::size_t>& shape) {
+  const SafetensorsFile file(golden / "io.safetensors");
+  std::vector<std::byte> bytes;
+  std::vector<TensorToWrite> tensors;
+  for (const TensorEntry& entry : file.entries()) {
+    tensors.push_back({entry.name, entry.type, entry.shape, file.bytes(entry)});
+    if (entry.name != name) continue;
+    std::size_t size = data_type_size(entry.type);
+    for (const std::size_t each : shape) size *= each;
+    bytes.resize(size);
+    tensors.back().shape = shape;
+    tensors.back().bytes = bytes;
+  }
+  write_safetensors(folder.path / "io.safetensors", tensors);
+  return folder.path / "io.safetensors";
+}
+
+TEST(CheckModel, NamesATensorWhoseShapeContradictsTheModel) {
+  struct Shape {
+    const char* name;
+    std::vector<std::size_t> found;
+    const char* expected;
+  };
+  const TemporaryFolder folder;
+  for (const Shape& shape :
+       {Shape{"hidden.1", {4, 9, 16}, "[4, 9, 16], expected [4, 9, 32]"},
+        Shape{"hidden.1", {4, 32, 9}, "[4, 32, 9], expected [4, 9, 32]"},
+        Shape{"logits", {3, 2}, "[3, 2], expected [4, 2]"},
+        Shape{"logits", {4, 3}, "[4, 3], expected [sequences, 2], the labels of "},
+        Shape{"loss", {2}, "[2], expected [1]"}, Shape{"labels", {3}, "[3], expected [4]"},
+        Shape{"attention_mask", {9, 4}, "[9, 4], expected [4, 9]"},
+        Shape{"grad.classifier.weight", {32, 2}, "[32, 2], expected [2, 32]"}}) {
+    const auto file = with_shape(folder, shape.name, shape.found);
+    EXPECT_THAT(
+        message_of<Error>([&] { check_model(golden, file, make_cpu_device()); }),
+        HasSubstr(file.string() + ": tensor " + shape.name + " has shape " + shape.expected));
+  }
+}
+
+TEST(CheckModel, WithoutAReferenceHasTheLabelsOfTheConfig) {
+  const ModelIoReport report = check_model(golden_model("llama-classifier"), {}, make_cpu_device());
+  EXPECT_THAT(report.notes, testing::IsEmpty());
+  EXPECT_LT(report.worst(), 1e-5);
+}
+
 TEST(CheckModel, ANumberThatIsNoneIsTheWorst) {
   Reference reference;
   const auto file = reference.write([](const auto&) { return true; }, "logits",

@@ -96,7 +96,10 @@ TEST(ModelConfig, NamesTheKeyOfAValueThatCannotBe) {
   };
   EXPECT_THAT(message("layer_norm_eps", nullptr), HasSubstr("layer_norm_eps is null"));
   EXPECT_THAT(message("layer_norm_eps", -1e-12), HasSubstr("layer_norm_eps is -1e-12"));
-  EXPECT_THAT(message("hidden_act", "gelux"), HasSubstr("hidden_act is 'gelux', expected one of"));
+  EXPECT_THAT(
+      message("hidden_act", "gelux"),
+      HasSubstr("hidden_act is 'gelux', expected gelu, gelu_new, gelu_pytorch_tanh, relu or "
+                "silu"));
   EXPECT_THAT(message("is_decoder", true), HasSubstr("is_decoder is true"));
   EXPECT_THAT(message("pad_token_id", 101), HasSubstr("pad_token_id is 101"));
   EXPECT_THAT(message("auto_map", {{"AutoModel", "other.Model"}}), HasSubstr("auto_map"));

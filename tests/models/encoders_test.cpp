@@ -4,14 +4,9 @@
 #include <cmath>
 #include <iostream>
 
-#include <nlohmann/json.hpp>
-
-#include "core/base/error.h"
-#include "core/base/files.h"
 #include "core/base/safetensors.h"
 #include "core/device/test_device.h"
 #include "experiments/models/check_model.h"
-#include "golden_batch.h"
 #include "models/golden_encoders.h"
 #include "temporary_folder.h"
 
@@ -61,80 +56,6 @@ TEST_P(Encoders, MatchTransformers) {
   EXPECT_GE(gradients, 4u);
   EXPECT_THAT(report.notes, testing::IsEmpty());
   std::cout << "worst relative error " << report.worst() << "\n";
-}
-
-/// A tensor in training and AdamW's state for it.
-struct TrainedByAdamW {
-  std::span<float> value, gradient;
-  std::vector<double> mean, square;
-};
-
-void step_adamw(std::vector<TrainedByAdamW>& tensors, double rate, int step) {
-  double norm = 0;
-  for (const TrainedByAdamW& tensor : tensors)
-    for (const float g : tensor.gradient) norm += double{g} * g;
-  const double clip = std::min(1.0, 1.0 / (std::sqrt(norm) + 1e-6));
-  for (TrainedByAdamW& tensor : tensors)
-    for (std::size_t i = 0; i < tensor.value.size(); ++i) {
-      const double g = tensor.gradient[i] * clip;
-      tensor.mean[i] = 0.9 * tensor.mean[i] + 0.1 * g;
-      tensor.square[i] = 0.999 * tensor.square[i] + 0.001 * g * g;
-      const double m = tensor.mean[i] / (1 - std::pow(0.9, step));
-      const double v = tensor.square[i] / (1 - std::pow(0.999, step));
-      const double decayed = tensor.value[i] * (1 - rate * 0.01);
-      tensor.value[i] = static_cast<float>(decayed - rate * m / (std::sqrt(v) + 1e-8));
-    }
-}
-
-/// The sites of modules with these last names; query and value where the trace names none.
-Stack sites_of_trace(const Host& host, const nlohmann::json& trace) {
-  const auto targets = trace.value("targets", std::vector<std::string>{"query", "value"});
-  std::vector<Site> sites;
-  for (const Site& site : host.catalogue().sites)
-    for (const std::string& target : targets)
-      if (site.name.ends_with("." + target)) sites.push_back(site);
-  return Stack(std::move(sites));
-}
-
-TEST_P(Encoders, TrainLoraAsPeftDoes) {
-  const SafetensorsFile start(folder() / "trace.safetensors");
-  const auto trace = nlohmann::json::parse(read_text(folder() / "trace.json"));
-  const auto model = host();
-  const Registry registry = builtin_registry();
-  const Method& method = registry.at("lora");
-  MethodRequest request;
-  request.rank = "4";
-  request.alpha = 8.0;
-  const Stack stack = sites_of_trace(*model, trace);
-  const auto lora = make_adapter<float>(method, stack, resolve_settings(method, request, stack),
-                                        make_cpu_device());
-  std::vector<TrainedByAdamW> tensors;
-  const auto add = [&](std::span<float> value, std::span<float> gradient, const std::string& name) {
-    const std::vector<float> values = start.read<float>(name);
-    ASSERT_EQ(values.size(), value.size()) << name;
-    std::ranges::copy(values, value.begin());
-    tensors.push_back(
-        {value, gradient, std::vector<double>(value.size()), std::vector<double>(value.size())});
-  };
-  for (Parameter<float>& parameter : lora->parameters())
-    add(parameter.value.span(), parameter.gradient.span(),
-        parameter.name.substr(2) + ".lora_" + parameter.factor + ".weight");
-  for (const TrainedTensor& tensor : model->trained())
-    add(tensor.value, tensor.gradient, tensor.name);
-  EXPECT_EQ(tensors.size(), start.entries().size());
-  model->attach(lora.get());
-
-  const Batch batch = read_golden_batch(folder());
-  const auto losses = trace["losses"].get<std::vector<double>>();
-  ASSERT_EQ(losses.size(), 12u);
-  for (std::size_t step = 0; step < losses.size(); ++step) {
-    lora->zero_gradients();
-    model->zero_gradients();
-    EXPECT_NEAR(model->train_pass(batch, 0, step), losses[step], 1e-4) << "step " << step;
-    const double position = static_cast<double>(step);
-    step_adamw(tensors, 1e-2 * (step < 3 ? position / 3 : (12 - position) / 9),
-               static_cast<int>(step) + 1);
-  }
 }
 
 TEST_P(Encoders, UseEveryTensorOfTheirCheckpoint) {

@@ -15,7 +15,7 @@ namespace {
 using testing::ElementsAre;
 using testing::EndsWith;
 
-/// A checkpoint of two tensors with the prefix and two without, in two precisions.
+/// A checkpoint of three tensors with the prefix and two without, in two precisions.
 struct Checkpoint {
   TemporaryFolder folder;
   Checkpoint() {
@@ -24,6 +24,7 @@ struct Checkpoint {
     const std::vector<TensorToWrite> tensors = {
         make_tensor("net.a.weight", {2, 2}, std::span<const float>(four)),
         make_tensor("net.b.LayerNorm.gamma", {2}, std::span<const double>(two)),
+        make_tensor("net.full_layer_layer_norm.beta", {2}, std::span<const double>(two)),
         make_tensor("c.weight", {4}, std::span<const float>(four)),
         make_tensor("extra", {4}, std::span<const float>(four))};
     write_safetensors(folder.path / "model.safetensors", tensors);
@@ -36,8 +37,10 @@ TEST(FrozenWeights, AreFoundWithAndWithoutThePrefixAndUnderOlderNames) {
   EXPECT_EQ(weights.tensor("net.a.weight", {2, 2})[3], 4.0f);
   EXPECT_EQ(weights.tensor("net.c.weight", {4})[1], 2.0f);
   EXPECT_EQ(weights.tensor("net.b.LayerNorm.weight", {2})[1], -0.25f);
+  EXPECT_EQ(weights.tensor("net.full_layer_layer_norm.bias", {2})[0], 0.5f);
   EXPECT_EQ(weights.find("net.b.LayerNorm.bias"), nullptr);
-  EXPECT_EQ(weights.elements(), 10u);
+  EXPECT_EQ(weights.find("net.full_layer_layer_norm.weight"), nullptr);
+  EXPECT_EQ(weights.elements(), 12u);
   EXPECT_THAT(weights.unused(), ElementsAre("extra"));
 }
 

@@ -43,6 +43,10 @@ class ChangedDecoder {
     write_atomically(folder_.path / "config.json", config_.dump());
     return *this;
   }
+  ChangedDecoder& without(const std::string& key) {
+    config_.erase(key);
+    return with("transformers_version", nullptr);
+  }
   const fs::path& path() const { return folder_.path; }
   std::unique_ptr<Host> load(HostOutput output = HostOutput::language_model) const {
     HostSettings settings;
@@ -95,6 +99,18 @@ TEST(LoadDecoder, NamesTheTensorThatContradictsTheConfigOrIsMissing) {
               HasSubstr("tensor model.layers.2.self_attn.q_proj.weight is missing"));
   EXPECT_THAT(ChangedDecoder("llama-classifier").refusal(),
               HasSubstr("tensor lm_head.weight is missing"));
+}
+
+TEST(LoadDecoder, NamesTheFamilyWhoseTensorsTheCheckpointHas) {
+  const ChangedDecoder gpt2("gpt2");
+  const auto refusal_of_config = [&](const char* other) {
+    fs::copy_file(fs::path(RANKFOLD_GOLDEN_DIR) / "models" / other / "config.json",
+                  gpt2.path() / "config.json", fs::copy_options::overwrite_existing);
+    return gpt2.refusal();
+  };
+  EXPECT_EQ(refusal_of_config("llama"),
+            (gpt2.path() / "config.json").string() +
+                ": model_type is 'llama', but the checkpoint has the tensors of gpt2");
 }
 
 TEST(LoadDecoder, ServesBothHeadsFromOneFolder) {
@@ -166,6 +182,51 @@ TEST(LoadDecoder, SeesAWindowWhereTheConfigHasOne) {
   EXPECT_NE(mistral.load()->predict(batch), mistral.load()->predict(other));
   mistral.with("sliding_window", 3);
   EXPECT_EQ(mistral.load()->predict(batch), mistral.load()->predict(other));
+}
+
+/// Three texts, of which the first ends with the token `padding` and the second is nothing else.
+Batch texts_with_padding(std::int32_t padding) {
+  Batch batch;
+  batch.ids = {7, padding, 9, padding, padding, padding, padding, 8, 3};
+  batch.starts = {0, 5, 7, 9};
+  batch.labels = {2, 0, 1};
+  return batch;
+}
+/// The same as far as their classes depend on it.
+Batch texts_before_padding(std::int32_t padding) {
+  Batch batch;
+  batch.ids = {7, padding, 9, padding, 8, 3};
+  batch.starts = {0, 3, 4, 6};
+  batch.labels = {2, 0, 1};
+  return batch;
+}
+
+TEST(LoadDecoder, TellsAClassFromTheLastTokenThatIsNoPadding) {
+  for (const char* name : {"llama-classifier", "gpt2-classifier", "opt-classifier"}) {
+    ChangedDecoder changed(name);
+    const std::int32_t padding = std::string(name) == "opt-classifier" ? 1 : 0;
+    const Batch texts = texts_with_padding(padding), cut = texts_before_padding(padding);
+    const auto host = changed.load(HostOutput::classifier);
+    const std::vector<float> logits = host->predict(texts);
+    EXPECT_EQ(logits, host->predict(cut)) << name;
+    EXPECT_EQ(host->mean_loss(texts), host->mean_loss(cut)) << name;
+    host->zero_gradients();
+    EXPECT_EQ(host->train_pass(texts, 1, 1), host->mean_loss(cut)) << name;
+    EXPECT_EQ(host->hidden_states(texts).front().size(), texts.tokens() * host->hidden_size());
+    // A batch that brings what its frozen layers make of it.
+    std::vector<float> rows(texts.tokens() * host->hidden_size());
+    const MatrixView<float> view(rows.data(), texts.tokens(), host->hidden_size());
+    host->features(texts, view);
+    Batch with_features = texts;
+    with_features.features = view;
+    EXPECT_THAT(host->predict(with_features), testing::Pointwise(testing::FloatNear(1e-5f), logits))
+        << name;
+    // Without a padding token the last token of all counts. OPT has one unless it is null.
+    EXPECT_NE(changed.with("pad_token_id", nullptr).load(HostOutput::classifier)->predict(texts),
+              logits);
+    const auto unnamed = changed.without("pad_token_id").load(HostOutput::classifier);
+    EXPECT_EQ(unnamed->predict(texts) == logits, padding == 1) << name;
+  }
 }
 
 TEST(LoadDecoder, GrowsItsPositionsWhereTheyAreStretchedByTheLength) {

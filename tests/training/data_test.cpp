@@ -6,6 +6,10 @@
 #include <algorithm>
 #include <set>
 
+#include "core/base/error.h"
+#include "temporary_folder.h"
+#include "word_tokenizer.h"
+
 namespace rankfold {
 namespace {
 
@@ -66,6 +70,10 @@ class EchoHost : public Host {
   void features(const Batch&, MatrixView<float>) override {}
   std::map<std::string, double> dropouts() const override { return {}; }
   const std::vector<std::string>& notes() const override { return notes_; }
+  void check(const Batch& batch) const override {
+    for (const std::int32_t id : batch.ids)
+      if (id > 9) throw Error("token id {}", id);
+  }
   std::vector<float> predict(const Batch& batch) override {
     std::vector<float> logits;
     for (std::size_t i = 0; i < batch.sequences(); ++i) {
@@ -84,6 +92,28 @@ class EchoHost : public Host {
   SiteCatalogue catalogue_;
   std::vector<std::string> notes_;
 };
+
+TEST(EncodeSplit, NamesFileAndLineOfATextWithoutTokens) {
+  const TemporaryFolder folder;
+  write_word_tokenizer(folder.path, 12);
+  const auto tokenizer = load_tokenizer(folder.path);
+  // A space that takes no room in a line.
+  const std::vector<Example> texts = {{"w1 w2", "", 0, 4}, {"\u00A0", "", 1, 9}};
+  EXPECT_EQ(message_of<Error>([&] { encode_split(texts, "DATA/train.tsv", *tokenizer, 8); }),
+            "DATA/train.tsv:9: the tokenizer makes no tokens of '\u00A0', expected at least one");
+  const EncodedSplit split = encode_split({texts.front()}, "DATA/train.tsv", *tokenizer, 8);
+  EXPECT_THAT(split.sequences.front().ids, testing::ElementsAre(1, 2));
+}
+
+TEST(CheckSplit, NamesFileAndLineOfATextThatTheHostRefuses) {
+  EchoHost host;
+  const std::vector<Example> texts = {{"a", "", 0, 4}, {"b", "", 0, 7}};
+  EXPECT_NO_THROW(check_split(make_split({2, 8}), texts, "dev.tsv", host));
+  EXPECT_EQ(message_of<Error>([&] {
+              check_split(make_split({2, 9}), texts, "dev.tsv", host);
+            }),
+            "dev.tsv:7: token id 10");
+}
 
 TEST(PredictSplit, TellsHowManyExamplesAreScored) {
   EchoHost host;

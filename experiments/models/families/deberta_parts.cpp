@@ -59,9 +59,8 @@ HiddenActivation find_pooler_activation(const HostSource& source, const std::str
   try {
     return parse_activation(name, "");
   } catch (const Error&) {
-    throw Error(
-        "{}: pooler_hidden_act is '{}', expected gelu, gelu_new, gelu_pytorch_tanh, relu or tanh",
-        config_name(source), printable(name, 80));
+    throw Error("{}: pooler_hidden_act is '{}', expected tanh, {}", config_name(source),
+                printable(name, 80), activation_names);
   }
 }
 

@@ -50,18 +50,13 @@ std::unique_ptr<Host> load(const HostSource& source, const HostSettings& setting
                      .last_norm = "transformer.ln_f",
                      .attention_norm = "ln_1",
                      .feed_forward_norm = "ln_2"};
-  details.activation = HiddenActivation::gelu_tanh;
-  details.epsilon = 1e-5f;
-  if (config) {
-    expect_plain_scores(*config);
-    details.activation =
-        parse_activation(config->text("activation_function", "gelu_new"),
-                         printable(config->path().string()), "activation_function");
-    details.epsilon = static_cast<float>(config->number("layer_norm_epsilon", 0.0, 1.0, 1e-5));
-  }
-  details.hidden_dropout = read_dropout(config, "resid_pdrop", 0.1, settings.dropout);
-  details.attention_dropout = read_dropout(config, "attn_pdrop", 0.1, settings.dropout);
-  details.embedding_dropout = read_dropout(config, "embd_pdrop", 0.1, settings.dropout);
+  if (config) expect_plain_scores(*config);
+  details.activation = read_activation(config, "activation_function", HiddenActivation::gelu_tanh);
+  details.epsilon =
+      static_cast<float>(config ? config->number("layer_norm_epsilon", 0.0, 1.0, 1e-5) : 1e-5);
+  details.hidden_dropout = read_dropout(config, settings.dropout, "resid_pdrop", 0.1);
+  details.attention_dropout = read_dropout(config, settings.dropout, "attn_pdrop", 0.1);
+  details.embedding_dropout = read_dropout(config, settings.dropout, "embd_pdrop", 0.1);
   return load_decoder(source, details, settings, std::move(device));
 }
 
@@ -71,17 +66,17 @@ const Family& gpt2_family() {
   static const Family family = {
       .name = "gpt2",
       .architecture = "GPT2",
-      .keys =
-          joined({keys_of(ForeignKey::Meaning::read,
-                          {"vocab_size", "n_positions", "n_embd", "n_layer", "n_head", "n_inner",
-                           "activation_function", "layer_norm_epsilon", "resid_pdrop", "embd_pdrop",
-                           "attn_pdrop", "scale_attn_weights", "scale_attn_by_inverse_layer_idx"}),
-                  // Heads that are not here, and in which precision scores are formed.
-                  keys_of(ForeignKey::Meaning::changes_nothing,
-                          {"n_ctx", "n_special", "predict_special_tokens", "summary_type",
-                           "summary_use_proj", "summary_activation", "summary_proj_to_labels",
-                           "summary_first_dropout", "reorder_and_upcast_attn", "classifier_dropout",
-                           "hidden_dropout"})}),
+      .keys = joined({keys_of(ForeignKey::Meaning::read,
+                              {"vocab_size", "n_positions", "n_embd", "n_layer", "n_head",
+                               "n_inner", "activation_function", "layer_norm_epsilon",
+                               "resid_pdrop", "embd_pdrop", "attn_pdrop", "scale_attn_weights",
+                               "scale_attn_by_inverse_layer_idx", "pad_token_id"}),
+                      // Heads that are not here, and in which precision scores are formed.
+                      keys_of(ForeignKey::Meaning::changes_nothing,
+                              {"n_ctx", "n_special", "predict_special_tokens", "summary_type",
+                               "summary_use_proj", "summary_activation", "summary_proj_to_labels",
+                               "summary_first_dropout", "reorder_and_upcast_attn",
+                               "classifier_dropout", "hidden_dropout"})}),
       .modules = {.layer = "transformer.h.{}.",
                   .q = "attn.c_attn.q",
                   .k = "attn.c_attn.k",

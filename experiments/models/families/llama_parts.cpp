@@ -43,10 +43,8 @@ std::unique_ptr<Host> load_llama(const HostSource& source, const HostSettings& s
   details.centred = false;
   details.epsilon =
       static_cast<float>(config ? config->number("rms_norm_eps", 0.0, 1.0, 1e-6) : 1e-6);
-  if (config)
-    details.activation =
-        parse_activation(config->text("hidden_act", "silu"), printable(config->path().string()));
-  details.attention_dropout = read_dropout(config, "attention_dropout", 0, settings.dropout);
+  details.activation = read_activation(config, "hidden_act", HiddenActivation::silu);
+  details.attention_dropout = read_dropout(config, settings.dropout, "attention_dropout", 0);
   details.rotary = read_rotary(config, shape.head_size, shape.positions);
   return load_decoder(source, details, settings, std::move(device));
 }
@@ -129,8 +127,8 @@ std::vector<ForeignKey> llama_keys() {
   return keys_of(ForeignKey::Meaning::read,
                  {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
                   "num_attention_heads", "num_key_value_heads", "head_dim", "hidden_act",
-                  "max_position_embeddings", "rms_norm_eps", "attention_dropout", "rope_parameters",
-                  "rope_scaling", "rope_theta", "partial_rotary_factor"});
+                  "max_position_embeddings", "pad_token_id", "rms_norm_eps", "attention_dropout",
+                  "rope_parameters", "rope_scaling", "rope_theta", "partial_rotary_factor"});
 }
 
 Family llama_kind(std::string_view name, std::string_view architecture) {

@@ -47,15 +47,12 @@ std::unique_ptr<Host> load(const HostSource& source, const HostSettings& setting
                      .last_norm = "model.decoder.final_layer_norm",
                      .attention_norm = "self_attn_layer_norm",
                      .feed_forward_norm = "final_layer_norm"};
-  details.activation = HiddenActivation::relu;
-  if (config)
-    details.activation =
-        parse_activation(config->text("activation_function", "relu"),
-                         printable(config->path().string()), "activation_function");
+  details.activation = read_activation(config, "activation_function", HiddenActivation::relu);
   details.epsilon = 1e-5f;
-  details.hidden_dropout = read_dropout(config, "dropout", 0.1, settings.dropout);
-  details.attention_dropout = read_dropout(config, "attention_dropout", 0, settings.dropout);
+  details.hidden_dropout = read_dropout(config, settings.dropout, "dropout", 0.1);
+  details.attention_dropout = read_dropout(config, settings.dropout, "attention_dropout", 0);
   details.unused_positions = unused_positions;
+  details.padding = 1;
   return load_decoder(source, details, settings, std::move(device));
 }
 
@@ -71,7 +68,7 @@ const Family& opt_family() {
                            "num_attention_heads", "max_position_embeddings", "word_embed_proj_dim",
                            "do_layer_norm_before", "_remove_final_layer_norm", "enable_bias",
                            "layer_norm_elementwise_affine", "activation_function", "dropout",
-                           "attention_dropout"}),
+                           "attention_dropout", "pad_token_id"}),
                   // transformers applies none behind the activation.
                   keys_of(ForeignKey::Meaning::changes_nothing, {"activation_dropout", "init_std"}),
                   {{"layerdrop", ForeignKey::Meaning::off_only, {"0", "0.0"}}}}),

@@ -4,22 +4,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <deque>
 #include <memory>
-#include <numeric>
 #include <string>
 #include <vector>
 
-#include "decompositions/registry.h"
+#include "models/blocks/layer_example.h"
 #include "models/decoder_reference.h"
 
 namespace rankfold {
 namespace {
 
-using reference::normal;
-
-constexpr std::size_t hidden = 12, heads = 4, key_value_heads = 2, head_dim = 4, inner = 20;
-constexpr double dropout = 0.25, epsilon = 1e-3;
+constexpr std::size_t heads = 4, key_value_heads = 2, head_dim = 4, inner = 20;
 
 struct Case {
   std::string name = "", method = "", targets = "";
@@ -31,7 +26,7 @@ struct Case {
 };
 
 /// A layer in float with memory of its own, and the same by the formula.
-class Example {
+class Example : public LayerExample {
  public:
   explicit Example(const Case& c) : c_(c) {
     SiteCatalogue catalogue{"layer", 1, {}, {MatrixType::gate, MatrixType::up, MatrixType::down}};
@@ -42,14 +37,8 @@ class Example {
       const std::string name(to_string(matrix));
       const Site site{name, matrix, 0, out, in, heads};
       catalogue.sites.push_back(site);
-      weights_.push_back(normal(out * in, name + "w", 0.4));
-      biases_.push_back(c.biases ? normal(out, name + "b", 0.3) : std::vector<float>(out));
-      linears.emplace_back(
-          site,
-          FrozenLinear<float>{weights_.back().data(), c.biases ? biases_.back().data() : nullptr},
-          device_);
-      formula_.linears.push_back(
-          {reference::in_double(weights_.back()), reference::in_double(biases_.back())});
+      linears.emplace_back(site, linear(name, out, in, formula_.linears.emplace_back(), c.biases),
+                           device_);
     };
     add(MatrixType::q, queries, hidden, parts.linears);
     add(MatrixType::k, keys, hidden, parts.linears);
@@ -74,7 +63,8 @@ class Example {
                                        DecoderSettings{heads, key_value_heads, head_dim, c.window,
                                                        formula_.activation, dropout, dropout},
                                        std::move(parts), device_);
-    if (!c.method.empty()) adapt(catalogue);
+    if (!c.method.empty())
+      adapt(catalogue, c.method, c.targets, layer_->linears(), formula_.linears);
     application_.reach = layer_->reach(c.below);
     for (std::size_t s = 0; s + 1 < starts_.size(); ++s) {
       firsts_.push_back(s);
@@ -91,10 +81,6 @@ class Example {
       }
   }
 
-  struct Result {
-    std::vector<float> y, dx;
-    std::vector<std::vector<float>> gradients;  ///< of factors, then norms
-  };
   Result compute() {
     DecoderPass pass;
     pass.starts = pass.key_starts = starts_;
@@ -126,12 +112,7 @@ class Example {
       EXPECT_LT(arena.mark().total, before.total);
     }
     if (!c_.last_rows_only) result.dx = gradient;
-    if (adapter_)
-      for (const Parameter<float>& parameter : adapter_->parameters())
-        result.gradients.emplace_back(parameter.gradient.span().begin(),
-                                      parameter.gradient.span().end());
-    for (const std::vector<float>& gradients : norm_gradients_)
-      result.gradients.push_back(gradients);
+    add_gradients(result.gradients);
     return result;
   }
 
@@ -154,9 +135,7 @@ class Example {
   /// Everything that has a gradient, of the formula: x, factors, norms.
   std::vector<std::span<double>> unknowns() {
     std::vector<std::span<double>> all = {input_.values};
-    if (double_adapter_)
-      for (Parameter<double>& parameter : double_adapter_->parameters())
-        all.push_back(parameter.value.span());
+    add_factors(all);
     if (!c_.norms) return all;
     for (reference::PartNorm* norm : {&formula_.attention_norm, &formula_.feed_forward_norm,
                                       &formula_.query_norm, &formula_.key_norm}) {
@@ -167,70 +146,22 @@ class Example {
   }
 
  private:
-  std::size_t tokens() const { return starts_.back(); }
-  std::size_t rows() const { return c_.last_rows_only ? starts_.size() - 1 : tokens(); }
+  std::size_t rows() const { return c_.last_rows_only ? sequences() : tokens(); }
 
   LayerNorm norm(const std::string& name, std::size_t width, std::size_t groups,
                  reference::PartNorm& formula) {
-    weights_.push_back(normal(width, name + "w"));
-    formula.weight = reference::in_double(weights_.back());
-    formula.epsilon = static_cast<float>(epsilon);
-    formula.centred = c_.centred;
-    LayerNorm result{weights_.back().data()};
-    result.epsilon = static_cast<float>(epsilon);
-    result.centred = c_.centred;
+    LayerNorm result = LayerExample::norm(name, width, c_.centred, c_.norms, formula);
+    result.centred = formula.centred = c_.centred;
     result.groups = groups;
-    if (c_.norms) result.weight_gradient = norm_gradients_.emplace_back(width).data();
-    if (!c_.centred) return result;
-    biases_.push_back(normal(width, name + "b"));
-    formula.shift = reference::in_double(biases_.back());
-    result.shift = biases_.back().data();
-    if (c_.norms) result.shift_gradient = norm_gradients_.emplace_back(width).data();
     return result;
   }
 
-  void adapt(const SiteCatalogue& catalogue) {
-    const Registry registry = builtin_registry();
-    const Method& method = registry.at(c_.method);
-    const Stack stack = select_stack(catalogue, c_.targets, "all");
-    adapter_ = make_adapter<float>(
-        method, stack, resolve_settings(method, {method.has_rank ? "2" : "", {}, "", {}}, stack),
-        device_);
-    for (Parameter<float>& parameter : adapter_->parameters())
-      std::ranges::copy(normal(parameter.value.size(), parameter.name, 0.3),
-                        parameter.value.span().begin());
-    std::vector<FrozenLinear<float>> frozen;
-    const std::vector<HostLinear*> linears = layer_->linears();
-    std::vector<std::size_t> places;
-    for (const Site& site : stack.sites)
-      for (std::size_t i = 0; i < linears.size(); ++i)
-        if (linears[i]->site().name == site.name) places.push_back(i);
-    for (std::size_t site = 0; site < places.size(); ++site) {
-      frozen.push_back(linears[places[site]]->frozen());
-      frozen_in_double_.push_back(formula_.linears[places[site]]);
-      linears[places[site]]->attach(adapter_.get(), site);
-    }
-    adapter_->set_frozen(frozen);
-    double_adapter_ = reference::in_double(*adapter_, c_.method, "2", frozen_in_double_);
-    for (std::size_t site = 0; site < places.size(); ++site) {
-      formula_.linears[places[site]].adapter = double_adapter_.get();
-      formula_.linears[places[site]].site = site;
-    }
-  }
-
   Case c_;
-  std::shared_ptr<const Device> device_ = make_cpu_device();
-  std::vector<std::size_t> starts_ = {0, 4, 5, 8}, firsts_, lasts_, positions_, last_positions_;
-  std::vector<float> x_ = normal(8 * hidden, "x"), dy_ = normal(rows() * hidden, "dy"), cosines_,
-                     sines_;
-  reference::Rows input_{MatrixView<const float>(x_.data(), 8, hidden)};
-  std::deque<std::vector<float>> weights_, biases_, norm_gradients_;
+  std::vector<std::size_t> firsts_, lasts_, positions_, last_positions_;
+  std::vector<float> dy_ = reference::normal(rows() * hidden, "dy"), cosines_, sines_;
   reference::DecoderLayer formula_;
-  std::vector<reference::Linear> frozen_in_double_;
   std::unique_ptr<DecoderLayer> layer_;
   DecoderApplication application_{"place", c_.last_rows_only};
-  std::unique_ptr<Adapter<float>> adapter_;
-  std::unique_ptr<Adapter<double>> double_adapter_;
 };
 
 class DecoderLayers : public testing::TestWithParam<Case> {};
@@ -238,17 +169,7 @@ class DecoderLayers : public testing::TestWithParam<Case> {};
 TEST_P(DecoderLayers, AndTheirGradientsAreThoseOfTheFormula) {
   Example example(GetParam());
   const Example::Result found = example.compute();
-  EXPECT_LT(reference::relative_error(found.y, example.apply().values), 1e-6);
-  if (!GetParam().training) return;
-  const std::vector<std::span<double>> unknowns = example.unknowns();
-  ASSERT_EQ(unknowns.size(), 1 + found.gradients.size());
-  for (std::size_t i = 0; i < unknowns.size(); ++i) {
-    if (i == 0 && !GetParam().below) continue;
-    const std::vector<double> expected =
-        reference::central_differences(unknowns[i], [&] { return example.loss(); });
-    EXPECT_LT(reference::relative_error(i == 0 ? found.dx : found.gradients[i - 1], expected), 5e-6)
-        << i;
-  }
+  expect_the_formula(example, found, GetParam().training, GetParam().below);
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <deque>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -12,8 +11,7 @@
 #include <vector>
 
 #include "core/base/error.h"
-#include "decompositions/registry.h"
-#include "models/double_reference.h"
+#include "models/blocks/layer_example.h"
 #include "temporary_folder.h"
 
 namespace rankfold {
@@ -22,7 +20,7 @@ namespace {
 using reference::normal;
 
 constexpr std::size_t hidden = 12, heads = 3, inner = 20;
-constexpr double dropout = 0.25, other_dropout = 0.125, epsilon = 1e-3;
+constexpr double other_dropout = 0.125;
 
 struct Shape {
   MatrixType matrix;
@@ -56,12 +54,11 @@ struct Case {
 };
 
 /// A layer in float with memory of its own, and the same by the formula.
-class Example {
+class Example : public LayerExample {
  public:
   explicit Example(const Case& c) : c_(c) {
     firsts_.resize(starts_.size());
     std::iota(firsts_.begin(), firsts_.end(), std::size_t{0});
-    x_ = normal(starts_.back() * hidden, "x");
     dy_ = normal(rows() * hidden, "dy");
     SiteCatalogue catalogue{"layer", 1, {}, {MatrixType::o, MatrixType::down}};
     EncoderLayer::Parts parts;
@@ -69,22 +66,22 @@ class Example {
     for (const Shape& shape : shapes_) {
       const Site site{shape.name, shape.matrix, 0, shape.out, shape.in, heads};
       catalogue.sites.push_back(site);
-      weights_.push_back(normal(shape.out * shape.in, std::string(shape.name) + "w", 0.4));
-      biases_.push_back(normal(shape.out, std::string(shape.name) + "b", 0.3));
       parts.linears.emplace_back(
-          site, FrozenLinear<float>{weights_.back().data(), biases_.back().data()}, device_);
-      formula_.linears.push_back(
-          {reference::in_double(weights_.back()), reference::in_double(biases_.back())});
+          site, linear(shape.name, shape.out, shape.in, formula_.linears.emplace_back()), device_);
     }
-    parts.attention_norm = norm("a", formula_.attention_norm);
-    parts.output_norm = norm("y", formula_.output_norm);
+    parts.attention_norm = norm("a", hidden, true, c.norms, formula_.attention_norm);
+    parts.output_norm = norm("y", hidden, true, c.norms, formula_.output_norm);
     formula_.heads = heads;
     formula_.activation = c.activation;
     if (c.positions != Positions::none) read_positions(parts);
     layer_ = std::make_unique<EncoderLayer>(
         EncoderSettings{hidden, heads, inner, c.activation, dropout, dropout, other_dropout},
         std::move(parts), device_);
-    if (!c.method.empty()) adapt(catalogue);
+    if (!c.method.empty()) {
+      std::vector<HostLinear*> linears;
+      for (HostLinear& each : layer_->linears()) linears.push_back(&each);
+      adapt(catalogue, c.method, c.targets, linears, formula_.linears);
+    }
     for (std::size_t i = 0; i < c.applications; ++i)
       applications_.emplace_back("place" + std::to_string(i),
                                  c.first_rows_only && i + 1 == c.applications);
@@ -96,10 +93,6 @@ class Example {
     }
   }
 
-  struct Result {
-    std::vector<float> y, again, dx;
-    std::vector<std::vector<float>> gradients;  ///< of factors, then norms
-  };
   Result compute() {
     EncoderPass pass;
     pass.starts = starts_;
@@ -122,8 +115,9 @@ class Example {
       y = layer_->forward(y, pass, application, arena);
     result.y.resize(y.rows * hidden);
     if (!c_.training) return result;
-    result.again.resize(y.rows * hidden);
-    layer_->form_output(applications_.back(), {result.again.data(), y.rows, hidden}, *device_);
+    std::vector<float> again(y.rows * hidden);
+    layer_->form_output(applications_.back(), {again.data(), y.rows, hidden}, *device_);
+    EXPECT_EQ(again, result.y);
     std::vector<float> d_first = dy_;
     result.dx = dy_;
     result.dx.resize(tokens() * hidden);
@@ -139,12 +133,7 @@ class Example {
       layer_->backward_projections(pass, applications_[i], x, gradient, dx, arena);
       gradient = dx;
     }
-    if (adapter_)
-      for (const Parameter<float>& parameter : adapter_->parameters())
-        result.gradients.emplace_back(parameter.gradient.span().begin(),
-                                      parameter.gradient.span().end());
-    for (const std::vector<float>& gradients : norm_gradients_)
-      result.gradients.push_back(gradients);
+    add_gradients(result.gradients);
     if (c_.trains_positions) result.gradients.push_back(d_embedding);
     return result;
   }
@@ -168,9 +157,7 @@ class Example {
   /// Everything that has a gradient, of the formula: x, factors, norms.
   std::vector<std::span<double>> unknowns() {
     std::vector<std::span<double>> all = {input_.values};
-    if (double_adapter_)
-      for (Parameter<double>& parameter : double_adapter_->parameters())
-        all.push_back(parameter.value.span());
+    add_factors(all);
     if (c_.norms)
       for (reference::Norm* norm : {&formula_.attention_norm, &formula_.output_norm}) {
         all.push_back(norm->weight);
@@ -185,22 +172,7 @@ class Example {
   }
 
  private:
-  std::size_t tokens() const { return starts_.back(); }
-  std::size_t rows() const { return c_.first_rows_only ? starts_.size() - 1 : tokens(); }
-
-  LayerNorm norm(const std::string& name, reference::Norm& formula) {
-    weights_.push_back(normal(hidden, name + "w"));
-    biases_.push_back(normal(hidden, name + "b"));
-    formula = {reference::in_double(weights_.back()), reference::in_double(biases_.back()),
-               static_cast<double>(static_cast<float>(epsilon))};
-    LayerNorm result{weights_.back().data(), biases_.back().data()};
-    result.epsilon = static_cast<float>(epsilon);
-    if (c_.norms) {
-      result.weight_gradient = norm_gradients_.emplace_back(hidden).data();
-      result.shift_gradient = norm_gradients_.emplace_back(hidden).data();
-    }
-    return result;
-  }
+  std::size_t rows() const { return c_.first_rows_only ? sequences() : tokens(); }
 
   void read_positions(EncoderLayer::Parts& parts) {
     embedding_ = normal(position_rows * hidden, "embedding");
@@ -214,61 +186,21 @@ class Example {
         .queries = c_.queries,
         .scale = static_cast<double>(0.4f)};
     if (c_.positions == Positions::mapped) {
-      const auto map = [&](const std::string& name, std::optional<reference::Linear>& formula) {
-        weights_.push_back(normal(hidden * hidden, name + "w", 0.4));
-        biases_.push_back(normal(hidden, name + "b", 0.3));
-        formula = {reference::in_double(weights_.back()), reference::in_double(biases_.back())};
-        return FrozenLinear<float>{.weight = weights_.back().data(), .bias = biases_.back().data()};
-      };
-      attention.key_map = map("position_key", formula_.relative->key_map);
-      attention.query_map = map("position_query", formula_.relative->query_map);
+      attention.key_map =
+          linear("position_key", hidden, hidden, formula_.relative->key_map.emplace());
+      attention.query_map =
+          linear("position_query", hidden, hidden, formula_.relative->query_map.emplace());
     }
     parts.relative = attention;
   }
 
-  void adapt(const SiteCatalogue& catalogue) {
-    const Registry registry = builtin_registry();
-    const Method& method = registry.at(c_.method);
-    const Stack stack = select_stack(catalogue, c_.targets, "all");
-    adapter_ = make_adapter<float>(
-        method, stack, resolve_settings(method, {method.has_rank ? "2" : "", {}, "", {}}, stack),
-        device_);
-    for (Parameter<float>& parameter : adapter_->parameters())
-      std::ranges::copy(normal(parameter.value.size(), parameter.name, 0.3),
-                        parameter.value.span().begin());
-    std::vector<FrozenLinear<float>> frozen;
-    std::vector<reference::Linear> frozen_in_double;
-    for (std::size_t site = 0; site < stack.sites.size(); ++site)
-      for (std::size_t i = 0; i < shapes_.size(); ++i)
-        if (stack.sites[site].name == shapes_[i].name) {
-          frozen.push_back(layer_->linears()[i].frozen());
-          frozen_in_double.push_back(formula_.linears[i]);
-          layer_->linears()[i].attach(adapter_.get(), site);
-        }
-    adapter_->set_frozen(frozen);
-    frozen_in_double_ = std::move(frozen_in_double);
-    double_adapter_ = reference::in_double(*adapter_, c_.method, "2", frozen_in_double_);
-    for (std::size_t site = 0; site < stack.sites.size(); ++site)
-      for (std::size_t i = 0; i < shapes_.size(); ++i)
-        if (stack.sites[site].name == shapes_[i].name) {
-          formula_.linears[i].adapter = double_adapter_.get();
-          formula_.linears[i].site = site;
-        }
-  }
-
   Case c_;
-  std::shared_ptr<const Device> device_ = make_cpu_device();
   std::span<const Shape> shapes_;
-  std::vector<std::size_t> starts_ = {0, 4, 5, 8}, firsts_;
-  std::vector<float> x_, dy_, embedding_;
-  reference::Rows input_{MatrixView<const float>(normal(8 * hidden, "x").data(), 8, hidden)};
-  std::deque<std::vector<float>> weights_, biases_, norm_gradients_;
+  std::vector<std::size_t> firsts_;
+  std::vector<float> dy_, embedding_;
   reference::EncoderLayer formula_;
-  std::vector<reference::Linear> frozen_in_double_;
   std::unique_ptr<EncoderLayer> layer_;
   std::vector<EncoderApplication> applications_;
-  std::unique_ptr<Adapter<float>> adapter_;
-  std::unique_ptr<Adapter<double>> double_adapter_;
 };
 
 class EncoderLayers : public testing::TestWithParam<Case> {};
@@ -276,18 +208,7 @@ class EncoderLayers : public testing::TestWithParam<Case> {};
 TEST_P(EncoderLayers, AndTheirGradientsAreThoseOfTheFormula) {
   Example example(GetParam());
   const Example::Result found = example.compute();
-  EXPECT_LT(reference::relative_error(found.y, example.apply().values), 1e-6);
-  if (!GetParam().training) return;
-  EXPECT_EQ(found.again, found.y);
-  const std::vector<std::span<double>> unknowns = example.unknowns();
-  ASSERT_EQ(unknowns.size(), 1 + found.gradients.size());
-  for (std::size_t i = 0; i < unknowns.size(); ++i) {
-    if (i == 0 && !GetParam().below) continue;
-    const std::vector<double> expected =
-        reference::central_differences(unknowns[i], [&] { return example.loss(); });
-    EXPECT_LT(reference::relative_error(i == 0 ? found.dx : found.gradients[i - 1], expected), 1e-5)
-        << i;
-  }
+  expect_the_formula(example, found, GetParam().training, GetParam().below);
 }
 
 INSTANTIATE_TEST_SUITE_P(
