@@ -10,8 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "core/base/error.h"
 #include "decompositions/registry.h"
 #include "models/decoder_reference.h"
+#include "temporary_folder.h"
 
 namespace rankfold {
 namespace {
@@ -28,6 +30,7 @@ struct Case {
   bool gated = true, centred = false, turned = true, biases = false;
   bool head_norms = false;
   std::size_t window = 0;
+  bool fused = false;  ///< q, k and v are parts of in_proj
 };
 
 /// A layer in float with memory of its own, and the same by the formula.
@@ -51,9 +54,29 @@ class Example {
       formula_.linears.push_back(
           {reference::in_double(weights_.back()), reference::in_double(biases_.back())});
     };
-    add(MatrixType::q, queries, hidden, parts.linears);
-    add(MatrixType::k, keys, hidden, parts.linears);
-    add(MatrixType::v, keys, hidden, parts.linears);
+    if (c.fused) {
+      add(MatrixType::in_proj, queries + 2 * keys, hidden, parts.linears);
+      if (c.targets == "in_proj") formula_.whole = formula_.linears.front();
+      formula_.linears.clear();
+      const FrozenLinear<float> whole = parts.linears.front().frozen();
+      const auto add_part = [&](MatrixType matrix, std::size_t first, std::size_t out) {
+        const Site site{std::string(to_string(matrix)), matrix, 0, out, hidden, heads, "in_proj"};
+        catalogue.sites.push_back(site);
+        parts.linears.emplace_back(
+            site, FrozenLinear<float>{whole.weight + first * hidden, whole.bias + first}, device_);
+        const auto rows = [&](const std::vector<float>& all, std::size_t width) {
+          return reference::in_double(std::span(all).subspan(first * width, out * width));
+        };
+        formula_.linears.push_back({rows(weights_.front(), hidden), rows(biases_.front(), 1)});
+      };
+      add_part(MatrixType::q, 0, queries);
+      add_part(MatrixType::k, queries, keys);
+      add_part(MatrixType::v, queries + keys, keys);
+    } else {
+      add(MatrixType::q, queries, hidden, parts.linears);
+      add(MatrixType::k, keys, hidden, parts.linears);
+      add(MatrixType::v, keys, hidden, parts.linears);
+    }
     add(MatrixType::o, hidden, queries, parts.linears);
     if (c.gated) add(MatrixType::gate, inner, hidden, parts.feed_forward);
     add(MatrixType::up, inner, hidden, parts.feed_forward);
@@ -205,16 +228,21 @@ class Example {
     for (const Site& site : stack.sites)
       for (std::size_t i = 0; i < linears.size(); ++i)
         if (linears[i]->site().name == site.name) places.push_back(i);
+    // The formula has the whole of a fused projection apart.
+    const auto formula_of = [&](std::size_t place) -> reference::Linear& {
+      if (!c_.fused) return formula_.linears[place];
+      return place == 0 ? *formula_.whole : formula_.linears[place - 1];
+    };
     for (std::size_t site = 0; site < places.size(); ++site) {
       frozen.push_back(linears[places[site]]->frozen());
-      frozen_in_double_.push_back(formula_.linears[places[site]]);
+      frozen_in_double_.push_back(formula_of(places[site]));
       linears[places[site]]->attach(adapter_.get(), site);
     }
     adapter_->set_frozen(frozen);
     double_adapter_ = reference::in_double(*adapter_, c_.method, "2", frozen_in_double_);
     for (std::size_t site = 0; site < places.size(); ++site) {
-      formula_.linears[places[site]].adapter = double_adapter_.get();
-      formula_.linears[places[site]].site = site;
+      formula_of(places[site]).adapter = double_adapter_.get();
+      formula_of(places[site]).site = site;
     }
   }
 
@@ -327,11 +355,55 @@ INSTANTIATE_TEST_SUITE_P(
              .method = "full",
              .targets = "q,k,v,o,gate,up,down",
              .below = true},
+        Case{.name = "Fused",
+             .method = "lora",
+             .targets = "in_proj",
+             .norms = true,
+             .below = true,
+             .turned = false,
+             .biases = true,
+             .fused = true},
+        Case{.name = "FusedOfLastRows",
+             .method = "lora",
+             .targets = "in_proj",
+             .below = true,
+             .last_rows_only = true,
+             .biases = true,
+             .fused = true},
+        Case{.name = "FusedOfLastRowsAboveNothingThatTrains",
+             .method = "full",
+             .targets = "in_proj",
+             .last_rows_only = true,
+             .biases = true,
+             .fused = true},
+        Case{.name = "PartsOfAFusedWeight",
+             .method = "lora",
+             .targets = "q,v",
+             .below = true,
+             .last_rows_only = true,
+             .biases = true,
+             .fused = true},
         Case{.name = "BottlenecksAroundTheWeights",
              .method = "loretta_adp",
              .targets = "adapters",
              .below = true}),
     [](const auto& chosen) { return chosen.param.name; });
+
+TEST(DecoderLayer, RefusesLinearLayersThatMakeNoLayer) {
+  const auto device = make_cpu_device();
+  const auto layer_of = [&](std::size_t count, bool head_norms) {
+    DecoderLayer::Parts parts;
+    for (std::size_t i = 0; i < count; ++i)
+      parts.linears.emplace_back(Site{}, FrozenLinear<float>{}, device);
+    const float weight = 1;
+    if (head_norms) parts.query_norm.weight = &weight;
+    DecoderLayer(0, {heads, key_value_heads, head_dim}, std::move(parts), device);
+  };
+  EXPECT_EQ(message_of<Error>([&] { layer_of(3, false); }),
+            "a decoder layer: got 3 linear layers, expected 4, or 5 with a fused projection");
+  EXPECT_EQ(message_of<Error>([&] { layer_of(5, true); }),
+            "a decoder layer: a fused projection with norms of heads");
+}
 
 }  // namespace
 }  // namespace rankfold

@@ -33,10 +33,7 @@ constexpr Shape shapes[] = {
     {MatrixType::q, "q", hidden, hidden},  {MatrixType::k, "k", hidden, hidden},
     {MatrixType::v, "v", hidden, hidden},  {MatrixType::o, "o", hidden, hidden},
     {MatrixType::up, "up", inner, hidden}, {MatrixType::down, "down", hidden, inner}};
-constexpr Shape fused_shapes[] = {{MatrixType::in_proj, "in_proj", 3 * hidden, hidden},
-                                  {MatrixType::o, "o", hidden, hidden},
-                                  {MatrixType::up, "up", inner, hidden},
-                                  {MatrixType::down, "down", hidden, inner}};
+constexpr Shape fused_shape = {MatrixType::in_proj, "in_proj", 3 * hidden, hidden};
 
 /// How scores depend on relative positions: not at all, through maps of their own, or through the
 /// layer's k and q.
@@ -65,16 +62,34 @@ class Example {
     dy_ = normal(rows() * hidden, "dy");
     SiteCatalogue catalogue{"layer", 1, {}, {MatrixType::o, MatrixType::down}};
     EncoderLayer::Parts parts;
-    shapes_ = c.fused ? std::span<const Shape>(fused_shapes) : std::span<const Shape>(shapes);
-    for (const Shape& shape : shapes_) {
-      const Site site{shape.name, shape.matrix, 0, shape.out, shape.in, heads};
+    // A fused weight computes as one unless a part of it is adapted.
+    const bool whole = c.fused && c.targets.find('q') == std::string::npos;
+    const auto add = [&](const Shape& shape, std::vector<float> weight, std::vector<float> bias,
+                         bool computes, const std::string& part_of = "") {
+      const Site site{shape.name, shape.matrix, 0, shape.out, shape.in, heads, part_of};
       catalogue.sites.push_back(site);
-      weights_.push_back(normal(shape.out * shape.in, std::string(shape.name) + "w", 0.4));
-      biases_.push_back(normal(shape.out, std::string(shape.name) + "b", 0.3));
+      weights_.push_back(std::move(weight));
+      biases_.push_back(std::move(bias));
       parts.linears.emplace_back(
           site, FrozenLinear<float>{weights_.back().data(), biases_.back().data()}, device_);
+      if (!computes) return;
+      names_.emplace_back(shape.name);
       formula_.linears.push_back(
           {reference::in_double(weights_.back()), reference::in_double(biases_.back())});
+    };
+    const auto add_drawn = [&](const Shape& shape, bool computes) {
+      add(shape, normal(shape.out * shape.in, std::string(shape.name) + "w", 0.4),
+          normal(shape.out, std::string(shape.name) + "b", 0.3), computes);
+    };
+    if (c.fused) add_drawn(fused_shape, whole);
+    for (const Shape& shape : shapes) {
+      if (!c.fused || shape.matrix > MatrixType::v) {
+        add_drawn(shape, true);
+        continue;
+      }
+      const auto part = static_cast<std::size_t>(shape.matrix);
+      add(shape, rows_of_part(weights_.front(), hidden, part),
+          rows_of_part(biases_.front(), 1, part), !whole, fused_shape.name);
     }
     parts.attention_norm = norm("a", formula_.attention_norm);
     parts.output_norm = norm("y", formula_.output_norm);
@@ -188,6 +203,18 @@ class Example {
   std::size_t tokens() const { return starts_.back(); }
   std::size_t rows() const { return c_.first_rows_only ? starts_.size() - 1 : tokens(); }
 
+  /// Rows of q, k or v, where each head's follow each other.
+  static std::vector<float> rows_of_part(const std::vector<float>& all, std::size_t width,
+                                         std::size_t part) {
+    constexpr std::size_t d = hidden / heads;
+    std::vector<float> rows;
+    for (std::size_t row = 0; row < hidden; ++row) {
+      const std::size_t from = (row / d * 3 * d + part * d + row % d) * width;
+      for (std::size_t i = 0; i < width; ++i) rows.push_back(all[from + i]);
+    }
+    return rows;
+  }
+
   LayerNorm norm(const std::string& name, reference::Norm& formula) {
     weights_.push_back(normal(hidden, name + "w"));
     biases_.push_back(normal(hidden, name + "b"));
@@ -237,28 +264,28 @@ class Example {
       std::ranges::copy(normal(parameter.value.size(), parameter.name, 0.3),
                         parameter.value.span().begin());
     std::vector<FrozenLinear<float>> frozen;
-    std::vector<reference::Linear> frozen_in_double;
+    const auto formula_of = [&](std::size_t site) -> reference::Linear& {
+      const auto found = std::ranges::find(names_, stack.sites[site].name);
+      return formula_.linears.at(static_cast<std::size_t>(found - names_.begin()));
+    };
     for (std::size_t site = 0; site < stack.sites.size(); ++site)
-      for (std::size_t i = 0; i < shapes_.size(); ++i)
-        if (stack.sites[site].name == shapes_[i].name) {
-          frozen.push_back(layer_->linears()[i].frozen());
-          frozen_in_double.push_back(formula_.linears[i]);
-          layer_->linears()[i].attach(adapter_.get(), site);
+      for (HostLinear& linear : layer_->linears())
+        if (stack.sites[site].name == linear.site().name) {
+          frozen.push_back(linear.frozen());
+          frozen_in_double_.push_back(formula_of(site));
+          linear.attach(adapter_.get(), site);
         }
     adapter_->set_frozen(frozen);
-    frozen_in_double_ = std::move(frozen_in_double);
     double_adapter_ = reference::in_double(*adapter_, c_.method, "2", frozen_in_double_);
-    for (std::size_t site = 0; site < stack.sites.size(); ++site)
-      for (std::size_t i = 0; i < shapes_.size(); ++i)
-        if (stack.sites[site].name == shapes_[i].name) {
-          formula_.linears[i].adapter = double_adapter_.get();
-          formula_.linears[i].site = site;
-        }
+    for (std::size_t site = 0; site < stack.sites.size(); ++site) {
+      formula_of(site).adapter = double_adapter_.get();
+      formula_of(site).site = site;
+    }
   }
 
   Case c_;
   std::shared_ptr<const Device> device_ = make_cpu_device();
-  std::span<const Shape> shapes_;
+  std::vector<std::string> names_;  ///< of the formula's linears
   std::vector<std::size_t> starts_ = {0, 4, 5, 8}, firsts_;
   std::vector<float> x_, dy_, embedding_;
   reference::Rows input_{MatrixView<const float>(normal(8 * hidden, "x").data(), 8, hidden)};
@@ -423,6 +450,18 @@ INSTANTIATE_TEST_SUITE_P(
              .fused = true,
              .keys = false,
              .queries = false},
+        Case{.name = "PartsOfAFusedWeight",
+             .method = "lora",
+             .targets = "q,v",
+             .below = true,
+             .positions = Positions::mapped,
+             .fused = true},
+        Case{.name = "PartsOfAFusedWeightOfFirstRows",
+             .method = "lora",
+             .targets = "q,k,v,o",
+             .first_rows_only = true,
+             .positions = Positions::mapped,
+             .fused = true},
         Case{.name = "FusedAndFrozen",
              .norms = true,
              .below = true,
@@ -440,8 +479,8 @@ TEST(EncoderLayer, RefusesLinearLayersThatMakeNoLayer) {
     EncoderLayer({hidden, heads, inner}, std::move(parts), device);
   };
   EXPECT_EQ(message_of<Error>([&] { layer_of(5); }),
-            "an encoder layer: got 5 linear layers, expected 6, or 4 of a fused projection");
-  EXPECT_EQ(message_of<Error>([&] { layer_of(4); }),
+            "an encoder layer: got 5 linear layers, expected 6, or 7 with a fused projection");
+  EXPECT_EQ(message_of<Error>([&] { layer_of(7); }),
             "an encoder layer: a fused projection without relative positions");
 }
 
