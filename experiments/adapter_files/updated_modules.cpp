@@ -3,14 +3,16 @@
 #include <cmath>
 #include <span>
 
+#include <fmt/format.h>
+
 #include "core/adapter/added_bias.h"
 #include "core/base/error.h"
 
 namespace rankfold {
 namespace {
 
-Error missing_bias(std::string_view method, const Site& site) {
-  return Error(
+std::string missing_bias(std::string_view method, const Site& site) {
+  return fmt::format(
       "[{}] trains a bias for {}, which the model has no place for; expected a method without one, "
       "or other targets",
       method, site.name);
@@ -46,7 +48,7 @@ void UpdatedModules::add(const Adapter<float>& adapter, std::size_t index, float
   const std::vector<float> added = added_bias(adapter, index);
   for (std::size_t row = 0; row < site.out; ++row) {
     const StoredBias bias = stored_bias(shape_, site, row);
-    if (bias.tensor.empty()) throw missing_bias(adapter.method(), site);
+    if (bias.tensor.empty()) throw Error("{}", missing_bias(adapter.method(), site));
     add_to(values_of(bias.tensor, {bias.size})[bias.place], added[row]);
   }
 }
@@ -57,7 +59,7 @@ void expect_places_for_biases(const Adapter<float>& adapter, const ModelShape& s
     if (!adapter.adds_bias(index)) continue;
     for (std::size_t row = 0; row < sites[index].out; ++row)
       if (stored_bias(shape, sites[index], row).tensor.empty())
-        throw missing_bias(adapter.method(), sites[index]);
+        throw UsageError("{}", missing_bias(adapter.method(), sites[index]));
   }
 }
 

@@ -40,7 +40,7 @@ class UpdatedModules {
   std::map<std::string, Values> tensors_;
 };
 
-/// Throws Error naming method and site where an adapter trains a bias for an output that has none
+/// Throws UsageError naming method and site where an adapter trains a bias for an output that has none
 /// in the model (DeBERTa's keys, Llama): no checkpoint could hold it.
 void expect_places_for_biases(const Adapter<float>& adapter, const ModelShape& shape);
 
