@@ -71,10 +71,11 @@ std::vector<Site> sites_like(const std::vector<std::string>& patterns,
       chosen.insert(i);
       found = true;
     }
-    if (!found)
-      throw UsageError("--targets: '{}' fits no module of {} in these layers; they are named {}",
-                       printable(pattern, 80), catalogue.model,
-                       catalogue.sites.empty() ? "nothing" : catalogue.sites.front().name);
+    if (found) continue;
+    const auto module = std::ranges::find(catalogue.sites, "", &Site::part_of);
+    throw UsageError("--targets: '{}' fits no module of {} in these layers; they are named {}",
+                     printable(pattern, 80), catalogue.model,
+                     module == catalogue.sites.end() ? "nothing" : module->name);
   }
   std::vector<Site> sites;
   for (const std::size_t index : chosen) sites.push_back(catalogue.sites[index]);
@@ -109,6 +110,9 @@ Stack::Stack(std::vector<Site> unordered) : sites(std::move(unordered)) {
     distinct_layers.insert(site.layer);
     distinct_matrices.insert(site.matrix);
   }
+  for (const Site& site : sites)
+    if (!site.part_of.empty() && names.contains(site.part_of))
+      throw Error("stack: '{}' is a part of '{}', expected one of them", site.name, site.part_of);
   layers.assign(distinct_layers.begin(), distinct_layers.end());
   matrices.assign(distinct_matrices.begin(), distinct_matrices.end());
 }

@@ -26,8 +26,9 @@ const std::vector<ForeignKey> known_keys = {
     {"labels", read},   {"regression", read}, {"max_length", read},  {"batch", read},
     {"score_on", read}, {"precision", read},  {"seed", read}};
 const std::vector<ForeignKey> site_keys = {{"name", read}, {"rank", read}, {"alpha", read}};
-const std::vector<ForeignKey> stack_keys = {{"name", read}, {"matrix", read}, {"layer", read},
-                                            {"out", read},  {"in", read},     {"heads", read}};
+const std::vector<ForeignKey> stack_keys = {{"name", read},   {"matrix", read}, {"layer", read},
+                                            {"out", read},    {"in", read},     {"heads", read},
+                                            {"part_of", read}};
 
 constexpr const char* text_form = "a text";
 constexpr const char* flag_form = "true or false";
@@ -108,6 +109,7 @@ Site read_site(const OrderedJsonField& entry) {
   site.out = count("out");
   site.in = count("in");
   site.heads = count("heads");
+  if (const auto whole = entry.given("part_of")) site.part_of = whole->string(text_form);
   return site;
 }
 
@@ -143,13 +145,13 @@ void write_adapter_description(const fs::path& folder, const AdapterDescription&
     }
   }
   document["stack"] = json::array();
-  for (const Site& site : stack.sites)
-    document["stack"].push_back({{"name", site.name},
-                                 {"matrix", to_string(site.matrix)},
-                                 {"layer", site.layer},
-                                 {"out", site.out},
-                                 {"in", site.in},
-                                 {"heads", site.heads}});
+  for (const Site& site : stack.sites) {
+    json entry = {{"name", site.name},   {"matrix", to_string(site.matrix)},
+                  {"layer", site.layer}, {"out", site.out},
+                  {"in", site.in},       {"heads", site.heads}};
+    if (!site.part_of.empty()) entry["part_of"] = site.part_of;
+    document["stack"].push_back(std::move(entry));
+  }
   document["train"] = description.train;
   if (!description.head) document["head"] = false;
   document["model"] = description.model;

@@ -199,9 +199,13 @@ LoneAdapter load_lone_adapter(const fs::path& folder, const fs::path& model,
                               const Registry& registry, std::shared_ptr<const Device> device) {
   if (model.empty()) return load_without_model(folder, registry, std::move(device));
   AdaptedModel adapted = load_adapted_model(model, folder, registry, std::move(device), "f32");
-  LoneAdapter lone{std::move(adapted.description), std::move(adapted.adapter),
-                   std::move(adapted.host),        std::move(adapted.untrained),
-                   adapted.starts_from_weights,    {}};
+  LoneAdapter lone{std::move(adapted.description),
+                   std::move(adapted.adapter),
+                   std::move(adapted.host),
+                   std::move(adapted.untrained),
+                   adapted.starts_from_weights,
+                   {},
+                   read_shape(model)};
   for (const TrainedTensor& tensor : lone.host->trained())
     if (std::ranges::find(lone.untrained, tensor.name) == lone.untrained.end())
       lone.head.push_back({tensor.name, tensor.shape, {tensor.value.begin(), tensor.value.end()}});

@@ -11,6 +11,7 @@
 #include "core/adapter/registry.h"
 #include "core/base/safetensors.h"
 #include "experiments/models/host.h"
+#include "experiments/models/shapes.h"
 #include "experiments/runs/fingerprint.h"
 
 namespace rankfold {
@@ -147,6 +148,7 @@ struct LoneAdapter {
     std::vector<float> values;
   };
   std::vector<HeadTensor> head;
+  std::optional<ModelShape> shape = {};  ///< where the model was given
 };
 /// `model` may be empty. Throws Error as load_adapted_model does, and without a model where the
 /// folder does not say which weights it adapts (another program's, an older version's) or the

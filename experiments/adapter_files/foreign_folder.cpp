@@ -81,6 +81,7 @@ const Site& find_site(const SiteCatalogue& catalogue, const std::string& module,
   const Site* found = nullptr;
   std::vector<std::string> names;
   for (const Site& site : catalogue.sites) {
+    if (!site.part_of.empty()) continue;
     if (site.name == module) return site;
     names.push_back(site.name);
     if (!site.name.ends_with("." + module)) continue;

@@ -72,25 +72,72 @@ LoraPair factorise(const std::vector<double>& update, std::size_t out, std::size
   return pair;
 }
 
-/// The module of a site: in a model without a head names are without the model's own part.
-std::string module_of(const Site& site, const LoneAdapter& source) {
-  return source.description.head ? site.name : site.name.substr(site.name.find('.') + 1);
+const std::string& module_of(const Site& site) {
+  return site.part_of.empty() ? site.name : site.part_of;
 }
 
-json lora_config(const std::vector<std::string>& modules, const std::vector<LoraPair>& pairs,
+/// As PEFT calls it: in a model without a head names are without the model's own part.
+std::string module_name(const Site& site, const LoneAdapter& source) {
+  const std::string& name = module_of(site);
+  return source.description.head ? name : name.substr(name.find('.') + 1);
+}
+
+/// The LoRA [out, in] of a module.
+struct ModuleUpdate {
+  std::string module;
+  std::size_t out = 0, in = 0;
+  LoraPair pair;
+};
+
+/// Of the sites first .. end - 1, which are one module: itself, or parts of it.
+ModuleUpdate module_update(const LoneAdapter& source, const Adapter<double>& adapter,
+                           std::size_t first, std::size_t end, const Device& device) {
+  ModuleUpdate result;
+  std::vector<double> values;
+  for (std::size_t index = first; index < end; ++index) {
+    const Site& site = adapter.stack().sites[index];
+    StoredMatrix stored{site.name, site.out, 0, site.out, site.out};
+    if (!site.part_of.empty()) {
+      if (!source.shape)
+        throw Error(
+            "{} is a part of the module {}, which PEFT adapts as a whole; --model is needed",
+            site.name, site.part_of);
+      stored = stored_matrix(*source.shape, site);
+    }
+    result = {module_name(site, source), stored.rows, site.in, {}};
+    values.resize(stored.rows * site.in);
+    std::vector<double> update(site.out * site.in);
+    adapter.reconstruct(index, {update.data(), site.out, site.in});
+    if (!std::ranges::all_of(update, [](double value) { return std::abs(value) < largest_float; }))
+      throw Error("the update of {} is beyond the range of float", site.name);
+    for (std::size_t row = 0; row < site.out; ++row)
+      std::copy_n(update.data() + row * site.in, site.in,
+                  values.data() + stored.row(row) * site.in);
+  }
+  result.pair = factorise(values, result.out, result.in, device);
+  return result;
+}
+
+/// Whether the model has its modules' weights as [in, out]; PEFT finds out where nothing is known.
+bool is_transposed(const LoneAdapter& source) {
+  const std::vector<Site>& sites = source.adapter->stack().sites;
+  return source.shape && !sites.empty() && stored_matrix(*source.shape, sites.front()).transposed;
+}
+
+json lora_config(const std::vector<ModuleUpdate>& updates, bool transposed,
                  const std::vector<std::string>& saved, const std::string& base_name) {
   std::size_t largest = 1;
-  for (const LoraPair& pair : pairs) largest = std::max(largest, pair.rank);
+  for (const ModuleUpdate& update : updates) largest = std::max(largest, update.pair.rank);
   json ranks = json::object(), targets = json::array();
-  for (std::size_t i = 0; i < pairs.size(); ++i) {
-    targets.push_back(modules[i]);
-    if (pairs[i].rank != largest) ranks[modules[i]] = pairs[i].rank;
+  for (const ModuleUpdate& update : updates) {
+    targets.push_back(update.module);
+    if (update.pair.rank != largest) ranks[update.module] = update.pair.rank;
   }
   // alpha equals the rank everywhere: the scale is 1.
   return {{"alpha_pattern", ranks},
           {"base_model_name_or_path", base_name.empty() ? json(nullptr) : json(base_name)},
           {"bias", "none"},
-          {"fan_in_fan_out", false},
+          {"fan_in_fan_out", transposed},
           {"inference_mode", true},
           {"init_lora_weights", true},
           {"lora_alpha", largest},
@@ -121,39 +168,30 @@ PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry, c
     for (const Host::DrawnTensor& tensor : source.host->drawn())
       throw Error("{} is not in the model: it was drawn for the run, and PEFT would draw another",
                   tensor.name);
-  for (const Site& site : source.adapter->stack().sites)
-    if (const std::string fused = fused_module(site.name); !fused.empty())
-      throw Error("{} is a part of the module {}, which PEFT adapts as a whole", site.name, fused);
   if (source.description.train.find("tt-head") != std::string::npos)
     throw Error("the adapter's head is a tensor train (tt-head), which PEFT cannot hold");
   const DoubleAdapter exact(source, registry);
   const auto device = make_cpu_device();
-  const Stack& stack = exact.adapter->stack();
-  std::vector<LoraPair> pairs;
+  const std::vector<Site>& sites = exact.adapter->stack().sites;
+  std::vector<ModuleUpdate> updates;
   PeftExport result;
-  for (std::size_t index = 0; index < stack.sites.size(); ++index) {
-    const Site& site = stack.sites[index];
-    std::vector<double> update(site.out * site.in);
-    exact.adapter->reconstruct(index, {update.data(), site.out, site.in});
-    if (!std::ranges::all_of(update, [](double value) { return std::abs(value) < largest_float; }))
-      throw Error("the update of {} is beyond the range of float", site.name);
-    pairs.push_back(factorise(update, site.out, site.in, *device));
-    result.ranks.push_back(pairs.back().rank);
-    result.parameters += pairs.back().rank * (site.out + site.in);
+  for (std::size_t first = 0, end = 0; first < sites.size(); first = end) {
+    while (end < sites.size() && module_of(sites[end]) == module_of(sites[first])) ++end;
+    const ModuleUpdate& update =
+        updates.emplace_back(module_update(source, *exact.adapter, first, end, *device));
+    result.ranks.push_back(update.pair.rank);
+    result.parameters += update.pair.rank * (update.out + update.in);
   }
-  result.sites = pairs.size();
+  result.sites = updates.size();
   result.largest_rank = result.ranks.empty() ? 0 : std::ranges::max(result.ranks);
 
   std::vector<TensorToWrite> tensors;
-  std::vector<std::string> modules;
-  for (std::size_t index = 0; index < pairs.size(); ++index) {
-    const Site& site = stack.sites[index];
-    const LoraPair& pair = pairs[index];
-    const std::string& module = modules.emplace_back(module_of(site, source));
-    tensors.push_back(make_tensor(peft_prefix + module + ".lora_A.weight", {pair.rank, site.in},
-                                  std::span(pair.a)));
-    tensors.push_back(make_tensor(peft_prefix + module + ".lora_B.weight", {site.out, pair.rank},
-                                  std::span(pair.b)));
+  for (const ModuleUpdate& update : updates) {
+    const std::string place = peft_prefix + update.module;
+    tensors.push_back(make_tensor(place + ".lora_A.weight", {update.pair.rank, update.in},
+                                  std::span(update.pair.a)));
+    tensors.push_back(make_tensor(place + ".lora_B.weight", {update.out, update.pair.rank},
+                                  std::span(update.pair.b)));
   }
   std::vector<std::string> saved;
   for (const LoneAdapter::HeadTensor& tensor : source.head) {
@@ -167,7 +205,7 @@ PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry, c
   AtomicFolder folder(out);
   write_safetensors(folder.path() / adapter_tensors_name, tensors, {{"format", "pt"}});
   write_atomically(folder.path() / adapter_config_name,
-                   lora_config(modules, pairs, saved, base_name).dump(2) + "\n");
+                   lora_config(updates, is_transposed(source), saved, base_name).dump(2) + "\n");
   folder.commit();
   return result;
 }

@@ -85,7 +85,7 @@ void PeftFolder::Contents::check_targets(const SiteCatalogue& catalogue) const {
   // A model without its head has shorter names.
   const std::string left_out = first_site.substr(0, first_site.size() - first_module.size());
   for (const Site& site : catalogue.sites) {
-    if (!site.name.starts_with(left_out)) continue;
+    if (!site.part_of.empty() || !site.name.starts_with(left_out)) continue;
     const std::string module = site.name.substr(left_out.size());
     const auto found = modules.find(site.name);
     if (targets.adapts(module) == (found != modules.end())) continue;

@@ -40,14 +40,15 @@ class PeftFolder : public ForeignFolder {
 
 struct PeftExport {
   std::size_t sites = 0, largest_rank = 0, parameters = 0;
-  std::vector<std::size_t> ranks;  ///< one a site
+  std::vector<std::size_t> ranks;  ///< one a module
 };
 
-/// Writes the update of every site as a LoRA of the smallest sufficient rank, exact to rounding,
-/// with the trained head where there is one: a folder that PEFT loads (rank_pattern and
-/// alpha_pattern where ranks differ, scale 1) onto the model `base_name`, a Hub id or path, "" for
-/// none. Throws Error where the method is no weight update, the head is a tensor train, or `out`
-/// exists and is not empty.
+/// Writes the update of every module as a LoRA of the smallest sufficient rank, exact to rounding:
+/// those of parts of a fused weight as one of the whole, which is what PEFT adapts; with the
+/// trained head where there is one: a folder that PEFT loads (rank_pattern and alpha_pattern where
+/// ranks differ, scale 1) onto the model `base_name`, a Hub id or path, "" for none. Throws Error
+/// where the method is no weight update, the head is a tensor train, parts are adapted and the
+/// source has no model that tells where they lie, or `out` exists and is not empty.
 PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry,
                           const std::filesystem::path& out, const std::string& base_name = "");
 

@@ -3,10 +3,22 @@
 #include <cmath>
 #include <span>
 
+#include <fmt/format.h>
+
 #include "core/adapter/added_bias.h"
 #include "core/base/error.h"
 
 namespace rankfold {
+namespace {
+
+std::string missing_bias(std::string_view method, const Site& site) {
+  return fmt::format(
+      "[{}] trains a bias for {}, which the model has no place for; expected a method without one, "
+      "or other targets",
+      method, site.name);
+}
+
+}  // namespace
 
 std::vector<float>& UpdatedModules::values_of(const std::string& name,
                                               const std::vector<std::size_t>& shape) {
@@ -33,9 +45,22 @@ void UpdatedModules::add(const Adapter<float>& adapter, std::size_t index, float
     for (std::size_t column = 0; column < site.in; ++column)
       add_to(weight[stored.place(row, column, site.in)], update[row * site.in + column]);
   if (!adapter.adds_bias(index)) return;
-  std::vector<float>& bias = values_of(stored.module + ".bias", {stored.rows});
   const std::vector<float> added = added_bias(adapter, index);
-  for (std::size_t row = 0; row < site.out; ++row) add_to(bias[stored.first_row + row], added[row]);
+  for (std::size_t row = 0; row < site.out; ++row) {
+    const StoredBias bias = stored_bias(shape_, site, row);
+    if (bias.tensor.empty()) throw Error("{}", missing_bias(adapter.method(), site));
+    add_to(values_of(bias.tensor, {bias.size})[bias.place], added[row]);
+  }
+}
+
+void expect_places_for_biases(const Adapter<float>& adapter, const ModelShape& shape) {
+  const std::vector<Site>& sites = adapter.stack().sites;
+  for (std::size_t index = 0; index < sites.size(); ++index) {
+    if (!adapter.adds_bias(index)) continue;
+    for (std::size_t row = 0; row < sites[index].out; ++row)
+      if (stored_bias(shape, sites[index], row).tensor.empty())
+        throw UsageError("{}", missing_bias(adapter.method(), sites[index]));
+  }
 }
 
 std::vector<TensorToWrite> UpdatedModules::list() const {

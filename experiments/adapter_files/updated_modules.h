@@ -22,7 +22,7 @@ class UpdatedModules {
   UpdatedModules(const ModelShape& shape, Read read) : shape_(shape), read_(std::move(read)) {}
 
   /// W + sign * dW of a site, and bias + sign * the bias that the adapter adds, in float32. Throws
-  /// Error naming the site where a number of them is not finite.
+  /// Error naming the site where a number of them is not finite, or a bias has no place.
   void add(const Adapter<float>& adapter, std::size_t index, float sign);
 
   /// The tensors so far; their values live as long as this object.
@@ -39,5 +39,9 @@ class UpdatedModules {
   Read read_;
   std::map<std::string, Values> tensors_;
 };
+
+/// Throws UsageError naming method and site where an adapter trains a bias for an output that has none
+/// in the model (DeBERTa's keys, Llama): no checkpoint could hold it.
+void expect_places_for_biases(const Adapter<float>& adapter, const ModelShape& shape);
 
 }  // namespace rankfold

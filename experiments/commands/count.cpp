@@ -93,8 +93,7 @@ void print_text(const Printed& printed, std::ostream& out) {
 
 Effective measure(const ModelShape& shape, const Method& method, const RunSettings& settings,
                   std::ostream& err) {
-  const Stack stack =
-      select_stack(catalogue(shape), chosen_targets(settings, method), settings.text("layers"));
+  const Stack stack = chosen_stack(shape, method, settings);
   Effective effective{find_degrees_of_freedom(
                           method, stack, resolve_settings(method, method_request(settings), stack),
                           make_cpu_device()),

@@ -32,12 +32,15 @@ json to_json(const ModelShape& shape) {
                    {"positions", shape.positions}};
   document["parameters"] = shape.parameters;
   document["matrices"] = json::array();
-  for (const Site& site : first_layer(places))
-    document["matrices"].push_back({{"target", to_string(site.matrix)},
-                                    {"out", site.out},
-                                    {"in", site.in},
-                                    {"heads", site.heads},
-                                    {"module", site.name}});
+  for (const Site& site : first_layer(places)) {
+    json matrix = {{"target", to_string(site.matrix)},
+                   {"out", site.out},
+                   {"in", site.in},
+                   {"heads", site.heads},
+                   {"module", site.name}};
+    if (!site.part_of.empty()) matrix["part_of"] = site.part_of;
+    document["matrices"].push_back(std::move(matrix));
+  }
   document["adapters"] = json::array();
   for (const MatrixType place : places.adapter_places)
     document["adapters"].push_back(to_string(place));

@@ -5,6 +5,7 @@
 #include "core/adapter/rank_budget.h"
 #include "core/base/error.h"
 #include "core/base/machine.h"
+#include "experiments/sweep/counting.h"
 
 namespace rankfold {
 
@@ -56,8 +57,7 @@ RunSettings settings_within_budget(const Arguments& arguments, const Method& met
   if (arguments.has("rank"))
     throw UsageError("--rank and --budget exclude each other: the budget chooses the rank");
   const std::size_t budget = arguments.count("budget", 1);
-  const Stack stack =
-      select_stack(catalogue(shape), chosen_targets(settings, method), settings.text("layers"));
+  const Stack stack = chosen_stack(shape, method, settings);
   const BudgetedRank chosen = choose_rank(method, method_request(settings), stack, budget);
   if (!chosen.fits && (method.has_rank || without_rank == OverBudget::refused))
     throw UsageError("--budget is {}; {} on {} has {} parameters{}", budget, method.name,

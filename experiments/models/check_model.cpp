@@ -102,12 +102,11 @@ void compare_logits(Host& host, const SafetensorsFile& file, const std::string& 
         relative_error(std::span(logits).last(width), read_reference(file, last, {width}));
 }
 
-/// The sites whose dense weight has a reference gradient.
-std::vector<Site> sites_with_gradient(const Host& host, const ModelShape& shape,
-                                      const SafetensorsFile& file) {
+/// The modules whose dense weight has a reference gradient.
+std::vector<Site> sites_with_gradient(const Host& host, const SafetensorsFile& file) {
   std::vector<Site> sites;
   for (const Site& site : host.catalogue().sites)
-    if (file.find("grad." + stored_matrix(shape, site).module + ".weight")) sites.push_back(site);
+    if (site.part_of.empty() && file.find("grad." + site.name + ".weight")) sites.push_back(site);
   return sites;
 }
 
@@ -144,7 +143,7 @@ void compare_training(Host& host, const SafetensorsFile& file, const std::string
     batch.targets = batch.ids;
   if (batch.labels.empty() && batch.targets.empty()) return;
   std::unique_ptr<Adapter<float>> dense;
-  if (const std::vector<Site> sites = sites_with_gradient(host, shape, file); !sites.empty()) {
+  if (const std::vector<Site> sites = sites_with_gradient(host, file); !sites.empty()) {
     const Registry registry = builtin_registry();
     const Method& full = registry.at("full");
     const Stack stack{std::vector<Site>(sites)};

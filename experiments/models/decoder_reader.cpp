@@ -1,12 +1,13 @@
 #include "experiments/models/decoder_reader.h"
 
-#include <map>
 #include <utility>
 
 #include <fmt/core.h>
 
 #include "core/base/error.h"
 #include "experiments/models/decoder_host.h"
+#include "experiments/models/encoder_reader.h"
+#include "experiments/models/linear_reader.h"
 
 namespace rankfold {
 namespace {
@@ -35,9 +36,7 @@ class DecoderReader {
 
  private:
   LayerNorm read_norm(const std::string& module, std::size_t width);
-  const float* read_bias(const StoredMatrix& stored);
-  HostLinear read_site(const Site& site);
-  DecoderLayer read_layer(std::size_t layer, const SiteCatalogue& catalogue);
+  DecoderLayer read_layer(std::size_t layer, LinearReader& linears);
   void read_heads(DecoderNetwork& network);
 
   const ModelShape& shape_;
@@ -46,7 +45,6 @@ class DecoderReader {
   std::shared_ptr<const Device> device_;
   std::int32_t padding_;
   std::unique_ptr<FrozenWeights> weights_;
-  std::map<std::string, const float*> biases_;
 };
 
 LayerNorm DecoderReader::read_norm(const std::string& module, std::size_t width) {
@@ -60,28 +58,7 @@ LayerNorm DecoderReader::read_norm(const std::string& module, std::size_t width)
   return norm;
 }
 
-/// Once for all parts of a fused module.
-const float* DecoderReader::read_bias(const StoredMatrix& stored) {
-  const auto [known, is_new] = biases_.try_emplace(stored.module, nullptr);
-  if (is_new) known->second = weights_->tensor(stored.module + ".bias", {stored.rows});
-  return known->second;
-}
-
-HostLinear DecoderReader::read_site(const Site& site) {
-  const StoredMatrix stored = stored_matrix(shape_, site);
-  const std::string weight = stored.module + ".weight";
-  FrozenLinear<float> frozen;
-  frozen.weight = stored.transposed ? weights_->transposed(weight, stored.rows, site.in)
-                                    : weights_->tensor(weight, {stored.rows, site.in});
-  frozen.weight += stored.first_row * site.in;
-  const bool has_bias = site.matrix <= MatrixType::v   ? shape_.attention_bias
-                        : site.matrix == MatrixType::o ? shape_.attention_output_bias
-                                                       : shape_.mlp_bias;
-  if (has_bias) frozen.bias = read_bias(stored) + stored.first_row;
-  return {site, frozen, device_, settings_.bfloat16};
-}
-
-DecoderLayer DecoderReader::read_layer(std::size_t layer, const SiteCatalogue& catalogue) {
+DecoderLayer DecoderReader::read_layer(std::size_t layer, LinearReader& linears) {
   DecoderSettings settings;
   settings.heads = shape_.heads;
   settings.key_value_heads = shape_.key_value_heads;
@@ -91,10 +68,11 @@ DecoderLayer DecoderReader::read_layer(std::size_t layer, const SiteCatalogue& c
   settings.hidden_dropout = details_.hidden_dropout;
   settings.attention_dropout = details_.attention_dropout;
   DecoderLayer::Parts parts;
-  for (const Site& site : catalogue.sites)
-    if (site.layer == layer)
-      (site.matrix <= MatrixType::o ? parts.linears : parts.feed_forward)
-          .push_back(read_site(site));
+  for (HostLinear& linear : linears.read_layer(layer)) {
+    const MatrixType matrix = linear.site().matrix;
+    const bool fed = matrix >= MatrixType::gate && matrix <= MatrixType::down;
+    (fed ? parts.feed_forward : parts.linears).push_back(std::move(linear));
+  }
   const std::string place = fmt::format(fmt::runtime(family_of(shape_).modules.layer), layer);
   const DecoderModules& modules = details_.modules;
   parts.attention_norm = read_norm(place + modules.attention_norm, shape_.hidden);
@@ -150,9 +128,10 @@ DecoderNetwork DecoderReader::read() {
     network.limits.positions =
         static_cast<std::size_t>(static_cast<double>(shape_.positions) * details_.rotary->factor);
   network.embedding_dropout = details_.embedding_dropout;
+  LinearReader linears(shape_, *weights_, device_, settings_.bfloat16);
   network.layers.reserve(shape_.layers);
   for (std::size_t layer = 0; layer < shape_.layers; ++layer) {
-    network.layers.push_back(read_layer(layer, network.catalogue));
+    network.layers.push_back(read_layer(layer, linears));
     const std::string place =
         fmt::format(fmt::runtime("dropout/" + std::string(family_of(shape_).modules.layer)), layer);
     network.applications.emplace_back(place, !tells_tokens && layer + 1 == shape_.layers);

@@ -1,21 +1,13 @@
 #include "experiments/models/encoder_reader.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "experiments/models/linear_reader.h"
 
 namespace rankfold {
-namespace {
-
-/// The order of EncoderLayer::Parts.
-constexpr std::array layer_order = {MatrixType::in_proj, MatrixType::q, MatrixType::k,
-                                    MatrixType::v,       MatrixType::o, MatrixType::up,
-                                    MatrixType::down};
-
-}  // namespace
 
 std::string config_name(const HostSource& source) {
   return printable(source.config ? source.config->path().string() : source.shape.name);
@@ -105,37 +97,29 @@ LayerNorm read_norm(const std::string& name, std::size_t width, float epsilon,
   return norm;
 }
 
-EncoderLayer read_encoder_layer(const EncoderDetails& details, const SiteCatalogue& catalogue,
+EncoderLayer read_encoder_layer(const EncoderDetails& details, const ModelShape& shape,
                                 std::size_t layer, const EncoderNorms& norms,
                                 FrozenWeights& weights, std::shared_ptr<const Device> device,
-                                bool bfloat16, const LayerReader& reader) {
+                                bool bfloat16, const RelativeReader& relative) {
   EncoderLayer::Parts parts;
-  for (const MatrixType type : layer_order)
-    for (const Site& site : catalogue.sites) {
-      if (site.layer != layer || site.matrix != type) continue;
-      FrozenLinear<float> frozen;
-      frozen.weight = weights.tensor(site.name + ".weight", {site.out, site.in});
-      if (reader.bias) frozen.bias = reader.bias(site, weights);
-      if (!frozen.bias) frozen.bias = weights.tensor(site.name + ".bias", {site.out});
-      parts.linears.emplace_back(site, frozen, device, bfloat16);
-    }
+  parts.linears = LinearReader(shape, weights, device, bfloat16).read_layer(layer);
   parts.attention_norm = read_norm(norms.attention, details.layer.hidden, details.epsilon, weights);
   parts.output_norm = read_norm(norms.output, details.layer.hidden, details.epsilon, weights);
-  if (reader.relative) parts.relative = reader.relative(layer, weights);
+  if (relative) parts.relative = relative(layer, weights);
   return EncoderLayer(details.layer, std::move(parts), std::move(device));
 }
 
 void read_layers(EncoderNetwork& network, const std::string& place, const EncoderDetails& details,
-                 std::size_t layers, const std::shared_ptr<const Device>& device, bool bfloat16,
-                 const LayerReader& reader) {
-  network.layers.reserve(layers);
-  for (std::size_t layer = 0; layer < layers; ++layer) {
+                 const ModelShape& shape, const std::shared_ptr<const Device>& device,
+                 bool bfloat16, const RelativeReader& relative) {
+  network.layers.reserve(shape.layers);
+  for (std::size_t layer = 0; layer < shape.layers; ++layer) {
     const std::string name = fmt::format("{}.{}", place, layer);
-    network.layers.push_back(
-        read_encoder_layer(details, network.catalogue, layer,
-                           {name + ".attention.output.LayerNorm", name + ".output.LayerNorm"},
-                           *network.weights, device, bfloat16, reader));
-    network.steps.push_back({layer, EncoderApplication("dropout/" + name, layer + 1 == layers)});
+    network.layers.push_back(read_encoder_layer(
+        details, shape, layer, {name + ".attention.output.LayerNorm", name + ".output.LayerNorm"},
+        *network.weights, device, bfloat16, relative));
+    network.steps.push_back(
+        {layer, EncoderApplication("dropout/" + name, layer + 1 == shape.layers)});
   }
 }
 

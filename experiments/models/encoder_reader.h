@@ -66,22 +66,18 @@ LayerNorm read_norm(const std::string& name, std::size_t width, float epsilon,
 struct EncoderNorms {
   std::string attention, output;
 };
-/// What a family reads in its own way of a layer: see EncoderLayer::Parts.
-struct LayerReader {
-  /// Of a site with a bias that is not `<site>.bias`.
-  std::function<const float*(const Site& site, FrozenWeights& weights)> bias;
-  std::function<RelativeAttention(std::size_t layer, FrozenWeights& weights)> relative;
-};
-/// Layer `layer` from the sites of the catalogue and from its norms. Products with its frozen
-/// weights run in bfloat16 where asked for.
-EncoderLayer read_encoder_layer(const EncoderDetails& details, const SiteCatalogue& catalogue,
+/// Reads the relative positions of a layer where it has them: see EncoderLayer::Parts.
+using RelativeReader = std::function<RelativeAttention(std::size_t layer, FrozenWeights& weights)>;
+/// Layer `layer` from the shape's sites and from its norms. Products with its frozen weights run in
+/// bfloat16 where asked for.
+EncoderLayer read_encoder_layer(const EncoderDetails& details, const ModelShape& shape,
                                 std::size_t layer, const EncoderNorms& norms,
                                 FrozenWeights& weights, std::shared_ptr<const Device> device,
-                                bool bfloat16, const LayerReader& reader = {});
+                                bool bfloat16, const RelativeReader& relative = {});
 /// The layers of "bert.encoder.layer.0" and so on, each run once.
 void read_layers(EncoderNetwork& network, const std::string& place, const EncoderDetails& details,
-                 std::size_t layers, const std::shared_ptr<const Device>& device, bool bfloat16,
-                 const LayerReader& reader = {});
+                 const ModelShape& shape, const std::shared_ptr<const Device>& device,
+                 bool bfloat16, const RelativeReader& relative = {});
 
 /// Notes tensors of the checkpoint that nothing has read, but for those whose names begin, behind
 /// `prefix`, as one of `expected`.

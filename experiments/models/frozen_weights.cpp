@@ -140,6 +140,13 @@ const float* FrozenWeights::keep(std::vector<float> values) {
   return place_on_device(device_, std::span<const float>(kept), placed_);
 }
 
+const float* FrozenWeights::gather(MatrixView<const float> values,
+                                   std::span<const std::size_t> rows) {
+  Buffer<float>& kept = placed_.emplace_back(device_, rows.size() * values.columns);
+  device_->gather_rows(values, rows, {kept.data(), rows.size(), values.columns});
+  return kept.data();
+}
+
 bool FrozenWeights::differ(std::string_view first, std::string_view second) {
   if (!folder_) return false;
   const TensorEntry *a = find(first), *b = find(second);

@@ -43,6 +43,8 @@ class FrozenWeights {
   const float* transposed(std::string_view name, std::size_t rows, std::size_t columns);
   /// Numbers that a family has put together of tensors, where the device reads them; not counted.
   const float* keep(std::vector<float> values);
+  /// A copy of some rows of what is on the device, there; not counted.
+  const float* gather(MatrixView<const float> values, std::span<const std::size_t> rows);
   /// Whether the checkpoint has both tensors and their numbers are not the same.
   bool differ(std::string_view first, std::string_view second);
   /// Tensors of the checkpoint that nobody has asked for by `find` or `tensor`, sorted.

@@ -93,6 +93,16 @@ SiteCatalogue catalogue(const ModelShape& shape) {
                          std::size_t heads) {
       if (module != nullptr) result.sites.push_back({prefix + module, type, layer, out, in, heads});
     };
+    if (modules.in_proj) {
+      const std::string whole = prefix + modules.in_proj;
+      const auto add_part = [&](MatrixType type, std::size_t out, std::size_t heads) {
+        result.sites.push_back(
+            {fmt::format("{}.{}", whole, to_string(type)), type, layer, out, hidden, heads, whole});
+      };
+      add_part(MatrixType::q, attention, shape.heads);
+      add_part(MatrixType::k, key_value, shape.key_value_heads);
+      add_part(MatrixType::v, key_value, shape.key_value_heads);
+    }
     add(MatrixType::q, modules.q, attention, hidden, shape.heads);
     add(MatrixType::k, modules.k, key_value, hidden, shape.key_value_heads);
     add(MatrixType::v, modules.v, key_value, hidden, shape.key_value_heads);
@@ -100,22 +110,77 @@ SiteCatalogue catalogue(const ModelShape& shape) {
     add(MatrixType::gate, modules.gate, shape.intermediate, hidden, 1);
     add(MatrixType::up, modules.up, shape.intermediate, hidden, 1);
     add(MatrixType::down, modules.down, hidden, shape.intermediate, 1);
-    add(MatrixType::in_proj, modules.in_proj, 3 * hidden, hidden, shape.heads);
+    add(MatrixType::in_proj, modules.in_proj, attention + 2 * key_value, hidden, shape.heads);
   }
   return result;
 }
 
-StoredMatrix stored_matrix(const ModelShape& shape, const Site& site) {
-  const FamilyModules& modules = family_of(shape).modules;
-  StoredMatrix stored{site.name, site.out, 0, modules.transposed};
-  const std::size_t queries = shape.heads * shape.head_size,
-                    keys = shape.key_value_heads * shape.head_size;
-  if (!modules.fused || site.matrix > MatrixType::v) return stored;
-  stored.module = fmt::format(fmt::runtime(modules.layer), site.layer) + modules.fused;
+namespace {
+
+bool has_bias(const ModelShape& shape, MatrixType matrix) {
+  switch (matrix) {
+    case MatrixType::o:
+      return shape.attention_output_bias;
+    case MatrixType::gate:
+    case MatrixType::up:
+    case MatrixType::down:
+      return shape.mlp_bias;
+    default:
+      return shape.attention_bias;
+  }
+}
+
+/// q, k or v of a shape whose in_proj has them as parts.
+StoredMatrix stored_part(const ModelShape& shape, MatrixType part) {
+  const std::size_t d = shape.head_size, queries = shape.heads * d,
+                    keys = shape.key_value_heads * d;
+  const auto before = static_cast<std::size_t>(part);
+  StoredMatrix stored;
   stored.rows = queries + 2 * keys;
-  if (site.matrix != MatrixType::q) stored.first_row = queries;
-  if (site.matrix == MatrixType::v) stored.first_row += keys;
+  if (family_of(shape).modules.by_head) {
+    stored.first_row = before * d;
+    stored.run = d;
+    stored.step = 3 * d;
+    return stored;
+  }
+  stored.first_row = before == 0 ? 0 : queries + (before - 1) * keys;
+  stored.run = stored.step = before == 0 ? queries : keys;
   return stored;
+}
+
+}  // namespace
+
+StoredMatrix stored_matrix(const ModelShape& shape, const Site& site) {
+  StoredMatrix stored{site.name, site.out, 0, site.out, site.out};
+  if (!site.part_of.empty()) {
+    stored = stored_part(shape, site.matrix);
+    stored.module = site.part_of;
+  }
+  stored.transposed = family_of(shape).modules.transposed;
+  return stored;
+}
+
+StoredBias stored_bias(const ModelShape& shape, const Site& site, std::size_t row) {
+  if (!has_bias(shape, site.matrix)) return {};
+  const FamilyModules& modules = family_of(shape).modules;
+  const StoredMatrix stored = stored_matrix(shape, site);
+  const bool is_fused = site.matrix == MatrixType::in_proj || !site.part_of.empty();
+  if (!is_fused || std::ranges::all_of(modules.part_biases, [](const char* of) { return !of; }))
+    return {stored.module + ".bias", stored.rows, stored.row(row)};
+  const std::size_t whole = stored.row(row);
+  for (const MatrixType type : {MatrixType::q, MatrixType::k, MatrixType::v}) {
+    const StoredMatrix part = stored_part(shape, type);
+    const std::size_t size =
+        (type == MatrixType::q ? shape.heads : shape.key_value_heads) * shape.head_size;
+    if (whole < part.first_row) continue;
+    const std::size_t behind = whole - part.first_row,
+                      place = behind / part.step * part.run + behind % part.step;
+    if (behind % part.step >= part.run || place >= size) continue;
+    const char* bias = modules.part_biases[static_cast<std::size_t>(type)];
+    if (!bias) return {};
+    return {fmt::format(fmt::runtime(modules.layer), site.layer) + bias, size, place};
+  }
+  return {};
 }
 
 std::size_t norm_parameters(const ModelShape& shape) {

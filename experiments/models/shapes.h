@@ -56,24 +56,37 @@ ModelShape read_shape(const std::filesystem::path& folder);
 ModelShape read_shape(const ConfigFile& config, const Family& family);
 
 /// Every adaptable matrix under the module names of Hugging Face. ALBERT has one site a matrix type
-/// (its layers share their weights); DeBERTa has in_proj (q, k and v fused); GPT-2's fused c_attn
-/// counts as q, k and v. Adapters sit after o and down in encoders, at gate, up and down in Llama.
+/// (its layers share their weights). Where q, k and v are one module (DeBERTa's in_proj, GPT-2's
+/// c_attn) the site in_proj is all of it; its parts q, k and v are named "<module>.q" and so on,
+/// and without a choice the whole is adapted. Adapters sit after o and down in encoders, at gate,
+/// up and down in Llama.
 SiteCatalogue catalogue(const ModelShape& shape);
 
-/// Where a checkpoint keeps the weight of a site: rows first_row .. first_row + out of the weight
-/// [rows, in] of a module, which the file has as [in, rows] where transposed. Its bias has the same
-/// rows.
+/// Where a checkpoint keeps the weight of a site: rows of the weight [rows, in] of a module, which
+/// the file has as [in, rows] where transposed. Runs of `run` rows lie together, their beginnings
+/// `step` rows apart: a part's rows of each head, or one run of all.
 struct StoredMatrix {
   std::string module;
-  std::size_t rows = 0, first_row = 0;
+  std::size_t rows = 0, first_row = 0, run = 1, step = 1;
   bool transposed = false;
 
+  bool lies_together(std::size_t out) const { return out <= run || run == step; }
+  /// Where the module has row `row` of the site.
+  std::size_t row(std::size_t row) const { return first_row + row / run * step + row % run; }
   /// Where the file has row `row` and column `column` of the site, of `in` columns.
   std::size_t place(std::size_t row, std::size_t column, std::size_t in) const {
-    return transposed ? column * rows + first_row + row : (first_row + row) * in + column;
+    return transposed ? column * rows + this->row(row) : this->row(row) * in + column;
   }
 };
 StoredMatrix stored_matrix(const ModelShape& shape, const Site& site);
+
+/// Where a checkpoint keeps the bias of one row of a site: number `place` of a tensor of `size`
+/// numbers; "" where it has none (Llama's, DeBERTa's keys).
+struct StoredBias {
+  std::string tensor;
+  std::size_t size = 0, place = 0;
+};
+StoredBias stored_bias(const ModelShape& shape, const Site& site, std::size_t row);
 
 /// Weights and biases of every norm: encoders (2 layers + 1) * 2 hidden, and DeBERTa-v2's further
 /// ones.

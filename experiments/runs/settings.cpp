@@ -87,7 +87,7 @@ RunSettings canonical(const RunSettings& settings, const Method* method, KnownFo
   if (method == nullptr) return result;
 
   result.values["targets"] =
-      canonical_value(*find_setting("targets"), chosen_targets(result, *method));
+      canonical_value(*find_setting("targets"), chosen_targets(result, *method, SiteCatalogue{}));
   const auto preset = std::find_if(
       method->presets.begin(), method->presets.end(),
       [&](const Preset& candidate) { return candidate.name == result.text("preset"); });
@@ -162,9 +162,19 @@ MethodRequest method_request(const RunSettings& settings) {
   return request;
 }
 
-std::string chosen_targets(const RunSettings& settings, const Method& method) {
+std::string chosen_targets(const RunSettings& settings, const Method& method,
+                           const SiteCatalogue& catalogue) {
   if (!settings.text("targets").empty()) return settings.text("targets");
-  return method.default_targets.empty() ? "q,v" : method.default_targets;
+  if (!method.default_targets.empty()) return method.default_targets;
+  const auto is_part = [](const Site& site) { return !site.part_of.empty(); };
+  const bool fused = std::ranges::any_of(catalogue.sites, is_part);
+  return fused ? std::string(to_string(MatrixType::in_proj)) : "q,v";
+}
+
+void fill_targets(RunSettings& settings, const Method& method, const SiteCatalogue& catalogue) {
+  const std::string targets = chosen_targets(settings, method, catalogue);
+  if (method.adapts_sites && targets != chosen_targets(settings, method, SiteCatalogue{}))
+    settings.values["targets"] = targets;
 }
 
 }  // namespace rankfold

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/adapter/registry.h"
+#include "core/network/stack.h"
 #include "experiments/runs/setting_spec.h"
 #include "experiments/runs/setting_value.h"
 
@@ -31,9 +32,9 @@ void check_settings(const RunSettings& settings);
 void check_setting(const std::string& name, const std::string& value);
 
 /// Sorted, complete, one form per value ("5e-04" becomes "5e-4"): what run.json keeps. With its
-/// `method`, what the method decides is filled in too: targets, alpha and options, those of the
-/// preset before its defaults. Settings without a value ("" by default) are left out.
-/// Calls check_settings.
+/// `method`, what the method decides is filled in too: targets (see fill_targets), alpha and
+/// options, those of the preset before its defaults. Settings without a value ("" by default) are
+/// left out. Calls check_settings.
 RunSettings canonical(const RunSettings& settings, const Method* method = nullptr,
                       KnownFolders* known = nullptr);
 
@@ -55,7 +56,11 @@ RunSettings settings_with(const RunSettings& settings, std::initializer_list<Set
 /// One text for settings, to look runs up by.
 std::string settings_text(const RunSettings& settings);
 
-/// --targets, or what the method does without it: "q,v" where it has no default of its own.
-std::string chosen_targets(const RunSettings& settings, const Method& method);
+/// --targets, or the method's default, or the model's: "q,v", in_proj where these are its parts.
+std::string chosen_targets(const RunSettings& settings, const Method& method,
+                           const SiteCatalogue& catalogue);
+/// Names the targets of a run that leaves them to a model whose default is not q,v, so that
+/// `canonical`, which knows no model, keeps them.
+void fill_targets(RunSettings& settings, const Method& method, const SiteCatalogue& catalogue);
 
 }  // namespace rankfold

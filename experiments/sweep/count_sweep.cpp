@@ -28,9 +28,7 @@ std::vector<CountRow> count_runs(const std::vector<PlannedRun>& runs, const Regi
     const Method& method = registry.at(run.settings.text("method"));
     try {
       ModelCount count = store.count(method, run);
-      const Stack& stack =
-          store.stack(run.settings.text("model"), chosen_targets(run.settings, method),
-                      run.settings.text("layers"));
+      const Stack& stack = store.stack(method, run.settings);
       rows.push_back({run, std::move(count), stack.layers.size()});
     } catch (const UsageError& error) {
       throw UsageError("{} (in {})", error.what(), describe(run));

@@ -17,13 +17,18 @@ std::string canonical_targets(const std::string& targets, const Stack& stack) {
 
 }  // namespace
 
+Stack chosen_stack(const ModelShape& shape, const Method& method, const RunSettings& settings) {
+  const SiteCatalogue places = catalogue(shape);
+  return select_stack(places, chosen_targets(settings, method, places), settings.text("layers"));
+}
+
 ModelCount count_stack(const ModelShape& shape, const Method& method, const RunSettings& settings,
                        std::size_t labels, const Stack& stack) {
   const MethodSettings resolved = resolve_settings(method, method_request(settings), stack);
   Count counted = count_parameters(method, stack, resolved);
   ModelCount result;
   result.rank = resolved.rank;
-  result.targets = canonical_targets(chosen_targets(settings, method), stack);
+  result.targets = canonical_targets(chosen_targets(settings, method, SiteCatalogue{}), stack);
   result.matrices = stack.sites.size();
   result.adapter = counted.trainable;
   result.trainable =
@@ -35,8 +40,7 @@ ModelCount count_stack(const ModelShape& shape, const Method& method, const RunS
 
 ModelCount count_model(const ModelShape& shape, const Method& method, const RunSettings& settings,
                        std::size_t labels) {
-  const Stack stack =
-      select_stack(catalogue(shape), chosen_targets(settings, method), settings.text("layers"));
+  const Stack stack = chosen_stack(shape, method, settings);
   ModelCount count = count_stack(shape, method, settings, labels, stack);
   if (method.notes)
     count.notes = method.notes(stack, resolve_settings(method, method_request(settings), stack));

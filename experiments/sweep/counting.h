@@ -19,6 +19,9 @@ struct ModelCount {
   std::vector<std::string> notes;  ///< of Method::notes; left empty by count_stack
 };
 
+/// The sites of a run on a shape. Throws as select_stack does.
+Stack chosen_stack(const ModelShape& shape, const Method& method, const RunSettings& settings);
+
 /// Trainable numbers of a method on a model with `labels` outputs, from shapes alone. Of `settings`
 /// it reads rank, alpha, preset, options, targets, layers and train. Throws UsageError for what
 /// does not fit: targets, layers, rank, options, trained parts. tt-head has the rank of the method,

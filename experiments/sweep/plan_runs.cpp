@@ -41,9 +41,7 @@ void check_features(const RunSettings& settings, const Method& method, ShapeStor
   const std::string& model = settings.text("model");
   const std::size_t layers = store.shape(model).layers;
   std::size_t frozen = layers - 1;
-  if (method.adapts_sites)
-    frozen = store.stack(model, chosen_targets(settings, method), settings.text("layers"))
-                 .layers.front();
+  if (method.adapts_sites) frozen = store.stack(method, settings).layers.front();
   check_cacheable(settings, frozen, has_dropout(settings));
 }
 
@@ -71,8 +69,7 @@ std::string checked_text(const PlannedRun& run) {
 }
 
 /// Runs that are checked by the same are checked once.
-void check_runs(const std::vector<PlannedRun>& runs, const Registry& registry) {
-  ShapeStore store(SweepKind::train);
+void check_runs(const std::vector<PlannedRun>& runs, const Registry& registry, ShapeStore& store) {
   std::unordered_set<std::string> checked;
   for (const PlannedRun& run : runs) {
     if (!checked.insert(checked_text(run)).second) continue;
@@ -233,12 +230,14 @@ RunSettings settings_of(const SweepRun& run, const Registry& registry, KnownFold
 SweepPlan plan_runs(std::vector<PlannedRun> runs, const fs::path& out, const Registry& registry,
                     Contents& contents, bool rerun_changed) {
   check_out(out);
-  check_runs(runs, registry);
+  ShapeStore store(SweepKind::train);
+  check_runs(runs, registry, store);
   SweepPlan plan;
   KnownFolders known;
   RunPaths paths(registry);
   for (PlannedRun& run : runs) {
     RunSettings given = std::move(run.settings);
+    fill_targets(given, registry.at(given.text("method")), store.places(given.text("model")));
     if (caches_features(given)) given.values.try_emplace("cache-dir", (out / ".features").string());
     plan.runs.emplace_back().given = std::move(given);
     paths.add(settings_of(plan.runs.back(), registry, &known));

@@ -11,28 +11,29 @@ const ModelShape& ShapeStore::shape(const std::string& model) {
       .first->second;
 }
 
-const Stack& ShapeStore::stack(const std::string& model, const std::string& targets,
-                               const std::string& layers) {
+const SiteCatalogue& ShapeStore::places(const std::string& model) {
+  const auto found = catalogues_.find(model);
+  if (found != catalogues_.end()) return found->second;
+  return catalogues_.emplace(model, catalogue(shape(model))).first->second;
+}
+
+const Stack& ShapeStore::stack(const Method& method, const RunSettings& settings) {
+  const std::string &model = settings.text("model"), &layers = settings.text("layers");
+  const std::string targets = chosen_targets(settings, method, places(model));
   const std::tuple key(model, targets, layers);
   const auto found = stacks_.find(key);
   if (found != stacks_.end()) return found->second;
-  auto places = catalogues_.find(model);
-  if (places == catalogues_.end())
-    places = catalogues_.emplace(model, catalogue(shape(model))).first;
-  return stacks_.emplace(key, select_stack(places->second, targets, layers)).first->second;
+  return stacks_.emplace(key, select_stack(places(model), targets, layers)).first->second;
 }
 
 ModelCount ShapeStore::count(const Method& method, const PlannedRun& run) {
-  const std::string& model = run.settings.text("model");
-  return count_stack(
-      shape(model), method, run.settings, run.labels,
-      stack(model, chosen_targets(run.settings, method), run.settings.text("layers")));
+  return count_stack(shape(run.settings.text("model")), method, run.settings, run.labels,
+                     stack(method, run.settings));
 }
 
 std::optional<std::string> rank_within_budget(const Method& method, const PlannedRun& run,
                                               std::size_t budget, ShapeStore& store) {
-  const Stack& stack = store.stack(run.settings.text("model"), chosen_targets(run.settings, method),
-                                   run.settings.text("layers"));
+  const Stack& stack = store.stack(method, run.settings);
   const BudgetedRank chosen = choose_rank(method, method_request(run.settings), stack, budget);
   return chosen.fits ? std::optional(chosen.rank) : std::nullopt;
 }

@@ -21,9 +21,9 @@ class ShapeStore {
 
   /// Throws as find_shape or read_shape does.
   const ModelShape& shape(const std::string& model);
-  /// Throws as select_stack does.
-  const Stack& stack(const std::string& model, const std::string& targets,
-                     const std::string& layers);
+  const SiteCatalogue& places(const std::string& model);
+  /// Of a run. Throws as select_stack does.
+  const Stack& stack(const Method& method, const RunSettings& settings);
   ModelCount count(const Method& method, const PlannedRun& run);
 
  private:

@@ -5,6 +5,7 @@
 #include "core/base/text.h"
 #include "core/device/device.h"
 #include "experiments/models/input_checks.h"
+#include "experiments/models/shapes.h"
 #include "experiments/tasks/task.h"
 #include "experiments/training/run_folder.h"
 #include "experiments/training/training_run.h"
@@ -66,6 +67,15 @@ std::string constant_notice(const Task& task, const RunResult& result) {
       scores);
 }
 
+/// With the targets that the model decides. One that cannot be read is refused where it is loaded.
+RunSettings with_targets(RunSettings settings, const Method& method) {
+  try {
+    fill_targets(settings, method, catalogue(read_shape(settings.text("model"))));
+  } catch (const Error&) {
+  }
+  return settings;
+}
+
 }  // namespace
 
 RunResult finetune(const RunSettings& settings, const fs::path& out, const Registry& registry,
@@ -74,7 +84,7 @@ RunResult finetune(const RunSettings& settings, const fs::path& out, const Regis
   const Method& method = registry.at(settings.text("method"));
   const Task& task = find_task(settings.text("task"));
   RunResult result;
-  result.settings = canonical(settings, &method);
+  result.settings = canonical(with_targets(settings, method), &method);
   const bool threads_are_free = settings.text("threads").empty();
   if (threads_are_free) result.settings.values["threads"] = std::to_string(cpu_count());
 

@@ -9,6 +9,7 @@
 #include "core/device/device.h"
 #include "core/device/machine_rates.h"
 #include "experiments/adapter_files/adapter_folder.h"
+#include "experiments/adapter_files/updated_modules.h"
 #include "experiments/models/shapes.h"
 #include "experiments/models/trained_parts.h"
 #include "experiments/tasks/metrics.h"
@@ -62,6 +63,7 @@ void TrainingRun::load() {
                      for (const std::string& note : notes) options_.message(note);
                    });
   Adapter<float>& adapter = session_->adapter();
+  expect_places_for_biases(adapter, read_shape(model));
   if (caches_features())
     check_cacheable(settings_, host.frozen_layers(),
                     result_.dropout["hidden"] > 0 || result_.dropout["attention"] > 0);

@@ -21,8 +21,9 @@ TrainingSession::TrainingSession(std::unique_ptr<Host> host, const Method& metho
       device_(std::move(device)),
       host_(std::move(host)),
       gradients_(std::make_unique<Backpropagation>()) {
+  const SiteCatalogue& places = host_->catalogue();
   const Stack stack =
-      select_stack(host_->catalogue(), chosen_targets(settings, method), settings.text("layers"));
+      select_stack(places, chosen_targets(settings, method, places), settings.text("layers"));
   method_settings_ = resolve_settings(method, method_request(settings), stack);
   told(method.notes ? method.notes(stack, method_settings_) : std::vector<std::string>());
   adapter_ = make_adapter<float>(trained_form(method), stack, method_settings_, device_);

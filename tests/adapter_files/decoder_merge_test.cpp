@@ -10,7 +10,9 @@
 #include "core/base/safetensors.h"
 #include "experiments/adapter_files/merge.h"
 #include "experiments/adapter_files/peft_folder.h"
+#include "experiments/adapter_files/updated_modules.h"
 #include "golden_batch.h"
+#include "models/golden_encoders.h"
 #include "source_paths.h"
 #include "temporary_folder.h"
 #include "training/random_adapter.h"
@@ -21,15 +23,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class DecoderMerge : public testing::TestWithParam<std::string> {};
+struct DecoderCase {
+  std::string model, targets = "q,v";
+};
+class DecoderMerge : public testing::TestWithParam<DecoderCase> {};
 
-/// Weights may be [in, out], and three sites parts of one tensor.
+/// Weights may be [in, out], and sites parts of one tensor.
 TEST_P(DecoderMerge, PredictsAsTheAdapterAndIsTakenBack) {
   const TemporaryFolder folder;
   const fs::path model = folder.path / "model";
-  fs::copy(fs::path(RANKFOLD_GOLDEN_DIR) / "models" / GetParam(), model);
+  fs::copy(fs::path(RANKFOLD_GOLDEN_DIR) / "models" / GetParam().model, model);
   const Registry registry = builtin_registry();
-  AdaptedModel adapted = random_adapter(model, "lora", "3", registry);
+  AdaptedModel adapted = random_adapter(model, "lora", "3", registry, GetParam().targets);
   fs::create_directories(folder.path / "adapter");
   save_adapter(folder.path / "adapter", adapted.description, *adapted.adapter, *adapted.host);
   merge(model, folder.path / "adapter", folder.path / "merged", registry);
@@ -53,32 +58,63 @@ TEST_P(DecoderMerge, PredictsAsTheAdapterAndIsTakenBack) {
   }
 }
 
-/// The update as a LoRA of PEFT. GPT-2's q, k and v are one module there.
-TEST_P(DecoderMerge, IsALoraOfPeftUnlessItsSitesArePartsOfAModule) {
+/// Parts of one module become a LoRA of the whole.
+TEST_P(DecoderMerge, IsALoraOfPeft) {
   const TemporaryFolder folder;
-  const fs::path model = fs::path(RANKFOLD_GOLDEN_DIR) / "models" / GetParam();
+  const fs::path model = fs::path(RANKFOLD_GOLDEN_DIR) / "models" / GetParam().model;
   const fs::path lora = folder.path / "lora";
   const Registry registry = builtin_registry();
   const auto device = make_cpu_device();
-  AdaptedModel adapted = random_adapter(model, "lora", "3", registry);
+  AdaptedModel adapted = random_adapter(model, "lora", "3", registry, GetParam().targets);
   fs::create_directories(folder.path / "adapter");
   save_adapter(folder.path / "adapter", adapted.description, *adapted.adapter, *adapted.host);
-  const auto export_it = [&] {
-    export_as_lora(load_lone_adapter(folder.path / "adapter", model, registry, device), registry,
-                   lora, "");
-  };
-  if (GetParam() == "gpt2-classifier") {
-    EXPECT_THAT(error_of(export_it),
-                testing::HasSubstr("is a part of the module transformer.h.0.attn.c_attn"));
-    EXPECT_FALSE(fs::exists(lora));
-    return;
-  }
-  export_it();
+  export_as_lora(load_lone_adapter(folder.path / "adapter", model, registry, device), registry,
+                 lora, "");
+  const auto config = nlohmann::json::parse(read_text(lora / adapter_config_name));
+  EXPECT_EQ(config["fan_in_fan_out"], GetParam().model == "gpt2-classifier");
   const AdaptedModel again = load_adapted_model(model, lora, registry, device, "f32");
   const Batch batch = read_golden_batch(model);
   const std::vector<float> expected = adapted.host->predict(batch),
                            found = again.host->predict(batch);
   for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 1e-4);
+}
+
+/// GPT-2's c_attn has a bias for every output, DeBERTa's in_proj none for keys, Llama none at all.
+TEST(TrainedBiases, AreMergedWhereTheCheckpointHasAPlace) {
+  const Registry registry = builtin_registry();
+  const auto device = make_cpu_device();
+  const auto adapted = [&](const char* name, const char* targets) {
+    return random_adapter(golden_model(name), "cara", "3", registry, targets);
+  };
+  const auto refusal = [&](const char* name, const char* targets) {
+    const AdaptedModel model = adapted(name, targets);
+    return error_of(
+        [&] { expect_places_for_biases(*model.adapter, read_shape(golden_model(name))); });
+  };
+  EXPECT_EQ(refusal("gpt2-classifier", "in_proj"), "");
+  EXPECT_EQ(refusal("deberta", "q,k,v,o,up"), "");
+  EXPECT_EQ(refusal("llama-classifier", "q"), "");
+  const std::string reason =
+      ", which the model has no place for; expected a method without one, or "
+      "other targets";
+  EXPECT_EQ(refusal("deberta", "in_proj"),
+            "[cara] trains a bias for deberta.encoder.layer.0.attention.self.in_proj" + reason);
+  EXPECT_EQ(refusal("llama-classifier", "o"),
+            "[cara] trains a bias for model.layers.0.self_attn.o_proj" + reason);
+
+  const TemporaryFolder folder;
+  const fs::path model = golden_model("gpt2-classifier");
+  AdaptedModel trained = adapted("gpt2-classifier", "in_proj");
+  fs::create_directories(folder.path / "adapter");
+  save_adapter(folder.path / "adapter", trained.description, *trained.adapter, *trained.host);
+  merge(model, folder.path / "adapter", folder.path / "merged", registry);
+  const auto merged = load_host(folder.path / "merged", {}, device);
+  const Batch batch = read_golden_batch(model);
+  const std::vector<float> expected = trained.host->predict(batch), found = merged->predict(batch);
+  for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 1e-4);
+  const char* bias = "transformer.h.0.attn.c_attn.bias";
+  EXPECT_NE(WeightFolder(folder.path / "merged").read<float>(bias),
+            WeightFolder(model).read<float>(bias));
 }
 
 /// Decoders on the Hub are language models; an adapter's task says that it is of a classifier.
@@ -161,10 +197,16 @@ TEST(LanguageModel, TakesAnAdapterOfPeftAndItsMerge) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Folders, DecoderMerge,
-                         testing::Values("llama-classifier", "qwen2-classifier", "gpt2-classifier",
-                                         "opt-classifier"),
-                         [](const auto& folder) {
-                           return folder.param.substr(0, folder.param.find('-'));
+                         testing::Values(DecoderCase{"llama-classifier"},
+                                         DecoderCase{"qwen2-classifier"},
+                                         DecoderCase{"gpt2-classifier", "in_proj"},
+                                         DecoderCase{"gpt2-classifier", "q,v"},
+                                         DecoderCase{"opt-classifier"}),
+                         [](const auto& chosen) {
+                           const DecoderCase& of = chosen.param;
+                           std::string name = of.model.substr(0, of.model.find('-'));
+                           name += of.targets == "in_proj" ? "_whole" : "";
+                           return name;
                          });
 
 }  // namespace

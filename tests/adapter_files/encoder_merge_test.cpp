@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -10,6 +11,7 @@
 #include "models/golden_encoders.h"
 #include "temporary_folder.h"
 #include "training/random_adapter.h"
+#include "training/workplace.h"
 
 namespace rankfold {
 namespace {
@@ -21,13 +23,14 @@ TEST_P(MergedEncoder, PredictsWhatTheAdaptedOneDid) {
   const Registry registry = builtin_registry();
   const TemporaryFolder folder;
   const auto plain = load_host(model, {}, make_cpu_device());
-  for (const char* method : {"lora", "lotr", "dora"}) {
-    // Factors that sites share need sites of one shape.
-    const std::string targets =
-        method == std::string("lotr") ? projection_targets(*plain) : all_targets(*plain);
+  std::vector<std::pair<std::string, std::string>> runs = {{"lora", "all"}, {"dora", "all"}};
+  // Factors that sites share need sites of one shape.
+  for (const std::string& targets : projection_targets(*plain)) runs.emplace_back("lotr", targets);
+  for (const auto& [method, targets] : runs) {
     AdaptedModel adapted = random_adapter(model, method, "2", registry, targets);
-    const std::filesystem::path adapter = folder.path / (std::string(method) + "-adapter"),
-                                merged = folder.path / (std::string(method) + "-merged");
+    const std::string name = method + targets;
+    const std::filesystem::path adapter = folder.path / (name + "-adapter"),
+                                merged = folder.path / (name + "-merged");
     std::filesystem::create_directories(adapter);
     save_adapter(adapter, adapted.description, *adapted.adapter, *adapted.host);
     merge(model, adapter, merged, registry);
@@ -48,12 +51,22 @@ TEST_P(MergedEncoder, PredictsTheSameAsALoraOfPeft) {
   const TemporaryFolder folder;
   const std::filesystem::path adapter = folder.path / "adapter", lora = folder.path / "lora";
   std::filesystem::create_directories(adapter);
-  {
-    const auto plain = load_host(model, {}, make_cpu_device());
-    AdaptedModel adapted = random_adapter(model, "lotr", "2", registry, projection_targets(*plain));
-    save_adapter(adapter, adapted.description, *adapted.adapter, *adapted.host);
-  }
   const auto device = make_cpu_device();
+  {
+    const auto plain = load_host(model, {}, device);
+    AdaptedModel adapted =
+        random_adapter(model, "lotr", "2", registry, projection_targets(*plain).back());
+    save_adapter(adapter, adapted.description, *adapted.adapter, *adapted.host);
+    // Only the model tells where the parts of a weight lie.
+    if (has_parts(*plain)) {
+      const auto without = [&] {
+        export_as_lora(load_lone_adapter(adapter, "", registry, device), registry, lora);
+      };
+      EXPECT_THAT(error_of(without),
+                  testing::HasSubstr("is a part of the module deberta.encoder.layer.0.attention."
+                                     "self.in_proj, which PEFT adapts as a whole; --model"));
+    }
+  }
   const AdaptedModel before = load_adapted_model(model, adapter, registry, device, "f32");
   export_as_lora(load_lone_adapter(adapter, model, registry, device), registry, lora, "");
   // A head is saved whole, whatever layers it has.

@@ -215,7 +215,7 @@ TEST(Shapes, NameTheModulesOfHuggingFace) {
     return result;
   };
   EXPECT_EQ(names("roberta-base")[2], "roberta.encoder.layer.0.attention.self.value");
-  EXPECT_EQ(names("deberta-base").size(), 48U);
+  EXPECT_EQ(names("deberta-base").size(), 84U);
   EXPECT_THAT(names("deberta-base"),
               testing::Contains("deberta.encoder.layer.11.attention.self.in_proj"));
   EXPECT_THAT(names("llama-3-8b"), testing::Contains("model.layers.31.mlp.gate_proj"));
@@ -257,7 +257,9 @@ INSTANTIATE_TEST_SUITE_P(
         WrongCall{"--model roberta-base --method lora --rank 8 --layers first:0", "first:0"},
         WrongCall{"--model roberta-base --method lora --rank 8 --targets q,q", "twice"},
         WrongCall{"--model roberta-base --method lora --rank 8 --targets gate", "gate"},
-        WrongCall{"--model deberta-base --method lora --rank 8", "in_proj"},
+        WrongCall{"--model deberta-base --method lora --rank 8 --targets q,in_proj",
+                  "q is a part of in_proj"},
+        WrongCall{"--model roberta-base --method lora --rank 8 --targets in_proj", "in_proj"},
         WrongCall{"--model roberta-base --method lora --rank 8 --set", "--set"},
         WrongCall{"--model roberta-base --method lora --rank 8 --set rslora", "key=value"},
         WrongCall{"--model roberta-base --method lora --rank 8 --set =1", "key=value"},

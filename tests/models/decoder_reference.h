@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstddef>
 #include <numeric>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -38,6 +39,7 @@ struct PartNorm {
 /// a = x + drop(o(attention(q(n), k(n), v(n)))), n = norm(x); y = a + drop(feed_forward(norm(a))).
 struct DecoderLayer {
   std::vector<Linear> linears;  ///< q, k, v, o, gate where it is gated, up, down
+  std::optional<Linear> whole;  ///< q, k and v where they are one
   PartNorm attention_norm, feed_forward_norm;
   PartNorm query_norm, key_norm;  ///< of heads; without weight where there are none
   std::vector<double> angles;     ///< of each pair at position 1; empty: nothing is turned
@@ -120,14 +122,24 @@ struct DecoderLayer {
       return part;
     };
     const Rows normed = attention_norm.apply(x);
-    Rows q = linears[0].apply(chosen(normed)), k = linears[1].apply(normed);
+    const std::size_t queries = linears[0].bias.size(), keys = linears[1].bias.size();
+    const auto projected = [&](std::size_t part, std::size_t first, std::size_t width,
+                               const Rows& of) {
+      if (!whole) return linears[part].apply(of);
+      const Rows all = whole->apply(of);
+      Rows range(of.rows, width);
+      for (std::size_t i = 0; i < of.rows; ++i)
+        for (std::size_t c = 0; c < width; ++c) range.at(i, c) = all.at(i, first + c);
+      return range;
+    };
+    Rows q = projected(0, 0, queries, chosen(normed)), k = projected(1, queries, keys, normed);
     if (!query_norm.weight.empty()) {
       q = query_norm.apply(std::move(q));
       k = key_norm.apply(std::move(k));
     }
-    const Rows context =
-        attended(turned(std::move(q), query_positions), turned(std::move(k), positions),
-                 linears[2].apply(normed), query_starts, starts, dropouts.attention);
+    const Rows context = attended(
+        turned(std::move(q), query_positions), turned(std::move(k), positions),
+        projected(2, queries + keys, keys, normed), query_starts, starts, dropouts.attention);
     const Rows a = sum(chosen(x), dropped(linears[3].apply(context), dropouts.attention_output));
     return sum(a, dropped(fed_forward(feed_forward_norm.apply(a)), dropouts.output));
   }

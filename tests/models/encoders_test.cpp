@@ -92,8 +92,7 @@ TEST_P(Encoders, AreTheSameFromNamesWithoutPrefix) {
 TEST_P(Encoders, PredictPackedSequencesAsAlone) {
   const auto model = host();
   const auto device = make_cpu_device();
-  const auto lora =
-      drawn_adapter(select_stack(model->catalogue(), all_targets(*model), "all"), "lora", device);
+  const auto lora = drawn_adapter(select_stack(model->catalogue(), "all", "all"), "lora", device);
   model->attach(lora.get());
   const Batch all = short_batch();
   const std::vector<float> packed = model->predict(all);
@@ -132,8 +131,8 @@ TEST_P(Encoders, HaveTheSlopesThatTheirGradientsTell) {
   const Batch batch = short_batch();
   for (const bool tensor_train : {false, true}) {
     const auto model = host(0.2, {.norms = true, .tt_head = tensor_train, .tt_rank = 2});
-    const auto adapter = drawn_adapter(select_stack(model->catalogue(), all_targets(*model), "all"),
-                                       "lora", make_cpu_device());
+    const auto adapter =
+        drawn_adapter(select_stack(model->catalogue(), "all", "all"), "lora", make_cpu_device());
     model->attach(adapter.get());
     AllGradients all(*model, *adapter);
     model->zero_gradients();
@@ -167,8 +166,8 @@ TEST_P(Encoders, HaveTheSlopesThatTheirGradientsTell) {
 TEST_P(Encoders, HaveTheGradientOfManyRowsThatTheirPartsHaveTogether) {
   const auto model = host(0, {.norms = true});
   const auto adapter =
-      drawn_adapter(select_stack(model->catalogue(), projection_targets(*model), "all"), "lora",
-                    make_cpu_device());
+      drawn_adapter(select_stack(model->catalogue(), projection_targets(*model).back(), "all"),
+                    "lora", make_cpu_device());
   model->attach(adapter.get());
   // More rows than a block of the feed-forward part has.
   constexpr std::size_t sequences = 40, length = 60, parts = 8;
@@ -213,8 +212,9 @@ TEST_P(Encoders, TrainOnTheTestDeviceWithTheBitsOfTheCpu) {
   std::vector<std::vector<float>> found;
   for (const auto& device : {make_cpu_device(), make_test_device()}) {
     const auto model = host(0.2, {.norms = true}, device);
+    const std::string targets = has_parts(*model) ? "q,k,v,o,up,down" : "all";
     const auto adapter =
-        drawn_adapter(select_stack(model->catalogue(), all_targets(*model), "all"), "lora", device);
+        drawn_adapter(select_stack(model->catalogue(), targets, "all"), "lora", device);
     model->attach(adapter.get());
     std::vector<float>& all = found.emplace_back(model->predict(short_batch()));
     model->zero_gradients();
@@ -237,8 +237,8 @@ TEST_P(Encoders, GoOnFromFeaturesOfTheirFrozenLayers) {
     const auto model = host();
     std::unique_ptr<Adapter<float>> adapter;
     if (adapted) {
-      adapter = drawn_adapter(select_stack(model->catalogue(), all_targets(*model), "last:1"),
-                              "lora", make_cpu_device());
+      adapter = drawn_adapter(select_stack(model->catalogue(), "all", "last:1"), "lora",
+                              make_cpu_device());
       model->attach(adapter.get());
     }
     // One layer that runs twice has nothing below it.

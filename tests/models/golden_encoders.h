@@ -69,17 +69,16 @@ inline Batch short_batch() {
   return batch;
 }
 
-/// Every target of a host, "q,k,v,o,up,down".
-inline std::string all_targets(const Host& host) {
-  std::string targets;
-  for (const MatrixType matrix : Stack(host.catalogue().sites).matrices)
-    targets += (targets.empty() ? "" : ",") + std::string(to_string(matrix));
-  return targets;
+/// Whether q, k and v are parts of one weight.
+inline bool has_parts(const Host& host) {
+  return !std::ranges::all_of(host.catalogue().sites,
+                              [](const Site& site) { return site.part_of.empty(); });
 }
 
-/// q and v, or what holds them.
-inline std::string projection_targets(const Host& host) {
-  return all_targets(host).ends_with("in_proj") ? "in_proj" : "q,v";
+/// What holds q and v, and where that is another weight, they themselves.
+inline std::vector<std::string> projection_targets(const Host& host) {
+  if (has_parts(host)) return {"in_proj", "q,v"};
+  return {"q,v"};
 }
 
 /// An adapter on `stack` with numbers of its own in all factors.

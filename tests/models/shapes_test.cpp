@@ -42,10 +42,56 @@ TEST(Shapes, HaveSitesInCanonicalOrderWithTheirSizes) {
 
   EXPECT_EQ(catalogue(find_shape("albert-base-v2")).sites.size(), 6u);
   const SiteCatalogue deberta = catalogue(find_shape("deberta-base"));
-  EXPECT_EQ(deberta.sites[2].name, "deberta.encoder.layer.0.output.dense");
-  EXPECT_EQ(deberta.sites[3].name, "deberta.encoder.layer.0.attention.self.in_proj");
-  EXPECT_EQ(deberta.sites[3].out, 3u * 768);
+  ASSERT_EQ(deberta.sites.size(), 12u * 7);
+  EXPECT_EQ(deberta.sites[1].name, "deberta.encoder.layer.0.attention.self.in_proj.k");
+  EXPECT_EQ(deberta.sites[1].part_of, deberta.sites[6].name);
+  EXPECT_EQ(deberta.sites[5].name, "deberta.encoder.layer.0.output.dense");
+  EXPECT_EQ(deberta.sites[6].name, "deberta.encoder.layer.0.attention.self.in_proj");
+  EXPECT_EQ(deberta.sites[6].out, 3u * 768);
   EXPECT_TRUE(catalogue(find_shape("gpt2-medium")).adapter_places.empty());
+}
+
+/// Every number of the whole is that of one part, in the order of its family.
+TEST(Shapes, TellWhereTheRowsAndBiasesOfPartsLie) {
+  ModelShape deberta = find_shape("deberta-base"), gpt2 = find_shape("gpt2");
+  const auto sites = [](const ModelShape& shape) {
+    const auto all = catalogue(shape).sites;
+    return std::vector<Site>(all.begin(), all.begin() + 7);
+  };
+  const std::vector<Site> of_deberta = sites(deberta), of_gpt2 = sites(gpt2);
+  for (std::size_t part = 0; part < 3; ++part) {
+    const StoredMatrix by_head = stored_matrix(deberta, of_deberta[part]),
+                       below = stored_matrix(gpt2, of_gpt2[part]);
+    EXPECT_EQ(by_head.module, "deberta.encoder.layer.0.attention.self.in_proj");
+    EXPECT_EQ(by_head.rows, 3u * 768);
+    EXPECT_FALSE(by_head.lies_together(768));
+    EXPECT_TRUE(below.lies_together(768));
+    for (std::size_t row = 0; row < 768; ++row) {
+      EXPECT_EQ(by_head.row(row), row / 64 * 192 + part * 64 + row % 64);
+      EXPECT_EQ(below.row(row), part * 768 + row);
+    }
+    EXPECT_EQ(below.place(2, 5, 768), 5 * 3 * 768 + part * 768 + 2);
+    const StoredBias bias = stored_bias(gpt2, of_gpt2[part], 4);
+    EXPECT_EQ(bias.tensor, "transformer.h.0.attn.c_attn.bias");
+    EXPECT_EQ(bias.place, part * 768 + 4);
+  }
+  const std::string place = "deberta.encoder.layer.0.attention.self.";
+  const auto expect_bias = [&](const Site& site, std::size_t row, const std::string& tensor,
+                               std::size_t number) {
+    const StoredBias bias = stored_bias(deberta, site, row);
+    EXPECT_EQ(bias.tensor, tensor);
+    EXPECT_EQ(bias.place, number);
+    EXPECT_EQ(bias.size, tensor.empty() ? 0u : 768u);
+  };
+  expect_bias(of_deberta[0], 70, place + "q_bias", 70);
+  expect_bias(of_deberta[1], 70, "", 0);
+  expect_bias(of_deberta[2], 70, place + "v_bias", 70);
+  // The second head's q, k and v.
+  expect_bias(of_deberta[6], 192 + 6, place + "q_bias", 70);
+  expect_bias(of_deberta[6], 192 + 64 + 6, "", 0);
+  expect_bias(of_deberta[6], 192 + 128 + 6, place + "v_bias", 70);
+  const ModelShape llama = find_shape("llama-7b");
+  EXPECT_EQ(stored_bias(llama, catalogue(llama).sites[3], 0).tensor, "");
 }
 
 TEST(Shapes, CountTheTrainedPartsOfTheModel) {

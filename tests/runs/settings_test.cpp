@@ -215,5 +215,28 @@ TEST(CanonicalSettings, TakeWhatIsNotGivenFromTheMethod) {
   EXPECT_EQ(canonical(settings, &method).text("targets"), "adapters");
 }
 
+TEST(ChosenTargets, AreTheWholeWhereTheModelHasQAndVAsItsParts) {
+  Method method;
+  const SiteCatalogue apart{"apart", 1, {{"q", MatrixType::q}, {"v", MatrixType::v}}, {}},
+      fused{"fused",
+            1,
+            {{"whole.q", MatrixType::q, 0, 4, 4, 1, "whole"}, {"whole", MatrixType::in_proj}},
+            {}};
+  const auto filled = [&](RunSettings settings, const SiteCatalogue& catalogue) {
+    fill_targets(settings, method, catalogue);
+    return settings.text("targets");
+  };
+  RunSettings settings = valid_settings();
+  EXPECT_EQ(chosen_targets(settings, method, apart), "q,v");
+  EXPECT_EQ(chosen_targets(settings, method, fused), "in_proj");
+  EXPECT_EQ(filled(settings, apart), "");  // which canonical reads as q,v
+  EXPECT_EQ(filled(settings, fused), "in_proj");
+  method.default_targets = "q,k,v";
+  EXPECT_EQ(chosen_targets(settings, method, fused), "q,k,v");
+  EXPECT_EQ(filled(settings, fused), "");
+  settings.values["targets"] = "q";
+  EXPECT_EQ(filled(settings, fused), "q");
+}
+
 }  // namespace
 }  // namespace rankfold

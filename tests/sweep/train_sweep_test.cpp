@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "source_paths.h"
 #include "sweep/train_sweep_fixture.h"
 
 namespace rankfold {
@@ -245,6 +246,20 @@ TEST_F(TrainSweep, TrainsATensorTrainHeadWithAndWithoutARank) {
   EXPECT_EQ(plan("method = none, full, lora\nrank = 1\ntrain = tt-head\n").size(), 3U);
   EXPECT_THAT(message_of<UsageError>([&] { plan("method = none\ntrain = head,tt-head\n"); }),
               HasSubstr("head is the whole head"));
+}
+
+/// Another model's default would be one word for two selections.
+TEST_F(TrainSweep, NamesTheTargetsThatAModelDecides) {
+  std::filesystem::copy_file(
+      std::filesystem::path(RANKFOLD_GOLDEN_DIR) / "models/deberta/config.json",
+      folder_.path / "tiny/config.json", std::filesystem::copy_options::overwrite_existing);
+  const std::vector<SweepRun> fused = plan("method = lora, tenslora, none\nrank = 2\n");
+  ASSERT_EQ(fused.size(), 3U);
+  EXPECT_EQ(fused[0].given.text("targets"), "in_proj");
+  EXPECT_NE(fused[0].folder.string().find("targets=in_proj"), std::string::npos);
+  EXPECT_EQ(fused[1].given.text("targets"), "");  // q,k,v, the method's
+  EXPECT_EQ(fused[2].given.text("targets"), "");
+  EXPECT_EQ(plan("method = lora\nrank = 2\ntargets = q,v\n")[0].given.text("targets"), "q,v");
 }
 
 TEST_F(TrainSweep, WorksAloneInItsFolder) {

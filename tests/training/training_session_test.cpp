@@ -25,7 +25,7 @@ class TrainingSessions : public Workplace {
   RunSettings settings_of(const Method& method) const {
     RunSettings wanted = settings(method.name, method.has_rank ? "2" : "");
     wanted.values["dropout"] = "0";
-    wanted.values["targets"] = chosen_targets(wanted, method);
+    wanted.values["targets"] = chosen_targets(wanted, method, SiteCatalogue{});
     return wanted;
   }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "core/base/error.h"
 #include "core/device/work.h"
 
 namespace rankfold {
@@ -60,7 +61,13 @@ DecoderLayer::DecoderLayer(std::size_t index, const DecoderSettings& settings, P
                                 settings.key_value_heads,
                                 true,
                                 settings.window},
-                 std::move(device)) {}
+                 std::move(device)) {
+  if (linears_.size() != 4 && linears_.size() != 5)
+    throw Error("a decoder layer: got {} linear layers, expected 4, or 5 with a fused projection",
+                linears_.size());
+  if (linears_.size() == 5 && has_head_norms())
+    throw Error("a decoder layer: a fused projection with norms of heads");
+}
 
 std::vector<HostLinear*> DecoderLayer::linears() {
   std::vector<HostLinear*> all;
@@ -95,13 +102,14 @@ DecoderApplication::Reach DecoderLayer::reach(bool below) const {
 DecoderLayer::Projections DecoderLayer::take_projections(const DecoderPass& pass,
                                                          bool last_rows_only, Arena& arena) const {
   const std::size_t tokens = pass.tokens(), q = query_width(), k = key_width();
-  if (!last_rows_only) {
+  if (!last_rows_only || fused()) {
     const MatrixView<float> all = arena.take_matrix(tokens, q + 2 * k);
-    return {column_range(all, 0, q), column_range(all, q, k), column_range(all, q + k, k)};
+    return {last_rows_only ? arena.take_matrix(pass.sequences(), q) : column_range(all, 0, q),
+            column_range(all, q, k), column_range(all, q + k, k), all};
   }
   const MatrixView<float> queries = arena.take_matrix(pass.sequences(), q);
   const MatrixView<float> both = arena.take_matrix(tokens, 2 * k);
-  return {queries, column_range(both, 0, k), column_range(both, k, k)};
+  return {queries, column_range(both, 0, k), column_range(both, k, k), {}};
 }
 
 void DecoderLayer::take_kept(const DecoderPass& pass, DecoderApplication& application,
@@ -143,7 +151,11 @@ void DecoderLayer::project(MatrixView<const float> normed, const DecoderPass& pa
   const std::array<const HostLinear*, 3> linears = {&query(), &key(), &value()};
   const std::array<MatrixView<float>, 3> ys = {q, k, projections.v};
   Trace<float>* trace = traces ? &traces->projections : nullptr;
-  if (application.last_rows_only) {
+  if (fused()) {
+    query().forward(normed, projections.fused, trace);
+    if (application.last_rows_only)
+      arena.device().gather_rows(column_range(projections.fused, 0, q.columns), pass.lasts, q);
+  } else if (application.last_rows_only) {
     query().forward(gathered(normed, pass.lasts, arena), q, traces ? &traces->query : nullptr);
     forward_together(std::span(linears).last(2), normed, std::span(ys).last(2), trace);
   } else {
@@ -286,6 +298,20 @@ void DecoderLayer::backward_attention(const DecoderPass& pass,
   if (wanted.k) normalise_backward(key_norm_, p.k, kept.k, false, p.k, device);
 }
 
+/// Overwrites d_normed, where it has memory, through the one linear of q, k and v.
+void DecoderLayer::backward_fused(const DecoderPass& pass, const DecoderApplication& application,
+                                  MatrixView<const float> normed, MatrixView<float> d_normed,
+                                  const Device& device) const {
+  const Projections& p = application.kept.projections;
+  if (application.last_rows_only) {
+    // Only the last rows have queries.
+    const MatrixView<float> queries = column_range(p.fused, 0, p.q.columns);
+    device.fill_rows(static_cast<const float*>(nullptr), queries);
+    device.add_to_rows(p.q, pass.lasts, queries);
+  }
+  query().backward(normed, p.fused, application.traces.projections, d_normed, Into::overwrite);
+}
+
 void DecoderLayer::backward_projections(const DecoderPass& pass,
                                         const DecoderApplication& application,
                                         MatrixView<float> gradient, MatrixView<float> dx,
@@ -309,7 +335,9 @@ void DecoderLayer::backward_projections(const DecoderPass& pass,
   const std::array<const HostLinear*, 3> linears = {&query(), &key(), &value()};
   const std::array<MatrixView<const float>, 3> dys = {
       gradient_of(query(), p.q), gradient_of(key(), p.k), gradient_of(value(), p.v)};
-  if (!last_rows_only) {
+  if (fused()) {
+    backward_fused(pass, application, normed, d_normed, device);
+  } else if (!last_rows_only) {
     backward_together(linears, normed, dys, traces.projections, d_normed, Into::overwrite);
   } else {
     backward_together(std::span(linears).last(2), normed, std::span(dys).last(2),

@@ -49,8 +49,9 @@ struct DecoderApplication {
     bool any = false;
   } reach;
 
+  /// Of a fused projection they are column ranges of `fused`; of last rows only, q is a copy.
   struct Projections {
-    MatrixView<float> q, k, v;
+    MatrixView<float> q, k, v, fused;
   };
   /// What the last forward left for its backward, in the arena; without memory where not needed.
   struct Kept {
@@ -71,19 +72,23 @@ struct DecoderApplication {
 
 /// A pre-norm layer: a = x + drop(o(attention(q(n), k(n), v(n)))) for n = norm(x), and
 /// y = a + drop(feed_forward(norm(a))). Attention is causal; q and k may pass a norm of each head,
-/// and are turned by their positions where the pass has a table. It holds weights only.
+/// and are turned by their positions where the pass has a table. q, k and v may be parts of one
+/// site, whose outputs are q, then k, then v: it computes where an adapter acts on it. It holds
+/// weights only.
 class DecoderLayer {
  public:
-  /// Frozen weights; `linears` are q, k, v, o. Norms of heads have no weight where there are none.
+  /// Frozen weights; `linears` are q, k, v, o, where there is one behind in_proj. Norms of heads
+  /// have no weight where there are none.
   struct Parts {
     std::vector<HostLinear> linears;
     std::vector<HostLinear> feed_forward;  ///< see FeedForward
     LayerNorm attention_norm, feed_forward_norm, query_norm, key_norm;
   };
+  /// Throws Error for another number of linears, and for norms of heads beside an in_proj.
   DecoderLayer(std::size_t index, const DecoderSettings& settings, Parts parts,
                std::shared_ptr<const Device> device);
 
-  /// q, k, v, o, then the feed-forward part's.
+  /// As in Parts, then the feed-forward part's.
   std::vector<HostLinear*> linears();
   std::vector<const HostLinear*> linears() const;
   std::vector<LayerNorm*> norms();
@@ -107,13 +112,18 @@ class DecoderLayer {
  private:
   using Projections = DecoderApplication::Projections;
 
-  const HostLinear& query() const { return linears_[0]; }
-  const HostLinear& key() const { return linears_[1]; }
-  const HostLinear& value() const { return linears_[2]; }
-  const HostLinear& attention_output() const { return linears_[3]; }
-  std::size_t hidden() const { return query().site().in; }
-  std::size_t query_width() const { return query().site().out; }
-  std::size_t key_width() const { return key().site().out; }
+  bool fused() const { return linears_.size() == 5 && linears_[0].adapted(); }
+  /// The linear of q, k and v, or 0, 1 or 2 of them.
+  const HostLinear& projection(std::size_t part) const {
+    return linears_[fused() ? 0 : linears_.size() - 4 + part];
+  }
+  const HostLinear& query() const { return projection(0); }
+  const HostLinear& key() const { return projection(1); }
+  const HostLinear& value() const { return projection(2); }
+  const HostLinear& attention_output() const { return linears_.back(); }
+  std::size_t hidden() const { return attention_output().site().out; }
+  std::size_t query_width() const { return settings_.heads * settings_.head_dim; }
+  std::size_t key_width() const { return settings_.key_value_heads * settings_.head_dim; }
   bool reads_input() const { return query().adapted() || key().adapted() || value().adapted(); }
   bool has_head_norms() const { return query_norm_.weight != nullptr; }
 
@@ -130,6 +140,9 @@ class DecoderLayer {
                              MatrixView<float> gradient, Arena& arena) const;
   void backward_attention(const DecoderPass& pass, const DecoderApplication& application,
                           MatrixView<const float> gradient, Arena& arena) const;
+  void backward_fused(const DecoderPass& pass, const DecoderApplication& application,
+                      MatrixView<const float> normed, MatrixView<float> d_normed,
+                      const Device& device) const;
   void backward_projections(const DecoderPass& pass, const DecoderApplication& application,
                             MatrixView<float> gradient, MatrixView<float> dx, Arena& arena) const;
 

@@ -37,10 +37,10 @@ EncoderLayer::EncoderLayer(const EncoderSettings& settings, Parts parts,
       output_norm_(parts.output_norm),
       relative_(parts.relative),
       attention_(settings.heads, settings.hidden / settings.heads, std::move(device)) {
-  if (linears_.size() != 6 && linears_.size() != 4)
-    throw Error("an encoder layer: got {} linear layers, expected 6, or 4 of a fused projection",
+  if (linears_.size() != 6 && linears_.size() != 7)
+    throw Error("an encoder layer: got {} linear layers, expected 6, or 7 with a fused projection",
                 linears_.size());
-  if (fused() && !relative_)
+  if (has_whole() && !relative_)
     throw Error("an encoder layer: a fused projection without relative positions");
 }
 

@@ -83,12 +83,13 @@ struct EncoderApplication {
 };
 
 /// A layer: a = LN(x + drop(o(attention(q(x), k(x), v(x))))), y = LN(a + drop(down(f(up(a))))).
-/// q, k and v may be one site, whose outputs are q, k and v of each head after another, and scores
-/// may depend on relative positions (DeBERTa, see RelativeScores). It holds weights only. What
+/// q, k and v may be parts of one site, whose outputs are q, k and v of each head after another:
+/// it computes unless an adapter acts on a part. Scores may depend on relative positions (DeBERTa,
+/// see RelativeScores). It holds weights only. What
 /// follows the attention goes by blocks of rows, unless an adapter has to see all rows at once.
 class EncoderLayer {
  public:
-  /// Frozen weights; `linears` are q, k, v, o, up, down, or in_proj, o, up, down.
+  /// Frozen weights; `linears` are q, k, v, o, up, down, where there is one behind in_proj.
   struct Parts {
     std::vector<HostLinear> linears;
     LayerNorm attention_norm, output_norm;
@@ -138,10 +139,18 @@ class EncoderLayer {
     Dropout attention, attention_output, output;
   };
 
-  bool fused() const { return linears_.size() == 4; }
-  const HostLinear& query() const { return linears_[0]; }
-  const HostLinear& key() const { return linears_[fused() ? 0 : 1]; }
-  const HostLinear& value() const { return linears_[fused() ? 0 : 2]; }
+  bool has_whole() const { return linears_.size() == 7; }
+  /// The linear of q, k and v, or 0, 1 or 2 of them.
+  const HostLinear& projection(std::size_t part) const {
+    return linears_[fused() ? 0 : linears_.size() - 6 + part];
+  }
+  bool fused() const {
+    return has_whole() &&
+           !(linears_[1].adapted() || linears_[2].adapted() || linears_[3].adapted());
+  }
+  const HostLinear& query() const { return projection(0); }
+  const HostLinear& key() const { return projection(1); }
+  const HostLinear& value() const { return projection(2); }
   const HostLinear& attention_output() const { return linears_[linears_.size() - 3]; }
   const HostLinear& up() const { return linears_[linears_.size() - 2]; }
   const HostLinear& down() const { return linears_[linears_.size() - 1]; }

@@ -9,10 +9,27 @@ namespace rankfold {
 
 HostLinear::HostLinear(Site site, FrozenLinear<float> frozen, std::shared_ptr<const Device> device,
                        bool bfloat16)
-    : site_(std::move(site)), frozen_(frozen), device_(std::move(device)) {
-  if (!bfloat16) return;
-  rounded_ = device_->prepare_bfloat16(frozen_.weight, site_.out, site_.in);
-  frozen_.bfloat16 = rounded_.get();
+    : HostLinear(
+          std::move(site), [frozen] { return frozen; }, std::move(device), bfloat16) {
+  this->frozen();
+}
+
+HostLinear::HostLinear(Site site, std::function<FrozenLinear<float>()> read,
+                       std::shared_ptr<const Device> device, bool bfloat16)
+    : site_(std::move(site)),
+      bfloat16_(bfloat16),
+      weight_(std::make_unique<Weight>(std::move(read))),
+      device_(std::move(device)) {}
+
+const FrozenLinear<float>& HostLinear::frozen() const {
+  if (!weight_->read) return weight_->frozen;
+  weight_->frozen = weight_->read();
+  if (bfloat16_) {
+    weight_->rounded = device_->prepare_bfloat16(weight_->frozen.weight, site_.out, site_.in);
+    weight_->frozen.bfloat16 = weight_->rounded.get();
+  }
+  weight_->read = nullptr;
+  return weight_->frozen;
 }
 
 void HostLinear::attach(Adapter<float>* adapter, std::size_t index) {
@@ -29,13 +46,13 @@ void HostLinear::forward(MatrixView<const float> x, MatrixView<float> y,
 const float* HostLinear::forward_without_bias(MatrixView<const float> x, MatrixView<float> y,
                                               Trace<float>* trace) const {
   if (!adapter_) {
-    frozen_forward(*device_, frozen_, x, y, Bias::omit);
-    return frozen_.bias;
+    frozen_forward(*device_, frozen(), x, y, Bias::omit);
+    return frozen().bias;
   }
   const bool beside = adapter_->place(index_) == Place::beside;
   const SiteMatrix<float> output{index_, y};
   adapter_->forward({&output, 1}, x, trace, beside ? Bias::omit : Bias::add);
-  return beside ? frozen_.bias : nullptr;
+  return beside ? frozen().bias : nullptr;
 }
 
 void HostLinear::backward(MatrixView<const float> x, MatrixView<const float> dy,
@@ -55,7 +72,7 @@ void forward_together(std::span<const HostLinear* const> linears, MatrixView<con
       adapter = linear.adapter_;
       outputs.at(count++) = {linear.index_, ys[i]};
     } else {
-      frozen_forward(*linear.device_, linear.frozen_, x, ys[i], Bias::add);
+      frozen_forward(*linear.device_, linear.frozen(), x, ys[i], Bias::add);
     }
   }
   if (adapter) adapter->forward({outputs.data(), count}, x, trace);
@@ -73,7 +90,7 @@ void backward_together(std::span<const HostLinear* const> linears, MatrixView<co
       adapter = linear.adapter_;
       d_outputs.at(count++) = {linear.index_, dys[i]};
     } else if (dx.data && dys[i].data) {
-      frozen_backward(*linear.device_, linear.frozen_, dys[i], dx, into);
+      frozen_backward(*linear.device_, linear.frozen(), dys[i], dx, into);
       into = Into::add;
     }
   }

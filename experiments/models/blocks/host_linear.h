@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -20,9 +21,13 @@ class HostLinear {
   /// Error where they cannot.
   HostLinear(Site site, FrozenLinear<float> frozen, std::shared_ptr<const Device> device,
              bool bfloat16 = false);
+  /// The same of a weight that `read` makes when it is first asked for or computed with: of a fused
+  /// weight and its parts a pass computes one.
+  HostLinear(Site site, std::function<FrozenLinear<float>()> read,
+             std::shared_ptr<const Device> device, bool bfloat16 = false);
 
   const Site& site() const { return site_; }
-  const FrozenLinear<float>& frozen() const { return frozen_; }
+  const FrozenLinear<float>& frozen() const;
   bool adapted() const { return adapter_ != nullptr; }
   /// Lets site `index` of the adapter's stack act here; null detaches.
   void attach(Adapter<float>* adapter, std::size_t index);
@@ -46,9 +51,15 @@ class HostLinear {
                                 std::span<const MatrixView<const float>>, const Trace<float>&,
                                 MatrixView<float>, Into);
 
+  struct Weight {
+    std::function<FrozenLinear<float>()> read;  ///< empty once it is read
+    FrozenLinear<float> frozen;
+    std::unique_ptr<const Bfloat16Weight> rounded;
+  };
+
   Site site_;
-  FrozenLinear<float> frozen_;
-  std::unique_ptr<const Bfloat16Weight> rounded_;
+  bool bfloat16_;
+  std::unique_ptr<Weight> weight_;
   std::shared_ptr<const Device> device_;
   Adapter<float>* adapter_ = nullptr;
   std::size_t index_ = 0;

@@ -31,8 +31,7 @@ std::unique_ptr<Host> load(const HostSource& source, const HostSettings& setting
       read_encoder_details(source.shape, source.config, settings.dropout);
   EncoderNetwork network = start_network(source, settings, "bert.", details, device);
   read_embedding(network, "bert.embeddings", source.shape, details);
-  read_layers(network, "bert.encoder.layer", details, source.shape.layers, device,
-              settings.bfloat16);
+  read_layers(network, "bert.encoder.layer", details, source.shape, device, settings.bfloat16);
   HeadDescription head{.dense = "bert.pooler.dense", .output = "classifier"};
   head.dropout =
       read_dropout(source.config, settings.dropout, "classifier_dropout", details.hidden_dropout);

@@ -37,20 +37,6 @@ std::size_t parameters(const ModelShape& shape) {
   return deberta_outer_parameters(shape) + shape.layers * layer_parameters(shape);
 }
 
-/// q_bias and v_bias where in_proj has q, k and v of each head after another; keys have none.
-const float* fused_bias(const Site& site, FrozenWeights& weights, const Device& device) {
-  const std::size_t hidden = site.in, d = hidden / site.heads;
-  const std::string place = site.name.substr(0, site.name.rfind('.'));
-  std::vector<float> fused(site.out);
-  const auto spread = [&](const char* name, std::size_t first) {
-    const HostRead<float> bias(device, weights.tensor(place + name, {hidden}), hidden);
-    for (std::size_t i = 0; i < hidden; ++i) fused[i / d * 3 * d + first + i % d] = bias[i];
-  };
-  spread(".q_bias", 0);
-  spread(".v_bias", 2 * d);
-  return weights.keep(std::move(fused));
-}
-
 std::unique_ptr<Host> load(const HostSource& source, const HostSettings& settings,
                            std::shared_ptr<const Device> device) {
   const ModelShape& shape = source.shape;
@@ -68,15 +54,14 @@ std::unique_ptr<Host> load(const HostSource& source, const HostSettings& setting
     attention.query_map.weight = weights.tensor(place + ".pos_q_proj.weight", square);
     attention.query_map.bias = weights.tensor(place + ".pos_q_proj.bias", {shape.hidden});
   };
-  version.bias = [&](const Site& site, FrozenWeights& weights) {
-    return site.matrix == MatrixType::in_proj ? fused_bias(site, weights, *device) : nullptr;
-  };
-  return load_deberta(source, settings, device, version);
+  return load_deberta(source, settings, std::move(device), version);
 }
 
 FamilyModules modules() {
   FamilyModules modules = encoder_modules("deberta.encoder.layer.{}.", nullptr, nullptr, nullptr);
   modules.in_proj = "attention.self.in_proj";
+  modules.by_head = true;
+  modules.part_biases = {"attention.self.q_bias", nullptr, "attention.self.v_bias"};
   return modules;
 }
 

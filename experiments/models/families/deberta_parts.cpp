@@ -99,9 +99,7 @@ std::unique_ptr<Host> load_deberta(const HostSource& source, const HostSettings&
                              version.buckets, shape.hidden, std::move(norm));
   }
   const std::string place = "deberta.encoder.layer";
-  LayerReader reader;
-  reader.bias = version.bias;
-  reader.relative = [&](std::size_t layer, FrozenWeights& of_layer) {
+  const auto read_relative = [&](std::size_t layer, FrozenWeights& of_layer) {
     RelativeAttention attention;
     attention.keys = positions.on && positions.terms.contains("c2p");
     attention.queries = positions.on && positions.terms.contains("p2c");
@@ -112,7 +110,7 @@ std::unique_ptr<Host> load_deberta(const HostSource& source, const HostSettings&
     version.read_maps(fmt::format("{}.{}.attention.self", place, layer), attention, of_layer);
     return attention;
   };
-  read_layers(network, place, details, shape.layers, device, settings.bfloat16, reader);
+  read_layers(network, place, details, shape, device, settings.bfloat16, read_relative);
   const HeadDescription head = read_pooler(source, settings, details.hidden_dropout);
   network.dropouts["pooler"] = head.input_dropout;
   read_head(network, head, settings, device);

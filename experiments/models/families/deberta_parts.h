@@ -37,7 +37,6 @@ struct DebertaVersion {
   std::function<void(const std::string& place, RelativeAttention& attention,
                      FrozenWeights& weights)>
       read_maps;
-  std::function<const float*(const Site& site, FrozenWeights& weights)> bias;  ///< see LayerReader
 };
 /// transformers' DebertaForSequenceClassification and DebertaV2ForSequenceClassification. Throws
 /// Error naming config.json and the key of what is not computed.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <filesystem>
 #include <memory>
@@ -22,10 +23,13 @@ namespace rankfold {
 /// the layer's number; null where it has no such matrix.
 struct FamilyModules {
   const char* layer = nullptr;
-  const char *q = nullptr, *k = nullptr, *v = nullptr, *in_proj = nullptr, *o = nullptr,
-             *gate = nullptr, *up = nullptr, *down = nullptr;
-  /// The module whose rows are those of q, k and v, one below the other; see stored_matrix.
-  const char* fused = nullptr;
+  const char *q = nullptr, *k = nullptr, *v = nullptr, *o = nullptr, *gate = nullptr, *up = nullptr,
+             *down = nullptr;
+  /// One module whose rows are those of q, k and v, which are its parts: see catalogue.
+  const char* in_proj = nullptr;
+  bool by_head = false;  ///< it has q, k and v of each head after another, not all of q first
+  /// The biases of q, k and v where they are tensors of their own and in_proj has none.
+  std::array<const char*, 3> part_biases = {};
   bool transposed = false;  ///< checkpoints have weights as [in, out]
 };
 
@@ -94,9 +98,6 @@ std::span<const std::string_view> preset_order();
 /// The module of any family's head that holds a tensor of that name; "" where none does.
 std::string_view head_of(std::string_view tensor);
 bool is_in_a_head(std::string_view tensor);
-/// The module of a checkpoint that holds a site of that name and others; "" where the site is a
-/// module of its own.
-std::string fused_module(std::string_view site);
 /// The weights of output layers, each name once.
 std::vector<std::string> output_weights();
 /// The families that load_host can load, "bert" or "bert, roberta".

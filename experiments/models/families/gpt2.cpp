@@ -4,7 +4,7 @@
 #include "experiments/models/families/family_parts.h"
 
 // GPT-2: pre-norm decoder with learned positions. Its weights are [in, out], and those of q, k and
-// v are one, c_attn, which counts as three.
+// v are one, c_attn.
 
 namespace rankfold {
 namespace {
@@ -78,13 +78,10 @@ const Family& gpt2_family() {
                                "summary_first_dropout", "reorder_and_upcast_attn",
                                "classifier_dropout", "hidden_dropout"})}),
       .modules = {.layer = "transformer.h.{}.",
-                  .q = "attn.c_attn.q",
-                  .k = "attn.c_attn.k",
-                  .v = "attn.c_attn.v",
                   .o = "attn.c_proj",
                   .up = "mlp.c_fc",
                   .down = "mlp.c_proj",
-                  .fused = "attn.c_attn",
+                  .in_proj = "attn.c_attn",
                   .transposed = true},
       .output_bias = false,
       .dense_before_output = false,

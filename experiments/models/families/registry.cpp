@@ -52,17 +52,6 @@ bool is_in_a_head(std::string_view tensor) {
   return !head_of(tensor).empty();
 }
 
-std::string fused_module(std::string_view site) {
-  for (const Family* family : families()) {
-    const FamilyModules& modules = family->modules;
-    if (!modules.fused) continue;
-    for (const char* part : {modules.q, modules.k, modules.v})
-      if (const std::string end = "." + std::string(part); site.ends_with(end))
-        return std::string(site.substr(0, site.size() - end.size() + 1)) + modules.fused;
-  }
-  return "";
-}
-
 std::vector<std::string> output_weights() {
   std::vector<std::string> names;
   for (const Family* family : families()) {

@@ -53,8 +53,7 @@ std::unique_ptr<Host> load(const HostSource& source, const HostSettings& setting
   EncoderNetwork network = start_network(source, settings, "roberta.", details, device);
   read_embedding(network, "roberta.embeddings", source.shape, details,
                  source.config ? padding_of(*source.config) : 1);
-  read_layers(network, "roberta.encoder.layer", details, source.shape.layers, device,
-              settings.bfloat16);
+  read_layers(network, "roberta.encoder.layer", details, source.shape, device, settings.bfloat16);
   HeadDescription head{.dense = "classifier.dense", .output = "classifier.out_proj"};
   head.trains_dense = true;
   head.dropout = head.input_dropout =

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/base/error.h"
+#include "temporary_folder.h"
 
 namespace rankfold {
 namespace {
@@ -82,6 +83,8 @@ TEST(Targets, AreAllModulesOrAFusedWeightOrItsParts) {
   EXPECT_EQ(select_stack(model, "in_proj", "all").sites.size(), 4u);
   EXPECT_EQ(select_stack(model, "*", "0").sites.size(), 3u);
   EXPECT_THROW(select_stack(model, "q,in_proj", "all"), UsageError);
+  EXPECT_EQ(message_of<Error>([&] { Stack(std::vector<Site>(model.sites)); }),
+            "stack: 'q0' is a part of 'fused0', expected one of them");
   EXPECT_THROW(parse_targets("all,q", model), UsageError);
 }
 

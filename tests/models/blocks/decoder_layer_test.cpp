@@ -8,8 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "core/base/error.h"
 #include "models/blocks/layer_example.h"
 #include "models/decoder_reference.h"
+#include "temporary_folder.h"
 
 namespace rankfold {
 namespace {
@@ -23,6 +25,7 @@ struct Case {
   bool gated = true, centred = false, turned = true, biases = false;
   bool head_norms = false;
   std::size_t window = 0;
+  bool fused = false;  ///< q, k and v are parts of in_proj
 };
 
 /// A layer in float with memory of its own, and the same by the formula.
@@ -40,9 +43,29 @@ class Example : public LayerExample {
       linears.emplace_back(site, linear(name, out, in, formula_.linears.emplace_back(), c.biases),
                            device_);
     };
-    add(MatrixType::q, queries, hidden, parts.linears);
-    add(MatrixType::k, keys, hidden, parts.linears);
-    add(MatrixType::v, keys, hidden, parts.linears);
+    if (c.fused) {
+      add(MatrixType::in_proj, queries + 2 * keys, hidden, parts.linears);
+      if (c.targets == "in_proj") formula_.whole = formula_.linears.front();
+      formula_.linears.clear();
+      const FrozenLinear<float> whole = parts.linears.front().frozen();
+      const auto add_part = [&](MatrixType matrix, std::size_t first, std::size_t out) {
+        const Site site{std::string(to_string(matrix)), matrix, 0, out, hidden, heads, "in_proj"};
+        catalogue.sites.push_back(site);
+        parts.linears.emplace_back(
+            site, FrozenLinear<float>{whole.weight + first * hidden, whole.bias + first}, device_);
+        const auto rows = [&](const std::vector<float>& all, std::size_t width) {
+          return reference::in_double(std::span(all).subspan(first * width, out * width));
+        };
+        formula_.linears.push_back({rows(weights_.front(), hidden), rows(biases_.front(), 1)});
+      };
+      add_part(MatrixType::q, 0, queries);
+      add_part(MatrixType::k, queries, keys);
+      add_part(MatrixType::v, queries + keys, keys);
+    } else {
+      add(MatrixType::q, queries, hidden, parts.linears);
+      add(MatrixType::k, keys, hidden, parts.linears);
+      add(MatrixType::v, keys, hidden, parts.linears);
+    }
     add(MatrixType::o, hidden, queries, parts.linears);
     if (c.gated) add(MatrixType::gate, inner, hidden, parts.feed_forward);
     add(MatrixType::up, inner, hidden, parts.feed_forward);
@@ -63,8 +86,7 @@ class Example : public LayerExample {
                                        DecoderSettings{heads, key_value_heads, head_dim, c.window,
                                                        formula_.activation, dropout, dropout},
                                        std::move(parts), device_);
-    if (!c.method.empty())
-      adapt(catalogue, c.method, c.targets, layer_->linears(), formula_.linears);
+    if (!c.method.empty()) adapt(catalogue, c.method, c.targets, layer_->linears(), formulas());
     application_.reach = layer_->reach(c.below);
     for (std::size_t s = 0; s + 1 < starts_.size(); ++s) {
       firsts_.push_back(s);
@@ -154,6 +176,14 @@ class Example : public LayerExample {
     result.centred = formula.centred = c_.centred;
     result.groups = groups;
     return result;
+  }
+
+  /// Of each linear layer its formula; that of a fused projection stands apart.
+  std::vector<reference::Linear*> formulas() {
+    std::vector<reference::Linear*> all;
+    if (c_.fused) all.push_back(formula_.whole ? &*formula_.whole : nullptr);
+    for (reference::Linear& each : formula_.linears) all.push_back(&each);
+    return all;
   }
 
   Case c_;
@@ -248,11 +278,55 @@ INSTANTIATE_TEST_SUITE_P(
              .method = "full",
              .targets = "q,k,v,o,gate,up,down",
              .below = true},
+        Case{.name = "Fused",
+             .method = "lora",
+             .targets = "in_proj",
+             .norms = true,
+             .below = true,
+             .turned = false,
+             .biases = true,
+             .fused = true},
+        Case{.name = "FusedOfLastRows",
+             .method = "lora",
+             .targets = "in_proj",
+             .below = true,
+             .last_rows_only = true,
+             .biases = true,
+             .fused = true},
+        Case{.name = "FusedOfLastRowsAboveNothingThatTrains",
+             .method = "full",
+             .targets = "in_proj",
+             .last_rows_only = true,
+             .biases = true,
+             .fused = true},
+        Case{.name = "PartsOfAFusedWeight",
+             .method = "lora",
+             .targets = "q,v",
+             .below = true,
+             .last_rows_only = true,
+             .biases = true,
+             .fused = true},
         Case{.name = "BottlenecksAroundTheWeights",
              .method = "loretta_adp",
              .targets = "adapters",
              .below = true}),
     [](const auto& chosen) { return chosen.param.name; });
+
+TEST(DecoderLayer, RefusesLinearLayersThatMakeNoLayer) {
+  const auto device = make_cpu_device();
+  const auto layer_of = [&](std::size_t count, bool head_norms) {
+    DecoderLayer::Parts parts;
+    for (std::size_t i = 0; i < count; ++i)
+      parts.linears.emplace_back(Site{}, FrozenLinear<float>{}, device);
+    const float weight = 1;
+    if (head_norms) parts.query_norm.weight = &weight;
+    DecoderLayer(0, {heads, key_value_heads, head_dim}, std::move(parts), device);
+  };
+  EXPECT_EQ(message_of<Error>([&] { layer_of(3, false); }),
+            "a decoder layer: got 3 linear layers, expected 4, or 5 with a fused projection");
+  EXPECT_EQ(message_of<Error>([&] { layer_of(5, true); }),
+            "a decoder layer: a fused projection with norms of heads");
+}
 
 }  // namespace
 }  // namespace rankfold

@@ -31,10 +31,7 @@ constexpr Shape shapes[] = {
     {MatrixType::q, "q", hidden, hidden},  {MatrixType::k, "k", hidden, hidden},
     {MatrixType::v, "v", hidden, hidden},  {MatrixType::o, "o", hidden, hidden},
     {MatrixType::up, "up", inner, hidden}, {MatrixType::down, "down", hidden, inner}};
-constexpr Shape fused_shapes[] = {{MatrixType::in_proj, "in_proj", 3 * hidden, hidden},
-                                  {MatrixType::o, "o", hidden, hidden},
-                                  {MatrixType::up, "up", inner, hidden},
-                                  {MatrixType::down, "down", hidden, inner}};
+constexpr Shape fused_shape = {MatrixType::in_proj, "in_proj", 3 * hidden, hidden};
 
 /// How scores depend on relative positions: not at all, through maps of their own, or through the
 /// layer's k and q.
@@ -62,12 +59,33 @@ class Example : public LayerExample {
     dy_ = normal(rows() * hidden, "dy");
     SiteCatalogue catalogue{"layer", 1, {}, {MatrixType::o, MatrixType::down}};
     EncoderLayer::Parts parts;
-    shapes_ = c.fused ? std::span<const Shape>(fused_shapes) : std::span<const Shape>(shapes);
-    for (const Shape& shape : shapes_) {
-      const Site site{shape.name, shape.matrix, 0, shape.out, shape.in, heads};
+    // A fused weight computes as one unless a part of it is adapted.
+    const bool whole = c.fused && c.targets.find('q') == std::string::npos;
+    const auto add = [&](const Shape& shape, FrozenLinear<float> frozen, reference::Linear formula,
+                         bool computes, const std::string& part_of = "") {
+      const Site site{shape.name, shape.matrix, 0, shape.out, shape.in, heads, part_of};
       catalogue.sites.push_back(site);
-      parts.linears.emplace_back(
-          site, linear(shape.name, shape.out, shape.in, formula_.linears.emplace_back()), device_);
+      parts.linears.emplace_back(site, frozen, device_);
+      computes_.push_back(computes);
+      if (computes) formula_.linears.push_back(std::move(formula));
+    };
+    const auto add_drawn = [&](const Shape& shape, bool computes) {
+      reference::Linear formula;
+      const FrozenLinear<float> frozen = linear(shape.name, shape.out, shape.in, formula);
+      add(shape, frozen, std::move(formula), computes);
+    };
+    if (c.fused) add_drawn(fused_shape, whole);
+    for (const Shape& shape : shapes) {
+      if (!c.fused || shape.matrix > MatrixType::v) {
+        add_drawn(shape, true);
+        continue;
+      }
+      const auto part = static_cast<std::size_t>(shape.matrix);
+      weights_.push_back(rows_of_part(weights_.front(), hidden, part));
+      biases_.push_back(rows_of_part(biases_.front(), 1, part));
+      add(shape, {weights_.back().data(), biases_.back().data()},
+          {reference::in_double(weights_.back()), reference::in_double(biases_.back())}, !whole,
+          fused_shape.name);
     }
     parts.attention_norm = norm("a", hidden, true, c.norms, formula_.attention_norm);
     parts.output_norm = norm("y", hidden, true, c.norms, formula_.output_norm);
@@ -80,7 +98,7 @@ class Example : public LayerExample {
     if (!c.method.empty()) {
       std::vector<HostLinear*> linears;
       for (HostLinear& each : layer_->linears()) linears.push_back(&each);
-      adapt(catalogue, c.method, c.targets, linears, formula_.linears);
+      adapt(catalogue, c.method, c.targets, linears, formulas());
     }
     for (std::size_t i = 0; i < c.applications; ++i)
       applications_.emplace_back("place" + std::to_string(i),
@@ -174,6 +192,27 @@ class Example : public LayerExample {
  private:
   std::size_t rows() const { return c_.first_rows_only ? sequences() : tokens(); }
 
+  /// Rows of q, k or v, where each head's follow each other.
+  static std::vector<float> rows_of_part(const std::vector<float>& all, std::size_t width,
+                                         std::size_t part) {
+    constexpr std::size_t d = hidden / heads;
+    std::vector<float> rows;
+    for (std::size_t row = 0; row < hidden; ++row) {
+      const std::size_t from = (row / d * 3 * d + part * d + row % d) * width;
+      for (std::size_t i = 0; i < width; ++i) rows.push_back(all[from + i]);
+    }
+    return rows;
+  }
+
+  /// Of each linear layer its formula; null where it does not compute.
+  std::vector<reference::Linear*> formulas() {
+    std::vector<reference::Linear*> all;
+    std::size_t next = 0;
+    for (const bool computes : computes_)
+      all.push_back(computes ? &formula_.linears[next++] : nullptr);
+    return all;
+  }
+
   void read_positions(EncoderLayer::Parts& parts) {
     embedding_ = normal(position_rows * hidden, "embedding");
     RelativeAttention attention{.keys = c_.keys, .queries = c_.queries, .scale = 0.4f};
@@ -195,7 +234,7 @@ class Example : public LayerExample {
   }
 
   Case c_;
-  std::span<const Shape> shapes_;
+  std::vector<bool> computes_;  ///< of the linear layers
   std::vector<std::size_t> firsts_;
   std::vector<float> dy_, embedding_;
   reference::EncoderLayer formula_;
@@ -344,6 +383,18 @@ INSTANTIATE_TEST_SUITE_P(
              .fused = true,
              .keys = false,
              .queries = false},
+        Case{.name = "PartsOfAFusedWeight",
+             .method = "lora",
+             .targets = "q,v",
+             .below = true,
+             .positions = Positions::mapped,
+             .fused = true},
+        Case{.name = "PartsOfAFusedWeightOfFirstRows",
+             .method = "lora",
+             .targets = "q,k,v,o",
+             .first_rows_only = true,
+             .positions = Positions::mapped,
+             .fused = true},
         Case{.name = "FusedAndFrozen",
              .norms = true,
              .below = true,
@@ -361,8 +412,8 @@ TEST(EncoderLayer, RefusesLinearLayersThatMakeNoLayer) {
     EncoderLayer({hidden, heads, inner}, std::move(parts), device);
   };
   EXPECT_EQ(message_of<Error>([&] { layer_of(5); }),
-            "an encoder layer: got 5 linear layers, expected 6, or 4 of a fused projection");
-  EXPECT_EQ(message_of<Error>([&] { layer_of(4); }),
+            "an encoder layer: got 5 linear layers, expected 6, or 7 with a fused projection");
+  EXPECT_EQ(message_of<Error>([&] { layer_of(7); }),
             "an encoder layer: a fused projection without relative positions");
 }
 

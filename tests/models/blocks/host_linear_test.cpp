@@ -198,6 +198,29 @@ TEST(HostLinear, MayMeetTwoInputsInOnePass) {
   }
 }
 
+TEST(HostLinear, ReadsAWeightOnceAndOnlyWhereItIsAskedFor) {
+  const Example example;
+  std::size_t reads = 0;
+  const FrozenLinear<float> frozen{example.weights[0].data(), example.biases[0].data()};
+  const auto read = [&] {
+    ++reads;
+    return frozen;
+  };
+  HostLinear linear(example.sites[0], read, example.device);
+  const HostLinear moved = std::move(linear);
+  EXPECT_FALSE(moved.adapted());
+  EXPECT_EQ(moved.site().name, "first");
+  EXPECT_EQ(reads, 0u);
+  std::vector<float> y(tokens * out), expected(tokens * out);
+  for (int pass = 0; pass < 2; ++pass) {
+    moved.forward(example.input(), {y.data(), tokens, out}, nullptr);
+    EXPECT_EQ(moved.frozen().weight, frozen.weight);
+    EXPECT_EQ(reads, 1u);
+  }
+  example.linears[0].forward(example.input(), {expected.data(), tokens, out}, nullptr);
+  EXPECT_EQ(y, expected);
+}
+
 TEST(HostLinear, MultipliesInBfloat16WhereAskedForAdaptedOrNot) {
   if (const std::string obstacle = bfloat16_obstacle(); !obstacle.empty()) GTEST_SKIP() << obstacle;
   const Example example;

@@ -64,9 +64,10 @@ class LayerExample {
   }
 
   /// Puts a method of rank 2 with numbers of its own on the targets among the linears, and the same
-  /// on their formulas.
+  /// on their formulas, which may be missing for others.
   void adapt(const SiteCatalogue& catalogue, const std::string& name, const std::string& targets,
-             std::span<HostLinear* const> linears, std::span<reference::Linear> formulas) {
+             std::span<HostLinear* const> linears,
+             const std::vector<reference::Linear*>& formulas) {
     const Registry registry = builtin_registry();
     const Method& method = registry.at(name);
     const Stack stack = select_stack(catalogue, targets, "all");
@@ -83,14 +84,14 @@ class LayerExample {
     std::vector<FrozenLinear<float>> frozen;
     for (std::size_t site = 0; site < places.size(); ++site) {
       frozen.push_back(linears[places[site]]->frozen());
-      frozen_in_double_.push_back(formulas[places[site]]);
+      frozen_in_double_.push_back(*formulas[places[site]]);
       linears[places[site]]->attach(adapter_.get(), site);
     }
     adapter_->set_frozen(frozen);
     double_adapter_ = reference::in_double(*adapter_, name, "2", frozen_in_double_);
     for (std::size_t site = 0; site < places.size(); ++site) {
-      formulas[places[site]].adapter = double_adapter_.get();
-      formulas[places[site]].site = site;
+      formulas[places[site]]->adapter = double_adapter_.get();
+      formulas[places[site]]->site = site;
     }
   }
 
