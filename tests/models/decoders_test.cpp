@@ -264,6 +264,7 @@ TEST_P(Decoders, UseEveryTensorOfTheirCheckpoint) {
 }
 
 TEST_P(Decoders, PredictPackedSequencesAsAloneAndFromACache) {
+  if (GetParam() == "llama-dynamic-rope") GTEST_SKIP() << "its turns follow the longest text";
   const auto host = this->host();
   std::string targets;
   for (const Site& site : host->catalogue().sites)
