@@ -64,7 +64,10 @@ class Example : public LayerExample {
                                                        formula_.activation, dropout, dropout},
                                        std::move(parts), device_);
     if (!c.method.empty())
-      adapt(catalogue, c.method, c.targets, layer_->linears(), formula_.linears);
+      adapt(catalogue, c.method, c.targets, layer_->linears(),
+            [&](const Site& site) -> reference::Linear& {
+              return formula_.linears.at(place(catalogue, site));
+            });
     application_.reach = layer_->reach(c.below);
     for (std::size_t s = 0; s + 1 < starts_.size(); ++s) {
       firsts_.push_back(s);

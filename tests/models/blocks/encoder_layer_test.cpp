@@ -80,7 +80,9 @@ class Example : public LayerExample {
     if (!c.method.empty()) {
       std::vector<HostLinear*> linears;
       for (HostLinear& each : layer_->linears()) linears.push_back(&each);
-      adapt(catalogue, c.method, c.targets, linears, formula_.linears);
+      adapt(catalogue, c.method, c.targets, linears, [&](const Site& site) -> reference::Linear& {
+        return formula_.linears.at(place(catalogue, site));
+      });
     }
     for (std::size_t i = 0; i < c.applications; ++i)
       applications_.emplace_back("place" + std::to_string(i),

@@ -64,9 +64,10 @@ class LayerExample {
   }
 
   /// Puts a method of rank 2 with numbers of its own on the targets among the linears, and the same
-  /// on their formulas.
+  /// on what formula_of gives of each site, a reference::Linear&.
+  template <class FormulaOf>
   void adapt(const SiteCatalogue& catalogue, const std::string& name, const std::string& targets,
-             std::span<HostLinear* const> linears, std::span<reference::Linear> formulas) {
+             std::span<HostLinear* const> linears, const FormulaOf& formula_of) {
     const Registry registry = builtin_registry();
     const Method& method = registry.at(name);
     const Stack stack = select_stack(catalogue, targets, "all");
@@ -76,22 +77,27 @@ class LayerExample {
     for (Parameter<float>& parameter : adapter_->parameters())
       std::ranges::copy(reference::normal(parameter.value.size(), parameter.name, 0.2),
                         parameter.value.span().begin());
-    std::vector<std::size_t> places;
-    for (const Site& site : stack.sites)
-      for (std::size_t i = 0; i < linears.size(); ++i)
-        if (linears[i]->site().name == site.name) places.push_back(i);
     std::vector<FrozenLinear<float>> frozen;
-    for (std::size_t site = 0; site < places.size(); ++site) {
-      frozen.push_back(linears[places[site]]->frozen());
-      frozen_in_double_.push_back(formulas[places[site]]);
-      linears[places[site]]->attach(adapter_.get(), site);
-    }
+    for (std::size_t site = 0; site < stack.sites.size(); ++site)
+      for (HostLinear* linear : linears) {
+        if (linear->site().name != stack.sites[site].name) continue;
+        frozen.push_back(linear->frozen());
+        frozen_in_double_.push_back(formula_of(stack.sites[site]));
+        linear->attach(adapter_.get(), site);
+      }
     adapter_->set_frozen(frozen);
     double_adapter_ = reference::in_double(*adapter_, name, "2", frozen_in_double_);
-    for (std::size_t site = 0; site < places.size(); ++site) {
-      formulas[places[site]].adapter = double_adapter_.get();
-      formulas[places[site]].site = site;
+    for (std::size_t site = 0; site < stack.sites.size(); ++site) {
+      reference::Linear& formula = formula_of(stack.sites[site]);
+      formula.adapter = double_adapter_.get();
+      formula.site = site;
     }
+  }
+
+  /// Where a site is in the catalogue, whose order is that of the layer's linears.
+  static std::size_t place(const SiteCatalogue& catalogue, const Site& site) {
+    return static_cast<std::size_t>(std::ranges::find(catalogue.sites, site.name, &Site::name) -
+                                    catalogue.sites.begin());
   }
 
   void add_gradients(std::vector<std::vector<float>>& all) const {
