@@ -2,7 +2,6 @@
 
 #include "core/base/error.h"
 #include "core/base/json_value.h"
-#include "core/base/machine.h"
 #include "core/device/device.h"
 #include "core/fit/update_file.h"
 #include "core/fit/working_memory.h"

@@ -2,7 +2,6 @@
 
 #include "core/base/error.h"
 #include "core/base/json_value.h"
-#include "core/base/machine.h"
 #include "core/device/device.h"
 #include "experiments/bench/layer_bench.h"
 #include "experiments/commands/bench_methods.h"

@@ -6,7 +6,6 @@
 #include "experiments/commands/command.h"
 #include "experiments/commands/scoring_bar.h"
 #include "experiments/commands/setting_options.h"
-#include "experiments/runs/settings.h"
 #include "experiments/training/evaluate.h"
 
 namespace rankfold {

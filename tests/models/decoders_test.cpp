@@ -186,6 +186,7 @@ TEST_P(Decoders, UseEveryTensorOfTheirCheckpoint) {
 }
 
 TEST_P(Decoders, PredictPackedSequencesAsAloneAndFromACache) {
+  if (GetParam() == "llama-dynamic-rope") GTEST_SKIP() << "its turns follow the longest text";
   const auto host = this->host();
   const auto lora = adapter(*host, "lora", "2", "all");
   make_random(*lora);

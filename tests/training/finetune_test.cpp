@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 
 #include "analysis/logs/event_log.h"
 #include "core/base/error.h"
@@ -309,6 +310,18 @@ TEST_F(Finetune, WritesAFailedRunWithItsReason) {
   const RunResult read = read_run(folder / "out/run.json");
   EXPECT_EQ(read.status, "failed");
   EXPECT_THAT(read.error, HasSubstr("dev.tsv"));
+}
+
+TEST_F(Finetune, NamesTheLineOfATextThatTheModelCannotReadBeforeItTrains) {
+  std::ofstream(folder / "model/vocab.txt", std::ios::app) << "w101\n";
+  std::ofstream(folder / "data/dev.tsv", std::ios::app) << "s\t1\t\tw7 w101\n";
+  EXPECT_EQ(error(settings(), "out"),
+            (folder / "data/dev.tsv").string() + ":18: " + (folder / "model").string() +
+                ": token id 101, expected 0 to 100 (does the tokenizer belong to this model?)");
+  EXPECT_EQ(read_run(folder / "out/run.json").status, "failed");
+  std::size_t files = 0;
+  for ([[maybe_unused]] const auto& entry : fs::directory_iterator(folder / "out")) ++files;
+  EXPECT_EQ(files, 1u);
 }
 
 TEST_F(Finetune, LeavesNoFileBehindAWrongRequest) {
