@@ -66,6 +66,15 @@ class PeftTargets {
   bool are_known() const { return known_; }
   bool adapts(const std::string& module) const;
 
+  /// An entry of modules_to_save: it saves the modules that end so, and all below them.
+  struct Saved {
+    std::string name;
+    Pattern pattern;
+    bool has(const std::string& module) const { return pattern.begins(module); }
+  };
+  const std::vector<Saved>& saved() const { return saved_; }
+  bool saves(const std::string& module) const;
+
  private:
   /// A list of names, or an expression.
   struct Names {
@@ -80,7 +89,8 @@ class PeftTargets {
   std::string file_;
   Names targets_, excluded_;
   bool known_ = false, all_linear_ = false;
-  std::vector<Pattern> saved_, layer_patterns_;
+  std::vector<Saved> saved_;
+  std::vector<Pattern> layer_patterns_;
   std::vector<long long> layers_;
 };
 

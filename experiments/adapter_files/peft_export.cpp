@@ -72,13 +72,22 @@ LoraPair factorise(const std::vector<double>& update, std::size_t out, std::size
   return pair;
 }
 
-/// The module of a site: in a model without a head names are without the model's own part.
-std::string module_of(const Site& site, const LoneAdapter& source) {
-  return source.description.head ? site.name : site.name.substr(site.name.find('.') + 1);
+/// A name as the model has it that the adapter is for: without a head, names are without the
+/// model's own part.
+std::string exported_name(const std::string& name, const LoneAdapter& source) {
+  return source.description.head || is_in_a_head(name) ? name : name.substr(name.find('.') + 1);
+}
+
+/// What PEFT calls the task: with SEQ_CLS it looks for a trained head.
+json task_type(const LoneAdapter& source) {
+  if (source.description.output == HostOutput::language_model) return "CAUSAL_LM";
+  const auto is_of_a_head = [](const auto& tensor) { return is_in_a_head(tensor.name); };
+  return std::ranges::any_of(source.head, is_of_a_head) ? json("SEQ_CLS") : json(nullptr);
 }
 
 json lora_config(const std::vector<std::string>& modules, const std::vector<LoraPair>& pairs,
-                 const std::vector<std::string>& saved, const std::string& base_name) {
+                 const std::vector<std::string>& saved, const json& task,
+                 const std::string& base_name) {
   std::size_t largest = 1;
   for (const LoraPair& pair : pairs) largest = std::max(largest, pair.rank);
   json ranks = json::object(), targets = json::array();
@@ -100,8 +109,7 @@ json lora_config(const std::vector<std::string>& modules, const std::vector<Lora
           {"r", largest},
           {"rank_pattern", ranks},
           {"target_modules", targets},
-          // With this task PEFT looks for a trained head.
-          {"task_type", saved.empty() ? json(nullptr) : json("SEQ_CLS")},
+          {"task_type", task},
           {"use_dora", false},
           {"use_rslora", false}};
 }
@@ -117,10 +125,6 @@ PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry, c
     if (source.adapter->adds_bias(index))
       throw Error("method {} adds a trained bias to {}, which a LoRA has no place for",
                   source.description.method, source.adapter->stack().sites[index].name);
-  if (source.host && source.description.head)
-    for (const Host::DrawnTensor& tensor : source.host->drawn())
-      throw Error("{} is not in the model: it was drawn for the run, and PEFT would draw another",
-                  tensor.name);
   for (const Site& site : source.adapter->stack().sites)
     if (const std::string fused = fused_module(site.name); !fused.empty())
       throw Error("{} is a part of the module {}, which PEFT adapts as a whole", site.name, fused);
@@ -129,7 +133,10 @@ PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry, c
   const DoubleAdapter exact(source, registry);
   const auto device = make_cpu_device();
   const Stack& stack = exact.adapter->stack();
+  std::vector<LoneAdapter::HeadTensor> head = source.head;
   std::vector<LoraPair> pairs;
+  std::vector<std::string> modules;
+  std::vector<TensorToWrite> tensors;
   PeftExport result;
   for (std::size_t index = 0; index < stack.sites.size(); ++index) {
     const Site& site = stack.sites[index];
@@ -137,37 +144,46 @@ PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry, c
     exact.adapter->reconstruct(index, {update.data(), site.out, site.in});
     if (!std::ranges::all_of(update, [](double value) { return std::abs(value) < largest_float; }))
       throw Error("the update of {} is beyond the range of float", site.name);
+    // PEFT adapts no module that it saves: such a weight is saved with its update.
+    if (const auto saved =
+            std::ranges::find(head, site.name + ".weight", &LoneAdapter::HeadTensor::name);
+        saved != head.end()) {
+      for (std::size_t i = 0; i < update.size(); ++i)
+        saved->values[i] = static_cast<float>(saved->values[i] + update[i]);
+      continue;
+    }
+    modules.push_back(exported_name(site.name, source));
     pairs.push_back(factorise(update, site.out, site.in, *device));
     result.ranks.push_back(pairs.back().rank);
     result.parameters += pairs.back().rank * (site.out + site.in);
   }
+  if (pairs.empty() && !stack.sites.empty())
+    throw Error("the base model lacks the weights that the adapter changes, and PEFT needs one");
   result.sites = pairs.size();
   result.largest_rank = result.ranks.empty() ? 0 : std::ranges::max(result.ranks);
 
-  std::vector<TensorToWrite> tensors;
-  std::vector<std::string> modules;
   for (std::size_t index = 0; index < pairs.size(); ++index) {
-    const Site& site = stack.sites[index];
     const LoraPair& pair = pairs[index];
-    const std::string& module = modules.emplace_back(module_of(site, source));
-    tensors.push_back(make_tensor(peft_prefix + module + ".lora_A.weight", {pair.rank, site.in},
+    const std::string module = peft_prefix + modules[index];
+    tensors.push_back(make_tensor(module + ".lora_A.weight", {pair.rank, pair.a.size() / pair.rank},
                                   std::span(pair.a)));
-    tensors.push_back(make_tensor(peft_prefix + module + ".lora_B.weight", {site.out, pair.rank},
+    tensors.push_back(make_tensor(module + ".lora_B.weight", {pair.b.size() / pair.rank, pair.rank},
                                   std::span(pair.b)));
   }
   std::vector<std::string> saved;
-  for (const LoneAdapter::HeadTensor& tensor : source.head) {
-    tensors.push_back(make_tensor(peft_prefix + tensor.name, tensor.shape,
-                                  std::span<const float>(tensor.values)));
+  for (const LoneAdapter::HeadTensor& tensor : head) {
+    const std::string name = exported_name(tensor.name, source);
+    tensors.push_back(
+        make_tensor(peft_prefix + name, tensor.shape, std::span<const float>(tensor.values)));
     // PEFT saves a head whole, which may have several layers.
-    std::string module(head_of(tensor.name));
-    if (module.empty()) module = tensor.name.substr(0, tensor.name.rfind('.'));
+    std::string module(head_of(name));
+    if (module.empty()) module = name.substr(0, name.rfind('.'));
     if (std::ranges::find(saved, module) == saved.end()) saved.push_back(module);
   }
   AtomicFolder folder(out);
   write_safetensors(folder.path() / adapter_tensors_name, tensors, {{"format", "pt"}});
   write_atomically(folder.path() / adapter_config_name,
-                   lora_config(modules, pairs, saved, base_name).dump(2) + "\n");
+                   lora_config(modules, pairs, saved, task_type(source), base_name).dump(2) + "\n");
   folder.commit();
   return result;
 }

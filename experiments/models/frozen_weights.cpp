@@ -34,9 +34,18 @@ bool is_weight_of_a_norm(std::string_view name) {
 
 }  // namespace
 
+std::string older_name(std::string_view tensor) {
+  const std::string weight = replaced_end(tensor, "LayerNorm.weight", "LayerNorm.gamma");
+  return weight.empty() ? replaced_end(tensor, "LayerNorm.bias", "LayerNorm.beta") : weight;
+}
+
 FrozenWeights::FrozenWeights(const std::filesystem::path& folder, std::string prefix,
-                             std::shared_ptr<const Device> device)
-    : device_(std::move(device)), folder_(folder), prefix_(std::move(prefix)) {}
+                             std::shared_ptr<const Device> device,
+                             std::shared_ptr<ReplacedTensors> replaced)
+    : device_(std::move(device)),
+      folder_(folder),
+      prefix_(std::move(prefix)),
+      replaced_(std::move(replaced)) {}
 
 FrozenWeights::FrozenWeights(std::uint64_t random_seed, std::shared_ptr<const Device> device)
     : device_(std::move(device)), random_(random_period) {
@@ -44,15 +53,19 @@ FrozenWeights::FrozenWeights(std::uint64_t random_seed, std::shared_ptr<const De
 }
 
 const TensorEntry* FrozenWeights::find(std::string_view name) {
+  const TensorEntry* const stored = find_stored(name);
+  const ReplacedTensors::Tensor* const replaced = find_replaced(name);
+  return replaced ? &replaced->entry : stored;
+}
+
+const TensorEntry* FrozenWeights::find_stored(std::string_view name) {
   if (!folder_) return nullptr;
   const auto looked_up = [&](std::string_view spelling) {
     const TensorEntry* entry = folder_->find(spelling);
     if (entry) asked_for_.insert(entry->name);
     return entry;
   };
-  for (const std::string& spelling :
-       {std::string(name), replaced_end(name, "LayerNorm.weight", "LayerNorm.gamma"),
-        replaced_end(name, "LayerNorm.bias", "LayerNorm.beta")}) {
+  for (const std::string& spelling : {std::string(name), older_name(name)}) {
     if (spelling.empty()) continue;
     if (const TensorEntry* entry = looked_up(spelling)) return entry;
     if (!spelling.starts_with(prefix_)) continue;
@@ -76,11 +89,14 @@ std::span<const float> FrozenWeights::read(std::string_view name,
   if (!entry)
     throw Error("{}: tensor {} is missing, expected shape [{}]", folder_->path().string(), name,
                 fmt::join(shape, ", "));
-  const std::string culprit = fmt::format("{}: tensor {}", folder_->path().string(), entry->name);
+  const ReplacedTensors::Tensor* const replaced = find_replaced(name);
+  const std::string culprit =
+      fmt::format("{}: tensor {}", replaced ? replaced_->source() : folder_->path().string(),
+                  printable(entry->name, 200));
   if (entry->shape != shape)
     throw Error("{}: shape is [{}], expected [{}]", culprit, fmt::join(entry->shape, ", "),
                 fmt::join(shape, ", "));
-  const float* values = folder_->f32_data(entry->name);
+  const float* values = replaced ? replaced->values.data() : folder_->f32_data(entry->name);
   if (!values) {
     values = converted_.emplace_back(folder_->read<float>(entry->name)).data();
     folder_->release(entry->name);
@@ -119,7 +135,7 @@ const float* FrozenWeights::transposed(std::string_view name, std::size_t rows,
     // Nobody reads the stored ones again.
     if (converted_.size() > before)
       converted_.pop_back();
-    else
+    else if (!is_replaced(name))
       folder_->release(find(name)->name);
     const std::vector<float>& kept = converted_.emplace_back(std::move(values));
     turned = place_on_device(device_, std::span<const float>(kept), placed_);

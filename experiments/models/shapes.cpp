@@ -102,6 +102,9 @@ SiteCatalogue catalogue(const ModelShape& shape) {
     add(MatrixType::down, modules.down, hidden, shape.intermediate, 1);
     add(MatrixType::in_proj, modules.in_proj, 3 * hidden, hidden, shape.heads);
   }
+  if (modules.pooler)
+    result.sites.push_back(
+        {modules.pooler, MatrixType::pooler, shape.distinct_layers - 1, hidden, hidden, 1});
   return result;
 }
 

@@ -57,7 +57,8 @@ ModelShape read_shape(const ConfigFile& config, const Family& family);
 
 /// Every adaptable matrix under the module names of Hugging Face. ALBERT has one site a matrix type
 /// (its layers share their weights); DeBERTa has in_proj (q, k and v fused); GPT-2's fused c_attn
-/// counts as q, k and v. Adapters sit after o and down in encoders, at gate, up and down in Llama.
+/// counts as q, k and v. The pooler is of the last layer. Adapters sit after o and down in
+/// encoders, at gate, up and down in Llama.
 SiteCatalogue catalogue(const ModelShape& shape);
 
 /// Where a checkpoint keeps the weight of a site: rows first_row .. first_row + out of the weight

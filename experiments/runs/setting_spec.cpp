@@ -87,8 +87,8 @@ std::vector<SettingSpec> make_table() {
        .matters_to = has_sites},
       {.name = "targets",
        .value = "LIST",
-       .meaning = "adapted matrices: q,k,v,o,gate,up,down,in_proj, all or adapters, or patterns of "
-                  "module names ('*.mlp.*'); default q,v or the method's",
+       .meaning = "adapted matrices: q,k,v,o,gate,up,down,in_proj,pooler, all, all-linear or "
+                  "adapters, or patterns of module names ('*.mlp.*'); default q,v or the method's",
        .kind = list,
        .roles = {method_cost, check, counting},
        .other_name = "targets-like",

@@ -95,7 +95,7 @@ TEST(LanguageModel, IsAClassifierToAnAdapterOfOne) {
   save_adapter(own, trained.description, *trained.adapter, *trained.host);
   export_as_lora(load_lone_adapter(own, model, registry, device), registry, lora, "");
   const AdaptedModel again = load_adapted_model(model, lora, registry, device);
-  EXPECT_EQ(again.output, HostOutput::classifier);
+  EXPECT_EQ(again.description.output, HostOutput::classifier);
   EXPECT_THAT(again.untrained, testing::IsEmpty());
   Batch batch = read_golden_batch(model);
   const std::vector<float> expected = trained.host->predict(batch),
@@ -135,7 +135,7 @@ TEST(LanguageModel, TakesAnAdapterOfPeftAndItsMerge) {
   const Registry registry = builtin_registry();
   const auto device = make_cpu_device();
   const AdaptedModel adapted = load_adapted_model(model, adapter, registry, device);
-  EXPECT_EQ(adapted.output, HostOutput::language_model);
+  EXPECT_EQ(adapted.description.output, HostOutput::language_model);
   merge(model, adapter, folder.path / "merged", registry);
   const auto config = nlohmann::json::parse(read_text(folder.path / "merged/config.json"));
   EXPECT_EQ(config["architectures"], nlohmann::json({"LlamaForCausalLM"}));

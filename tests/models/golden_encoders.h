@@ -79,7 +79,7 @@ inline std::string all_targets(const Host& host) {
 
 /// q and v, or what holds them.
 inline std::string projection_targets(const Host& host) {
-  return all_targets(host).ends_with("in_proj") ? "in_proj" : "q,v";
+  return all_targets(host).find("in_proj") != std::string::npos ? "in_proj" : "q,v";
 }
 
 /// An adapter on `stack` with numbers of its own in all factors.

@@ -75,7 +75,8 @@ std::unique_ptr<Host> load(const HostSource& source, const HostSettings& setting
 }
 
 FamilyModules modules() {
-  FamilyModules modules = encoder_modules("deberta.encoder.layer.{}.", nullptr, nullptr, nullptr);
+  FamilyModules modules =
+      encoder_modules("deberta.encoder.layer.{}.", nullptr, nullptr, nullptr, "pooler.dense");
   modules.in_proj = "attention.self.in_proj";
   return modules;
 }

@@ -27,6 +27,8 @@ struct FamilyModules {
   /// The module whose rows are those of q, k and v, one below the other; see stored_matrix.
   const char* fused = nullptr;
   bool transposed = false;  ///< checkpoints have weights as [in, out]
+  /// The whole name of the frozen dense layer [hidden, hidden] of a classifier's head.
+  const char* pooler = nullptr;
 };
 
 /// Where a host comes from: a model folder with its config.json, or a built-in shape alone.
