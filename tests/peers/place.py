@@ -103,10 +103,9 @@ class Place:
         self.expect("evaluate", "--model", self.model, "--adapter", adapter, "--task", "cola",
                     "--data", self.data, "--predictions", file, "--max-length", 16, "--threads", 1)
         header, *rows = [line.split("\t") for line in file.read_text().splitlines()]
-        first = min(i for i, name in enumerate(header) if name.startswith("logit"))
+        places = [i for i, name in enumerate(header) if name.startswith("logit")]
         rows.sort(key=lambda row: int(row[0]))
-        return torch.tensor([[float(x) for cell in row[first:] for x in cell.split()]
-                             for row in rows], dtype=torch.float64)
+        return torch.tensor([[float(row[i]) for i in places] for row in rows], dtype=torch.float64)
 
     def ids(self, tokens):
         return torch.tensor([[*self.before, *tokens, *self.after]])
@@ -119,7 +118,10 @@ class Place:
                               for tokens in self.dev]).double()
 
     def load(self, folder=None):
-        return transformers.AutoModelForSequenceClassification.from_pretrained(folder or self.model)
+        """A merged folder as its config.json has it, or the model with a head of two labels."""
+        make = transformers.AutoModelForSequenceClassification.from_pretrained
+        return make(folder) if folder else make(self.model, num_labels=2,
+                                                ignore_mismatched_sizes=True)
 
     def peft_logits(self, adapter):
         return self.logits(peft.PeftModel.from_pretrained(self.load(), str(adapter)))
