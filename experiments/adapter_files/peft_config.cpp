@@ -157,13 +157,21 @@ PeftTargets::PeftTargets(const PeftConfig& config)
     for (const std::string& pattern : config.texts("layers_pattern")) add("(?:^|.*?\\.)" + pattern);
 }
 
+bool PeftTargets::Saved::has(const std::string& module) const {
+  for (std::size_t end = module.find('.');; end = module.find('.', end + 1)) {
+    if (std::string_view(module).substr(0, end).ends_with(name)) return true;
+    if (end == std::string::npos) return false;
+  }
+}
+
 bool PeftTargets::saves(const std::string& module) const {
   return std::ranges::any_of(saved_, [&](const Saved& saved) { return saved.has(module); });
 }
 
 bool PeftTargets::adapts(const std::string& module) const {
   if (excluded_.have(module)) return false;
-  if (saves(module)) return false;
+  if (std::ranges::any_of(saved_, [&](const Saved& each) { return each.taken.begins(module); }))
+    return false;
   if (all_linear_) return true;
   if (targets_.expression) return targets_.expression->matches(module);
   if (std::ranges::find(targets_.names, module) != targets_.names.end()) return true;

@@ -66,11 +66,13 @@ class PeftTargets {
   bool are_known() const { return known_; }
   bool adapts(const std::string& module) const;
 
-  /// An entry of modules_to_save: it saves the modules that end so, and all below them.
+  /// An entry of modules_to_save. It saves every module whose name ends so, whatever stands before
+  /// ("norm": input_layernorm too), with all below it; it takes from the adapted ones what its
+  /// expression matches (PEFT's _set_trainable and check_target_module_exists).
   struct Saved {
     std::string name;
-    Pattern pattern;
-    bool has(const std::string& module) const { return pattern.begins(module); }
+    Pattern taken;
+    bool has(const std::string& module) const;
   };
   const std::vector<Saved>& saved() const { return saved_; }
   bool saves(const std::string& module) const;
