@@ -12,8 +12,8 @@
 namespace rankfold {
 namespace {
 
-constexpr std::array<std::string_view, 8> matrix_names = {"q",    "k",  "v",    "o",
-                                                          "gate", "up", "down", "in_proj"};
+constexpr std::array<std::string_view, 9> matrix_names = {"q",  "k",    "v",       "o",     "gate",
+                                                          "up", "down", "in_proj", "pooler"};
 
 std::vector<std::string> split_at(const std::string& text, char separator) {
   std::vector<std::string> parts(1);
@@ -136,12 +136,13 @@ std::vector<MatrixType> parse_targets(const std::string& targets, const SiteCata
     present.insert(site.matrix);
     if (site.part_of.empty()) modules.insert(site.matrix);
   }
-  if (targets == "all") return {modules.begin(), modules.end()};
-  std::vector<std::string> known{"adapters", "all"};
+  if (targets == "all") modules.erase(MatrixType::pooler);
+  if (targets == "all" || targets == "all-linear") return {modules.begin(), modules.end()};
+  std::vector<std::string> known{"adapters", "all", "all-linear"};
   for (const MatrixType type : present) known.emplace_back(to_string(type));
   std::set<MatrixType> chosen;
   for (const std::string& part : split_at(targets, ',')) {
-    if (part == "all" || part == "adapters")
+    if (part == "all" || part == "all-linear" || part == "adapters")
       throw UsageError("--targets {}: '{}' stands for several matrices, expected it alone",
                        printable(targets, 80), part);
     const auto found = std::ranges::find(matrix_names, part);

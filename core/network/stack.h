@@ -9,8 +9,9 @@
 
 namespace rankfold {
 
-/// The matrices that adapters attach to, in canonical order.
-enum class MatrixType { q, k, v, o, gate, up, down, in_proj };
+/// The matrices that adapters attach to, in canonical order. The pooler is the frozen dense layer
+/// between the layers and the output of a classifier; it counts as the last layer's.
+enum class MatrixType { q, k, v, o, gate, up, down, in_proj, pooler };
 
 std::string_view to_string(MatrixType type);
 std::optional<MatrixType> find_matrix_type(std::string_view name);
@@ -50,8 +51,8 @@ struct SiteCatalogue {
   std::vector<MatrixType> adapter_places;  ///< what target `adapters` means (LoRETTA_adp's places)
 };
 
-/// Parses "q,v", "adapters" or "all" (every matrix that is a module of its own). Throws UsageError
-/// naming an unknown or repeated target.
+/// Parses "q,v", "adapters", "all" (every matrix of the layers that is a module of its own) or
+/// "all-linear" (the pooler too). Throws UsageError naming an unknown or repeated target.
 std::vector<MatrixType> parse_targets(const std::string& targets, const SiteCatalogue& catalogue);
 
 /// Parses "all", "first:N", "last:N" or a 0-based list such as "0,2,5-7". Ascending, distinct.

@@ -19,17 +19,19 @@ constexpr ForeignKey::Meaning read = ForeignKey::Meaning::read,
                               nothing = ForeignKey::Meaning::changes_nothing;
 
 const std::vector<ForeignKey> known_keys = {
-    {"format", read},   {"version", read},    {"rankfold", nothing}, {"method", read},
-    {"rank", read},     {"alpha", read},      {"options", read},     {"targets", read},
-    {"layers", read},   {"sites", read},      {"stack", read},       {"train", read},
-    {"head", read},     {"model", read},      {"fingerprint", read}, {"task", read},
-    {"labels", read},   {"regression", read}, {"max_length", read},  {"batch", read},
-    {"score_on", read}, {"precision", read},  {"seed", read}};
+    {"format", read},      {"version", read},  {"rankfold", nothing}, {"method", read},
+    {"rank", read},        {"alpha", read},    {"options", read},     {"targets", read},
+    {"layers", read},      {"sites", read},    {"stack", read},       {"train", read},
+    {"head", read},        {"replaced", read}, {"output", read},      {"model", read},
+    {"fingerprint", read}, {"task", read},     {"labels", read},      {"regression", read},
+    {"max_length", read},  {"batch", read},    {"score_on", read},    {"precision", read},
+    {"seed", read}};
 const std::vector<ForeignKey> site_keys = {{"name", read}, {"rank", read}, {"alpha", read}};
 const std::vector<ForeignKey> stack_keys = {{"name", read},   {"matrix", read}, {"layer", read},
                                             {"out", read},    {"in", read},     {"heads", read},
                                             {"part_of", read}};
 
+constexpr const char* language_model_name = "language model";
 constexpr const char* text_form = "a text";
 constexpr const char* flag_form = "true or false";
 constexpr const char* count_form = "a whole number, 0 or more";
@@ -154,6 +156,8 @@ void write_adapter_description(const fs::path& folder, const AdapterDescription&
   }
   document["train"] = description.train;
   if (!description.head) document["head"] = false;
+  if (!description.replaced.empty()) document["replaced"] = description.replaced;
+  if (description.output == HostOutput::language_model) document["output"] = language_model_name;
   document["model"] = description.model;
   document["fingerprint"] = description.fingerprint;
   document["task"] = description.task;
@@ -189,6 +193,12 @@ AdapterDescription read_adapter_description(const fs::path& folder) {
   description.stack = read_stack(file);
   description.train = text_at(file, "train", description.train);
   if (const auto head = file.given("head")) description.head = head->boolean(flag_form);
+  if (const auto replaced = file.given("replaced"))
+    description.replaced = replaced->strings("a list of tensors' names");
+  if (const auto output = file.given("output")) {
+    if (output->string(text_form) != language_model_name) output->refuse(language_model_name);
+    description.output = HostOutput::language_model;
+  }
   description.task = text_at(file, "task");
   description.labels = count_at(file, "labels");
   description.regression = file.member("regression", flag_form).boolean(flag_form);

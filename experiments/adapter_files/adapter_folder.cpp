@@ -13,6 +13,7 @@
 #include "core/base/text.h"
 #include "experiments/adapter_files/foreign_folder.h"
 #include "experiments/models/input_checks.h"
+#include "experiments/models/replaced_tensors.h"
 #include "experiments/models/trained_parts.h"
 #include "experiments/runs/settings.h"
 
@@ -33,6 +34,13 @@ std::vector<NamedTensor> stored_tensors(Adapter<float>& adapter) {
   for (Parameter<float>& parameter : adapter.parameters())
     if (parameter.is_stored())
       tensors.push_back({parameter.name, parameter.shape, parameter.value.span()});
+  return tensors;
+}
+
+/// The frozen tensors of a host that its base model's folder does not give.
+std::vector<Host::DrawnTensor> own_frozen_tensors(const Host& host) {
+  std::vector<Host::DrawnTensor> tensors = host.replaced();
+  for (Host::DrawnTensor& tensor : host.drawn()) tensors.push_back(std::move(tensor));
   return tensors;
 }
 
@@ -87,7 +95,14 @@ void save_adapter(const fs::path& folder, const AdapterDescription& description,
   };
   add(stored_tensors(adapter));
   add(trained_tensors(host));
-  save(folder, description, adapter.stack(), tensors);
+  AdapterDescription whole = description;
+  whole.replaced.clear();
+  const std::vector<Host::DrawnTensor> frozen = own_frozen_tensors(host);
+  for (const Host::DrawnTensor& tensor : frozen) {
+    tensors.push_back(make_tensor(tensor.name, tensor.shape, tensor.value));
+    whole.replaced.push_back(tensor.name);
+  }
+  save(folder, whole, adapter.stack(), tensors);
 }
 
 void save_adapter(const fs::path& folder, const LoneAdapter& lone) {
@@ -104,6 +119,7 @@ std::vector<std::string> load_adapter_tensors(const fs::path& folder, Adapter<fl
                                               Host& host, bool has_head) {
   const SafetensorsFile file(folder / adapter_tensors_name);
   std::set<std::string> known;
+  for (const Host::DrawnTensor& tensor : host.replaced()) known.insert(tensor.name);
   std::vector<std::string> missing;
   const auto take = [&](const NamedTensor& tensor, bool needed) {
     if (!needed && !file.find(tensor.name)) {
@@ -128,6 +144,29 @@ std::vector<std::string> load_adapter_tensors(const fs::path& folder, Adapter<fl
   return missing;
 }
 
+const char* output_name(HostOutput output) {
+  return output == HostOutput::classifier ? "classifier" : "causal language model";
+}
+
+namespace {
+
+/// The frozen tensors of the model that the folder holds; null where it holds none.
+std::shared_ptr<ReplacedTensors> read_replaced(const fs::path& folder,
+                                               const std::vector<std::string>& names) {
+  if (names.empty()) return nullptr;
+  const SafetensorsFile file(folder / adapter_tensors_name);
+  auto replaced = std::make_shared<ReplacedTensors>(printable(file.path().string()));
+  for (const std::string& name : names) {
+    const TensorEntry& entry = file.at(name);
+    std::vector<float> values(entry.elements());
+    fill(file, {entry.name, entry.shape, values});
+    replaced->add(name, entry.shape, std::move(values));
+  }
+  return replaced;
+}
+
+}  // namespace
+
 AdaptedModel load_adapted_model(const fs::path& model, const fs::path& folder,
                                 const Registry& registry, std::shared_ptr<const Device> device,
                                 const std::string& precision, std::optional<HostOutput> output) {
@@ -146,16 +185,21 @@ AdaptedModel load_adapted_model(const fs::path& model, const fs::path& folder,
         model.string(), found);
   }
 
+  if (output == HostOutput::classifier && description.output != *output)
+    throw Error("{}: the adapter is of a {}, expected one of a {}", printable(file),
+                output_name(description.output), output_name(*output));
   const std::string& chosen = precision.empty() ? description.precision : precision;
   check_precision(chosen);
   HostSettings host_settings;
-  host_settings.output = adapted.output = output.value_or(HostOutput::classifier);
+  host_settings.output = description.output = output.value_or(description.output);
   host_settings.bfloat16 = chosen == "bf16";
   host_settings.labels = description.labels;
   host_settings.regression = description.regression;
   host_settings.seed = description.seed;
   host_settings.parts = parse_trained_parts(description.train, description.rank);
+  host_settings.replaced = read_replaced(folder, description.replaced);
   adapted.host = load_host(model, host_settings, device);
+  if (host_settings.replaced) host_settings.replaced->expect_all_read(description.model);
 
   adapted.adapter =
       make_folders_adapter(folder, description, adapted.host->catalogue(), registry, device);
@@ -209,6 +253,12 @@ LoneAdapter load_lone_adapter(const fs::path& folder, const fs::path& model,
   for (const TrainedTensor& tensor : lone.host->trained())
     if (std::ranges::find(lone.untrained, tensor.name) == lone.untrained.end())
       lone.head.push_back({tensor.name, tensor.shape, {tensor.value.begin(), tensor.value.end()}});
+  lone.description.replaced.clear();
+  for (const Host::DrawnTensor& tensor : own_frozen_tensors(*lone.host)) {
+    if (std::ranges::find(lone.untrained, tensor.name) != lone.untrained.end()) continue;
+    lone.head.push_back({tensor.name, tensor.shape, {tensor.value.begin(), tensor.value.end()}});
+    lone.description.replaced.push_back(tensor.name);
+  }
   return lone;
 }
 

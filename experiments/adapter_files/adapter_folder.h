@@ -48,11 +48,16 @@ struct AdapterDescription {
   std::string precision = "f32";  ///< of the run's products with frozen weights: f32 or bf16
   std::uint64_t seed = 42;
   bool head = true;  ///< the tensors of a trained head are in the folder
+  /// Frozen tensors of the model that the folder holds: they stand in the place of the base
+  /// model's, or are those that it lacks (see Host::replaced, Host::drawn).
+  std::vector<std::string> replaced;
+  HostOutput output = HostOutput::classifier;  ///< of the model that it was trained in
 };
 
 /// Writes adapter_config.json and adapter_model.safetensors: every factor, trainable or frozen,
-/// under its parameter name (owner: the site's module name), and the host's trained tensors under
-/// their checkpoint names. The configuration is written last. Throws Error naming the file.
+/// under its parameter name (owner: the site's module name), and the host's trained tensors, those
+/// that it drew and the replaced ones under their checkpoint names. The configuration is written
+/// last. Throws Error naming the file.
 void save_adapter(const std::filesystem::path& folder, const AdapterDescription& description,
                   Adapter<float>& adapter, Host& host);
 void save_adapter(const std::filesystem::path& folder, const struct LoneAdapter& lone);
@@ -116,19 +121,20 @@ struct AdaptedModel {
   /// Tensors of the host that the adapter was trained with and that are in neither folder: new
   /// random ones stand in their place.
   std::vector<std::string> untrained = {};
-  HostOutput output = HostOutput::classifier;  ///< of the host
   /// Factors that the folder does not hold were started from the model's weights.
   bool starts_from_weights = false;
 };
+/// "classifier" or "causal language model".
+const char* output_name(HostOutput output);
 /// A line for a command that writes no random tensors; "" where there are none.
 std::string left_out_note(const std::vector<std::string>& untrained);
 
 /// `folder` is one that save_adapter wrote, or another program's (see foreign_folder.h).
 /// `precision` of the host's products, f32 or bf16; "": the adapter's. `output` of the host:
-/// without it a language model where the config.json says so and another program's folder has no
-/// head, else a classifier. A language model refuses a trained head. Throws Error naming the file
-/// where the adapter belongs to another model (by fingerprint), its method is not registered or its
-/// settings do not fit, and as check_precision does.
+/// without it the adapter's; a language model where another program's folder tells none and has no
+/// head and the config.json says so, else a classifier. A language model refuses a trained head.
+/// Throws Error naming the file where the adapter belongs to another model (by fingerprint), its
+/// method is not registered or its settings do not fit, and as check_precision does.
 AdaptedModel load_adapted_model(const std::filesystem::path& model,
                                 const std::filesystem::path& folder, const Registry& registry,
                                 std::shared_ptr<const Device> device,
@@ -147,7 +153,7 @@ struct LoneAdapter {
     std::vector<std::size_t> shape;
     std::vector<float> values;
   };
-  std::vector<HeadTensor> head;
+  std::vector<HeadTensor> head;          ///< trained, drawn and replaced tensors of the host
   std::optional<ModelShape> shape = {};  ///< where the model was given
 };
 /// `model` may be empty. Throws Error as load_adapted_model does, and without a model where the

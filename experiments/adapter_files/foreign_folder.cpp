@@ -15,6 +15,7 @@
 #include "experiments/models/config_file.h"
 #include "experiments/models/families/family.h"
 #include "experiments/models/input_checks.h"
+#include "experiments/models/replaced_tensors.h"
 #include "experiments/runs/settings.h"
 
 namespace rankfold {
@@ -150,10 +151,6 @@ bool fill_foreign_head(const SafetensorsFile& file, const std::map<std::string, 
 
 namespace {
 
-const char* output_name(HostOutput output) {
-  return output == HostOutput::classifier ? "classifier" : "causal language model";
-}
-
 /// Tensors of the host that neither its checkpoint nor the adapter has.
 std::vector<std::string> find_untrained(Host& host, const fs::path& model,
                                         const ForeignFolder& foreign, bool has_head) {
@@ -190,13 +187,16 @@ AdaptedModel load_foreign_model(const fs::path& model, const fs::path& folder,
     host_settings.output = declared_output(ConfigFile(model / "config.json"));
   host_settings.labels = labels.value_or(saved_labels(model));
   host_settings.regression = host_settings.labels == 1;
+  host_settings.replaced = foreign->replaced();
   AdaptedModel adapted;
-  adapted.output = host_settings.output;
   adapted.host = load_host(model, host_settings, device);
+  if (host_settings.replaced)
+    host_settings.replaced->expect_all_read(adapted.host->catalogue().model);
   AdapterDescription& description = adapted.description;
   description = foreign->describe(adapted.host->catalogue());
   description.model = model_name(model);
   description.fingerprint = model_fingerprint(model);
+  description.output = host_settings.output;
   description.labels = host_settings.labels;
   description.regression = host_settings.regression;
   if (!precision.empty()) description.precision = precision;

@@ -30,6 +30,9 @@ class ForeignFolder {
   virtual bool holds(const std::string& factor) const = 0;
   /// The factors of an adapter made by that description; what the file never holds is left alone.
   virtual void fill(Adapter<float>& adapter) const = 0;
+  /// The tensors of the file that stand in the place of frozen ones of the model; null where it has
+  /// none.
+  virtual std::shared_ptr<ReplacedTensors> replaced() const { return nullptr; }
   /// False where the file has no head.
   virtual bool fill_head(std::vector<TrainedTensor> head) const = 0;
   /// Whether the adapter was trained on the model's own head: then a file without a head lacks

@@ -21,6 +21,7 @@
 #include "experiments/adapter_files/foreign_folder.h"
 #include "experiments/adapter_files/updated_modules.h"
 #include "experiments/models/families/family.h"
+#include "experiments/models/frozen_weights.h"
 #include "experiments/models/input_checks.h"
 #include "experiments/models/shapes.h"
 
@@ -85,7 +86,7 @@ MergeNote read_note(const SafetensorsFile& file) {
 std::string missing_prefix(const WeightFolder& weights, const ModelShape& shape,
                            const Stack& stack) {
   if (stack.sites.empty()) return "";
-  const std::string full = stored_matrix(shape, stack.sites.front()).module + ".weight";
+  const std::string full = stored_matrix(shape, catalogue(shape).sites.front()).module + ".weight";
   if (weights.find(full) != nullptr) return "";
   const std::size_t dot = full.find('.');
   if (dot != std::string::npos && weights.find(full.substr(dot + 1)) != nullptr) {
@@ -122,7 +123,7 @@ void name_labels(const AdapterDescription& description, json& configuration) {
 void write_configuration(const fs::path& model, const AdaptedModel& adapted, const fs::path& out) {
   const fs::path file = model / "config.json";
   json configuration = read_configuration(file);
-  if (adapted.output == HostOutput::classifier) {
+  if (adapted.description.output == HostOutput::classifier) {
     const bool has_head = adapted.untrained.empty();
     if (has_head) name_labels(adapted.description, configuration);
     const auto type = OrderedJsonField(configuration, file).find("model_type");
@@ -168,6 +169,9 @@ std::vector<TensorToWrite> list_of(const std::map<std::string, TensorToWrite>& t
 /// Writes the merged tensors, and says in the file's metadata what they are made of: see MergeNote.
 std::size_t write_tensors(const WeightFolder& weights, const ModelShape& shape,
                           AdaptedModel& adapted, MergeNote note, const fs::path& out) {
+  const auto is_random = [&](const std::string& name) {
+    return std::ranges::find(adapted.untrained, name) != adapted.untrained.end();
+  };
   const std::string prefix = missing_prefix(weights, shape, adapted.adapter->stack());
   std::map<std::string, TensorToWrite> tensors;
   std::map<std::string, std::string> names;  ///< in the base model
@@ -177,7 +181,13 @@ std::size_t write_tensors(const WeightFolder& weights, const ModelShape& shape,
     tensors[full] = {full, entry.type, entry.shape, weights.bytes(name)};
     names[full] = name;
   }
+  std::vector<Host::DrawnTensor> own = adapted.host->replaced();
+  for (Host::DrawnTensor& tensor : adapted.host->drawn())
+    if (!is_random(tensor.name)) own.push_back(std::move(tensor));
   UpdatedModules modules(shape, [&](const std::string& name, const Shape& expected) {
+    if (const auto found = std::ranges::find(own, name, &Host::DrawnTensor::name);
+        found != own.end())
+      return std::vector<float>(found->value.begin(), found->value.end());
     const auto stored = names.find(name);
     if (stored == names.end())
       throw Error("{}: tensor '{}' is missing, which the adapter's update is added to",
@@ -190,27 +200,25 @@ std::size_t write_tensors(const WeightFolder& weights, const ModelShape& shape,
   });
   for (std::size_t index = 0; index < adapted.adapter->stack().sites.size(); ++index)
     modules.add(*adapted.adapter, index, 1);
+  std::set<std::string> base;
+  for (const auto& [name, tensor] : tensors) base.insert(name);
+  const auto put = [&](const std::string& full, const Shape& of, std::span<const float> values) {
+    const std::string older = older_name(full);
+    const std::string& name = base.contains(older) ? older : full;
+    tensors[name] = make_tensor(name, of, values);
+    if (base.contains(name)) note.replaced.push_back(name);
+    return base.contains(name);
+  };
+  for (const Host::DrawnTensor& tensor : own) put(tensor.name, tensor.shape, tensor.value);
   for (const TensorToWrite& tensor : modules.list()) tensors[tensor.name] = tensor;
   for (const std::string& name : adapted.untrained)
     if (tensors.erase(name) > 0) note.left_out.push_back(name);
-  std::set<std::string> base;
-  for (const auto& [name, tensor] : tensors) base.insert(name);
-  const auto is_random = [&](const std::string& name) {
-    return std::ranges::find(adapted.untrained, name) != adapted.untrained.end();
-  };
   for (const TrainedTensor& tensor : adapted.host->trained()) {
     if (is_random(tensor.name)) continue;
-    if (!tensors.contains(tensor.name) && !is_in_a_head(tensor.name)) {
+    if (!put(tensor.name, tensor.shape, tensor.value) && !is_in_a_head(tensor.name))
       throw Error("{}: tensor '{}' of the adapter is missing", weights.path().string(),
                   tensor.name);
-    }
-    tensors[tensor.name] =
-        make_tensor(tensor.name, tensor.shape, std::span<const float>(tensor.value));
-    if (base.contains(tensor.name)) note.replaced.push_back(tensor.name);
   }
-  for (const Host::DrawnTensor& tensor : adapted.host->drawn())
-    if (!is_random(tensor.name))
-      tensors[tensor.name] = make_tensor(tensor.name, tensor.shape, tensor.value);
   for (const auto& [name, tensor] : tensors)
     if (!base.contains(name)) note.added.push_back(name);
   const std::vector<TensorToWrite> list = list_of(tensors);
@@ -321,7 +329,9 @@ UnmergeResult unmerge(const fs::path& model, const fs::path& adapter, const fs::
     return file.read<float>(name);
   });
   for (std::size_t index = 0; index < sites.size(); ++index) modules.add(*lone.adapter, index, -1);
-  for (const TensorToWrite& tensor : modules.list()) tensors[tensor.name] = tensor;
+  // A drawn pooler is among the tensors that the merge added.
+  for (const TensorToWrite& tensor : modules.list())
+    if (tensors.contains(tensor.name)) tensors[tensor.name] = tensor;
   result.tensors = tensors.size();
   write_safetensors(folder.path() / tensors_name, list_of(tensors), {{"format", "pt"}});
   result.bytes = fs::file_size(folder.path() / tensors_name);

@@ -129,7 +129,8 @@ PeftTargets::PeftTargets(const PeftConfig& config)
       known_(targets_.expression || !targets_.names.empty()) {
   all_linear_ = targets_.expression && is_all_linear(targets_.expression->expression());
   for (const std::string& name : config.texts("modules_to_save"))
-    saved_.emplace_back("(^|.*\\.)" + name + "($|\\..*)", file_ + ": modules_to_save, read as");
+    saved_.push_back(
+        {name, Pattern("(^|.*\\.)" + name + "($|\\..*)", file_ + ": modules_to_save, read as")});
 
   const auto layers = find_filled(config, "layers_to_transform");
   const auto patterns = find_filled(config, "layers_pattern");
@@ -156,9 +157,20 @@ PeftTargets::PeftTargets(const PeftConfig& config)
     for (const std::string& pattern : config.texts("layers_pattern")) add("(?:^|.*?\\.)" + pattern);
 }
 
+bool PeftTargets::Saved::has(const std::string& module) const {
+  for (std::size_t end = module.find('.');; end = module.find('.', end + 1)) {
+    if (std::string_view(module).substr(0, end).ends_with(name)) return true;
+    if (end == std::string::npos) return false;
+  }
+}
+
+bool PeftTargets::saves(const std::string& module) const {
+  return std::ranges::any_of(saved_, [&](const Saved& saved) { return saved.has(module); });
+}
+
 bool PeftTargets::adapts(const std::string& module) const {
   if (excluded_.have(module)) return false;
-  if (std::ranges::any_of(saved_, [&](const Pattern& name) { return name.begins(module); }))
+  if (std::ranges::any_of(saved_, [&](const Saved& each) { return each.taken.begins(module); }))
     return false;
   if (all_linear_) return true;
   if (targets_.expression) return targets_.expression->matches(module);

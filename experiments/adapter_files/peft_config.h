@@ -66,6 +66,17 @@ class PeftTargets {
   bool are_known() const { return known_; }
   bool adapts(const std::string& module) const;
 
+  /// An entry of modules_to_save. It saves every module whose name ends so, whatever stands before
+  /// ("norm": input_layernorm too), with all below it; it takes from the adapted ones what its
+  /// expression matches (PEFT's _set_trainable and check_target_module_exists).
+  struct Saved {
+    std::string name;
+    Pattern taken;
+    bool has(const std::string& module) const;
+  };
+  const std::vector<Saved>& saved() const { return saved_; }
+  bool saves(const std::string& module) const;
+
  private:
   /// A list of names, or an expression.
   struct Names {
@@ -80,7 +91,8 @@ class PeftTargets {
   std::string file_;
   Names targets_, excluded_;
   bool known_ = false, all_linear_ = false;
-  std::vector<Pattern> saved_, layer_patterns_;
+  std::vector<Saved> saved_;
+  std::vector<Pattern> layer_patterns_;
   std::vector<long long> layers_;
 };
 

@@ -76,24 +76,29 @@ const std::string& module_of(const Site& site) {
   return site.part_of.empty() ? site.name : site.part_of;
 }
 
-/// As PEFT calls it: in a model without a head names are without the model's own part.
-std::string module_name(const Site& site, const LoneAdapter& source) {
-  const std::string& name = module_of(site);
-  return source.description.head ? name : name.substr(name.find('.') + 1);
+/// A name as the model has it that the adapter is for: without a head, names are without the
+/// model's own part.
+std::string exported_name(const std::string& name, const LoneAdapter& source) {
+  return source.description.head || is_in_a_head(name) ? name : name.substr(name.find('.') + 1);
 }
 
-/// The LoRA [out, in] of a module.
+/// What PEFT calls the task: with SEQ_CLS it looks for a trained head.
+json task_type(const LoneAdapter& source) {
+  if (source.description.output == HostOutput::language_model) return "CAUSAL_LM";
+  const auto is_of_a_head = [](const auto& tensor) { return is_in_a_head(tensor.name); };
+  return std::ranges::any_of(source.head, is_of_a_head) ? json("SEQ_CLS") : json(nullptr);
+}
+
+/// What the sites first .. end - 1 add to the weight [out, in] of a module: itself, or parts of it.
 struct ModuleUpdate {
   std::string module;
   std::size_t out = 0, in = 0;
-  LoraPair pair;
+  std::vector<double> values;
 };
 
-/// Of the sites first .. end - 1, which are one module: itself, or parts of it.
 ModuleUpdate module_update(const LoneAdapter& source, const Adapter<double>& adapter,
-                           std::size_t first, std::size_t end, const Device& device) {
+                           std::size_t first, std::size_t end) {
   ModuleUpdate result;
-  std::vector<double> values;
   for (std::size_t index = first; index < end; ++index) {
     const Site& site = adapter.stack().sites[index];
     StoredMatrix stored{site.name, site.out, 0, site.out, site.out};
@@ -104,19 +109,27 @@ ModuleUpdate module_update(const LoneAdapter& source, const Adapter<double>& ada
             site.name, site.part_of);
       stored = stored_matrix(*source.shape, site);
     }
-    result = {module_name(site, source), stored.rows, site.in, {}};
-    values.resize(stored.rows * site.in);
+    result.module = module_of(site);
+    result.out = stored.rows;
+    result.in = site.in;
+    result.values.resize(stored.rows * site.in);
     std::vector<double> update(site.out * site.in);
     adapter.reconstruct(index, {update.data(), site.out, site.in});
     if (!std::ranges::all_of(update, [](double value) { return std::abs(value) < largest_float; }))
       throw Error("the update of {} is beyond the range of float", site.name);
     for (std::size_t row = 0; row < site.out; ++row)
       std::copy_n(update.data() + row * site.in, site.in,
-                  values.data() + stored.row(row) * site.in);
+                  result.values.data() + stored.row(row) * site.in);
   }
-  result.pair = factorise(values, result.out, result.in, device);
   return result;
 }
+
+/// The LoRA [out, in] of a module, as the model names it that the adapter is for.
+struct ModuleLora {
+  std::string module;
+  std::size_t out = 0, in = 0;
+  LoraPair pair;
+};
 
 /// Whether the model has its modules' weights as [in, out]; PEFT finds out where nothing is known.
 bool is_transposed(const LoneAdapter& source) {
@@ -124,12 +137,13 @@ bool is_transposed(const LoneAdapter& source) {
   return source.shape && !sites.empty() && stored_matrix(*source.shape, sites.front()).transposed;
 }
 
-json lora_config(const std::vector<ModuleUpdate>& updates, bool transposed,
-                 const std::vector<std::string>& saved, const std::string& base_name) {
+json lora_config(const std::vector<ModuleLora>& updates, bool transposed,
+                 const std::vector<std::string>& saved, const json& task,
+                 const std::string& base_name) {
   std::size_t largest = 1;
-  for (const ModuleUpdate& update : updates) largest = std::max(largest, update.pair.rank);
+  for (const ModuleLora& update : updates) largest = std::max(largest, update.pair.rank);
   json ranks = json::object(), targets = json::array();
-  for (const ModuleUpdate& update : updates) {
+  for (const ModuleLora& update : updates) {
     targets.push_back(update.module);
     if (update.pair.rank != largest) ranks[update.module] = update.pair.rank;
   }
@@ -147,8 +161,7 @@ json lora_config(const std::vector<ModuleUpdate>& updates, bool transposed,
           {"r", largest},
           {"rank_pattern", ranks},
           {"target_modules", targets},
-          // With this task PEFT looks for a trained head.
-          {"task_type", saved.empty() ? json(nullptr) : json("SEQ_CLS")},
+          {"task_type", task},
           {"use_dora", false},
           {"use_rslora", false}};
 }
@@ -164,29 +177,40 @@ PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry, c
     if (source.adapter->adds_bias(index))
       throw Error("method {} adds a trained bias to {}, which a LoRA has no place for",
                   source.description.method, source.adapter->stack().sites[index].name);
-  if (source.host && source.description.head)
-    for (const Host::DrawnTensor& tensor : source.host->drawn())
-      throw Error("{} is not in the model: it was drawn for the run, and PEFT would draw another",
-                  tensor.name);
   if (source.description.train.find("tt-head") != std::string::npos)
     throw Error("the adapter's head is a tensor train (tt-head), which PEFT cannot hold");
   const DoubleAdapter exact(source, registry);
   const auto device = make_cpu_device();
   const std::vector<Site>& sites = exact.adapter->stack().sites;
-  std::vector<ModuleUpdate> updates;
+  std::vector<LoneAdapter::HeadTensor> head = source.head;
+  std::vector<ModuleLora> updates;
   PeftExport result;
   for (std::size_t first = 0, end = 0; first < sites.size(); first = end) {
     while (end < sites.size() && module_of(sites[end]) == module_of(sites[first])) ++end;
-    const ModuleUpdate& update =
-        updates.emplace_back(module_update(source, *exact.adapter, first, end, *device));
-    result.ranks.push_back(update.pair.rank);
-    result.parameters += update.pair.rank * (update.out + update.in);
+    const ModuleUpdate update = module_update(source, *exact.adapter, first, end);
+    // PEFT adapts no module that it saves: such a weight is saved with its update.
+    if (const auto saved =
+            std::ranges::find(head, update.module + ".weight", &LoneAdapter::HeadTensor::name);
+        saved != head.end()) {
+      for (std::size_t i = 0; i < update.values.size(); ++i)
+        saved->values[i] = static_cast<float>(saved->values[i] + update.values[i]);
+      continue;
+    }
+    const LoraPair& pair =
+        updates
+            .emplace_back(ModuleLora{exported_name(update.module, source), update.out, update.in,
+                                     factorise(update.values, update.out, update.in, *device)})
+            .pair;
+    result.ranks.push_back(pair.rank);
+    result.parameters += pair.rank * (update.out + update.in);
   }
+  if (updates.empty() && !sites.empty())
+    throw Error("the base model lacks the weights that the adapter changes, and PEFT needs one");
   result.sites = updates.size();
   result.largest_rank = result.ranks.empty() ? 0 : std::ranges::max(result.ranks);
 
   std::vector<TensorToWrite> tensors;
-  for (const ModuleUpdate& update : updates) {
+  for (const ModuleLora& update : updates) {
     const std::string place = peft_prefix + update.module;
     tensors.push_back(make_tensor(place + ".lora_A.weight", {update.pair.rank, update.in},
                                   std::span(update.pair.a)));
@@ -194,18 +218,21 @@ PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry, c
                                   std::span(update.pair.b)));
   }
   std::vector<std::string> saved;
-  for (const LoneAdapter::HeadTensor& tensor : source.head) {
-    tensors.push_back(make_tensor(peft_prefix + tensor.name, tensor.shape,
-                                  std::span<const float>(tensor.values)));
+  for (const LoneAdapter::HeadTensor& tensor : head) {
+    const std::string name = exported_name(tensor.name, source);
+    tensors.push_back(
+        make_tensor(peft_prefix + name, tensor.shape, std::span<const float>(tensor.values)));
     // PEFT saves a head whole, which may have several layers.
-    std::string module(head_of(tensor.name));
-    if (module.empty()) module = tensor.name.substr(0, tensor.name.rfind('.'));
+    std::string module(head_of(name));
+    if (module.empty()) module = name.substr(0, name.rfind('.'));
     if (std::ranges::find(saved, module) == saved.end()) saved.push_back(module);
   }
   AtomicFolder folder(out);
   write_safetensors(folder.path() / adapter_tensors_name, tensors, {{"format", "pt"}});
-  write_atomically(folder.path() / adapter_config_name,
-                   lora_config(updates, is_transposed(source), saved, base_name).dump(2) + "\n");
+  write_atomically(
+      folder.path() / adapter_config_name,
+      lora_config(updates, is_transposed(source), saved, task_type(source), base_name).dump(2) +
+          "\n");
   folder.commit();
   return result;
 }

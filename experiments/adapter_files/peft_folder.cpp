@@ -10,6 +10,8 @@
 #include "core/base/safetensors.h"
 #include "core/base/text.h"
 #include "experiments/adapter_files/peft_form.h"
+#include "experiments/models/families/family.h"
+#include "experiments/models/replaced_tensors.h"
 
 namespace rankfold {
 namespace {
@@ -27,6 +29,11 @@ void check_ranks(const PeftConfig& config) {
     if (rank < 1 || rank > largest_rank || rank != std::floor(rank))
       ranks->refuse("whole numbers, 1 or more");
   }
+}
+
+std::string module_of(const std::string& tensor) {
+  const std::size_t dot = tensor.rfind('.');
+  return dot == std::string::npos ? "" : tensor.substr(0, dot);
 }
 
 }  // namespace
@@ -226,8 +233,37 @@ void PeftFolder::fill(Adapter<float>& adapter) const {
   for (const auto& [module, keys] : contents_->tensors.modules) expect_used(keys);
 }
 
+/// The saved modules' tensors that are of no head. Throws Error naming one that modules_to_save
+/// does not, and a saved module without a tensor.
+std::shared_ptr<ReplacedTensors> PeftFolder::replaced() const {
+  auto replaced = std::make_shared<ReplacedTensors>(contents_->name());
+  const PeftConfig& config = contents_->config;
+  for (const auto& [name, key] : contents_->tensors.rest) {
+    if (is_in_a_head(name)) continue;
+    if (!contents_->targets.saves(module_of(name)))
+      throw Error(
+          "{}: tensor '{}' belongs to no adapted weight, and modules_to_save of {} does not "
+          "name its module",
+          contents_->name(), printable(key, 200), printable(config.file().string()));
+    const TensorEntry& entry = contents_->file.at(key);
+    std::vector<float> values(entry.elements());
+    read_numbers(contents_->file, key, name, entry.shape, values);
+    replaced->add(name, entry.shape, std::move(values));
+  }
+  for (const PeftTargets::Saved& saved : contents_->targets.saved()) {
+    const auto is_of_it = [&](const auto& tensor) { return saved.has(module_of(tensor.first)); };
+    if (!is_in_a_head(saved.name + ".") && std::ranges::none_of(contents_->tensors.rest, is_of_it))
+      throw Error("{}: modules_to_save names '{}', of which {} has no tensor",
+                  printable(config.file().string()), printable(saved.name, 200), contents_->name());
+  }
+  return replaced->empty() ? nullptr : replaced;
+}
+
 bool PeftFolder::fill_head(std::vector<TrainedTensor> head) const {
-  return fill_foreign_head(contents_->file, contents_->tensors.rest, head);
+  std::map<std::string, std::string> keys;
+  for (const auto& [name, key] : contents_->tensors.rest)
+    if (is_in_a_head(name)) keys.emplace(name, key);
+  return fill_foreign_head(contents_->file, keys, head);
 }
 
 }  // namespace rankfold

@@ -15,10 +15,11 @@ namespace rankfold {
 
 /// An adapter that PEFT saved: types LORA (with use_dora, use_rslora and the starts pissa and
 /// olora, which are taken off the base weight again), LOHA, LOKR, VERA, HIRA, RANDLORA, FOURIERFT;
-/// modules_to_save is the head. The sites are the modules that the file has tensors of, which must
-/// be those that the configuration adapts; ranks are those of the tensors. Members throw Error
-/// naming file and key: another type, a setting that changes the mathematics and is not known here,
-/// a pickle, a tensor that is missing, left over, of another shape, or not finite.
+/// modules_to_save are the head, and frozen modules (norms, embeddings) that its tensors replace.
+/// The sites are the modules that the file has tensors of, which must be those that the
+/// configuration adapts; ranks are those of the tensors. Members throw Error naming file and key:
+/// another type, a setting that changes the mathematics and is not known here, a pickle, a tensor
+/// that is missing, left over, of another shape, or not finite.
 class PeftFolder : public ForeignFolder {
  public:
   explicit PeftFolder(const std::filesystem::path& folder);
@@ -29,6 +30,7 @@ class PeftFolder : public ForeignFolder {
   AdapterDescription describe(const SiteCatalogue& catalogue) override;
   bool holds(const std::string& factor) const override;
   void fill(Adapter<float>& adapter) const override;
+  std::shared_ptr<ReplacedTensors> replaced() const override;
   bool fill_head(std::vector<TrainedTensor> head) const override;
   bool keeps_head() const override;
 

@@ -12,10 +12,11 @@ namespace {
 using json = nlohmann::ordered_json;
 
 /// The matrices of the first layer: they are those of every layer.
+/// One of each kind: of layer 0, and the pooler.
 std::vector<Site> first_layer(const SiteCatalogue& catalogue) {
   std::vector<Site> sites;
   for (const Site& site : catalogue.sites)
-    if (site.layer == 0) sites.push_back(site);
+    if (site.layer == 0 || site.matrix == MatrixType::pooler) sites.push_back(site);
   return sites;
 }
 
@@ -61,7 +62,7 @@ void print_model(const ModelShape& shape, std::ostream& out) {
   sizes.push_back({"  parameters", fmt::format("{} without a head", shape.parameters)});
   write_table(out, sizes);
   out << '\n';
-  std::vector<std::vector<std::string>> rows = {{"target", "out", "in", "module of layer 0"}};
+  std::vector<std::vector<std::string>> rows = {{"target", "out", "in", "module (of layer 0)"}};
   for (const Site& site : first_layer(places))
     rows.push_back({std::string(to_string(site.matrix)), std::to_string(site.out),
                     std::to_string(site.in), site.name});

@@ -27,6 +27,9 @@ class DecoderHost final : public Host {
   std::vector<TrainedTensor> trained() override;
   void zero_gradients() override;
   std::vector<DrawnTensor> drawn() const override { return {}; }
+  std::vector<DrawnTensor> replaced() const override {
+    return list_replaced(network_.weights->replaced());
+  }
   std::size_t total_parameters() const override {
     return network_.weights->elements() + (network_.score ? network_.score->new_elements() : 0);
   }

@@ -28,9 +28,10 @@ class DecoderReader {
         settings_(settings),
         device_(std::move(device)),
         padding_(read_padding(source.config, details.padding)),
-        weights_(settings.random_weights ? std::make_unique<FrozenWeights>(settings.seed, device_)
-                                         : std::make_unique<FrozenWeights>(
-                                               source.folder, details.modules.prefix, device_)) {}
+        weights_(settings.random_weights
+                     ? std::make_unique<FrozenWeights>(settings.seed, device_)
+                     : std::make_unique<FrozenWeights>(source.folder, details.modules.prefix,
+                                                       device_, settings.replaced)) {}
 
   DecoderNetwork read();
 
@@ -95,6 +96,12 @@ void DecoderReader::read_heads(DecoderNetwork& network) {
   }
   const std::string output = "lm_head.weight",
                     words = std::string(details_.modules.words) + ".weight";
+  for (const std::string& tensor : {output, words})
+    if (shape_.tied_output && weights_->is_replaced(tensor))
+      throw Error(
+          "{}: {} stands in the place of the model's, whose tie_word_embeddings is on: with it the "
+          "embeddings and the output would be two tensors",
+          settings_.replaced->source(), tensor);
   if (shape_.tied_output && weights_->differ(output, words))
     throw Error("{}: tie_word_embeddings is on, but {} differs from {}", network.catalogue.model,
                 output, words);

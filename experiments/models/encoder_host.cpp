@@ -25,6 +25,9 @@ class EncoderHost final : public Host {
   std::vector<TrainedTensor> trained() override;
   void zero_gradients() override;
   std::vector<DrawnTensor> drawn() const override { return network_.head->drawn(); }
+  std::vector<DrawnTensor> replaced() const override {
+    return list_replaced(network_.weights->replaced());
+  }
   std::size_t total_parameters() const override {
     return network_.weights->elements() + network_.head->new_elements();
   }
@@ -56,7 +59,7 @@ class EncoderHost final : public Host {
   EncoderNetwork network_;
   HostSettings settings_;
   std::shared_ptr<const Device> device_;
-  std::vector<HostLinear*> linears_;  ///< of all layers
+  std::vector<HostLinear*> linears_;  ///< of all layers and the head
   TrainedNorms norms_;
   bool encoder_trains_ = false;
   std::size_t frozen_steps_ = 0;
@@ -93,11 +96,19 @@ std::vector<HostLinear*> EncoderHost::linears() {
   std::vector<HostLinear*> linears;
   for (EncoderLayer& layer : network_.layers)
     for (HostLinear& linear : layer.linears()) linears.push_back(&linear);
+  if (HostLinear* const dense = network_.head->adaptable_dense()) linears.push_back(dense);
   return linears;
 }
 
 void EncoderHost::attach(Adapter<float>* adapter) {
+  if (adapter && settings_.parts.tt_head)
+    for (const Site& site : adapter->stack().sites)
+      if (site.matrix == MatrixType::pooler)
+        throw Error(
+            "{}: a tensor train (--train tt-head) replaces {}, which the adapter attaches to",
+            model(), site.name);
   attach_linears(linears_, adapter, network_.catalogue);
+  kept_by_head_ = {};
   encoder_trains_ = settings_.parts.norms;
   frozen_steps_ = 0;
   std::vector<EncoderNetwork::Step>& steps = network_.steps;

@@ -47,9 +47,9 @@ EncoderNetwork start_network(const HostSource& source, const HostSettings& setti
                              const std::shared_ptr<const Device>& device) {
   const ModelShape& shape = source.shape;
   EncoderNetwork network;
-  network.weights = settings.random_weights
-                        ? std::make_unique<FrozenWeights>(settings.seed, device)
-                        : std::make_unique<FrozenWeights>(source.folder, prefix, device);
+  network.weights = settings.random_weights ? std::make_unique<FrozenWeights>(settings.seed, device)
+                                            : std::make_unique<FrozenWeights>(
+                                                  source.folder, prefix, device, settings.replaced);
   network.catalogue = catalogue(shape);
   network.limits = {network.catalogue.model, shape.vocabulary, shape.token_types,
                     shape.positions,         settings.labels,  settings.regression};
@@ -82,6 +82,8 @@ void read_head(EncoderNetwork& network, HeadDescription description, const HostS
                const std::shared_ptr<const Device>& device) {
   description.model = network.catalogue.model;
   network.dropouts["classifier"] = description.dropout;
+  const auto pooler = std::ranges::find(network.catalogue.sites, MatrixType::pooler, &Site::matrix);
+  if (pooler != network.catalogue.sites.end()) description.site = *pooler;
   network.head = std::make_unique<ClassificationHead>(
       std::move(description), network.hidden, settings, *network.weights, device, network.notes);
 }

@@ -27,7 +27,8 @@ bool is_of_a_norm(std::string_view name, std::string_view end) {
   return module.ends_with("norm") || module.ends_with("Norm") || module.starts_with("ln_");
 }
 
-/// What checkpoints older than a norm's "weight" and "bias" call it; "" for other tensors.
+}  // namespace
+
 std::string older_name(std::string_view name) {
   const auto replaced = [&](std::string_view end, std::string_view other) {
     return std::string(name.substr(0, name.size() - end.size())).append(other);
@@ -37,11 +38,13 @@ std::string older_name(std::string_view name) {
   return "";
 }
 
-}  // namespace
-
 FrozenWeights::FrozenWeights(const std::filesystem::path& folder, std::string prefix,
-                             std::shared_ptr<const Device> device)
-    : device_(std::move(device)), folder_(folder), prefix_(std::move(prefix)) {}
+                             std::shared_ptr<const Device> device,
+                             std::shared_ptr<ReplacedTensors> replaced)
+    : device_(std::move(device)),
+      folder_(folder),
+      prefix_(std::move(prefix)),
+      replaced_(std::move(replaced)) {}
 
 FrozenWeights::FrozenWeights(std::uint64_t random_seed, std::shared_ptr<const Device> device)
     : device_(std::move(device)), random_(random_period) {
@@ -49,6 +52,12 @@ FrozenWeights::FrozenWeights(std::uint64_t random_seed, std::shared_ptr<const De
 }
 
 const TensorEntry* FrozenWeights::find(std::string_view name) {
+  const TensorEntry* const stored = find_stored(name);
+  const ReplacedTensors::Tensor* const replaced = find_replaced(name);
+  return replaced ? &replaced->entry : stored;
+}
+
+const TensorEntry* FrozenWeights::find_stored(std::string_view name) {
   if (!folder_) return nullptr;
   const auto looked_up = [&](std::string_view spelling) {
     const TensorEntry* entry = folder_->find(spelling);
@@ -79,11 +88,14 @@ std::span<const float> FrozenWeights::read(std::string_view name,
   if (!entry)
     throw Error("{}: tensor {} is missing, expected shape [{}]", folder_->path().string(), name,
                 fmt::join(shape, ", "));
-  const std::string culprit = fmt::format("{}: tensor {}", folder_->path().string(), entry->name);
+  const ReplacedTensors::Tensor* const replaced = find_replaced(name);
+  const std::string culprit =
+      fmt::format("{}: tensor {}", replaced ? replaced_->source() : folder_->path().string(),
+                  printable(entry->name, 200));
   if (entry->shape != shape)
     throw Error("{}: shape is [{}], expected [{}]", culprit, fmt::join(entry->shape, ", "),
                 fmt::join(shape, ", "));
-  const float* values = folder_->f32_data(entry->name);
+  const float* values = replaced ? replaced->values.data() : folder_->f32_data(entry->name);
   if (!values) {
     with_memory_for(culprit, entry->elements() * sizeof(float),
                     [&] { converted_.push_back(folder_->read<float>(entry->name)); });
@@ -126,7 +138,7 @@ const float* FrozenWeights::transposed(std::string_view name, std::size_t rows,
     // Nobody reads the stored ones again.
     if (converted_.size() > before)
       converted_.pop_back();
-    else
+    else if (!is_replaced(name))
       folder_->release(find(name)->name);
     const std::vector<float>& kept = converted_.emplace_back(std::move(values));
     turned = place_on_device(device_, std::span<const float>(kept), placed_);

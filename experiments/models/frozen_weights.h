@@ -16,8 +16,13 @@
 
 #include "core/base/safetensors.h"
 #include "core/device/device.h"
+#include "experiments/models/replaced_tensors.h"
 
 namespace rankfold {
+
+/// What the norms of older checkpoints call a tensor, "...LayerNorm.gamma" of
+/// "...LayerNorm.weight"; "" where it has one name.
+std::string older_name(std::string_view tensor);
 
 /// The frozen tensors of a model folder by their full names ("bert.encoder.layer.0..."), whether
 /// or not the checkpoint writes the prefix ("bert."), and whether its layer norms have "weight",
@@ -26,8 +31,10 @@ namespace rankfold {
 /// object.
 class FrozenWeights {
  public:
+  /// Those of `replaced`, which may be null, stand in the place of the checkpoint's.
   FrozenWeights(const std::filesystem::path& folder, std::string prefix,
-                std::shared_ptr<const Device> device);
+                std::shared_ptr<const Device> device,
+                std::shared_ptr<ReplacedTensors> replaced = nullptr);
   /// Of no checkpoint: every tensor that is asked for is drawn N(0, 0.02) from the seed, a layer
   /// norm's weight is 1 and a bias 0; `find` finds nothing. Numbers repeat after random_period ones
   /// (drawing them all would take longer than the measurement that they serve).
@@ -35,6 +42,10 @@ class FrozenWeights {
 
   /// The entry of a tensor, or null where the checkpoint has none.
   const TensorEntry* find(std::string_view name);
+  /// Whether the tensor is one of the replaced ones.
+  bool is_replaced(std::string_view name) const { return find_replaced(name) != nullptr; }
+  /// The replaced tensors that were read; null where there are none.
+  const ReplacedTensors* replaced() const { return replaced_.get(); }
   /// The values of a tensor, where the device reads them. Throws Error naming folder and tensor: it
   /// is missing, its shape is not `shape`, or one of its numbers is not finite.
   const float* tensor(std::string_view name, const std::vector<std::size_t>& shape);
@@ -59,6 +70,10 @@ class FrozenWeights {
  private:
   static constexpr std::size_t random_period = 65'537;
   const float* draw(std::string_view name, std::size_t size);
+  const TensorEntry* find_stored(std::string_view name);
+  const ReplacedTensors::Tensor* find_replaced(std::string_view name) const {
+    return replaced_ ? replaced_->read(name, prefix_) : nullptr;
+  }
   std::span<const float> read(std::string_view name, const std::vector<std::size_t>& shape);
   void check_finite(std::span<const float> values, const std::string& culprit) const;
   void by_parts(std::size_t size, std::size_t part,
@@ -68,6 +83,7 @@ class FrozenWeights {
   std::optional<WeightFolder> folder_;
   std::vector<float> random_;  ///< one period
   std::string prefix_;
+  std::shared_ptr<ReplacedTensors> replaced_;
   std::deque<std::vector<float>> converted_;
   std::deque<Buffer<float>> placed_;
   std::map<std::string, const float*, std::less<>> transposed_;

@@ -16,6 +16,7 @@
 namespace rankfold {
 
 class ConfigFile;
+class ReplacedTensors;
 
 /// Sequences of a batch packed end to end: padding does not exist.
 struct Batch {
@@ -68,6 +69,8 @@ struct HostSettings {
   bool bfloat16 = false;
   /// Frozen weights are drawn from `seed` instead of read (see load_random_host).
   bool random_weights = false;
+  /// Stand in the place of the checkpoint's, where given.
+  std::shared_ptr<ReplacedTensors> replaced = {};
 };
 
 /// A pretrained network with a classification or regression head, or one that tells next tokens,
@@ -89,6 +92,8 @@ class Host {
     std::span<const float> value;
   };
   virtual std::vector<DrawnTensor> drawn() const = 0;
+  /// Those that HostSettings::replaced gave, by their full names.
+  virtual std::vector<DrawnTensor> replaced() const = 0;
   virtual std::size_t total_parameters() const = 0;  ///< of the model with its head, no adapter
   virtual std::size_t max_tokens() const = 0;        ///< positions that the model has
   virtual std::size_t hidden_size() const = 0;       ///< width of the hidden states

@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/device/work.h"
+#include "experiments/models/replaced_tensors.h"
 
 namespace rankfold {
 
@@ -33,6 +34,15 @@ std::vector<TrainedTensor> TrainedNorms::tensors() {
 void TrainedNorms::zero_gradients() {
   for (TrainedStorage& storage : storages_)
     device_->fill(storage.gradient.size(), 0.0f, storage.gradient.data());
+}
+
+std::vector<Host::DrawnTensor> list_replaced(const ReplacedTensors* replaced) {
+  std::vector<Host::DrawnTensor> tensors;
+  if (!replaced) return tensors;
+  for (const auto& [name, tensor] : replaced->tensors())
+    if (!tensor.read_as.empty())
+      tensors.push_back({tensor.read_as, tensor.entry.shape, tensor.values});
+  return tensors;
 }
 
 FrozenLinear<float> find_frozen(std::span<HostLinear* const> linears, const Site& site,

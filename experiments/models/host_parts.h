@@ -32,6 +32,9 @@ class TrainedNorms {
   std::vector<TrainedStorage> storages_;
 };
 
+/// The replaced tensors that a host has read; of none where the pointer is null.
+std::vector<Host::DrawnTensor> list_replaced(const ReplacedTensors* replaced);
+
 /// The frozen weight of a site among the linears of a host. Throws Error naming site and model:
 /// none of that name, or of another shape.
 FrozenLinear<float> find_frozen(std::span<HostLinear* const> linears, const Site& site,

@@ -112,6 +112,9 @@ SiteCatalogue catalogue(const ModelShape& shape) {
     add(MatrixType::down, modules.down, hidden, shape.intermediate, 1);
     add(MatrixType::in_proj, modules.in_proj, attention + 2 * key_value, hidden, shape.heads);
   }
+  if (modules.pooler)
+    result.sites.push_back(
+        {modules.pooler, MatrixType::pooler, shape.distinct_layers - 1, hidden, hidden, 1});
   return result;
 }
 

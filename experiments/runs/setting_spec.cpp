@@ -88,9 +88,9 @@ std::vector<SettingSpec> make_table() {
       {.name = "targets",
        .value = "LIST",
        .meaning =
-           "adapted matrices: q,k,v,o,gate,up,down,in_proj, all or adapters, or patterns of "
-           "module names ('*.mlp.*'); default the method's, or q,v (in_proj where these are its "
-           "parts)",
+           "adapted matrices: q,k,v,o,gate,up,down,in_proj,pooler, all, all-linear or adapters, "
+           "or patterns of module names ('*.mlp.*'); default the method's, or q,v (in_proj where "
+           "these are its parts)",
        .kind = list,
        .roles = {method_cost, check, counting},
        .other_name = "targets-like",

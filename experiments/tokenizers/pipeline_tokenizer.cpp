@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "core/base/error.h"
@@ -49,6 +50,11 @@ void check_against_config(const WrittenTokenizer& written, const TokenizerConfig
           printable(written.file.string()), config.class_name);
   }
   if (config.kind != ConfigKind::built || !written.templates) return;
+  // Classes that put their own cls and sep around texts take no notice of the two keys.
+  const auto is_cls = [](const TokenizerClass::Name& name) {
+    return name.role == std::string_view("cls_token");
+  };
+  if (std::ranges::any_of(config.known_class->special_tokens, is_cls)) return;
   const SequenceTemplate& single = written.templates->single;
   const auto is_token = [](const TemplatePart& part) {
     return part.kind == TemplatePart::Kind::token;

@@ -16,6 +16,7 @@
 #include "source_paths.h"
 #include "temporary_folder.h"
 #include "training/random_adapter.h"
+#include "training/relative_error.h"
 #include "training/workplace.h"
 
 namespace rankfold {
@@ -131,7 +132,7 @@ TEST(LanguageModel, IsAClassifierToAnAdapterOfOne) {
   save_adapter(own, trained.description, *trained.adapter, *trained.host);
   export_as_lora(load_lone_adapter(own, model, registry, device), registry, lora, "");
   const AdaptedModel again = load_adapted_model(model, lora, registry, device);
-  EXPECT_EQ(again.output, HostOutput::classifier);
+  EXPECT_EQ(again.description.output, HostOutput::classifier);
   EXPECT_THAT(again.untrained, testing::IsEmpty());
   Batch batch = read_golden_batch(model);
   const std::vector<float> expected = trained.host->predict(batch),
@@ -171,7 +172,7 @@ TEST(LanguageModel, TakesAnAdapterOfPeftAndItsMerge) {
   const Registry registry = builtin_registry();
   const auto device = make_cpu_device();
   const AdaptedModel adapted = load_adapted_model(model, adapter, registry, device);
-  EXPECT_EQ(adapted.output, HostOutput::language_model);
+  EXPECT_EQ(adapted.description.output, HostOutput::language_model);
   merge(model, adapter, folder.path / "merged", registry);
   const auto config = nlohmann::json::parse(read_text(folder.path / "merged/config.json"));
   EXPECT_EQ(config["architectures"], nlohmann::json({"LlamaForCausalLM"}));
@@ -194,6 +195,52 @@ TEST(LanguageModel, TakesAnAdapterOfPeftAndItsMerge) {
                                    HostOutput::language_model);
               }),
               testing::HasSubstr("'score.weight' is unknown"));
+}
+
+/// Norms, embeddings and the output, which PEFT saved beside its factors.
+TEST(LanguageModel, HasTheModulesThatPeftSaved) {
+  const TemporaryFolder folder;
+  const fs::path golden = RANKFOLD_GOLDEN_DIR, model = golden / "models/llama",
+                 adapter = golden / "peft-llama/lora_saved_modules",
+                 native = folder.path / "native", lora = folder.path / "lora",
+                 merged = folder.path / "merged";
+  const Registry registry = builtin_registry();
+  const auto device = make_cpu_device();
+  const std::vector<float> expected =
+      SafetensorsFile(adapter / "expected.safetensors").read<float>("logits");
+  const auto expect_logits = [&](Host& host) {
+    EXPECT_LE(relative_error(host.token_logits(read_golden_batch(model)), expected), 1e-5);
+  };
+  const LoneAdapter lone = load_lone_adapter(adapter, model, registry, device);
+  save_adapter(native, lone);
+  export_as_lora(lone, registry, lora);
+  merge(model, adapter, merged, registry);
+  for (const fs::path& each : {adapter, native, lora}) {
+    const AdaptedModel adapted = load_adapted_model(model, each, registry, device);
+    EXPECT_EQ(adapted.description.output, HostOutput::language_model) << each;
+    expect_logits(*adapted.host);
+  }
+  HostSettings settings;
+  settings.output = HostOutput::language_model;
+  expect_logits(*load_host(merged, settings, device));
+  const auto config = nlohmann::json::parse(read_text(lora / adapter_config_name));
+  EXPECT_EQ(config["task_type"], "CAUSAL_LM");
+  EXPECT_THAT(error_of([&] {
+                load_adapted_model(model, native, registry, device, "", HostOutput::classifier);
+              }),
+              testing::HasSubstr("the adapter is of a causal language model"));
+  const UnmergeResult base = unmerge(merged, adapter, folder.path / "base", registry);
+  EXPECT_THAT(base.kept, testing::Contains("model.embed_tokens.weight"));
+
+  // With a tied output there would be two tensors.
+  fs::create_directories(folder.path / "tied");
+  auto tied = nlohmann::json::parse(read_text(model / "config.json"));
+  tied["tie_word_embeddings"] = true;
+  write_atomically(folder.path / "tied/config.json", tied.dump());
+  fs::copy(model / "model.safetensors", folder.path / "tied/model.safetensors");
+  EXPECT_THAT(
+      error_of([&] { load_adapted_model(folder.path / "tied", adapter, registry, device); }),
+      testing::HasSubstr("whose tie_word_embeddings is on"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Folders, DecoderMerge,

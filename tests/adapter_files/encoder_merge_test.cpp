@@ -6,8 +6,10 @@
 #include <string>
 
 #include "core/base/files.h"
+#include "core/base/safetensors.h"
 #include "experiments/adapter_files/merge.h"
 #include "experiments/adapter_files/peft_folder.h"
+#include "experiments/models/families/family.h"
 #include "models/golden_encoders.h"
 #include "temporary_folder.h"
 #include "training/random_adapter.h"
@@ -77,6 +79,50 @@ TEST_P(MergedEncoder, PredictsTheSameAsALoraOfPeft) {
                            found = after.host->predict(short_batch());
   for (std::size_t i = 0; i < expected.size(); ++i)
     EXPECT_NEAR(found[i], expected[i], 2e-5 * (1 + std::abs(expected[i])));
+}
+
+/// A checkpoint without what a classifier has behind its layers: what a run draws of it is in the
+/// adapter's folder.
+TEST_P(MergedEncoder, KeepsWhatItsBaseLacks) {
+  const TemporaryFolder folder;
+  const std::filesystem::path model = folder.path / "model", adapter = folder.path / "adapter",
+                              lora = folder.path / "lora", merged = folder.path / "merged";
+  std::filesystem::create_directories(model);
+  std::filesystem::create_directories(adapter);
+  std::filesystem::copy(golden_model(GetParam()) / "config.json", model / "config.json");
+  {
+    const SafetensorsFile file(golden_model(GetParam()) / "model.safetensors");
+    std::vector<TensorToWrite> kept;
+    for (const TensorEntry& entry : file.entries())
+      if (!is_in_a_head(entry.name) && entry.name.find("pooler") == std::string::npos)
+        kept.push_back({entry.name, entry.type, entry.shape, file.bytes(entry)});
+    write_safetensors(model / "model.safetensors", kept);
+  }
+  const Registry registry = builtin_registry();
+  const auto device = make_cpu_device();
+  AdaptedModel adapted = random_adapter(model, "lora", "2", registry, "all-linear");
+  save_adapter(adapter, adapted.description, *adapted.adapter, *adapted.host);
+  export_as_lora(load_lone_adapter(adapter, "", registry, device), registry, lora, "");
+  merge(model, adapter, merged, registry);
+  const std::vector<float> expected = adapted.host->predict(short_batch());
+  const auto expect_same = [&](Host& host) {
+    const std::vector<float> found = host.predict(short_batch());
+    ASSERT_EQ(found.size(), expected.size());
+    for (std::size_t i = 0; i < expected.size(); ++i)
+      EXPECT_NEAR(found[i], expected[i], 2e-5 * (1 + std::abs(expected[i])));
+  };
+  const AdaptedModel again = load_adapted_model(model, adapter, registry, device, "f32"),
+                     of_peft = load_adapted_model(model, lora, registry, device, "f32");
+  EXPECT_EQ(again.description.replaced.size(), again.host->replaced().size());
+  EXPECT_TRUE(again.host->drawn().empty());
+  EXPECT_TRUE(of_peft.untrained.empty());
+  expect_same(*again.host);
+  expect_same(*of_peft.host);
+  expect_same(*load_host(merged, {}, device));
+  unmerge(merged, adapter, folder.path / "base", registry);
+  const SafetensorsFile before(model / "model.safetensors"),
+      after(folder.path / "base/model.safetensors");
+  EXPECT_EQ(after.entries().size(), before.entries().size());
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, MergedEncoder, testing::ValuesIn(golden_encoders()),

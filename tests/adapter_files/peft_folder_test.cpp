@@ -18,6 +18,7 @@ namespace rankfold {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::AllOf;
 using testing::HasSubstr;
 
 const fs::path golden = fs::path(RANKFOLD_GOLDEN_DIR);
@@ -194,6 +195,35 @@ TEST_F(PeftAdapter, HasARankAndAnAlphaByModule) {
   const auto b = adapted.adapter->parameters()[0].value.span(),
              a = adapted.adapter->parameters()[1].value.span();
   EXPECT_NEAR(update[5], 3 * (b[0] * a[5] + b[1] * a[32 + 5]), 1e-6);
+}
+
+TEST_F(PeftAdapter, NamesASavedModuleThatItOrTheModelLacks) {
+  change_config([](auto& config) { config["modules_to_save"] = {"classifier", "LayerNorm"}; });
+  EXPECT_THAT(load_error(), HasSubstr("modules_to_save names 'LayerNorm', of which"));
+  const auto file = std::make_unique<SafetensorsFile>(golden / "peft-bert/lora_saved_modules" /
+                                                      adapter_tensors_name);
+  const auto write_renamed = [&](const std::string& from, const std::string& to) {
+    std::vector<TensorToWrite> tensors;
+    for (const TensorEntry& entry : file->entries()) {
+      std::string name = entry.name;
+      if (const std::size_t place = name.find(from); place != std::string::npos)
+        name.replace(place, from.size(), to);
+      tensors.push_back({name, entry.type, entry.shape, file->bytes(entry)});
+    }
+    write_safetensors(adapter / adapter_tensors_name, tensors);
+  };
+  change_config([](auto& config) {
+    config["modules_to_save"] = {"LayerNorm", "pooler", "token_type_embeddings", "classifier"};
+    config["r"] = 1;
+  });
+  write_renamed("", "");
+  EXPECT_EQ(load_error(), "");
+  write_renamed("layer.1.output.LayerNorm.bias", "layer.2.output.LayerNorm.bias");
+  EXPECT_THAT(load_error(), AllOf(HasSubstr("layer.2.output.LayerNorm.bias' belongs to"),
+                                  HasSubstr("no other module of")));
+  write_renamed("token_type_embeddings", "position_embeddings");
+  EXPECT_THAT(load_error(), HasSubstr("position_embeddings.weight' belongs to no adapted weight, "
+                                      "and modules_to_save of"));
 }
 
 TEST_F(PeftAdapter, RefusesWhatItCannotApply) {

@@ -8,6 +8,7 @@
 #include "decompositions/registry.h"
 #include "experiments/models/host.h"
 #include "models/bert_example.h"
+#include "temporary_folder.h"
 
 namespace rankfold {
 namespace {
@@ -18,11 +19,24 @@ TEST(Bert, NamesItsSitesAsPeftDoes) {
   const auto host = load_host(golden, {}, make_cpu_device());
   const SiteCatalogue& catalogue = host->catalogue();
   EXPECT_EQ(catalogue.layers, 2u);
-  EXPECT_EQ(catalogue.sites.size(), 12u);
+  EXPECT_EQ(catalogue.sites.size(), 12u + 1);
   EXPECT_EQ(select_stack(catalogue, "q", "1").sites[0].name,
             "bert.encoder.layer.1.attention.self.query");
   EXPECT_EQ(select_stack(catalogue, "adapters", "0").sites[1].name,
             "bert.encoder.layer.0.output.dense");
+}
+
+TEST(Bert, RefusesAnAdapterOfThePoolerWhereATensorTrainIsInItsPlace) {
+  HostSettings settings;
+  settings.parts.tt_head = true;
+  const auto host = load_host(golden, settings, make_cpu_device());
+  const Stack stack = select_stack(host->catalogue(), "pooler", "all");
+  const Registry registry = builtin_registry();
+  const Method& full = registry.at("full");
+  const auto adapter =
+      make_adapter<float>(full, stack, resolve_settings(full, {}, stack), make_cpu_device());
+  EXPECT_THAT(message_of<Error>([&] { host->attach(adapter.get()); }),
+              HasSubstr("replaces bert.pooler.dense"));
 }
 
 TEST(Bert, RefusesAnAdapterOfAnotherModelAndStaysAsItWas) {

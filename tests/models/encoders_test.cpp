@@ -131,8 +131,10 @@ TEST_P(Encoders, HaveTheSlopesThatTheirGradientsTell) {
   const Batch batch = short_batch();
   for (const bool tensor_train : {false, true}) {
     const auto model = host(0.2, {.norms = true, .tt_head = tensor_train, .tt_rank = 2});
+    // A tensor train takes the pooler's place.
     const auto adapter =
-        drawn_adapter(select_stack(model->catalogue(), "all", "all"), "lora", make_cpu_device());
+        drawn_adapter(select_stack(model->catalogue(), tensor_train ? "all" : "all-linear", "all"),
+                      "lora", make_cpu_device());
     model->attach(adapter.get());
     AllGradients all(*model, *adapter);
     model->zero_gradients();

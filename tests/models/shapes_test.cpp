@@ -25,12 +25,15 @@ TEST(Shapes, AreFoundByNameOrFolderOrTheNearestIsNamed) {
 TEST(Shapes, HaveSitesInCanonicalOrderWithTheirSizes) {
   const SiteCatalogue bert = catalogue(find_shape("bert-base-uncased"));
   EXPECT_EQ(bert.layers, 12u);
-  ASSERT_EQ(bert.sites.size(), 72u);
+  ASSERT_EQ(bert.sites.size(), 12 * 6u + 1);
   EXPECT_EQ(bert.sites[6].name, "bert.encoder.layer.1.attention.self.query");
   EXPECT_EQ(bert.sites[6].heads, 12u);
   EXPECT_EQ(bert.sites[10].name, "bert.encoder.layer.1.intermediate.dense");
   EXPECT_EQ(bert.sites[10].out, 3072u);
   EXPECT_EQ(bert.sites[10].heads, 1u);
+  EXPECT_EQ(bert.sites.back().name, "bert.pooler.dense");
+  EXPECT_EQ(bert.sites.back().layer, 11u);
+  EXPECT_EQ(catalogue(find_shape("roberta-base")).sites.size(), 12 * 6u);
 
   const SiteCatalogue llama = catalogue(find_shape("llama-3-8b"));
   EXPECT_EQ(llama.sites.size(), 32u * 7);
@@ -40,9 +43,9 @@ TEST(Shapes, HaveSitesInCanonicalOrderWithTheirSizes) {
   EXPECT_EQ(llama.adapter_places,
             (std::vector<MatrixType>{MatrixType::gate, MatrixType::up, MatrixType::down}));
 
-  EXPECT_EQ(catalogue(find_shape("albert-base-v2")).sites.size(), 6u);
+  EXPECT_EQ(catalogue(find_shape("albert-base-v2")).sites.size(), 6u + 1);
   const SiteCatalogue deberta = catalogue(find_shape("deberta-base"));
-  ASSERT_EQ(deberta.sites.size(), 12u * 7);
+  ASSERT_EQ(deberta.sites.size(), 12u * 7 + 1);
   EXPECT_EQ(deberta.sites[1].name, "deberta.encoder.layer.0.attention.self.in_proj.k");
   EXPECT_EQ(deberta.sites[1].part_of, deberta.sites[6].name);
   EXPECT_EQ(deberta.sites[5].name, "deberta.encoder.layer.0.output.dense");

@@ -4,114 +4,13 @@ Prints one line a case with the largest difference; ends with 1 naming the cases
 """
 
 import json
-import os
-import shutil
-import subprocess
 import sys
 import tempfile
-import warnings
 from pathlib import Path
 
-os.environ["HF_HUB_OFFLINE"] = "1"
+from place import Failure, Place, largest_difference, peft, randomise, run_cases, torch
 
-import peft
-import torch
-import transformers
-
-transformers.logging.set_verbosity_error()
-transformers.utils.logging.disable_progress_bar()
-warnings.simplefilter("ignore", FutureWarning)
-torch.set_num_threads(1)
-
-tolerance = 1e-5
-golden = Path(__file__).resolve().parent.parent / "golden/models/bert"
-words = 101
 targets = ["query", "value"]
-
-
-class Failure(Exception):
-    pass
-
-
-def sentences(rows):
-    """Of words w5 to w100; the token of a word is its number."""
-    return [[5 + (row * 37 + word * (7 + row)) % 96 for word in range(1 + row % 9)]
-            for row in range(rows)]
-
-
-class Place:
-    """A tiny BERT, a small CoLA, and rankfold."""
-
-    def __init__(self, rankfold, folder):
-        self.rankfold = rankfold
-        self.folder = folder
-        self.model = folder / "model"
-        self.data = folder / "data"
-        self.model.mkdir()
-        self.data.mkdir()
-        for name in ("config.json", "model.safetensors"):
-            shutil.copyfile(golden / name, self.model / name)
-        vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-        vocabulary += [f"w{word}" for word in range(5, words)]
-        (self.model / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
-        for name, rows in (("train.tsv", 40), ("dev.tsv", 17)):
-            lines = [f"s\t{1 - tokens[0] % 2}\t\t{' '.join(f'w{token}' for token in tokens)}\n"
-                     for tokens in sentences(rows)]
-            (self.data / name).write_text("".join(lines))
-        self.dev = sentences(17)
-
-    def run(self, *arguments):
-        """Status, standard error and standard output of rankfold."""
-        done = subprocess.run([self.rankfold, *map(str, arguments)], capture_output=True, text=True)
-        return done.returncode, done.stderr.strip(), done.stdout
-
-    def expect(self, *arguments):
-        status, error, output = self.run(*arguments)
-        if status != 0:
-            raise Failure(f"rankfold {arguments[0]} ended with {status}: {error}")
-        return output
-
-    def our_logits(self, adapter):
-        file = self.folder / "predictions.tsv"
-        self.expect("evaluate", "--model", self.model, "--adapter", adapter, "--task", "cola",
-                    "--data", self.data, "--predictions", file, "--max-length", 16, "--threads", 1)
-        header, *rows = [line.split("\t") for line in file.read_text().splitlines()]
-        first = min(i for i, name in enumerate(header) if name.startswith("logit"))
-        rows.sort(key=lambda row: int(row[0]))
-        return torch.tensor([[float(x) for cell in row[first:] for x in cell.split()]
-                             for row in rows], dtype=torch.float64)
-
-    def logits(self, model):
-        """Of a model of transformers, maybe with PEFT's adapter."""
-        model.eval()
-        with torch.no_grad():
-            return torch.cat([model(torch.tensor([[2, *tokens, 3]])).logits
-                              for tokens in self.dev]).double()
-
-    def load(self, folder=None):
-        return transformers.AutoModelForSequenceClassification.from_pretrained(folder or self.model)
-
-    def peft_logits(self, adapter):
-        return self.logits(peft.PeftModel.from_pretrained(self.load(), str(adapter)))
-
-    def merged_logits(self, adapter, out):
-        self.expect("merge", "--model", self.model, "--adapter", adapter, "--out", out)
-        return self.logits(self.load(out))
-
-
-def largest_difference(expected, others):
-    """Of all the others, each by name, from what is expected; relative where that exceeds 1."""
-    largest = 0.0
-    for name, found in others.items():
-        if found.shape != expected.shape:
-            raise Failure(f"{name}: logits of shape {list(found.shape)}, "
-                          f"expected {list(expected.shape)}")
-        difference = ((found - expected).abs().max() / expected.abs().max().clamp(min=1)).item()
-        if not difference <= tolerance:
-            raise Failure(f"{name}: logits differ by {difference:.2e}, "
-                          f"expected {tolerance:.0e} at most")
-        largest = max(largest, difference)
-    return largest
 
 
 def ours_to_peft(place, method, work):
@@ -162,10 +61,17 @@ def peft_cases():
         "LORA without a head": peft.LoraConfig(target_modules=targets, r=4, lora_alpha=8),
         "LORA modules_to_save": peft.LoraConfig(
             target_modules=targets, r=4, lora_alpha=8, modules_to_save=["classifier"]),
-        "LORA all-linear": peft.LoraConfig(
+        "LORA of an expression": peft.LoraConfig(
             task_type="SEQ_CLS", r=2, lora_alpha=3,
             target_modules=r".*\.(query|key|value|attention\.output\.dense|intermediate\.dense"
                            r"|\d+\.output\.dense)"),
+        "LORA all-linear": peft.LoraConfig(
+            task_type="SEQ_CLS", r=2, lora_alpha=3, target_modules="all-linear"),
+        "LORA all-linear, dora": peft.LoraConfig(
+            task_type="SEQ_CLS", r=2, lora_alpha=3, target_modules="all-linear", use_dora=True),
+        "LORA saved norms": peft.LoraConfig(**lora, modules_to_save=["LayerNorm"]),
+        "LORA saved pooler and embeddings": peft.LoraConfig(
+            **lora, modules_to_save=["pooler", "word_embeddings", "bert.embeddings.LayerNorm"]),
         "LOHA": peft.LoHaConfig(**head, r=3, alpha=5),
         "LOKR": peft.LoKrConfig(**head, r=2, alpha=4),
         "LOKR decompose_both": peft.LoKrConfig(**head, r=1, alpha=4, decompose_both=True),
@@ -190,20 +96,6 @@ def imported_types(place, work):
     return set(error[error.index(marker) + len(marker):].split(", "))
 
 
-def randomise(model, seed):
-    """Every trained tensor, the head too."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if not weight.requires_grad:
-                continue
-            noise = torch.randn(weight.shape, generator=generator)
-            if "magnitude" in name:
-                weight.mul_(1 + 0.2 * noise)
-            else:
-                weight.copy_(0.3 * noise)
-
-
 def peft_to_ours(place, config, work, seed):
     model = peft.get_peft_model(place.load(), config)
     randomise(model, seed)
@@ -225,9 +117,8 @@ def peft_to_ours(place, config, work, seed):
 
 
 def main():
-    failed = []
     with tempfile.TemporaryDirectory(prefix="rankfold-peers-") as folder:
-        place = Place(sys.argv[1], Path(folder))
+        place = Place(sys.argv[1], Path(folder) / "bert")
         cases = {}
         for method in json.loads(place.expect("methods", "--json"))["methods"]:
             cases[f"{method['name']} to peft"] = (
@@ -244,15 +135,7 @@ def main():
             return 0.0
 
         cases["every imported peft_type has a case"] = covers
-        for number, (name, case) in enumerate(cases.items()):
-            work = Path(folder) / str(number)
-            try:
-                result = case(work)
-                print(f"{name}: {result if isinstance(result, str) else f'{result:.1e}'}", flush=True)
-            except Exception as failure:  # a case that fails must not hide the next
-                print(f"{name}: FAILED: {type(failure).__name__}: {failure}", flush=True)
-                failed.append(name)
-            shutil.rmtree(work, ignore_errors=True)
+        failed = run_cases(cases, Path(folder))
     if failed:
         sys.exit(f"round_trip: failed: {', '.join(failed)}")
 

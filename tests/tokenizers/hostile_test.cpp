@@ -295,6 +295,9 @@ TEST(HostileTokenizer, RefusesAConfigThatContradictsTheFile) {
   EXPECT_THAT(
       message("llama-bpe", {{"tokenizer_class", "LlamaTokenizer"}, {"add_bos_token", false}}),
       HasSubstr("add_bos_token"));
+  EXPECT_EQ(message("byte-level-bpe",
+                    {{"tokenizer_class", "RobertaTokenizer"}, {"add_bos_token", false}}),
+            "");
   EXPECT_THAT(
       message("llama-bpe", {{"tokenizer_class", "LlamaTokenizer"}, {"add_eos_token", true}}),
       HasSubstr("add_eos_token"));

@@ -63,6 +63,7 @@ class EchoHost : public Host {
   std::vector<TrainedTensor> trained() override { return {}; }
   void zero_gradients() override {}
   std::vector<DrawnTensor> drawn() const override { return {}; }
+  std::vector<DrawnTensor> replaced() const override { return {}; }
   std::size_t total_parameters() const override { return 0; }
   std::size_t max_tokens() const override { return 100; }
   std::size_t hidden_size() const override { return 1; }

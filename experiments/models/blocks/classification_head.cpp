@@ -50,6 +50,8 @@ ClassificationHead::ClassificationHead(HeadDescription description, std::size_t 
     load_trained_dense(weights);
   else
     load_frozen_dense(weights, notes);
+  if (!tensor_train_ && trained_dense_.empty() && description_.site)
+    linear_.emplace(*description_.site, dense_, device_);
 }
 
 void ClassificationHead::read(FrozenWeights& weights, std::span<TrainedStorage> layer) const {
@@ -153,8 +155,11 @@ MatrixView<float> ClassificationHead::forward(MatrixView<const float> x, const E
   }
   kept.pooled = take();
   kept.dense = description_.activation ? take() : kept.pooled;
+  Trace<float>* const trace = pass.training ? &kept.trace : nullptr;
   if (tensor_train_)
-    tensor_train_->forward(0, kept.input, kept.dense, pass.training ? &kept.tensor_train : nullptr);
+    tensor_train_->forward(0, kept.input, kept.dense, trace);
+  else if (is_adapted())
+    linear_->forward(kept.input, kept.dense, trace);
   else
     frozen_forward(*device_, dense_, kept.input, kept.dense, Bias::add);
   if (description_.activation)
@@ -176,7 +181,7 @@ void ClassificationHead::backward(MatrixView<const float> d_logits, const Encode
                                   const Kept& kept, MatrixView<float> dx, Arena& arena) {
   const ArenaScope scope(arena);
   add_gradients(*device_, d_logits, kept.classified, output_);
-  if (!dx.data && !tensor_train_ && trained_dense_.empty()) return;
+  if (!dx.data && !tensor_train_ && !is_adapted() && trained_dense_.empty()) return;
 
   const MatrixView<float> d_pooled = arena.take_matrix(d_logits.rows, hidden_);
   device_->gemm(false, false, d_pooled.rows, hidden_, labels_, 1.0f, d_logits.data, d_logits.stride,
@@ -194,9 +199,10 @@ void ClassificationHead::backward_dense(MatrixView<const float> d_dense, const K
                                         MatrixView<float> dx) {
   if (tensor_train_) {
     const SiteMatrix<const float> d_output{0, d_dense};
-    tensor_train_->backward({&d_output, 1}, kept.input, kept.tensor_train, dx, Into::overwrite);
+    tensor_train_->backward({&d_output, 1}, kept.input, kept.trace, dx, Into::overwrite);
     return;
   }
+  if (is_adapted()) return linear_->backward(kept.input, d_dense, kept.trace, dx, Into::overwrite);
   if (!trained_dense_.empty()) add_gradients(*device_, d_dense, kept.input, trained_dense_);
   if (dx.data) frozen_backward<float>(*device_, dense_, d_dense, dx, Into::overwrite);
 }

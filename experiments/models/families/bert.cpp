@@ -55,7 +55,7 @@ const Family& bert_family() {
                           {"directionality", "pooler_fc_size", "pooler_num_attention_heads",
                            "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type"})}),
       .modules = encoder_modules("bert.encoder.layer.{}.", "attention.self.query",
-                                 "attention.self.key", "attention.self.value"),
+                                 "attention.self.key", "attention.self.value", "bert.pooler.dense"),
       .adapter_places = {MatrixType::o, MatrixType::down},
       .presets = presets,
       .read = read_text_encoder,

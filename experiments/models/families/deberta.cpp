@@ -58,7 +58,8 @@ std::unique_ptr<Host> load(const HostSource& source, const HostSettings& setting
 }
 
 FamilyModules modules() {
-  FamilyModules modules = encoder_modules("deberta.encoder.layer.{}.", nullptr, nullptr, nullptr);
+  FamilyModules modules =
+      encoder_modules("deberta.encoder.layer.{}.", nullptr, nullptr, nullptr, "pooler.dense");
   modules.in_proj = "attention.self.in_proj";
   modules.by_head = true;
   modules.part_biases = {"attention.self.q_bias", nullptr, "attention.self.v_bias"};

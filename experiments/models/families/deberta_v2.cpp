@@ -91,8 +91,9 @@ const Family& deberta_v2_family() {
                                               {"position_buckets", "share_att_key", "norm_rel_ebd",
                                                "attention_head_size", "conv_kernel_size",
                                                "conv_groups", "conv_act"})}),
-      .modules = encoder_modules("deberta.encoder.layer.{}.", "attention.self.query_proj",
-                                 "attention.self.key_proj", "attention.self.value_proj"),
+      .modules =
+          encoder_modules("deberta.encoder.layer.{}.", "attention.self.query_proj",
+                          "attention.self.key_proj", "attention.self.value_proj", "pooler.dense"),
       .adapter_places = {MatrixType::o, MatrixType::down},
       .presets = presets,
       .read = read,

@@ -31,6 +31,8 @@ struct FamilyModules {
   /// The biases of q, k and v where they are tensors of their own and in_proj has none.
   std::array<const char*, 3> part_biases = {};
   bool transposed = false;  ///< checkpoints have weights as [in, out]
+  /// The whole name of the frozen dense layer [hidden, hidden] of a classifier's head.
+  const char* pooler = nullptr;
 };
 
 /// Where a host comes from: a model folder with its config.json, or a built-in shape alone.

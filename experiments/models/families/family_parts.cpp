@@ -88,14 +88,16 @@ std::vector<ForeignKey> text_encoder_keys() {
                  {{"position_embedding_type", ForeignKey::Meaning::off_only, {"\"absolute\""}}}});
 }
 
-FamilyModules encoder_modules(const char* layer, const char* q, const char* k, const char* v) {
+FamilyModules encoder_modules(const char* layer, const char* q, const char* k, const char* v,
+                              const char* pooler) {
   return {.layer = layer,
           .q = q,
           .k = k,
           .v = v,
           .o = "attention.output.dense",
           .up = "intermediate.dense",
-          .down = "output.dense"};
+          .down = "output.dense",
+          .pooler = pooler};
 }
 
 std::size_t table_parameters(const ModelShape& shape) {

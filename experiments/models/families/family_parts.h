@@ -45,8 +45,9 @@ ModelShape encoder_preset(std::string name, std::size_t layers, std::size_t hidd
 std::vector<ForeignKey> encoder_keys();
 std::vector<ForeignKey> text_encoder_keys();
 
-/// query, key, value below `attention`, and BERT's names of the other matrices.
-FamilyModules encoder_modules(const char* layer, const char* q, const char* k, const char* v);
+/// query, key, value below `attention`, BERT's names of the other matrices, and the pooler.
+FamilyModules encoder_modules(const char* layer, const char* q, const char* k, const char* v,
+                              const char* pooler = nullptr);
 
 /// Rows of the embeddings: tokens, positions, types, relative positions.
 std::size_t table_parameters(const ModelShape& shape);

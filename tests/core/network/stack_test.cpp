@@ -53,6 +53,19 @@ TEST(Targets, ThatTheModelLacksAreRefusedWithTheNearest) {
     EXPECT_THROW(parse_targets(text, catalogue()), UsageError) << text;
 }
 
+TEST(Targets, AllLinearAddsThePoolerOfTheLastLayer) {
+  SiteCatalogue model = catalogue();
+  const std::vector<MatrixType> layers = parse_targets("all", model);
+  EXPECT_EQ(parse_targets("all-linear", model), layers);
+  model.sites.push_back({"pooler.dense", MatrixType::pooler, model.layers - 1, 4, 4, 1});
+  EXPECT_EQ(parse_targets("all", model), layers);
+  EXPECT_EQ(select_stack(model, "all-linear", "all").sites.back().name, "pooler.dense");
+  EXPECT_EQ(select_stack(model, "q,pooler", "all").matrices.back(), MatrixType::pooler);
+  EXPECT_EQ(select_stack(model, "all-linear", "first:1").matrices, layers);
+  EXPECT_EQ(select_stack(model, "*.dense", "all").sites.size(), 1u);
+  EXPECT_THROW(parse_targets("all-linear,q", model), UsageError);
+}
+
 TEST(Targets, MayBePatternsOfModuleNames) {
   const auto names = [](const std::string& targets, const std::string& layers = "all") {
     std::vector<std::string> found;
