@@ -120,7 +120,7 @@ const float* FrozenWeights::transposed(std::string_view name, std::size_t rows,
     if (converted_.size() > before)
       converted_.pop_back();
     else
-      folder_->release(find(name)->name);
+      release(name);
     const std::vector<float>& kept = converted_.emplace_back(std::move(values));
     turned = place_on_device(device_, std::span<const float>(kept), placed_);
   }
@@ -138,6 +138,10 @@ const float* FrozenWeights::gather(MatrixView<const float> values,
   Buffer<float>& kept = placed_.emplace_back(device_, rows.size() * values.columns);
   device_->gather_rows(values, rows, {kept.data(), rows.size(), values.columns});
   return kept.data();
+}
+
+void FrozenWeights::release(std::string_view name) {
+  if (const TensorEntry* entry = find(name)) folder_->release(entry->name);
 }
 
 bool FrozenWeights::differ(std::string_view first, std::string_view second) {
