@@ -36,7 +36,7 @@ struct Stack {
   std::vector<MatrixType> matrices;  ///< the distinct matrix types, in canonical order
 
   Stack() = default;
-  /// Sorts the sites and collects layers and matrices. Throws Error when two sites have one name.
+  /// Sorts the sites. Throws Error where two have one name, or one is a part of another.
   explicit Stack(std::vector<Site> unordered);
 
   std::size_t layer_position(const Site& site) const;   ///< index of its layer in `layers`

@@ -1,5 +1,6 @@
 #include "experiments/adapter_files/updated_modules.h"
 
+#include <algorithm>
 #include <cmath>
 #include <span>
 
@@ -7,6 +8,7 @@
 
 #include "core/adapter/added_bias.h"
 #include "core/base/error.h"
+#include "core/base/text.h"
 
 namespace rankfold {
 namespace {
@@ -27,8 +29,19 @@ std::vector<float>& UpdatedModules::values_of(const std::string& name,
   return tensors_.emplace(name, Values{shape, read_(name, shape)}).first->second.values;
 }
 
+/// The model's own: that of an adapter may come from a file.
+const Site& UpdatedModules::find_site(const Site& site) const {
+  const auto found = std::ranges::find(catalogue_.sites, site.name, &Site::name);
+  if (found == catalogue_.sites.end())
+    throw Error("site '{}' is none of {}", printable(site.name, 200), catalogue_.model);
+  if (found->out != site.out || found->in != site.in)
+    throw Error("site {} is [{}, {}], in {} it is [{}, {}]", site.name, site.out, site.in,
+                catalogue_.model, found->out, found->in);
+  return *found;
+}
+
 void UpdatedModules::add(const Adapter<float>& adapter, std::size_t index, float sign) {
-  const Site& site = adapter.stack().sites[index];
+  const Site& site = find_site(adapter.stack().sites[index]);
   const StoredMatrix stored = stored_matrix(shape_, site);
   std::vector<float> update(site.out * site.in);
   adapter.reconstruct(index, {update.data(), site.out, site.in});

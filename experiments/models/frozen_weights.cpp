@@ -138,8 +138,8 @@ const float* FrozenWeights::transposed(std::string_view name, std::size_t rows,
     // Nobody reads the stored ones again.
     if (converted_.size() > before)
       converted_.pop_back();
-    else if (!is_replaced(name))
-      folder_->release(find(name)->name);
+    else
+      release(name);
     const std::vector<float>& kept = converted_.emplace_back(std::move(values));
     turned = place_on_device(device_, std::span<const float>(kept), placed_);
   }
@@ -157,6 +157,11 @@ const float* FrozenWeights::gather(MatrixView<const float> values,
   Buffer<float>& kept = placed_.emplace_back(device_, rows.size() * values.columns);
   device_->gather_rows(values, rows, {kept.data(), rows.size(), values.columns});
   return kept.data();
+}
+
+void FrozenWeights::release(std::string_view name) {
+  if (is_replaced(name)) return;
+  if (const TensorEntry* entry = find(name)) folder_->release(entry->name);
 }
 
 bool FrozenWeights::differ(std::string_view first, std::string_view second) {

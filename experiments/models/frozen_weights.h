@@ -56,6 +56,8 @@ class FrozenWeights {
   const float* keep(std::vector<float> values);
   /// A copy of some rows of what is on the device, there; not counted.
   const float* gather(MatrixView<const float> values, std::span<const std::size_t> rows);
+  /// Says that a tensor's values may leave the memory until they are read again.
+  void release(std::string_view name);
   /// Whether the checkpoint has both tensors and their numbers are not the same.
   bool differ(std::string_view first, std::string_view second);
   /// Tensors of the checkpoint that nobody has asked for by `find` or `tensor`, sorted.

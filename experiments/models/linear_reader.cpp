@@ -25,6 +25,7 @@ FrozenLinear<float> part_of(const FrozenLinear<float>& whole, const Site& part,
   std::vector<std::size_t> rows(part.out);
   for (std::size_t row = 0; row < part.out; ++row) rows[row] = stored.row(row);
   frozen.weight = weights.gather({whole.weight, stored.rows, part.in}, rows);
+  weights.release(stored.module + ".weight");
   if (whole.bias) frozen.bias = weights.gather({whole.bias, stored.rows, 1}, rows);
   return frozen;
 }

@@ -118,6 +118,32 @@ TEST(TrainedBiases, AreMergedWhereTheCheckpointHasAPlace) {
             WeightFolder(model).read<float>(bias));
 }
 
+/// Sites of an adapter's file are those of the model, whatever else the file says of them.
+TEST(UpdatedModules, TakeSitesByTheirNamesAndShapes) {
+  const ModelShape shape = read_shape(golden_model("gpt2-classifier"));
+  const auto zeros = [](const std::string&, const std::vector<std::size_t>& sizes) {
+    return std::vector<float>(sizes.at(0) * (sizes.size() > 1 ? sizes[1] : 1));
+  };
+  const auto updated = [&](Site site) {
+    const Stack stack(std::vector<Site>{std::move(site)});
+    const auto full = drawn_adapter(stack, "full", make_cpu_device());
+    UpdatedModules modules(shape, zeros);
+    modules.add(*full, 0, 1);
+    return modules.list().at(0).shape;
+  };
+  const std::string whole = "transformer.h.0.attn.c_attn";
+  EXPECT_THAT(updated({whole + ".v", MatrixType::down, 0, 32, 32, 1, "x"}),
+              testing::ElementsAre(32, 96));
+  EXPECT_EQ(error_of([&] {
+              updated({whole + ".v", MatrixType::v, 0, 64, 32, 4, whole});
+            }),
+            "site " + whole + ".v is [64, 32], in " + shape.name + " it is [32, 32]");
+  EXPECT_EQ(error_of([&] {
+              updated({"other", MatrixType::v, 0, 32, 32});
+            }),
+            "site 'other' is none of " + shape.name);
+}
+
 /// Decoders on the Hub are language models; an adapter's task says that it is of a classifier.
 TEST(LanguageModel, IsAClassifierToAnAdapterOfOne) {
   const TemporaryFolder folder;
