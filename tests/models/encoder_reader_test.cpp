@@ -48,6 +48,9 @@ TEST(EncoderReader, TakesWhatTheComputationNeedsOrItsDefaults) {
   const EncoderDefaults own = {1e-5f, 0.4, 0.5, HiddenActivation::gelu_tanh};
   const EncoderDetails others = read_encoder_details(shape(), {}, -1, own);
   EXPECT_EQ(others.layer.activation, HiddenActivation::gelu_tanh);
+  const ConfigFile empty("c.json", "{}");
+  EXPECT_EQ(read_encoder_details(shape(), empty, -1, own).layer.activation,
+            HiddenActivation::gelu_tanh);
   EXPECT_EQ(others.epsilon, 1e-5f);
   EXPECT_EQ(others.layer.output_dropout, 0.4);
   EXPECT_EQ(others.layer.attention_dropout, 0.5);

@@ -77,6 +77,26 @@ TEST_F(WrongTrace, IsNamed) {
   EXPECT_THAT(error(), HasSubstr("trace.json"));
 }
 
+TEST_F(WrongTrace, HasGradientNormsOfAllStepsOrNone) {
+  const fs::path json = folder / "model/trace.json";
+  auto trace = nlohmann::json::parse(read_text(json));
+  trace["gradient_norms"] = {1.0};
+  write_atomically(json, trace.dump());
+  EXPECT_THAT(error(), HasSubstr("gradient_norms has 1 numbers, expected 12 as losses has"));
+  const auto checked = [&](const std::string& precision = "f32") {
+    write_atomically(json, trace.dump());
+    return check_training(folder / "model", make_cpu_device(), precision);
+  };
+  trace.erase("gradient_norms");
+  const TrainingTraceReport alone = checked();
+  EXPECT_EQ(alone.norms.size(), 12u);
+  trace["gradient_norms"] = alone.norms;
+  EXPECT_EQ(checked().worst, alone.worst);
+  trace["gradient_norms"][7] = 2 * alone.norms[7];
+  EXPECT_NEAR(checked().worst, 0.5, 1e-6);
+  EXPECT_THAT(error_of([&] { checked("f16"); }), HasSubstr("precision"));
+}
+
 TEST_F(WrongTrace, HasEveryTensorThatTrainsAndNoOther) {
   const std::string module = "bert.encoder.layer.0.attention.self.query";
   rewrite([&](std::vector<TensorToWrite>& list) {
