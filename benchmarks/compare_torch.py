@@ -135,6 +135,9 @@ def write_trace(options):
     for module in base.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
+        for name, value in vars(module).items():
+            if name.endswith("dropout") and isinstance(value, float):
+                setattr(module, name, 0.0)
     for key in list(vars(base.config)):
         if "dropout" in key and isinstance(getattr(base.config, key), float):
             setattr(base.config, key, 0.0)

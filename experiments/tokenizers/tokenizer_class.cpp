@@ -15,8 +15,8 @@ using ModelType = std::string_view;
 
 constexpr std::array<ModelType, 7> bert_models = {
     "bert", "distilbert", "electra", "mobilebert", "squeezebert", "layoutlm", "lxmert"};
-constexpr std::array<ModelType, 2> gpt2_models = {"gpt2", "opt"},
-                                   llama_models = {"llama", "mistral"},
+constexpr std::array<ModelType, 3> gpt2_models = {"gpt2", "opt", "starcoder2"};
+constexpr std::array<ModelType, 2> llama_models = {"llama", "mistral"},
                                    qwen2_models = {"qwen2", "qwen3"};
 constexpr std::array<ModelType, 1> roberta_models = {"roberta"}, albert_models = {"albert"},
                                    deberta_models = {"deberta"}, deberta_v2_models = {"deberta-v2"},

@@ -73,7 +73,7 @@ class DecoderTraining : public testing::TestWithParam<std::string> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Folders, DecoderTraining,
-                         testing::Values("llama", "llama-classifier", "qwen3", "gpt2"),
+                         testing::Values("llama", "llama-classifier", "qwen3", "gpt2", "starcoder2"),
                          [](const auto& folder) {
                            return folder.param.find('-') == std::string::npos
                                       ? folder.param

@@ -124,10 +124,10 @@ TEST_P(Decoders, HaveTheLossAndGradientsOfTransformers) {
   // The gradient of each stored weight, put together of its sites'.
   std::map<std::string, std::vector<float>> gradients;
   std::string targets;
-  for (const char* target : {"q", "k", "v"}) {
-    const Stack stack = select_stack(host->catalogue(), target, "0");
-    if (!io_.find("grad." + stored_matrix(shape, stack.sites.front()).module + ".weight")) continue;
-    targets += (targets.empty() ? "" : ",") + std::string(target);
+  for (const Site& site : host->catalogue().sites) {
+    if (site.layer != 0 || site.matrix == MatrixType::in_proj) continue;
+    if (!io_.find("grad." + stored_matrix(shape, site).module + ".weight")) continue;
+    targets += (targets.empty() ? "" : ",") + std::string(to_string(site.matrix));
   }
   const auto full = adapter(*host, "full", "", targets);
   host->attach(full.get());

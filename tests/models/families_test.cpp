@@ -123,7 +123,7 @@ TEST(Families, ThatCannotBeLoadedSaySo) {
 TEST(Families, AreNamedNowhereElse) {
   const fs::path source = RANKFOLD_SOURCE_DIR;
   const std::regex comparison(
-      R"((family|model_type)\s*(\(\))?\s*[!=]=|==\s*"(albert|bert|camembert|deberta|gpt2|llama|mistral|opt|qwen2|qwen3|roberta|vit|xlm))");
+      R"((family|model_type)\s*(\(\))?\s*[!=]=|==\s*"(albert|bert|camembert|deberta|gpt2|llama|mistral|opt|qwen2|qwen3|roberta|starcoder2|vit|xlm))");
   const std::regex module(
       R"("(albert|bert|deberta|roberta|vit|model|transformer)\.(encoder|embeddings|pooler|layers|h)\b)");
   for (const char* room : {"core", "decompositions", "experiments"})

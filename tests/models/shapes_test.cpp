@@ -136,7 +136,8 @@ TEST(Shapes, OfDecodersHaveThePublishedParameters) {
                                                                   {"llama-3.2-1b", 1'235'814'400},
                                                                   {"qwen2.5-0.5b", 494'032'768},
                                                                   {"qwen3-0.6b", 596'049'920},
-                                                                  {"mistral-7b", 7'110'660'096}})
+                                                                  {"mistral-7b", 7'110'660'096},
+                                                                  {"starcoder2-3b", 3'030'371'328}})
     EXPECT_EQ(find_shape(name).parameters, parameters) << name;
 }
 

@@ -86,6 +86,7 @@ const Family& opt_family();
 const Family& qwen2_family();
 const Family& qwen3_family();
 const Family& roberta_family();
+const Family& starcoder2_family();
 const Family& vit_family();
 const Family& xlm_roberta_family();
 

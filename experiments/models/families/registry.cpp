@@ -12,18 +12,18 @@ std::span<const Family* const> families() {
       &albert_family(),     &bert_family(),        &camembert_family(), &deberta_family(),
       &deberta_v2_family(), &gpt2_family(),        &llama_family(),     &mistral_family(),
       &opt_family(),        &qwen2_family(),       &qwen3_family(),     &roberta_family(),
-      &vit_family(),        &xlm_roberta_family(),
+      &starcoder2_family(), &vit_family(),         &xlm_roberta_family(),
   };
   return table;
 }
 
 std::span<const std::string_view> preset_order() {
-  static constexpr std::array<std::string_view, 23> order = {
+  static constexpr std::array<std::string_view, 24> order = {
       "roberta-base",    "roberta-large", "bert-base-uncased", "albert-base-v2", "deberta-base",
       "deberta-v3-base", "llama-7b",      "llama-2-7b",        "llama-2-13b",    "llama-2-70b",
       "llama-3-8b",      "llama-3.2-3b",  "gpt2-medium",       "gpt2-large",     "vit-base-patch16",
       "minilm-l6",       "smollm2-135m",  "llama-3.2-1b",      "qwen2.5-0.5b",   "qwen3-0.6b",
-      "mistral-7b",      "gpt2",          "opt-1.3b"};
+      "mistral-7b",      "gpt2",          "opt-1.3b",         "starcoder2-3b"};
   return order;
 }
 
