@@ -2,15 +2,18 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "core/base/files.h"
 #include "core/base/safetensors.h"
 #include "experiments/adapter_files/merge.h"
 #include "experiments/adapter_files/peft_folder.h"
 #include "experiments/adapter_files/updated_modules.h"
+#include "experiments/models/families/family.h"
 #include "golden_batch.h"
 #include "models/golden_encoders.h"
 #include "source_paths.h"
@@ -72,7 +75,7 @@ TEST_P(DecoderMerge, IsALoraOfPeft) {
   export_as_lora(load_lone_adapter(folder.path / "adapter", model, registry, device), registry,
                  lora, "");
   const auto config = nlohmann::json::parse(read_text(lora / adapter_config_name));
-  EXPECT_EQ(config["fan_in_fan_out"], GetParam().model == "gpt2-classifier");
+  EXPECT_EQ(config["fan_in_fan_out"], family_of(read_shape(model)).modules.transposed);
   const AdaptedModel again = load_adapted_model(model, lora, registry, device, "f32");
   const Batch batch = read_golden_batch(model);
   const std::vector<float> expected = adapted.host->predict(batch),
@@ -269,12 +272,23 @@ TEST(LanguageModel, HasTheModulesThatPeftSaved) {
       testing::HasSubstr("whose tie_word_embeddings is on"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Folders, DecoderMerge,
-                         testing::Values(DecoderCase{"llama-classifier"},
-                                         DecoderCase{"qwen2-classifier"},
-                                         DecoderCase{"gpt2-classifier", "in_proj"},
-                                         DecoderCase{"gpt2-classifier", "q,v"},
-                                         DecoderCase{"opt-classifier"}),
+/// Every golden classifier, with q and v and with what holds them.
+std::vector<DecoderCase> classifiers() {
+  std::vector<DecoderCase> cases;
+  const fs::path models = fs::path(RANKFOLD_GOLDEN_DIR) / "models";
+  for (const auto& entry : fs::directory_iterator(models)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.ends_with("-classifier")) continue;
+    cases.push_back({name});
+    const auto sites = catalogue(read_shape(entry.path())).sites;
+    if (!std::ranges::all_of(sites, &std::string::empty, &Site::part_of))
+      cases.push_back({name, "in_proj"});
+  }
+  std::ranges::sort(cases, {}, [](const DecoderCase& of) { return of.model + of.targets; });
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Folders, DecoderMerge, testing::ValuesIn(classifiers()),
                          [](const auto& chosen) {
                            const DecoderCase& of = chosen.param;
                            std::string name = of.model.substr(0, of.model.find('-'));
