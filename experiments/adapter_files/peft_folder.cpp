@@ -180,12 +180,17 @@ bool PeftFolder::holds(const std::string& factor) const {
   return contents_->form.has_factor(factor);
 }
 
-/// PEFT trains a head for every task that it is told, and one that is saved; an adapter of a model
-/// without a head, whose modules have shorter names, says nothing of this one.
+/// PEFT trains a head where its task is to tell classes, and one that is saved; an adapter of a
+/// model without a head, whose modules have shorter names, says nothing of this one.
 bool PeftFolder::keeps_head() const {
   const auto& [site, module] = *contents_->modules.begin();
-  return site == module && contents_->config.text("task_type").empty() &&
-         contents_->config.texts("modules_to_save").empty();
+  const std::string task = contents_->config.text("task_type");
+  const auto is_of_a_head = [](const std::string& name) { return is_in_a_head(name); };
+  return site == module && (task.empty() || task == "FEATURE_EXTRACTION") &&
+         std::ranges::none_of(contents_->config.texts("modules_to_save"), is_of_a_head,
+                              [](const std::string& name) { return name + "."; }) &&
+         std::ranges::none_of(contents_->tensors.rest, is_of_a_head,
+                              [](const auto& tensor) { return tensor.first; });
 }
 
 /// The tensor of a parameter; every tensor that is it goes into `used`.

@@ -1,7 +1,11 @@
+#include <algorithm>
+#include <ostream>
+
 #include <fmt/core.h>
 
 #include "core/base/elapsed.h"
 #include "core/base/error.h"
+#include "core/base/foreign_keys.h"
 #include "core/base/json_field.h"
 #include "core/base/json_value.h"
 #include "core/base/text.h"
@@ -21,24 +25,124 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The tokens that end a text: eos_token_id of generation_config.json, else of config.json.
-std::vector<std::int32_t> end_tokens(const fs::path& model) {
-  const auto last = static_cast<std::int32_t>(read_shape(model).vocabulary) - 1;
-  for (const char* name : {"generation_config.json", "config.json"}) {
-    const fs::path file = model / name;
-    std::error_code failure;
-    if (!fs::exists(file, failure)) continue;
-    const JsonDocument document(file);
-    const std::optional<JsonField> given = document.root().given("eos_token_id");
-    if (!given || given->is_null()) continue;
-    std::vector<std::int32_t> ends;
-    std::vector<JsonField> fields = given->elements();
-    if (fields.empty()) fields.push_back(*given);
-    for (const JsonField& field : fields)
-      ends.push_back(static_cast<std::int32_t>(field.integer(0, last)));
-    return ends;
+/// What transformers reads of how to generate: config.json where there is no file of its own.
+fs::path generation_file(const fs::path& model) {
+  std::error_code failure;
+  const fs::path own = model / "generation_config.json";
+  return fs::exists(own, failure) ? own : model / "config.json";
+}
+
+/// The tokens that end a text.
+std::vector<std::int32_t> end_tokens(const JsonDocument& document, std::size_t vocabulary) {
+  const std::optional<JsonField> given = document.root().optional_member("eos_token_id");
+  if (!given) return {};
+  std::vector<std::int32_t> ends;
+  std::vector<JsonField> fields = given->elements();
+  if (fields.empty()) fields.push_back(*given);
+  for (const JsonField& field : fields)
+    ends.push_back(
+        static_cast<std::int32_t>(field.integer(0, static_cast<std::int64_t>(vocabulary) - 1)));
+  return ends;
+}
+
+/// Keys of transformers' generation that change its greedy text, and values beside "off" that do
+/// not.
+std::vector<ForeignKey> keys_that_change_texts() {
+  std::vector<ForeignKey> keys;
+  for (const char* name : {"repetition_penalty", "encoder_repetition_penalty", "guidance_scale",
+                           "num_beams", "num_beam_groups"})
+    keys.push_back({name, ForeignKey::Meaning::off_only, {"1", "1.0"}});
+  for (const char* name : {"no_repeat_ngram_size",
+                           "encoder_no_repeat_ngram_size",
+                           "bad_words_ids",
+                           "force_words_ids",
+                           "constraints",
+                           "min_length",
+                           "min_new_tokens",
+                           "forced_bos_token_id",
+                           "forced_eos_token_id",
+                           "suppress_tokens",
+                           "begin_suppress_tokens",
+                           "forced_decoder_ids",
+                           "sequence_bias",
+                           "exponential_decay_length_penalty",
+                           "penalty_alpha",
+                           "watermarking_config",
+                           "dola_layers",
+                           "stop_strings",
+                           "max_time",
+                           "token_healing"})
+    keys.push_back({name, ForeignKey::Meaning::off_only, {"0", "0.0"}});
+  return keys;
+}
+
+/// Keys that say how tokens are drawn, how beams end, what is kept and told, and how fast.
+std::vector<ForeignKey> keys_that_change_nothing() {
+  return keys_of(ForeignKey::Meaning::changes_nothing, {"bos_token_id",
+                                                        "eos_token_id",
+                                                        "pad_token_id",
+                                                        "decoder_start_token_id",
+                                                        "max_length",
+                                                        "max_new_tokens",
+                                                        "do_sample",
+                                                        "temperature",
+                                                        "top_k",
+                                                        "top_p",
+                                                        "top_h",
+                                                        "min_p",
+                                                        "typical_p",
+                                                        "epsilon_cutoff",
+                                                        "eta_cutoff",
+                                                        "length_penalty",
+                                                        "early_stopping",
+                                                        "diversity_penalty",
+                                                        "num_return_sequences",
+                                                        "use_cache",
+                                                        "output_attentions",
+                                                        "output_hidden_states",
+                                                        "output_scores",
+                                                        "output_logits",
+                                                        "return_dict_in_generate",
+                                                        "transformers_version",
+                                                        "_from_model_config",
+                                                        "cache_implementation",
+                                                        "cache_config",
+                                                        "renormalize_logits",
+                                                        "remove_invalid_values",
+                                                        "num_assistant_tokens",
+                                                        "num_assistant_tokens_schedule",
+                                                        "assistant_confidence_threshold",
+                                                        "assistant_early_exit",
+                                                        "assistant_lookbehind",
+                                                        "target_lookbehind",
+                                                        "prompt_lookup_num_tokens",
+                                                        "max_matching_ngram_size",
+                                                        "is_assistant",
+                                                        "low_memory",
+                                                        "compile_config",
+                                                        "disable_compile",
+                                                        "chat_format",
+                                                        "max_window_size"});
+}
+
+/// Names what would make another text in transformers. Of config.json the model's reader knows
+/// the other keys.
+void note_what_is_left_out(const JsonDocument& document, const fs::path& file, std::ostream& out) {
+  const std::vector<ForeignKey> changing = keys_that_change_texts(),
+                                harmless = keys_that_change_nothing();
+  const bool is_own = file.filename() != "config.json";
+  for (const auto& [key, field] : document.root().members()) {
+    if (is_off(field.value())) continue;
+    const auto known = std::ranges::find(changing, key, &ForeignKey::name);
+    if (known == changing.end() &&
+        (!is_own || std::ranges::find(harmless, key, &ForeignKey::name) != harmless.end()))
+      continue;
+    const std::string value = field.value().dump();
+    if (known != changing.end() && std::ranges::find(known->off, value) != known->off.end())
+      continue;
+    out << fmt::format("{}: {} is {}; each token is the likeliest without it\n",
+                       printable(file.string()), printable(key, 80), printable(value, 80));
   }
-  return {};
 }
 
 struct Generation {
@@ -75,7 +179,10 @@ int run_generate(const Arguments& arguments, Context& context) {
   const std::size_t most_new = arguments.count("max-new", 32);
   const std::size_t threads = thread_count(arguments);
   check_model_folder(model);
-  const std::vector<std::int32_t> ends = end_tokens(model);
+  const fs::path how = generation_file(model);
+  const JsonDocument told(how);
+  const std::vector<std::int32_t> ends = end_tokens(told, read_shape(model).vocabulary);
+  note_what_is_left_out(told, how, context.err);
   const std::string precision = arguments.text("precision");
   if (!precision.empty()) check_setting("precision", precision);
   set_threads(static_cast<int>(threads));

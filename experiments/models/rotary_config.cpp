@@ -20,9 +20,9 @@ using Scaling = RotarySettings::Scaling;
 constexpr double largest_theta = 1e12, largest_factor = 1e6;
 
 /// The object of one key as a file of its own, so that messages name both; nothing where it is
-/// missing or null.
+/// missing, null or empty.
 std::optional<ConfigFile> find_object(const ConfigFile& config, const char* key) {
-  if (!config.has(key)) return {};
+  if (!config.has(key) || config.values().at(key).empty()) return {};
   return ConfigFile(printable(config.path().string()) + ": " + key, config.values().at(key).dump());
 }
 

@@ -94,8 +94,8 @@ Evaluation evaluate(const EvaluationRequest& request, const Registry& registry) 
   const std::size_t max_length =
       request.max_length == 0 ? adapted.description.max_length : request.max_length;
   if (max_length > adapted.host->max_tokens()) {
-    throw UsageError("--max-length is {}; the model in {} has {} positions", max_length,
-                     request.model.string(), adapted.host->max_tokens());
+    throw UsageError("--max-length is {}; expected at most the {} positions of the model in {}",
+                     max_length, adapted.host->max_tokens(), request.model.string());
   }
   const std::size_t batch = request.batch == 0 ? adapted.description.batch : request.batch;
   const Dataset dataset = load_dataset(task, request.data, 0, RowsNeeded::scored);

@@ -52,8 +52,8 @@ void TrainingRun::load() {
 
   const std::size_t max_length = settings_.count("max-length");
   if (max_length > host.max_tokens()) {
-    throw UsageError("--max-length is {}; the model in {} has {} positions", max_length,
-                     model.string(), host.max_tokens());
+    throw UsageError("--max-length is {}; expected at most the {} positions of the model in {}",
+                     max_length, host.max_tokens(), model.string());
   }
   session_.emplace(std::move(loaded), method_, settings_, seed_, device,
                    [&](const std::vector<std::string>& notes) {

@@ -226,6 +226,31 @@ TEST_F(PeftAdapter, NamesASavedModuleThatItOrTheModelLacks) {
                                       "and modules_to_save of"));
 }
 
+TEST_F(PeftAdapter, KeepsTheModelsHeadWhereNoTaskAndNoHeadWasSaved) {
+  const auto file = std::make_unique<SafetensorsFile>(golden / "peft-bert/lora_saved_modules" /
+                                                      adapter_tensors_name);
+  std::vector<TensorToWrite> tensors;
+  for (const TensorEntry& entry : file->entries())
+    if (entry.name.find("classifier") == std::string::npos)
+      tensors.push_back({entry.name, entry.type, entry.shape, file->bytes(entry)});
+  write_safetensors(adapter / adapter_tensors_name, tensors);
+  const auto untrained = [&](const nlohmann::json& task,
+                             const std::vector<std::string>& saved = {}) {
+    change_config([&](auto& config) {
+      config["task_type"] = task;
+      config["r"] = 1;
+      config["modules_to_save"] = {"LayerNorm", "pooler", "token_type_embeddings"};
+      for (const std::string& name : saved) config["modules_to_save"].push_back(name);
+    });
+    return load_adapted_model(bert, adapter, builtin_registry(), make_cpu_device())
+        .untrained.size();
+  };
+  EXPECT_EQ(untrained(nullptr), 0u);
+  EXPECT_EQ(untrained("FEATURE_EXTRACTION"), 0u);
+  EXPECT_EQ(untrained("SEQ_CLS"), 2u);
+  EXPECT_EQ(untrained(nullptr, {"classifier"}), 2u);
+}
+
 TEST_F(PeftAdapter, RefusesWhatItCannotApply) {
   change_config([](auto& config) { config["use_qalora"] = true; });
   EXPECT_THAT(load_error(), HasSubstr("use_qalora is true"));

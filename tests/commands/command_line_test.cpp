@@ -179,7 +179,7 @@ TEST(Methods, ListsTheRegistry) {
 }
 
 TEST(Models, ListsTheShapes) {
-  EXPECT_EQ(call("models --json").json()["models"].size(), 23U);
+  EXPECT_EQ(call("models --json").json()["models"].size(), 24U);
   const nlohmann::json model = call("models deberta-base --json").json()["models"][0];
   EXPECT_EQ(model["parameters"], 138601728);
   EXPECT_THAT(call("models llama-3-8b").out, HasSubstr("model.layers.0.self_attn.k_proj"));

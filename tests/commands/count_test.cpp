@@ -203,7 +203,7 @@ TEST(Shapes, HaveTheKnownNumbersOfParameters) {
       {"minilm-l6", 22713216}};
   for (const auto& [name, parameters] : known)
     EXPECT_EQ(find_shape(name).parameters, parameters) << name;
-  EXPECT_EQ(built_in_shapes().size(), 23U);
+  EXPECT_EQ(built_in_shapes().size(), 24U);
   EXPECT_EQ(head_parameters(find_shape("roberta-base"), 2), 592130U);
   EXPECT_EQ(head_parameters(find_shape("roberta-base"), 3), 592899U);
 }

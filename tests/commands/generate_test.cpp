@@ -67,6 +67,33 @@ TEST_F(GenerateCommand, EndsWithATokenThatEndsTexts) {
   EXPECT_EQ(generate("w10 w88 w43", "--max-new 4").json()["ids"].size(), 4u);
 }
 
+TEST_F(GenerateCommand, ReadsAFileOfItsOwnInPlaceOfTheModels) {
+  const auto ids = generate("w10 w88 w43", "--max-new 4").json()["ids"].get<std::vector<int>>();
+  set("config.json", "eos_token_id", ids[3]);
+  EXPECT_EQ(generate("w10 w88 w43", "--max-new 4").json()["ids"].size(), 4u);
+  set("generation_config.json", "eos_token_id", nullptr);
+  EXPECT_EQ(generate("w10 w88 w43", "--max-new 4").json()["ids"].size(), 7u);
+}
+
+TEST_F(GenerateCommand, NamesWhatWouldMakeAnotherText) {
+  set("config.json", "suppress_tokens", json::array({3}));
+  EXPECT_THAT(generate("w10", "--max-new 1").err,
+              HasSubstr("/config.json: suppress_tokens is [3]; each token is the likeliest"));
+  const json harmless = {{"repetition_penalty", 1.0},
+                         {"num_beams", 1},
+                         {"min_length", 0},
+                         {"temperature", 0.6},
+                         {"do_sample", true}};
+  write_atomically(folder_.path / "generation_config.json", harmless.dump());
+  EXPECT_EQ(generate("w10", "--max-new 1").err, "");
+  set("generation_config.json", "repetition_penalty", 1.1);
+  set("generation_config.json", "new_key", 2);
+  const Outcome outcome = generate("w10", "--max-new 1");
+  EXPECT_EQ(outcome.status, 0);
+  EXPECT_THAT(outcome.err, HasSubstr("/generation_config.json: repetition_penalty is 1.1; each"));
+  EXPECT_THAT(outcome.err, HasSubstr("new_key is 2"));
+}
+
 TEST_F(GenerateCommand, RefusesAnEndTokenBeyondTheVocabularyByItsFile) {
   set("config.json", "eos_token_id", 101);
   Outcome outcome = generate("w10");

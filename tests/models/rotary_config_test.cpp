@@ -28,6 +28,7 @@ TEST(RotaryConfig, IsReadAsEitherVersionOfTransformersWritesIt) {
       rope(R"({"rope_parameters": {"rope_type": "default", "rope_theta": 1e6}})");
   EXPECT_EQ(plain.theta, 1e6);
   EXPECT_EQ(plain.scaling, Scaling::none);
+  EXPECT_EQ(rope(R"({"rope_scaling": {}, "rope_parameters": {"rope_theta": 100}})").theta, 100);
   const RotarySettings old =
       rope(R"({"rope_theta": 1e5, "rope_scaling": {"type": "linear", "factor": 2.5}})");
   EXPECT_EQ(old.scaling, Scaling::linear);
