@@ -20,20 +20,19 @@ torch.set_num_threads(1)
 
 tolerance = 1e-5
 golden = Path(__file__).resolve().parent.parent / "golden/models"
-words = 101
 
 
 class Failure(Exception):
     pass
 
 
-def sentences(rows):
-    """Of words w5 to w100; the token of a word is its number."""
-    return [[5 + (row * 37 + word * (7 + row)) % 96 for word in range(1 + row % 9)]
+def sentences(rows, words):
+    """Of words from w5 on; the token of a word is its number, below `words`."""
+    return [[5 + (row * 37 + word * (7 + row)) % (words - 5) for word in range(1 + row % 9)]
             for row in range(rows)]
 
 
-def word_tokenizer(before, after):
+def word_tokenizer(before, after, words):
     """A tokenizer.json of the words, with these tokens around every text."""
     vocabulary = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4}
     vocabulary |= {f"w{word}": word for word in range(5, words)}
@@ -71,15 +70,16 @@ class Place:
         self.data.mkdir()
         shutil.copyfile(golden / source / "config.json", self.model / "config.json")
         self.copy_weights(golden / source / "model.safetensors", keep)
+        words = min(101, json.loads((self.model / "config.json").read_text())["vocab_size"])
         (self.model / "tokenizer.json").write_text(
-            json.dumps(word_tokenizer(self.before, self.after)))
+            json.dumps(word_tokenizer(self.before, self.after, words)))
         (self.model / "tokenizer_config.json").write_text(
             json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "[UNK]"}))
         for name, rows in (("train.tsv", 40), ("dev.tsv", 17)):
             lines = [f"s\t{1 - tokens[0] % 2}\t\t{' '.join(f'w{token}' for token in tokens)}\n"
-                     for tokens in sentences(rows)]
+                     for tokens in sentences(rows, words)]
             (self.data / name).write_text("".join(lines))
-        self.dev = sentences(17)
+        self.dev = sentences(17, words)
 
     def copy_weights(self, file, keep):
         """Those tensors of a checkpoint whose names are to be kept."""
