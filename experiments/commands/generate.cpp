@@ -45,10 +45,26 @@ std::vector<std::int32_t> end_tokens(const JsonDocument& document, std::size_t v
   return ends;
 }
 
-/// Keys of transformers' generation that change its greedy text, and values beside "off" that do
-/// not.
-std::vector<ForeignKey> keys_that_change_texts() {
-  std::vector<ForeignKey> keys;
+/// transformers' keys of generation: those that change its greedy text are off_only.
+std::vector<ForeignKey> generation_keys() {
+  // How tokens are drawn, how beams end, what is kept and told, and how fast.
+  std::vector<ForeignKey> keys = joined(
+      {keys_of(ForeignKey::Meaning::changes_nothing,
+               {"bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id"}),
+       keys_of(ForeignKey::Meaning::changes_nothing,
+               {"max_length", "max_new_tokens", "do_sample", "temperature", "top_k", "top_p",
+                "top_h", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff", "length_penalty",
+                "early_stopping", "diversity_penalty", "num_return_sequences", "max_window_size"}),
+       keys_of(ForeignKey::Meaning::changes_nothing,
+               {"use_cache", "output_attentions", "output_hidden_states", "output_scores",
+                "output_logits", "return_dict_in_generate", "transformers_version",
+                "_from_model_config", "cache_implementation", "cache_config", "renormalize_logits",
+                "remove_invalid_values", "low_memory", "compile_config", "disable_compile",
+                "chat_format"}),
+       keys_of(ForeignKey::Meaning::changes_nothing,
+               {"num_assistant_tokens", "num_assistant_tokens_schedule", "is_assistant",
+                "assistant_confidence_threshold", "assistant_early_exit", "assistant_lookbehind",
+                "target_lookbehind", "prompt_lookup_num_tokens", "max_matching_ngram_size"})});
   for (const char* name : {"repetition_penalty", "encoder_repetition_penalty", "guidance_scale",
                            "num_beams", "num_beam_groups"})
     keys.push_back({name, ForeignKey::Meaning::off_only, {"1", "1.0"}});
@@ -76,72 +92,21 @@ std::vector<ForeignKey> keys_that_change_texts() {
   return keys;
 }
 
-/// Keys that say how tokens are drawn, how beams end, what is kept and told, and how fast.
-std::vector<ForeignKey> keys_that_change_nothing() {
-  return keys_of(ForeignKey::Meaning::changes_nothing, {"bos_token_id",
-                                                        "eos_token_id",
-                                                        "pad_token_id",
-                                                        "decoder_start_token_id",
-                                                        "max_length",
-                                                        "max_new_tokens",
-                                                        "do_sample",
-                                                        "temperature",
-                                                        "top_k",
-                                                        "top_p",
-                                                        "top_h",
-                                                        "min_p",
-                                                        "typical_p",
-                                                        "epsilon_cutoff",
-                                                        "eta_cutoff",
-                                                        "length_penalty",
-                                                        "early_stopping",
-                                                        "diversity_penalty",
-                                                        "num_return_sequences",
-                                                        "use_cache",
-                                                        "output_attentions",
-                                                        "output_hidden_states",
-                                                        "output_scores",
-                                                        "output_logits",
-                                                        "return_dict_in_generate",
-                                                        "transformers_version",
-                                                        "_from_model_config",
-                                                        "cache_implementation",
-                                                        "cache_config",
-                                                        "renormalize_logits",
-                                                        "remove_invalid_values",
-                                                        "num_assistant_tokens",
-                                                        "num_assistant_tokens_schedule",
-                                                        "assistant_confidence_threshold",
-                                                        "assistant_early_exit",
-                                                        "assistant_lookbehind",
-                                                        "target_lookbehind",
-                                                        "prompt_lookup_num_tokens",
-                                                        "max_matching_ngram_size",
-                                                        "is_assistant",
-                                                        "low_memory",
-                                                        "compile_config",
-                                                        "disable_compile",
-                                                        "chat_format",
-                                                        "max_window_size"});
-}
-
 /// Names what would make another text in transformers. Of config.json the model's reader knows
 /// the other keys.
 void note_what_is_left_out(const JsonDocument& document, const fs::path& file, std::ostream& out) {
-  const std::vector<ForeignKey> changing = keys_that_change_texts(),
-                                harmless = keys_that_change_nothing();
-  const bool is_own = file.filename() != "config.json";
+  const std::vector<ForeignKey> keys = generation_keys();
   for (const auto& [key, field] : document.root().members()) {
-    if (is_off(field.value())) continue;
-    const auto known = std::ranges::find(changing, key, &ForeignKey::name);
-    if (known == changing.end() &&
-        (!is_own || std::ranges::find(harmless, key, &ForeignKey::name) != harmless.end()))
-      continue;
+    const auto known = std::ranges::find(keys, key, &ForeignKey::name);
     const std::string value = field.value().dump();
-    if (known != changing.end() && std::ranges::find(known->off, value) != known->off.end())
-      continue;
-    out << fmt::format("{}: {} is {}; each token is the likeliest without it\n",
-                       printable(file.string()), printable(key, 80), printable(value, 80));
+    const bool is_harmless =
+        is_off(field.value()) ||
+        (known == keys.end() ? file.filename() == "config.json"
+                             : known->meaning == ForeignKey::Meaning::changes_nothing ||
+                                   std::ranges::find(known->off, value) != known->off.end());
+    if (!is_harmless)
+      out << fmt::format("{}: {} is {}; each token is the likeliest without it\n",
+                         printable(file.string()), printable(key, 80), printable(value, 80));
   }
 }
 

@@ -11,8 +11,7 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-/// The matrices of the first layer: they are those of every layer.
-/// One of each kind: of layer 0, and the pooler.
+/// The matrices of the first layer, which are those of every layer, and the pooler.
 std::vector<Site> first_layer(const SiteCatalogue& catalogue) {
   std::vector<Site> sites;
   for (const Site& site : catalogue.sites)

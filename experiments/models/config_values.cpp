@@ -13,6 +13,10 @@ double read_dropout(const std::optional<ConfigFile>& config, double replaced, co
   return config ? config->number(key, 0.0, 0.999, fallback) : fallback;
 }
 
+float read_epsilon(const std::optional<ConfigFile>& config, const char* key, float fallback) {
+  return config ? static_cast<float>(config->number(key, 0.0, 1.0, fallback)) : fallback;
+}
+
 HiddenActivation read_activation(const std::optional<ConfigFile>& config, const char* key,
                                  HiddenActivation fallback) {
   if (!config || !config->has(key)) return fallback;

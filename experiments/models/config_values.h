@@ -17,6 +17,9 @@ namespace rankfold {
 double read_dropout(const std::optional<ConfigFile>& config, double replaced, const char* key,
                     double fallback);
 
+/// What a norm adds to the variance, or `fallback` where the file tells none.
+float read_epsilon(const std::optional<ConfigFile>& config, const char* key, float fallback);
+
 /// An activation that is computed here, or `fallback` where the file tells none.
 HiddenActivation read_activation(const std::optional<ConfigFile>& config, const char* key,
                                  HiddenActivation fallback);

@@ -6,7 +6,6 @@
 
 #include "core/base/error.h"
 #include "experiments/models/decoder_host.h"
-#include "experiments/models/encoder_reader.h"
 #include "experiments/models/linear_reader.h"
 
 namespace rankfold {
@@ -105,9 +104,9 @@ void DecoderReader::read_heads(DecoderNetwork& network) {
   if (shape_.tied_output && weights_->differ(output, words))
     throw Error("{}: tie_word_embeddings is on, but {} differs from {}", network.catalogue.model,
                 output, words);
-  const float* weight =
-      shape_.tied_output ? network.words
-                         : weights_->tensor("lm_head.weight", {shape_.vocabulary, shape_.hidden});
+  const float* weight = shape_.tied_output
+                            ? network.words
+                            : weights_->tensor(output, {shape_.vocabulary, shape_.hidden});
   network.output.emplace(weight, shape_.vocabulary, shape_.hidden, device_, settings_.bfloat16);
 }
 

@@ -38,9 +38,8 @@ struct DecoderDetails {
 };
 
 /// Puts a decoder together: a classifier with `score` on the last token of a sequence that is not
-/// "pad_token_id", or a
-/// language model with `lm_head`, tied to the embedding where the shape says so. A checkpoint
-/// without a score gets a new one: N(0, 0.02) from (seed, "initialise/<tensor>").
+/// "pad_token_id", or a language model with `lm_head`, tied to the embedding where the shape says
+/// so. A checkpoint without a score gets a new one: N(0, 0.02) from (seed, "initialise/<tensor>").
 std::unique_ptr<Host> load_decoder(const HostSource& source, const DecoderDetails& details,
                                    const HostSettings& settings,
                                    std::shared_ptr<const Device> device);

@@ -5,7 +5,6 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
-#include "experiments/models/linear_reader.h"
 
 namespace rankfold {
 
@@ -27,10 +26,7 @@ EncoderDetails read_encoder_details(const ModelShape& shape,
   details.layer.heads = shape.heads;
   details.layer.intermediate = shape.intermediate;
   details.layer.activation = read_activation(config, "hidden_act", defaults.activation);
-  details.epsilon = defaults.epsilon;
-  if (config)
-    details.epsilon =
-        static_cast<float>(config->number("layer_norm_eps", 0.0, 1.0, defaults.epsilon));
+  details.epsilon = read_epsilon(config, "layer_norm_eps", defaults.epsilon);
   details.hidden_dropout =
       read_dropout(config, dropout, "hidden_dropout_prob", defaults.hidden_dropout);
   details.layer.attention_output_dropout = details.layer.output_dropout = details.hidden_dropout;
@@ -96,12 +92,12 @@ LayerNorm read_norm(const std::string& name, std::size_t width, float epsilon,
   return norm;
 }
 
-EncoderLayer read_encoder_layer(const EncoderDetails& details, const ModelShape& shape,
+EncoderLayer read_encoder_layer(const EncoderDetails& details, LinearReader& linears,
                                 std::size_t layer, const EncoderNorms& norms,
                                 FrozenWeights& weights, std::shared_ptr<const Device> device,
-                                bool bfloat16, const RelativeReader& relative) {
+                                const RelativeReader& relative) {
   EncoderLayer::Parts parts;
-  parts.linears = LinearReader(shape, weights, device, bfloat16).read_layer(layer);
+  parts.linears = linears.read_layer(layer);
   parts.attention_norm = read_norm(norms.attention, details.layer.hidden, details.epsilon, weights);
   parts.output_norm = read_norm(norms.output, details.layer.hidden, details.epsilon, weights);
   if (relative) parts.relative = relative(layer, weights);
@@ -111,12 +107,13 @@ EncoderLayer read_encoder_layer(const EncoderDetails& details, const ModelShape&
 void read_layers(EncoderNetwork& network, const std::string& place, const EncoderDetails& details,
                  const ModelShape& shape, const std::shared_ptr<const Device>& device,
                  bool bfloat16, const RelativeReader& relative) {
+  LinearReader linears(shape, *network.weights, device, bfloat16);
   network.layers.reserve(shape.layers);
   for (std::size_t layer = 0; layer < shape.layers; ++layer) {
     const std::string name = fmt::format("{}.{}", place, layer);
     network.layers.push_back(read_encoder_layer(
-        details, shape, layer, {name + ".attention.output.LayerNorm", name + ".output.LayerNorm"},
-        *network.weights, device, bfloat16, relative));
+        details, linears, layer, {name + ".attention.output.LayerNorm", name + ".output.LayerNorm"},
+        *network.weights, device, relative));
     network.steps.push_back(
         {layer, EncoderApplication("dropout/" + name, layer + 1 == shape.layers)});
   }

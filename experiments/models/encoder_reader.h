@@ -16,6 +16,7 @@
 #include "experiments/models/families/family.h"
 #include "experiments/models/frozen_weights.h"
 #include "experiments/models/host.h"
+#include "experiments/models/linear_reader.h"
 #include "experiments/models/shapes.h"
 
 // What the files of encoder families read in the same way.
@@ -68,13 +69,13 @@ struct EncoderNorms {
 };
 /// Reads the relative positions of a layer where it has them: see EncoderLayer::Parts.
 using RelativeReader = std::function<RelativeAttention(std::size_t layer, FrozenWeights& weights)>;
-/// Layer `layer` from the shape's sites and from its norms. Products with its frozen weights run in
-/// bfloat16 where asked for.
-EncoderLayer read_encoder_layer(const EncoderDetails& details, const ModelShape& shape,
+/// Layer `layer` from its linear layers and from its norms.
+EncoderLayer read_encoder_layer(const EncoderDetails& details, LinearReader& linears,
                                 std::size_t layer, const EncoderNorms& norms,
                                 FrozenWeights& weights, std::shared_ptr<const Device> device,
-                                bool bfloat16, const RelativeReader& relative = {});
-/// The layers of "bert.encoder.layer.0" and so on, each run once.
+                                const RelativeReader& relative = {});
+/// The layers of "bert.encoder.layer.0" and so on, each run once. Products with their frozen
+/// weights run in bfloat16 where asked for.
 void read_layers(EncoderNetwork& network, const std::string& place, const EncoderDetails& details,
                  const ModelShape& shape, const std::shared_ptr<const Device>& device,
                  bool bfloat16, const RelativeReader& relative = {});

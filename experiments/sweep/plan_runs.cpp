@@ -54,8 +54,8 @@ void check_run(const PlannedRun& run, const Registry& registry, ShapeStore& stor
   check_precision(settings.text("precision"));
   const ModelShape& shape = store.shape(settings.text("model"));
   if (settings.count("max-length") > shape.positions)
-    throw UsageError("--max-length is {}; expected at most the {} positions of the model", settings.text("max-length"),
-                     shape.positions);
+    throw UsageError("--max-length is {}; expected at most the {} positions of the model",
+                     settings.text("max-length"), shape.positions);
   const Method& method = registry.at(settings.text("method"));
   check_features(settings, method, store);
   store.count(method, run);

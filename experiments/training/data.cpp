@@ -60,6 +60,13 @@ EncodedSplit encode_split(const std::vector<Example>& examples, const std::files
   return split;
 }
 
+void check_max_length(std::size_t max_length, const Host& host,
+                      const std::filesystem::path& model) {
+  if (max_length > host.max_tokens())
+    throw UsageError("--max-length is {}; expected at most the {} positions of the model in {}",
+                     max_length, host.max_tokens(), model.string());
+}
+
 void check_split(const EncodedSplit& split, const std::vector<Example>& examples,
                  const std::filesystem::path& file, const Host& host) {
   for (std::size_t i = 0; i < split.size(); ++i) {

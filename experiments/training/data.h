@@ -27,6 +27,9 @@ EncodedSplit encode_split(const std::vector<Example>& examples, const std::files
                           const Tokenizer& tokenizer, std::size_t max_length,
                           const std::function<void()>& pause = {});
 
+/// Throws UsageError where --max-length is more than the host's positions.
+void check_max_length(std::size_t max_length, const Host& host, const std::filesystem::path& model);
+
 /// Throws Error naming file and line of an example that the host cannot take: a tokenizer that
 /// belongs to another model.
 void check_split(const EncodedSplit& split, const std::vector<Example>& examples,

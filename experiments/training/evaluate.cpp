@@ -93,10 +93,7 @@ Evaluation evaluate(const EvaluationRequest& request, const Registry& registry) 
 
   const std::size_t max_length =
       request.max_length == 0 ? adapted.description.max_length : request.max_length;
-  if (max_length > adapted.host->max_tokens()) {
-    throw UsageError("--max-length is {}; expected at most the {} positions of the model in {}",
-                     max_length, adapted.host->max_tokens(), request.model.string());
-  }
+  check_max_length(max_length, *adapted.host, request.model);
   const std::size_t batch = request.batch == 0 ? adapted.description.batch : request.batch;
   const Dataset dataset = load_dataset(task, request.data, 0, RowsNeeded::scored);
   const std::vector<Example>& rows = scored_examples(

@@ -51,10 +51,7 @@ void TrainingRun::load() {
   result_.dropout = host.dropouts();
 
   const std::size_t max_length = settings_.count("max-length");
-  if (max_length > host.max_tokens()) {
-    throw UsageError("--max-length is {}; expected at most the {} positions of the model in {}",
-                     max_length, host.max_tokens(), model.string());
-  }
+  check_max_length(max_length, host, model);
   session_.emplace(std::move(loaded), method_, settings_, seed_, device,
                    [&](const std::vector<std::string>& notes) {
                      result_.notes = notes;

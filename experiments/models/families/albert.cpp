@@ -57,9 +57,10 @@ std::unique_ptr<Host> load(const HostSource& source, const HostSettings& setting
                  {.weight = weights.tensor(map + ".weight", {shape.hidden, shape.embedding}),
                   .bias = weights.tensor(map + ".bias", {shape.hidden})});
   const std::string name = layer_place;
+  LinearReader linears(source.shape, weights, device, settings.bfloat16);
   network.layers.push_back(read_encoder_layer(
-      details, source.shape, 0, {name + ".attention.LayerNorm", name + ".full_layer_layer_norm"},
-      weights, device, settings.bfloat16));
+      details, linears, 0, {name + ".attention.LayerNorm", name + ".full_layer_layer_norm"},
+      weights, device));
   for (std::size_t step = 0; step < shape.layers; ++step)
     network.steps.push_back({0, EncoderApplication(fmt::format("dropout/{}.{}", name, step),
                                                    step + 1 == shape.layers)});

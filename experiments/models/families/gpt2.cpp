@@ -52,8 +52,7 @@ std::unique_ptr<Host> load(const HostSource& source, const HostSettings& setting
                      .feed_forward_norm = "ln_2"};
   if (config) expect_plain_scores(*config);
   details.activation = read_activation(config, "activation_function", HiddenActivation::gelu_tanh);
-  details.epsilon =
-      static_cast<float>(config ? config->number("layer_norm_epsilon", 0.0, 1.0, 1e-5) : 1e-5);
+  details.epsilon = read_epsilon(config, "layer_norm_epsilon", 1e-5f);
   details.hidden_dropout = read_dropout(config, settings.dropout, "resid_pdrop", 0.1);
   details.attention_dropout = read_dropout(config, settings.dropout, "attn_pdrop", 0.1);
   details.embedding_dropout = read_dropout(config, settings.dropout, "embd_pdrop", 0.1);

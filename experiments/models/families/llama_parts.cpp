@@ -41,8 +41,7 @@ std::unique_ptr<Host> load_llama(const HostSource& source, const HostSettings& s
   DecoderDetails details;
   details.modules = llama_places;
   details.centred = false;
-  details.epsilon =
-      static_cast<float>(config ? config->number("rms_norm_eps", 0.0, 1.0, 1e-6) : 1e-6);
+  details.epsilon = read_epsilon(config, "rms_norm_eps", 1e-6f);
   details.activation = read_activation(config, "hidden_act", HiddenActivation::silu);
   details.attention_dropout = read_dropout(config, settings.dropout, "attention_dropout", 0);
   details.rotary = read_rotary(config, shape.head_size, shape.positions);

@@ -54,8 +54,7 @@ std::unique_ptr<Host> load(const HostSource& source, const HostSettings& setting
                      .attention_norm = "input_layernorm",
                      .feed_forward_norm = "post_attention_layernorm"};
   details.activation = read_activation(config, "hidden_act", HiddenActivation::gelu_tanh);
-  details.epsilon =
-      static_cast<float>(config ? config->number("norm_epsilon", 0.0, 1.0, 1e-5) : 1e-5);
+  details.epsilon = read_epsilon(config, "norm_epsilon", 1e-5f);
   details.hidden_dropout = read_dropout(config, settings.dropout, "residual_dropout", 0);
   details.attention_dropout = read_dropout(config, settings.dropout, "attention_dropout", 0);
   details.embedding_dropout = read_dropout(config, settings.dropout, "embedding_dropout", 0);

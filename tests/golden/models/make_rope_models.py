@@ -6,13 +6,11 @@ PYTHON has torch, transformers and PEFT (benchmarks/compare-requirements.txt); D
 Each model is random (its seed stands below) and trained for 16 positions; its texts are longer.
 """
 
-import json
 import pathlib
 import sys
 
 import torch
-from peft import LoraConfig, get_peft_model
-from safetensors.torch import save_file
+from golden_folder import greedy, padded, reference, save_model, save_tensors, trace
 from transformers import LlamaConfig, LlamaForCausalLM
 
 TRAINED = 16
@@ -37,7 +35,7 @@ CASES = {
         "mscale_all_dim": 0.5,
     },
 }
-STEPS = 12
+TARGETS = ["q_proj", "v_proj"]
 
 
 def make_model(rope, seed):
@@ -73,72 +71,20 @@ def make_model(rope, seed):
 def make_batch():
     lengths = (28, 19)
     ids = torch.randint(1, 64, (len(lengths), max(lengths)))
-    mask = torch.zeros_like(ids)
-    for row, length in enumerate(lengths):
-        mask[row, :length] = 1
-    ids = ids * mask
+    ids, mask = padded(ids, lengths)
     return {"input_ids": ids, "attention_mask": mask, "labels": ids.masked_fill(mask == 0, -100)}
-
-
-def reference(model, batch):
-    # Dynamic scaling keeps the frequencies of the longest text so far: a model begins anew for each text.
-    out = model(**batch, output_hidden_states=True)
-    out.loss.backward()
-    tensors = {f"hidden.{k}": state for k, state in enumerate(out.hidden_states)}
-    tensors |= {"logits": out.logits, "loss": out.loss.reshape(1)}
-    for name, tensor in model.named_parameters():
-        if name.endswith(("q_proj.weight", "v_proj.weight")):
-            tensors["grad." + name] = tensor.grad
-    return tensors
-
-
-def greedy(model, batch):
-    prompt = batch["input_ids"][:1, :20]
-    ids = model.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=12, do_sample=False)
-    return {"greedy.prompt": prompt, "greedy.ids": ids}
-
-
-def trace(model, batch, folder):
-    targets = ["q_proj", "v_proj"]
-    torch.manual_seed(1)
-    tuned = get_peft_model(model, LoraConfig(r=4, lora_alpha=8, target_modules=targets, lora_dropout=0.0))
-    trained = {name: tensor for name, tensor in tuned.named_parameters() if tensor.requires_grad}
-    clean = lambda name: name.replace("base_model.model.", "").replace(".default", "")
-    save_file({clean(name): tensor.detach().clone() for name, tensor in trained.items()}, folder / "trace.safetensors")
-    optimizer = torch.optim.AdamW(trained.values(), lr=1e-2, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: step / 3 if step < 3 else (STEPS - step) / (STEPS - 3)
-    )
-    losses = []
-    for _ in range(STEPS):
-        loss = tuned(**batch).loss
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained.values(), 1.0)
-        optimizer.step()
-        schedule.step()
-        losses.append(loss.item())
-    what = (
-        "PEFT LoRA r=4 alpha=8 on q_proj, v_proj, the batch of io.safetensors every step, AdamW lr 1e-2 betas .9 .999 "
-        "eps 1e-8 weight decay .01 on every trained tensor, gradient norm clipped to 1, linear warm-up 3 of 12 steps; "
-        "start values in trace.safetensors; losses[k] is the loss before step k"
-    )
-    text = json.dumps({"what": what, "targets": targets, "losses": losses}, indent=1)
-    (folder / "trace.json").write_text(text + "\n")
 
 
 def main(out):
     for seed, (name, rope) in enumerate(CASES.items(), start=100):
         folder = out / name
-        model = make_model(rope, seed)
-        model.save_pretrained(folder)
-        (folder / "generation_config.json").unlink(missing_ok=True)
+        save_model(make_model(rope, seed), folder)
         torch.manual_seed(seed + 1000)
         batch = make_batch()
-        tensors = batch | reference(model, batch) | greedy(make_model(rope, seed), batch)
-        save_file({key: tensor.detach().clone().contiguous() for key, tensor in tensors.items()}, folder / "io.safetensors")
-        trace(make_model(rope, seed), batch, folder)
-        print(name, json.loads((folder / "trace.json").read_text())["losses"])
+        # Dynamic scaling keeps the frequencies of the longest text so far: a model begins anew for each text.
+        tensors = reference(make_model(rope, seed), batch, TARGETS) | greedy(make_model(rope, seed), batch, 20)
+        save_tensors(batch | tensors, folder)
+        print(name, trace(make_model(rope, seed), batch, folder, TARGETS))
 
 
 main(pathlib.Path(sys.argv[1]))
