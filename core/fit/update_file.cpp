@@ -55,6 +55,10 @@ std::optional<NamedProjection> read_module_name(const std::string& name) {
       {"ffn_output", MatrixType::down},
       {"ffn", MatrixType::up},
       {"in_proj", MatrixType::in_proj},
+      {"pos_key_proj", MatrixType::position_k},
+      {"pos_query_proj", MatrixType::position_q},
+      {"pos_proj", MatrixType::position_k},
+      {"pos_q_proj", MatrixType::position_q},
   };
   std::optional<std::size_t> layer;
   for (const std::string& part : split(name, '.'))

@@ -12,8 +12,9 @@
 namespace rankfold {
 namespace {
 
-constexpr std::array<std::string_view, 9> matrix_names = {"q",  "k",    "v",       "o",     "gate",
-                                                          "up", "down", "in_proj", "pooler"};
+constexpr std::array<std::string_view, 12> matrix_names = {
+    "q",    "k",       "v",          "o",          "gate",          "up",
+    "down", "in_proj", "position_k", "position_q", "embedding_map", "pooler"};
 
 std::vector<std::string> split_at(const std::string& text, char separator) {
   std::vector<std::string> parts(1);
@@ -131,13 +132,15 @@ std::vector<MatrixType> parse_targets(const std::string& targets, const SiteCata
       throw UsageError("--targets adapters: {} has no places for adapters", catalogue.model);
     return catalogue.adapter_places;
   }
-  std::set<MatrixType> present, modules;
+  std::set<MatrixType> present, of_all, modules;
   for (const Site& site : catalogue.sites) {
     present.insert(site.matrix);
-    if (site.part_of.empty()) modules.insert(site.matrix);
+    if (!site.part_of.empty()) continue;
+    modules.insert(site.matrix);
+    if (!site.beside_all) of_all.insert(site.matrix);
   }
-  if (targets == "all") modules.erase(MatrixType::pooler);
-  if (targets == "all" || targets == "all-linear") return {modules.begin(), modules.end()};
+  if (targets == "all") return {of_all.begin(), of_all.end()};
+  if (targets == "all-linear") return {modules.begin(), modules.end()};
   std::vector<std::string> known{"adapters", "all", "all-linear"};
   for (const MatrixType type : present) known.emplace_back(to_string(type));
   std::set<MatrixType> chosen;

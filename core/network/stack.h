@@ -9,9 +9,24 @@
 
 namespace rankfold {
 
-/// The matrices that adapters attach to, in canonical order. The pooler is the frozen dense layer
-/// between the layers and the output of a classifier; it counts as the last layer's.
-enum class MatrixType { q, k, v, o, gate, up, down, in_proj, pooler };
+/// The matrices that adapters attach to, in canonical order. position_k and position_q map the
+/// embedding of relative positions (DeBERTa). The embedding_map leads from narrow token embeddings
+/// to the hidden states (ALBERT); it counts as the first layer's. The pooler is the frozen dense
+/// layer between the layers and the output of a classifier; it counts as the last layer's.
+enum class MatrixType {
+  q,
+  k,
+  v,
+  o,
+  gate,
+  up,
+  down,
+  in_proj,
+  position_k,
+  position_q,
+  embedding_map,
+  pooler
+};
 
 std::string_view to_string(MatrixType type);
 std::optional<MatrixType> find_matrix_type(std::string_view name);
@@ -26,6 +41,8 @@ struct Site {
   /// The site of a fused weight (GPT-2's c_attn) that this one is a part of: adapters attach to
   /// the whole or to its parts. "" where the weight is a module of its own.
   std::string part_of = {};
+  /// Only a target of its own name, `all-linear` or a pattern chooses it, not `all`.
+  bool beside_all = false;
 };
 
 /// The ordered sites of a model for a selection of targets and layers: layers ascending, within a
@@ -51,8 +68,9 @@ struct SiteCatalogue {
   std::vector<MatrixType> adapter_places;  ///< what target `adapters` means (LoRETTA_adp's places)
 };
 
-/// Parses "q,v", "adapters", "all" (every matrix of the layers that is a module of its own) or
-/// "all-linear" (the pooler too). Throws UsageError naming an unknown or repeated target.
+/// Parses "q,v", "adapters", "all" (the matrices of attention and feed-forward parts that are
+/// modules of their own) or "all-linear" (every module). Throws UsageError naming an unknown or
+/// repeated target.
 std::vector<MatrixType> parse_targets(const std::string& targets, const SiteCatalogue& catalogue);
 
 /// Parses "all", "first:N", "last:N" or a 0-based list such as "0,2,5-7". Ascending, distinct.

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
@@ -11,11 +13,11 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-/// The matrices of the first layer, which are those of every layer, and the pooler.
-std::vector<Site> first_layer(const SiteCatalogue& catalogue) {
+/// The first of each type: what every layer has, and what the model has once.
+std::vector<Site> first_sites(const SiteCatalogue& catalogue) {
   std::vector<Site> sites;
   for (const Site& site : catalogue.sites)
-    if (site.layer == 0 || site.matrix == MatrixType::pooler) sites.push_back(site);
+    if (std::ranges::find(sites, site.matrix, &Site::matrix) == sites.end()) sites.push_back(site);
   return sites;
 }
 
@@ -32,7 +34,7 @@ json to_json(const ModelShape& shape) {
                    {"positions", shape.positions}};
   document["parameters"] = shape.parameters;
   document["matrices"] = json::array();
-  for (const Site& site : first_layer(places)) {
+  for (const Site& site : first_sites(places)) {
     json matrix = {{"target", to_string(site.matrix)},
                    {"out", site.out},
                    {"in", site.in},
@@ -61,8 +63,8 @@ void print_model(const ModelShape& shape, std::ostream& out) {
   sizes.push_back({"  parameters", fmt::format("{} without a head", shape.parameters)});
   write_table(out, sizes);
   out << '\n';
-  std::vector<std::vector<std::string>> rows = {{"target", "out", "in", "module (of layer 0)"}};
-  for (const Site& site : first_layer(places))
+  std::vector<std::vector<std::string>> rows = {{"target", "out", "in", "first module"}};
+  for (const Site& site : first_sites(places))
     rows.push_back({std::string(to_string(site.matrix)), std::to_string(site.out),
                     std::to_string(site.in), site.name});
   write_table(out, rows, {1, 2});

@@ -52,20 +52,21 @@ class EncoderHost final : public Host {
   EncoderPass start_pass(const Batch& batch, EncoderPass pass = {});
   MatrixView<float> encode(const Batch& batch, const EncoderPass& pass, MatrixView<float> rows);
   void form_input(std::size_t index, const Batch& batch, const EncoderPass& pass,
-                  MatrixView<float> x);
+                  MatrixView<float> x, Trace<float>* trace);
   void backward_encoder(const Batch& batch, const EncoderPass& pass, MatrixView<float> d_first,
                         MatrixView<float> rows);
 
   EncoderNetwork network_;
   HostSettings settings_;
   std::shared_ptr<const Device> device_;
-  std::vector<HostLinear*> linears_;  ///< of all layers and the head
+  std::vector<HostLinear*> linears_;  ///< of all layers, the embedding and the head
   TrainedNorms norms_;
   bool encoder_trains_ = false;
   std::size_t frozen_steps_ = 0;
 
   Arena arena_;
   ClassificationHead::Kept kept_by_head_;
+  Trace<float> kept_by_embedding_;
   std::vector<std::size_t> counting_;  ///< 0, 1, 2, ...
   RelativeRows relative_rows_;
 };
@@ -95,7 +96,8 @@ void EncoderHost::train_norms() {
 std::vector<HostLinear*> EncoderHost::linears() {
   std::vector<HostLinear*> linears;
   for (EncoderLayer& layer : network_.layers)
-    for (HostLinear& linear : layer.linears()) linears.push_back(&linear);
+    for (HostLinear* linear : layer.linears()) linears.push_back(linear);
+  if (HostLinear* const map = network_.embedding.map()) linears.push_back(map);
   if (HostLinear* const dense = network_.head->adaptable_dense()) linears.push_back(dense);
   return linears;
 }
@@ -109,7 +111,9 @@ void EncoderHost::attach(Adapter<float>* adapter) {
             model(), site.name);
   attach_linears(linears_, adapter, network_.catalogue);
   kept_by_head_ = {};
-  encoder_trains_ = settings_.parts.norms;
+  kept_by_embedding_ = {};
+  const HostLinear* const map = network_.embedding.map();
+  encoder_trains_ = settings_.parts.norms || (map && map->adapted());
   frozen_steps_ = 0;
   std::vector<EncoderNetwork::Step>& steps = network_.steps;
   for (EncoderNetwork::Step& step : steps) {
@@ -145,12 +149,12 @@ EncoderPass EncoderHost::start_pass(const Batch& batch, EncoderPass pass) {
 }
 
 /// Overwrites x with what goes into a step: features, embeddings, or what the step below handed on
-/// in this pass.
+/// in this pass. `trace` as EmbeddingLayer::forward has it.
 void EncoderHost::form_input(std::size_t index, const Batch& batch, const EncoderPass& pass,
-                             MatrixView<float> x) {
+                             MatrixView<float> x, Trace<float>* trace) {
   if (batch.features.data && index == frozen_steps_)
     return upload_features(batch.features, x, *device_);
-  if (index == 0) return network_.embedding.forward(batch, pass, x, arena_);
+  if (index == 0) return network_.embedding.forward(batch, pass, x, trace, arena_);
   const EncoderNetwork::Step& below = network_.steps[index - 1];
   layer(below).form_output(below.application, x, *device_);
 }
@@ -158,7 +162,7 @@ void EncoderHost::form_input(std::size_t index, const Batch& batch, const Encode
 MatrixView<float> EncoderHost::encode(const Batch& batch, const EncoderPass& pass,
                                       MatrixView<float> rows) {
   const std::size_t first = batch.features.data ? frozen_steps_ : 0;
-  form_input(first, batch, pass, rows);
+  form_input(first, batch, pass, rows, pass.training ? &kept_by_embedding_ : nullptr);
   for (std::size_t i = first; i < network_.steps.size(); ++i) {
     EncoderNetwork::Step& step = network_.steps[i];
     rows = layer(step).forward(rows, pass, step.application, arena_);
@@ -171,7 +175,7 @@ void EncoderHost::features(const Batch& batch, MatrixView<float> rows) {
   check_room_for_features(batch, rows, network_.hidden, model());
   const EncoderPass pass = start_pass(batch);
   const MatrixView<float> x = arena_.take_matrix(batch.tokens(), network_.hidden);
-  network_.embedding.forward(batch, pass, x, arena_);
+  network_.embedding.forward(batch, pass, x, nullptr, arena_);
   for (std::size_t i = 0; i < frozen_steps_; ++i) {
     EncoderNetwork::Step& step = network_.steps[i];
     layer(step).forward(x, pass, step.application, arena_);
@@ -200,7 +204,7 @@ std::vector<std::vector<float>> EncoderHost::hidden_states(const Batch& batch) {
     std::vector<float>& state = states.emplace_back(rows.rows * rows.columns);
     device_->download(rows.data, state.size() * sizeof(float), state.data());
   };
-  network_.embedding.forward(batch, pass, rows, arena_);
+  network_.embedding.forward(batch, pass, rows, nullptr, arena_);
   keep();
   for (const EncoderNetwork::Step& step : network_.steps) {
     EncoderApplication of_all_rows("");
@@ -244,12 +248,12 @@ void EncoderHost::backward_encoder(const Batch& batch, const EncoderPass& pass,
     EncoderNetwork::Step& step = network_.steps[i];
     const MatrixView<float> x =
         layer(step).backward_attention(pass, step.application, gradient, arena_);
-    if (x.data) form_input(i, batch, pass, x);
+    if (x.data) form_input(i, batch, pass, x, nullptr);
     layer(step).backward_projections(pass, step.application, x, gradient, rows, arena_);
     if (!step.application.reach.input) return;
     gradient = rows;
   }
-  network_.embedding.backward(batch, pass, gradient, arena_);
+  network_.embedding.backward(batch, pass, kept_by_embedding_, gradient, arena_);
   if (network_.relative) network_.relative->backward(pass, arena_);
 }
 

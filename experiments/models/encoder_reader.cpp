@@ -53,7 +53,8 @@ EncoderNetwork start_network(const HostSource& source, const HostSettings& setti
 }
 
 void read_embedding(EncoderNetwork& network, const std::string& place, const ModelShape& shape,
-                    const EncoderDetails& details, std::int32_t padding, FrozenLinear<float> map) {
+                    const EncoderDetails& details, std::int32_t padding,
+                    std::optional<HostLinear> map) {
   FrozenWeights& weights = *network.weights;
   const auto table = [&](const char* module, std::size_t rows) {
     return rows == 0 ? nullptr
@@ -68,7 +69,7 @@ void read_embedding(EncoderNetwork& network, const std::string& place, const Mod
                        shape.embedding,
                        details.hidden_dropout,
                        "dropout/" + place,
-                       map};
+                       std::move(map)};
 }
 
 void read_head(EncoderNetwork& network, HeadDescription description, const HostSettings& settings,
@@ -100,7 +101,7 @@ EncoderLayer read_encoder_layer(const EncoderDetails& details, LinearReader& lin
   parts.linears = linears.read_layer(layer);
   parts.attention_norm = read_norm(norms.attention, details.layer.hidden, details.epsilon, weights);
   parts.output_norm = read_norm(norms.output, details.layer.hidden, details.epsilon, weights);
-  if (relative) parts.relative = relative(layer, weights);
+  if (relative) parts.relative = relative(linears, layer);
   return EncoderLayer(details.layer, std::move(parts), std::move(device));
 }
 

@@ -56,7 +56,7 @@ EncoderNetwork start_network(const HostSource& source, const HostSettings& setti
 /// "bert.embeddings", and how positions count (EmbeddingTables::padding).
 void read_embedding(EncoderNetwork& network, const std::string& place, const ModelShape& shape,
                     const EncoderDetails& details, std::int32_t padding = -1,
-                    FrozenLinear<float> map = {});
+                    std::optional<HostLinear> map = {});
 /// Sets the head; its model is the network's.
 void read_head(EncoderNetwork& network, HeadDescription description, const HostSettings& settings,
                const std::shared_ptr<const Device>& device);
@@ -68,7 +68,7 @@ struct EncoderNorms {
   std::string attention, output;
 };
 /// Reads the relative positions of a layer where it has them: see EncoderLayer::Parts.
-using RelativeReader = std::function<RelativeAttention(std::size_t layer, FrozenWeights& weights)>;
+using RelativeReader = std::function<RelativeAttention(LinearReader& linears, std::size_t layer)>;
 /// Layer `layer` from its linear layers and from its norms.
 EncoderLayer read_encoder_layer(const EncoderDetails& details, LinearReader& linears,
                                 std::size_t layer, const EncoderNorms& norms,

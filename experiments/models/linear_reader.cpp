@@ -40,7 +40,7 @@ LinearReader::LinearReader(const ModelShape& shape, FrozenWeights& weights,
       device_(std::move(device)),
       bfloat16_(bfloat16) {}
 
-FrozenLinear<float> LinearReader::read_module(const Site& site) {
+FrozenLinear<float> LinearReader::read_frozen(const Site& site) {
   const StoredMatrix stored = stored_matrix(shape_, site);
   const std::string name = stored.module + ".weight";
   FrozenLinear<float> frozen;
@@ -81,7 +81,7 @@ std::vector<HostLinear> LinearReader::read_layer(std::size_t layer) {
         linears.emplace_back(site, read, device_, bfloat16_);
         continue;
       }
-      const FrozenLinear<float> frozen = read_module(site);
+      const FrozenLinear<float> frozen = read_frozen(site);
       if (type == MatrixType::in_proj) {
         wholes.emplace(site.name, frozen);
         linears.emplace_back(
@@ -91,6 +91,13 @@ std::vector<HostLinear> LinearReader::read_layer(std::size_t layer) {
       }
     }
   return linears;
+}
+
+std::optional<HostLinear> LinearReader::read_module(MatrixType type, std::size_t layer) {
+  for (const Site& site : catalogue_.sites)
+    if (site.layer == layer && site.matrix == type)
+      return HostLinear(site, read_frozen(site), device_, bfloat16_);
+  return {};
 }
 
 }  // namespace rankfold

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/device/device.h"
@@ -23,9 +24,11 @@ class LinearReader {
   /// weight and its parts only those are prepared that compute: see HostLinear. Throws Error as
   /// FrozenWeights::tensor does.
   std::vector<HostLinear> read_layer(std::size_t layer);
+  /// The site of this type in a layer; none where the family has no such module.
+  std::optional<HostLinear> read_module(MatrixType type, std::size_t layer);
 
  private:
-  FrozenLinear<float> read_module(const Site& site);
+  FrozenLinear<float> read_frozen(const Site& site);
   const float* read_bias(const Site& site);
 
   ModelShape shape_;

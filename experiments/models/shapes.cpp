@@ -111,10 +111,19 @@ SiteCatalogue catalogue(const ModelShape& shape) {
     add(MatrixType::up, modules.up, shape.intermediate, hidden, 1);
     add(MatrixType::down, modules.down, hidden, shape.intermediate, 1);
     add(MatrixType::in_proj, modules.in_proj, attention + 2 * key_value, hidden, shape.heads);
+    const auto add_map = [&](MatrixType type, const char* module) {
+      result.sites.push_back(
+          {prefix + module, type, layer, attention, hidden, shape.heads, "", true});
+    };
+    if (shape.position_keys) add_map(MatrixType::position_k, modules.position_k);
+    if (shape.position_queries) add_map(MatrixType::position_q, modules.position_q);
   }
-  if (modules.pooler)
-    result.sites.push_back(
-        {modules.pooler, MatrixType::pooler, shape.distinct_layers - 1, hidden, hidden, 1});
+  const auto add_single = [&](MatrixType type, const char* module, std::size_t layer,
+                              std::size_t in) {
+    if (module) result.sites.push_back({module, type, layer, hidden, in, 1, "", true});
+  };
+  add_single(MatrixType::embedding_map, modules.embedding_map, 0, shape.embedding);
+  add_single(MatrixType::pooler, modules.pooler, shape.distinct_layers - 1, hidden);
   return result;
 }
 
@@ -128,6 +137,12 @@ bool has_bias(const ModelShape& shape, MatrixType matrix) {
     case MatrixType::up:
     case MatrixType::down:
       return shape.mlp_bias;
+    case MatrixType::position_k:
+      return family_of(shape).modules.position_k_bias;
+    case MatrixType::position_q:
+    case MatrixType::embedding_map:
+    case MatrixType::pooler:
+      return true;
     default:
       return shape.attention_bias;
   }

@@ -58,8 +58,8 @@ ModelShape read_shape(const ConfigFile& config, const Family& family);
 /// Every adaptable matrix under the module names of Hugging Face. ALBERT has one site a matrix type
 /// (its layers share their weights). Where q, k and v are one module (DeBERTa's in_proj, GPT-2's
 /// c_attn) the site in_proj is all of it; its parts q, k and v are named "<module>.q" and so on,
-/// and without a choice the whole is adapted. The pooler is of the last layer. Adapters sit after o
-/// and down in encoders, at gate, up and down in Llama.
+/// and without a choice the whole is adapted. The pooler is of the last layer, the embedding_map of
+/// the first. Adapters sit after o and down in encoders, at gate, up and down in Llama.
 SiteCatalogue catalogue(const ModelShape& shape);
 
 /// Where a checkpoint keeps the weight of a site: rows of the weight [rows, in] of a module, which

@@ -87,10 +87,9 @@ std::vector<SettingSpec> make_table() {
        .matters_to = has_sites},
       {.name = "targets",
        .value = "LIST",
-       .meaning =
-           "adapted matrices: q,k,v,o,gate,up,down,in_proj,pooler, all, all-linear or adapters, "
-           "or patterns of module names ('*.mlp.*'); default the method's, or q,v (in_proj where "
-           "these are its parts)",
+       .meaning = "adapted matrices: names such as q,v (rankfold models NAME lists them), all, "
+                  "all-linear or adapters, or patterns of module names ('*.mlp.*'); default the "
+                  "method's, or q,v (in_proj where these are its parts)",
        .kind = list,
        .roles = {method_cost, check, counting},
        .other_name = "targets-like",

@@ -15,7 +15,7 @@
 #include "experiments/adapter_files/updated_modules.h"
 #include "experiments/models/families/family.h"
 #include "golden_batch.h"
-#include "models/golden_encoders.h"
+#include "models/golden_models.h"
 #include "source_paths.h"
 #include "temporary_folder.h"
 #include "training/random_adapter.h"

@@ -10,7 +10,7 @@
 #include "experiments/adapter_files/merge.h"
 #include "experiments/adapter_files/peft_folder.h"
 #include "experiments/models/families/family.h"
-#include "models/golden_encoders.h"
+#include "models/golden_models.h"
 #include "temporary_folder.h"
 #include "training/random_adapter.h"
 #include "training/workplace.h"

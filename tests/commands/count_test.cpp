@@ -215,7 +215,7 @@ TEST(Shapes, NameTheModulesOfHuggingFace) {
     return result;
   };
   EXPECT_EQ(names("roberta-base")[2], "roberta.encoder.layer.0.attention.self.value");
-  EXPECT_EQ(names("deberta-base").size(), 84U + 1);
+  EXPECT_EQ(names("deberta-base").size(), 84U + 24 + 1);
   EXPECT_THAT(names("deberta-base"),
               testing::Contains("deberta.encoder.layer.11.attention.self.in_proj"));
   EXPECT_THAT(names("llama-3-8b"), testing::Contains("model.layers.31.mlp.gate_proj"));

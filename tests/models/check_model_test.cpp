@@ -11,7 +11,7 @@
 #include "core/base/safetensors.h"
 #include "experiments/models/check_model.h"
 #include "models/bert_example.h"
-#include "models/golden_encoders.h"
+#include "models/golden_models.h"
 #include "temporary_folder.h"
 
 namespace rankfold {

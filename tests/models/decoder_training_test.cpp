@@ -10,10 +10,9 @@
 #include "core/device/bfloat16_weight.h"
 #include "core/device/counting_device.h"
 #include "decompositions/registry.h"
-#include "experiments/models/config_file.h"
 #include "experiments/models/host.h"
 #include "models/count_allocations.h"
-#include "source_paths.h"
+#include "models/golden_models.h"
 
 // What training a decoder is beyond its numbers: rows that are many, masks, memory, precision.
 
@@ -24,7 +23,7 @@ class DecoderTraining : public testing::TestWithParam<std::string> {
  protected:
   std::unique_ptr<Host> host(const std::shared_ptr<const Device>& device, double dropout = 0,
                              bool bfloat16 = false) const {
-    const auto folder = std::filesystem::path(RANKFOLD_GOLDEN_DIR) / "models" / GetParam();
+    const auto folder = golden_model(GetParam());
     HostSettings settings;
     settings.output = declared_output(ConfigFile(folder / "config.json"));
     settings.labels = 3;
@@ -63,7 +62,7 @@ class DecoderTraining : public testing::TestWithParam<std::string> {
     batch.starts = {0};
     for (std::size_t s = first; s < first + count; ++s) {
       for (std::size_t t = 0; t < length; ++t)
-        batch.ids.push_back(static_cast<std::int32_t>(stream.bits(s * length + t) % 100));
+        batch.ids.push_back(static_cast<std::int32_t>(stream.bits(s * length + t) % 60));
       batch.starts.push_back(batch.ids.size());
       batch.labels.push_back(static_cast<float>(s % 3));
     }
@@ -72,13 +71,8 @@ class DecoderTraining : public testing::TestWithParam<std::string> {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Folders, DecoderTraining,
-                         testing::Values("llama", "llama-classifier", "qwen3", "gpt2", "starcoder2"),
-                         [](const auto& folder) {
-                           return folder.param.find('-') == std::string::npos
-                                      ? folder.param
-                                      : std::string("llama_classifier");
-                         });
+INSTANTIATE_TEST_SUITE_P(Folders, DecoderTraining, testing::ValuesIn(golden_decoders()),
+                         [](const auto& folder) { return test_name(folder.param); });
 
 double part_apart(const std::vector<float>& found, const std::vector<float>& expected) {
   double difference = 0, norm = 0;

@@ -19,7 +19,7 @@
 #include "experiments/models/host.h"
 #include "experiments/models/shapes.h"
 #include "golden_batch.h"
-#include "models/golden_encoders.h"
+#include "models/golden_models.h"
 #include "source_paths.h"
 #include "temporary_folder.h"
 

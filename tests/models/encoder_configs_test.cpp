@@ -13,7 +13,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/safetensors.h"
-#include "models/golden_encoders.h"
+#include "models/golden_models.h"
 #include "temporary_folder.h"
 
 // What keys of config.json do to encoders that can be loaded, and what checkpoints may leave out.

@@ -7,7 +7,7 @@
 #include "core/base/safetensors.h"
 #include "core/device/test_device.h"
 #include "experiments/models/check_model.h"
-#include "models/golden_encoders.h"
+#include "models/golden_models.h"
 #include "temporary_folder.h"
 
 // What holds for every encoder that can be loaded: its golden data, and that its parts fit

@@ -9,7 +9,7 @@
 #include "core/adapter/registry.h"
 #include "core/base/error.h"
 #include "golden_batch.h"
-#include "models/golden_encoders.h"
+#include "models/golden_models.h"
 #include "temporary_folder.h"
 
 // Every method on a weight that holds q, k and v, and on its parts.

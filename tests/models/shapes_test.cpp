@@ -43,9 +43,16 @@ TEST(Shapes, HaveSitesInCanonicalOrderWithTheirSizes) {
   EXPECT_EQ(llama.adapter_places,
             (std::vector<MatrixType>{MatrixType::gate, MatrixType::up, MatrixType::down}));
 
-  EXPECT_EQ(catalogue(find_shape("albert-base-v2")).sites.size(), 6u + 1);
+  const SiteCatalogue albert = catalogue(find_shape("albert-base-v2"));
+  ASSERT_EQ(albert.sites.size(), 6u + 2);
+  EXPECT_EQ(albert.sites[6].name, "albert.encoder.embedding_hidden_mapping_in");
+  EXPECT_EQ(albert.sites[6].in, 128u);
+  EXPECT_TRUE(albert.sites[6].beside_all);
   const SiteCatalogue deberta = catalogue(find_shape("deberta-base"));
-  ASSERT_EQ(deberta.sites.size(), 12u * 7 + 1);
+  ASSERT_EQ(deberta.sites.size(), 12u * 9 + 1);
+  EXPECT_EQ(deberta.sites[7].name, "deberta.encoder.layer.0.attention.self.pos_proj");
+  EXPECT_EQ(deberta.sites[8].name, "deberta.encoder.layer.0.attention.self.pos_q_proj");
+  EXPECT_EQ(catalogue(find_shape("deberta-v3-base")).sites.size(), 12u * 6 + 1);
   EXPECT_EQ(deberta.sites[1].name, "deberta.encoder.layer.0.attention.self.in_proj.k");
   EXPECT_EQ(deberta.sites[1].part_of, deberta.sites[6].name);
   EXPECT_EQ(deberta.sites[5].name, "deberta.encoder.layer.0.output.dense");
@@ -93,6 +100,9 @@ TEST(Shapes, TellWhereTheRowsAndBiasesOfPartsLie) {
   expect_bias(of_deberta[6], 192 + 6, place + "q_bias", 70);
   expect_bias(of_deberta[6], 192 + 64 + 6, "", 0);
   expect_bias(of_deberta[6], 192 + 128 + 6, place + "v_bias", 70);
+  const SiteCatalogue all = catalogue(deberta);
+  expect_bias(all.sites[7], 70, "", 0);
+  expect_bias(all.sites[8], 70, place + "pos_q_proj.bias", 70);
   const ModelShape llama = find_shape("llama-7b");
   EXPECT_EQ(stored_bias(llama, catalogue(llama).sites[3], 0).tensor, "");
 }

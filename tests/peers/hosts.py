@@ -13,16 +13,6 @@ from pathlib import Path
 from place import (Failure, Place, golden, largest_difference, peft, randomise, run_cases, torch,
                    transformers)
 
-# Modules that all-linear names and that no adapter of ours attaches to, by the family.
-unadapted = {
-    "albert": ["embedding_hidden_mapping_in"],
-    "deberta": ["pos_proj", "pos_q_proj"],
-}
-
-
-def exclusions(place):
-    return unadapted.get(json.loads((place.model / "config.json").read_text())["model_type"])
-
 
 def ours_to_peft(place, work):
     """A LoRA of ours on all weights, trained a little; its classifier too."""
@@ -47,7 +37,7 @@ def ours_to_peft(place, work):
 
 def peft_to_ours(place, work, **more):
     config = peft.LoraConfig(task_type="SEQ_CLS", r=2, lora_alpha=3, target_modules="all-linear",
-                             exclude_modules=exclusions(place), **more)
+                             **more)
     model = peft.get_peft_model(place.load(), config)
     randomise(model, 1, 0.2)
     model.save_pretrained(work / "peft")
@@ -73,7 +63,7 @@ def language_model(place, work):
     saved = [name.rsplit(".", 1)[-1] for name, _ in load().named_modules()
              if name.lower().endswith("norm") or name.rsplit(".", 1)[-1].startswith("ln_")]
     config = peft.LoraConfig(task_type="CAUSAL_LM", r=2, lora_alpha=3, target_modules="all-linear",
-                             exclude_modules=exclusions(place), modules_to_save=sorted(set(saved)))
+                             modules_to_save=sorted(set(saved)))
     model = peft.get_peft_model(load(), config)
     randomise(model, 1, 0.2)
     model.save_pretrained(work / "peft")

@@ -1,6 +1,5 @@
 #include "experiments/models/blocks/embedding_layer.h"
 
-#include "core/adapter/frozen_product.h"
 #include "core/device/work.h"
 
 namespace rankfold {
@@ -14,24 +13,28 @@ void EmbeddingLayer::embed(const Batch& batch, const EncoderPass& pass,
 }
 
 void EmbeddingLayer::forward(const Batch& batch, const EncoderPass& pass, MatrixView<float> x,
-                             Arena& arena) const {
-  if (!map_.weight) return embed(batch, pass, {}, x, arena.device());
+                             Trace<float>* trace, Arena& arena) const {
+  if (!map_) return embed(batch, pass, {}, x, arena.device());
   const ArenaScope scope(arena);
   const MatrixView<float> narrow = arena.take_matrix(x.rows, width_);
   embed(batch, pass, {}, narrow, arena.device());
-  frozen_forward<float>(arena.device(), map_, narrow, x, Bias::add);
+  map_->forward(narrow, x, trace);
 }
 
-void EmbeddingLayer::backward(const Batch& batch, const EncoderPass& pass, MatrixView<float> dx,
-                              Arena& arena) const {
+void EmbeddingLayer::backward(const Batch& batch, const EncoderPass& pass,
+                              const Trace<float>& trace, MatrixView<float> dx, Arena& arena) const {
   const ArenaScope scope(arena);
-  if (map_.weight) {
-    const MatrixView<float> d_narrow = arena.take_matrix(dx.rows, width_);
-    frozen_backward<float>(arena.device(), map_, dx, d_narrow, Into::overwrite);
+  const MatrixView<float> normalised = arena.take_matrix(dx.rows, width_),
+                          narrow = arena.take_matrix(dx.rows, width_);
+  embed(batch, pass, normalised, narrow, arena.device());
+  const bool norm_trains = norm_.weight_gradient;
+  if (map_) {
+    MatrixView<float> d_narrow(nullptr, dx.rows, width_);
+    if (norm_trains) d_narrow = arena.take_matrix(dx.rows, width_);
+    map_->backward(narrow, dx, trace, d_narrow, Into::overwrite);
     dx = d_narrow;
   }
-  const MatrixView<float> normalised = arena.take_matrix(dx.rows, width_);
-  embed(batch, pass, normalised, arena.take_matrix(dx.rows, width_), arena.device());
+  if (!norm_trains) return;
   apply_dropout(dropout(pass), dx, arena.device());
   const WorkTimer timer(arena.device(), Work::elementwise);
   add_norm_gradients(norm_, dx, normalised, arena.device());

@@ -1,44 +1,48 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <utility>
 
-#include "core/adapter/adapter.h"
 #include "core/device/arena.h"
 #include "experiments/models/blocks/encoder_pass.h"
+#include "experiments/models/blocks/host_linear.h"
 #include "experiments/models/blocks/layer_norm.h"
 #include "experiments/models/host.h"
 
 namespace rankfold {
 
 /// x = dropout(LN(word + type + position)), row by row, and where the tables are narrower than the
-/// hidden states (ALBERT) x = map(dropout(LN(...))). Nothing is kept: sums are cheap to form again.
-/// All weights are frozen; the norm may be replaced by a trained one.
+/// hidden states (ALBERT) x = map(dropout(LN(...))). Sums are not kept: they are cheap to form
+/// again. All weights are frozen; the norm may be replaced by a trained one, the map have an
+/// adapter.
 class EmbeddingLayer {
  public:
   EmbeddingLayer() = default;
-  /// Of tables of `width` columns; `map`, [hidden, width], has no weight where they are those of
-  /// the hidden states. `place` addresses the dropout masks.
+  /// Of tables of `width` columns; `map`, [hidden, width], where they are not those of the hidden
+  /// states. `place` addresses the dropout masks.
   EmbeddingLayer(const EmbeddingTables& tables, LayerNorm norm, std::size_t width, double dropout,
-                 std::string place, FrozenLinear<float> map = {})
+                 std::string place, std::optional<HostLinear> map = {})
       : tables_(tables),
         norm_(std::move(norm)),
         width_(width),
         dropout_(dropout),
         place_(std::move(place)),
-        map_(map) {}
+        map_(std::move(map)) {}
 
   LayerNorm& norm() { return norm_; }
-  std::size_t width() const { return width_; }
+  HostLinear* map() { return map_ ? &*map_ : nullptr; }
+  const HostLinear* map() const { return map_ ? &*map_ : nullptr; }
 
-  /// x [tokens, hidden] is overwritten; the same again for the same pass.
+  /// x [tokens, hidden] is overwritten; the same again for the same pass. `trace`, where given,
+  /// keeps what the backward of an adapted map needs.
   void forward(const Batch& batch, const EncoderPass& pass, MatrixView<float> x,
-               Arena& arena) const;
+               Trace<float>* trace, Arena& arena) const;
 
-  /// From dLoss/dx, which is used up: adds to the gradients of a trained norm.
-  void backward(const Batch& batch, const EncoderPass& pass, MatrixView<float> dx,
-                Arena& arena) const;
+  /// From dLoss/dx, which is used up: adds to the gradients of a trained norm and of an adapter.
+  void backward(const Batch& batch, const EncoderPass& pass, const Trace<float>& trace,
+                MatrixView<float> dx, Arena& arena) const;
 
  private:
   /// `normalised` receives the normalised sums where it has memory.
@@ -51,7 +55,7 @@ class EmbeddingLayer {
   std::size_t width_ = 0;
   double dropout_ = 0;
   std::string place_;
-  FrozenLinear<float> map_;
+  std::optional<HostLinear> map_;
 };
 
 }  // namespace rankfold

@@ -35,7 +35,7 @@ EncoderLayer::EncoderLayer(const EncoderSettings& settings, Parts parts,
       linears_(std::move(parts.linears)),
       attention_norm_(parts.attention_norm),
       output_norm_(parts.output_norm),
-      relative_(parts.relative),
+      relative_(std::move(parts.relative)),
       attention_(settings.heads, settings.hidden / settings.heads, std::move(device)) {
   if (linears_.size() != 6 && linears_.size() != 7)
     throw Error("an encoder layer: got {} linear layers, expected 6, or 7 with a fused projection",
@@ -44,10 +44,20 @@ EncoderLayer::EncoderLayer(const EncoderSettings& settings, Parts parts,
     throw Error("an encoder layer: a fused projection without relative positions");
 }
 
+std::vector<HostLinear*> EncoderLayer::linears() {
+  std::vector<HostLinear*> all;
+  for (HostLinear& linear : linears_) all.push_back(&linear);
+  if (!relative_) return all;
+  for (std::optional<HostLinear>* map : {&relative_->key_map, &relative_->query_map})
+    if (*map) all.push_back(&**map);
+  return all;
+}
+
 EncoderApplication::Reach EncoderLayer::reach(bool below) const {
   EncoderApplication::Reach reach;
   reach.input = below;
-  reach.attention = below || reads_input();
+  reach.attention = below || reads_input() ||
+                    (relative_ && (position_key().adapted() || position_query().adapted()));
   reach.attended =
       reach.attention || attention_output().adapted() || attention_norm_.weight_gradient;
   reach.any = reach.attended || up().adapted() || down().adapted() || output_norm_.weight_gradient;

@@ -98,9 +98,8 @@ class EncoderLayer {
   /// Throws Error for another number of linears, and for an in_proj without `relative`.
   EncoderLayer(const EncoderSettings& settings, Parts parts, std::shared_ptr<const Device> device);
 
-  /// As in Parts.
-  std::vector<HostLinear>& linears() { return linears_; }
-  const std::vector<HostLinear>& linears() const { return linears_; }
+  /// As in Parts, and the maps of relative positions.
+  std::vector<HostLinear*> linears();
   LayerNorm& attention_norm() { return attention_norm_; }
   LayerNorm& output_norm() { return output_norm_; }
 
@@ -154,6 +153,13 @@ class EncoderLayer {
   const HostLinear& attention_output() const { return linears_[linears_.size() - 3]; }
   const HostLinear& up() const { return linears_[linears_.size() - 2]; }
   const HostLinear& down() const { return linears_[linears_.size() - 1]; }
+  /// What the relative embedding goes through.
+  const HostLinear& position_key() const {
+    return relative_->key_map ? *relative_->key_map : key();
+  }
+  const HostLinear& position_query() const {
+    return relative_->query_map ? *relative_->query_map : query();
+  }
   std::size_t head_dim() const { return settings_.hidden / settings_.heads; }
 
   Dropouts dropouts(const EncoderPass& pass, const EncoderApplication& application) const;

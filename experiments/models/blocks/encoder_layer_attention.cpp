@@ -1,7 +1,6 @@
 #include <array>
 #include <span>
 
-#include "core/adapter/frozen_product.h"
 #include "core/device/work.h"
 #include "experiments/models/blocks/encoder_layer.h"
 
@@ -101,18 +100,17 @@ void EncoderLayer::map_positions(const EncoderPass& pass, const EncoderApplicati
   const ArenaScope scope(arena);
   const MatrixView<const float> embedding = relative_embedding(pass, application, arena);
   std::array<const HostLinear*, 2> linears = {};
-  std::array<MatrixView<float>, 2> own;
+  std::array<MatrixView<float>, 2> mapped;
   std::size_t count = 0;
-  const auto map = [&](const FrozenLinear<float>& by, const HostLinear& shared,
-                       MatrixView<float> to) {
+  const auto map = [&](const HostLinear& by, MatrixView<float> to) {
     if (!to.data) return;
-    if (by.weight) return frozen_forward(arena.device(), by, embedding, to, Bias::add);
-    linears[count] = &shared;
-    own[count++] = to;
+    linears[count] = &by;
+    mapped[count++] = to;
   };
-  map(relative_->key_map, key(), maps.keys);
-  map(relative_->query_map, query(), maps.queries);
-  forward_together(std::span(linears).first(count), embedding, std::span(own).first(count), trace);
+  map(position_key(), maps.keys);
+  map(position_query(), maps.queries);
+  forward_together(std::span(linears).first(count), embedding, std::span(mapped).first(count),
+                   trace);
 }
 
 void EncoderLayer::backward_positions(const EncoderPass& pass,
@@ -125,24 +123,17 @@ void EncoderLayer::backward_positions(const EncoderPass& pass,
   if (pass.relative.gradient.data)
     d_embedding = arena.take_matrix(embedding.rows, embedding.columns);
   std::array<const HostLinear*, 2> linears = {};
-  std::array<MatrixView<const float>, 2> own;
+  std::array<MatrixView<const float>, 2> d_mapped;
   std::size_t count = 0;
-  Into into = Into::overwrite;
-  const auto map = [&](const FrozenLinear<float>& by, const HostLinear& shared,
-                       MatrixView<float> dy) {
+  const auto map = [&](const HostLinear& by, MatrixView<float> dy) {
     if (!dy.data) return;
-    if (!by.weight) {
-      linears[count] = &shared;
-      own[count++] = dy;
-    } else if (d_embedding.data) {
-      frozen_backward<float>(arena.device(), by, dy, d_embedding, into);
-      into = Into::add;
-    }
+    linears[count] = &by;
+    d_mapped[count++] = dy;
   };
-  map(relative_->key_map, key(), gradients.keys);
-  map(relative_->query_map, query(), gradients.queries);
-  backward_together(std::span(linears).first(count), embedding, std::span(own).first(count),
-                    application.traces.positions, d_embedding, into);
+  map(position_key(), gradients.keys);
+  map(position_query(), gradients.queries);
+  backward_together(std::span(linears).first(count), embedding, std::span(d_mapped).first(count),
+                    application.traces.positions, d_embedding, Into::overwrite);
   if (!d_embedding.data) return;
   apply_dropout(pass.dropout(relative_->dropout, application.relative_place), d_embedding,
                 arena.device());
@@ -182,13 +173,12 @@ void EncoderLayer::attend_backward(const EncoderPass& pass, const EncoderApplica
     return attention_.backward(q, k, v, row_starts, pass.starts, dropout, trace, d_context, wanted);
   const ArenaScope scope(arena);
   const PositionMaps& maps = application.kept.positions;
-  const auto gradient_of = [&](const FrozenLinear<float>& by, const HostLinear& shared,
-                               MatrixView<float> map) {
-    const bool reached = pass.relative.gradient.data || (!by.weight && shared.adapted());
+  const auto gradient_of = [&](const HostLinear& by, MatrixView<float> map) {
+    const bool reached = pass.relative.gradient.data || by.adapted();
     return map.data && reached ? arena.take_matrix(map.rows, map.columns) : MatrixView<float>();
   };
-  const PositionMaps gradients = {gradient_of(relative_->key_map, key(), maps.keys),
-                                  gradient_of(relative_->query_map, query(), maps.queries)};
+  const PositionMaps gradients = {gradient_of(position_key(), maps.keys),
+                                  gradient_of(position_query(), maps.queries)};
   {
     const WorkTimer timer(arena.device(), Work::attention);
     arena.device().attend_relative_backward({settings_.heads, head_dim(), row_starts, pass.starts},

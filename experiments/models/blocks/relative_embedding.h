@@ -5,9 +5,9 @@
 #include <optional>
 #include <vector>
 
-#include "core/adapter/adapter.h"
 #include "core/device/arena.h"
 #include "experiments/models/blocks/encoder_pass.h"
+#include "experiments/models/blocks/host_linear.h"
 #include "experiments/models/blocks/layer_norm.h"
 
 namespace rankfold {
@@ -61,8 +61,8 @@ class RelativeEmbedding {
 /// How the scores of a layer depend on relative positions, its attention's scale with them.
 struct RelativeAttention {
   bool keys = false, queries = false;  ///< content meets positions (c2p), positions content (p2c)
-  /// Maps of the embedding for both; without a weight it goes through the layer's own k and q.
-  FrozenLinear<float> key_map = {}, query_map = {};
+  /// Maps of the embedding for both; where there is none it goes through the layer's own k and q.
+  std::optional<HostLinear> key_map = {}, query_map = {};
   float scale = 1;
   double dropout = 0;  ///< of the embedding
 };

@@ -52,12 +52,10 @@ std::unique_ptr<Host> load(const HostSource& source, const HostSettings& setting
   details.layer.output_dropout = 0;
   EncoderNetwork network = start_network(source, settings, "albert.", details, device);
   FrozenWeights& weights = *network.weights;
-  const std::string map = "albert.encoder.embedding_hidden_mapping_in";
+  LinearReader linears(shape, weights, device, settings.bfloat16);
   read_embedding(network, "albert.embeddings", shape, details, -1,
-                 {.weight = weights.tensor(map + ".weight", {shape.hidden, shape.embedding}),
-                  .bias = weights.tensor(map + ".bias", {shape.hidden})});
+                 linears.read_module(MatrixType::embedding_map, 0));
   const std::string name = layer_place;
-  LinearReader linears(source.shape, weights, device, settings.bfloat16);
   network.layers.push_back(read_encoder_layer(
       details, linears, 0, {name + ".attention.LayerNorm", name + ".full_layer_layer_norm"},
       weights, device));
@@ -94,6 +92,7 @@ const Family& albert_family() {
                   .o = "attention.dense",
                   .up = "ffn",
                   .down = "ffn_output",
+                  .embedding_map = "albert.encoder.embedding_hidden_mapping_in",
                   .pooler = "albert.pooler"},
       .adapter_places = {MatrixType::o, MatrixType::down},
       .presets = presets,

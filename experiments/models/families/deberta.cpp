@@ -45,15 +45,6 @@ std::unique_ptr<Host> load(const HostSource& source, const HostSettings& setting
   version.positions = source.config ? read_relative_positions(*source.config, shape)
                                     : RelativePositions{true, {"c2p", "p2c"}};
   version.buckets.span = shape.relative_rows / 2;
-  version.read_maps = [&](const std::string& place, RelativeAttention& attention,
-                          FrozenWeights& weights) {
-    const std::vector<std::size_t> square = {shape.hidden, shape.hidden};
-    if (attention.keys)
-      attention.key_map.weight = weights.tensor(place + ".pos_proj.weight", square);
-    if (!attention.queries) return;
-    attention.query_map.weight = weights.tensor(place + ".pos_q_proj.weight", square);
-    attention.query_map.bias = weights.tensor(place + ".pos_q_proj.bias", {shape.hidden});
-  };
   return load_deberta(source, settings, std::move(device), version);
 }
 
@@ -62,6 +53,9 @@ FamilyModules modules() {
       encoder_modules("deberta.encoder.layer.{}.", nullptr, nullptr, nullptr, "pooler.dense");
   modules.in_proj = "attention.self.in_proj";
   modules.by_head = true;
+  modules.position_k = "attention.self.pos_proj";
+  modules.position_q = "attention.self.pos_q_proj";
+  modules.position_k_bias = false;
   modules.part_biases = {"attention.self.q_bias", nullptr, "attention.self.v_bias"};
   return modules;
 }

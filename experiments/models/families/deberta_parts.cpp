@@ -99,7 +99,7 @@ std::unique_ptr<Host> load_deberta(const HostSource& source, const HostSettings&
                              version.buckets, shape.hidden, std::move(norm));
   }
   const std::string place = "deberta.encoder.layer";
-  const auto read_relative = [&](std::size_t layer, FrozenWeights& of_layer) {
+  const auto read_relative = [&](LinearReader& linears, std::size_t layer) {
     RelativeAttention attention;
     attention.keys = positions.on && positions.terms.contains("c2p");
     attention.queries = positions.on && positions.terms.contains("p2c");
@@ -107,7 +107,8 @@ std::unique_ptr<Host> load_deberta(const HostSource& source, const HostSettings&
     attention.scale = 1.0f / std::sqrt(static_cast<float>(shape.head_size) *
                                        static_cast<float>(1 + positions.terms.size()));
     attention.dropout = details.hidden_dropout;
-    version.read_maps(fmt::format("{}.{}.attention.self", place, layer), attention, of_layer);
+    attention.key_map = linears.read_module(MatrixType::position_k, layer);
+    attention.query_map = linears.read_module(MatrixType::position_q, layer);
     return attention;
   };
   read_layers(network, place, details, shape, device, settings.bfloat16, read_relative);

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -32,11 +31,6 @@ RelativePositions read_relative_positions(const ConfigFile& config, const ModelS
 struct DebertaVersion {
   RelativePositions positions;
   PositionBuckets buckets;
-  /// Maps of the relative embedding of a layer, "deberta.encoder.layer.0.attention.self"; without
-  /// weights it goes through the layer's own.
-  std::function<void(const std::string& place, RelativeAttention& attention,
-                     FrozenWeights& weights)>
-      read_maps;
 };
 /// transformers' DebertaForSequenceClassification and DebertaV2ForSequenceClassification. Throws
 /// Error naming config.json and the key of what is not computed.

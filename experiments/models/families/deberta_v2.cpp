@@ -68,17 +68,16 @@ std::unique_ptr<Host> load(const HostSource& source, const HostSettings& setting
     version.buckets.buckets = static_cast<std::size_t>(version.positions.buckets);
     version.buckets.farthest = version.positions.rows;
   }
-  version.read_maps = [&](const std::string& place, RelativeAttention& attention,
-                          FrozenWeights& weights) {
-    const auto read_map = [&](const std::string& module) {
-      return FrozenLinear<float>{
-          .weight = weights.tensor(module + ".weight", {shape.hidden, shape.hidden}),
-          .bias = weights.tensor(module + ".bias", {shape.hidden})};
-    };
-    if (shape.position_keys) attention.key_map = read_map(place + ".pos_key_proj");
-    if (shape.position_queries) attention.query_map = read_map(place + ".pos_query_proj");
-  };
   return load_deberta(source, settings, std::move(device), version);
+}
+
+FamilyModules modules() {
+  FamilyModules modules =
+      encoder_modules("deberta.encoder.layer.{}.", "attention.self.query_proj",
+                      "attention.self.key_proj", "attention.self.value_proj", "pooler.dense");
+  modules.position_k = "attention.self.pos_key_proj";
+  modules.position_q = "attention.self.pos_query_proj";
+  return modules;
 }
 
 }  // namespace
@@ -91,9 +90,7 @@ const Family& deberta_v2_family() {
                                               {"position_buckets", "share_att_key", "norm_rel_ebd",
                                                "attention_head_size", "conv_kernel_size",
                                                "conv_groups", "conv_act"})}),
-      .modules =
-          encoder_modules("deberta.encoder.layer.{}.", "attention.self.query_proj",
-                          "attention.self.key_proj", "attention.self.value_proj", "pooler.dense"),
+      .modules = modules(),
       .adapter_places = {MatrixType::o, MatrixType::down},
       .presets = presets,
       .read = read,

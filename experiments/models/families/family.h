@@ -30,7 +30,12 @@ struct FamilyModules {
   bool by_head = false;  ///< it has q, k and v of each head after another, not all of q first
   /// The biases of q, k and v where they are tensors of their own and in_proj has none.
   std::array<const char*, 3> part_biases = {};
-  bool transposed = false;  ///< checkpoints have weights as [in, out]
+  /// What maps the embedding of relative positions beside k and q, where the shape has such maps.
+  const char *position_k = nullptr, *position_q = nullptr;
+  bool position_k_bias = true;  ///< position_k has a bias, as position_q
+  bool transposed = false;      ///< checkpoints have weights as [in, out]
+  /// The whole name of what maps narrow token embeddings to the hidden states, with a bias.
+  const char* embedding_map = nullptr;
   /// The whole name of the frozen dense layer [hidden, hidden] of a classifier's head.
   const char* pooler = nullptr;
 };

@@ -53,11 +53,11 @@ TEST(Targets, ThatTheModelLacksAreRefusedWithTheNearest) {
     EXPECT_THROW(parse_targets(text, catalogue()), UsageError) << text;
 }
 
-TEST(Targets, AllLinearAddsThePoolerOfTheLastLayer) {
+TEST(Targets, AllLinearAddsWhatLiesBesideAll) {
   SiteCatalogue model = catalogue();
   const std::vector<MatrixType> layers = parse_targets("all", model);
   EXPECT_EQ(parse_targets("all-linear", model), layers);
-  model.sites.push_back({"pooler.dense", MatrixType::pooler, model.layers - 1, 4, 4, 1});
+  model.sites.push_back({"pooler.dense", MatrixType::pooler, model.layers - 1, 4, 4, 1, "", true});
   EXPECT_EQ(parse_targets("all", model), layers);
   EXPECT_EQ(select_stack(model, "all-linear", "all").sites.back().name, "pooler.dense");
   EXPECT_EQ(select_stack(model, "q,pooler", "all").matrices.back(), MatrixType::pooler);

@@ -91,14 +91,12 @@ class Example : public LayerExample {
     parts.output_norm = norm("y", hidden, true, c.norms, formula_.output_norm);
     formula_.heads = heads;
     formula_.activation = c.activation;
-    if (c.positions != Positions::none) read_positions(parts);
+    if (c.positions != Positions::none) read_positions(parts, catalogue);
     layer_ = std::make_unique<EncoderLayer>(
         EncoderSettings{hidden, heads, inner, c.activation, dropout, dropout, other_dropout},
         std::move(parts), device_);
     if (!c.method.empty()) {
-      std::vector<HostLinear*> linears;
-      for (HostLinear& each : layer_->linears()) linears.push_back(&each);
-      adapt(catalogue, c.method, c.targets, linears, formulas());
+      adapt(catalogue, c.method, c.targets, layer_->linears(), formulas());
     }
     for (std::size_t i = 0; i < c.applications; ++i)
       applications_.emplace_back("place" + std::to_string(i),
@@ -210,10 +208,13 @@ class Example : public LayerExample {
     std::size_t next = 0;
     for (const bool computes : computes_)
       all.push_back(computes ? &formula_.linears[next++] : nullptr);
+    if (!formula_.relative) return all;
+    for (auto* map : {&formula_.relative->key_map, &formula_.relative->query_map})
+      if (*map) all.push_back(&**map);
     return all;
   }
 
-  void read_positions(EncoderLayer::Parts& parts) {
+  void read_positions(EncoderLayer::Parts& parts, SiteCatalogue& catalogue) {
     embedding_ = normal(position_rows * hidden, "embedding");
     RelativeAttention attention{.keys = c_.keys, .queries = c_.queries, .scale = 0.4f};
     attention.dropout = dropout;
@@ -225,12 +226,16 @@ class Example : public LayerExample {
         .queries = c_.queries,
         .scale = static_cast<double>(0.4f)};
     if (c_.positions == Positions::mapped) {
-      attention.key_map =
-          linear("position_key", hidden, hidden, formula_.relative->key_map.emplace());
-      attention.query_map =
-          linear("position_query", hidden, hidden, formula_.relative->query_map.emplace());
+      const auto map = [&](MatrixType type, reference::Linear& formula) {
+        const Site site{std::string(to_string(type)), type, 0, hidden, hidden, heads, "", true};
+        catalogue.sites.push_back(site);
+        return HostLinear(site, linear(site.name, hidden, hidden, formula), device_);
+      };
+      attention.key_map.emplace(map(MatrixType::position_k, formula_.relative->key_map.emplace()));
+      attention.query_map.emplace(
+          map(MatrixType::position_q, formula_.relative->query_map.emplace()));
     }
-    parts.relative = attention;
+    parts.relative = std::move(attention);
   }
 
   Case c_;
@@ -395,6 +400,24 @@ INSTANTIATE_TEST_SUITE_P(
              .first_rows_only = true,
              .positions = Positions::mapped,
              .fused = true},
+        Case{.name = "MapsOfPositions",
+             .method = "lora",
+             .targets = "position_k,position_q",
+             .positions = Positions::mapped,
+             .fused = true},
+        Case{.name = "AMapOfPositionsOfFirstRows",
+             .method = "full",
+             .targets = "position_q",
+             .first_rows_only = true,
+             .positions = Positions::mapped},
+        Case{.name = "SharedFactorsWithMappedPositionsAppliedTwice",
+             .method = "lotr",
+             .targets = "q,o,position_k,position_q",
+             .below = true,
+             .applications = 2,
+             .positions = Positions::mapped,
+             .fused = true,
+             .trains_positions = true},
         Case{.name = "FusedAndFrozen",
              .norms = true,
              .below = true,

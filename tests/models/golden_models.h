@@ -16,19 +16,9 @@
 
 namespace rankfold {
 
-/// The tiny model of a family among the golden data.
-inline std::filesystem::path golden_model(const std::string& family) {
-  return std::filesystem::path(RANKFOLD_GOLDEN_DIR) / "models" / family;
-}
-
-/// Every family that can be loaded and has golden data as a classifier of sequences.
-inline std::vector<std::string> golden_encoders() {
-  std::vector<std::string> names;
-  for (const Family* family : families())
-    if (family->load && family->dense_before_output &&
-        std::filesystem::exists(golden_model(std::string(family->name))))
-      names.emplace_back(family->name);
-  return names;
+/// A folder of a tiny model among the golden data.
+inline std::filesystem::path golden_model(const std::string& name) {
+  return std::filesystem::path(RANKFOLD_GOLDEN_DIR) / "models" / name;
 }
 
 /// Every folder of golden data with reference inputs, of any family.
@@ -41,15 +31,21 @@ inline std::vector<std::string> golden_folders() {
   return names;
 }
 
-/// Those of families that are language models too.
-inline std::vector<std::string> golden_decoders() {
+/// Those of families that are language models too, or only classifiers.
+inline std::vector<std::string> golden_folders(bool tells_tokens) {
   std::vector<std::string> names;
   for (const std::string& name : golden_folders()) {
     const Family* family =
         find_family(ConfigFile(golden_model(name) / "config.json").text("model_type"));
-    if (family && family->tells_tokens) names.push_back(name);
+    if (family && family->tells_tokens == tells_tokens) names.push_back(name);
   }
   return names;
+}
+inline std::vector<std::string> golden_encoders() {
+  return golden_folders(false);
+}
+inline std::vector<std::string> golden_decoders() {
+  return golden_folders(true);
 }
 
 /// A name that a test may have.
