@@ -32,16 +32,17 @@ fs::path generation_file(const fs::path& model) {
   return fs::exists(own, failure) ? own : model / "config.json";
 }
 
-/// The tokens that end a text.
+/// The tokens that end a text; -1, which no token is, ends none.
 std::vector<std::int32_t> end_tokens(const JsonDocument& document, std::size_t vocabulary) {
   const std::optional<JsonField> given = document.root().optional_member("eos_token_id");
   if (!given) return {};
   std::vector<std::int32_t> ends;
   std::vector<JsonField> fields = given->elements();
   if (fields.empty()) fields.push_back(*given);
-  for (const JsonField& field : fields)
-    ends.push_back(
-        static_cast<std::int32_t>(field.integer(0, static_cast<std::int64_t>(vocabulary) - 1)));
+  for (const JsonField& field : fields) {
+    const std::int64_t id = field.integer(-1, static_cast<std::int64_t>(vocabulary) - 1);
+    if (id >= 0) ends.push_back(static_cast<std::int32_t>(id));
+  }
   return ends;
 }
 

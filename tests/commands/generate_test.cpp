@@ -71,7 +71,7 @@ TEST_F(GenerateCommand, ReadsAFileOfItsOwnInPlaceOfTheModels) {
   const auto ids = generate("w10 w88 w43", "--max-new 4").json()["ids"].get<std::vector<int>>();
   set("config.json", "eos_token_id", ids[3]);
   EXPECT_EQ(generate("w10 w88 w43", "--max-new 4").json()["ids"].size(), 4u);
-  set("generation_config.json", "eos_token_id", nullptr);
+  set("generation_config.json", "eos_token_id", json::array({-1}));
   EXPECT_EQ(generate("w10 w88 w43", "--max-new 4").json()["ids"].size(), 7u);
 }
 

@@ -106,6 +106,21 @@ TEST(ModelConfig, NamesTheKeyOfAValueThatCannotBe) {
   EXPECT_THAT(message("hidden_sise", 32), HasSubstr("'hidden_sise'"));
 }
 
+TEST(ModelConfig, HeadsOfTheirOwnSizeNeedNotDivideTheHiddenSize) {
+  for (const char* family : {"mistral", "qwen3"}) {
+    json config = families()[family]["config"];
+    config["head_dim"] = 8;
+    config["num_attention_heads"] = config["num_key_value_heads"] = 5;
+    const ModelShape shape = shape_of(config);
+    EXPECT_EQ(shape.heads * shape.head_size, 40u) << family;
+    EXPECT_NE(shape.hidden % shape.heads, 0u) << family;
+  }
+  json config = families()["mistral"]["config"];
+  config["num_attention_heads"] = config["num_key_value_heads"] = 5;
+  config.erase("head_dim");
+  EXPECT_THAT(message_of<Error>([&] { shape_of(config); }), HasSubstr("expected a divisor"));
+}
+
 TEST(ModelConfig, CountsTheNormsThatDebertaHas) {
   json config = families()["deberta-v2"]["config"];
   const std::size_t with_norm = norm_parameters(shape_of(config));

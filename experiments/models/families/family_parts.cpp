@@ -41,6 +41,9 @@ ModelShape read_layer_sizes(const ConfigFile& config, const SizeKeys& keys) {
   shape.intermediate = keys.intermediate_of_four
                            ? read_size(config, keys.intermediate, largest_size, 4 * shape.hidden)
                            : read_size(config, keys.intermediate);
+  if (keys.head_size)
+    shape.head_size = read_size(config, keys.head_size, largest_size, keys.usual_head_size);
+  if (shape.head_size > 0) return shape;
   require_divisor(config, keys.heads, shape.heads, keys.hidden, shape.hidden);
   shape.head_size = shape.hidden / shape.heads;
   return shape;

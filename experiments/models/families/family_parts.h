@@ -29,6 +29,8 @@ void require_size(const ConfigFile& config, const char* key, std::size_t expecte
 struct SizeKeys {
   const char *layers = "num_hidden_layers", *hidden = "hidden_size", *heads = "num_attention_heads",
              *intermediate = "intermediate_size", *positions = "max_position_embeddings";
+  const char* head_size = nullptr;    ///< where heads may have a size of their own,
+  std::size_t usual_head_size = 0;    ///< this where the file does not tell; 0: hidden / heads
   bool intermediate_of_four = false;  ///< 4 * hidden where the file does not tell
 };
 /// Layers, hidden, heads, intermediate, and the vocabulary and positions of text.

@@ -25,6 +25,8 @@ std::vector<ModelShape> presets() {
 
 ModelShape read(const ConfigFile& config) {
   ModelShape shape = read_llama_sizes(config);
+  // Whatever head_dim is.
+  require_divisor(config, "num_attention_heads", shape.heads, "hidden_size", shape.hidden);
   shape.attention_bias = shape.attention_output_bias = config.flag("attention_bias", false);
   shape.mlp_bias = config.flag("mlp_bias", false);
   return shape;

@@ -65,10 +65,9 @@ ModelShape llama_preset(std::string name, std::size_t layers, std::size_t hidden
 }
 
 ModelShape read_llama_sizes(const ConfigFile& config, std::size_t head_size) {
-  ModelShape shape = read_text_sizes(config);
+  ModelShape shape =
+      read_text_sizes(config, {.head_size = "head_dim", .usual_head_size = head_size});
   shape.key_value_heads = read_size(config, "num_key_value_heads", largest_size, shape.heads);
-  shape.head_size =
-      read_size(config, "head_dim", largest_size, head_size > 0 ? head_size : shape.head_size);
   if (shape.head_size % 2 != 0)
     throw Error("{}: head_dim is {}, expected an even number: rotary positions turn pairs",
                 printable(config.path().string()), shape.head_size);

@@ -9,10 +9,10 @@ namespace rankfold {
 
 std::span<const Family* const> families() {
   static const std::array table = {
-      &albert_family(),     &bert_family(),        &camembert_family(), &deberta_family(),
-      &deberta_v2_family(), &gpt2_family(),        &llama_family(),     &mistral_family(),
-      &opt_family(),        &qwen2_family(),       &qwen3_family(),     &roberta_family(),
-      &starcoder2_family(), &vit_family(),         &xlm_roberta_family(),
+      &albert_family(),     &bert_family(),  &camembert_family(),   &deberta_family(),
+      &deberta_v2_family(), &gpt2_family(),  &llama_family(),       &mistral_family(),
+      &opt_family(),        &qwen2_family(), &qwen3_family(),       &roberta_family(),
+      &starcoder2_family(), &vit_family(),   &xlm_roberta_family(),
   };
   return table;
 }
@@ -23,7 +23,7 @@ std::span<const std::string_view> preset_order() {
       "deberta-v3-base", "llama-7b",      "llama-2-7b",        "llama-2-13b",    "llama-2-70b",
       "llama-3-8b",      "llama-3.2-3b",  "gpt2-medium",       "gpt2-large",     "vit-base-patch16",
       "minilm-l6",       "smollm2-135m",  "llama-3.2-1b",      "qwen2.5-0.5b",   "qwen3-0.6b",
-      "mistral-7b",      "gpt2",          "opt-1.3b",         "starcoder2-3b"};
+      "mistral-7b",      "gpt2",          "opt-1.3b",          "starcoder2-3b"};
   return order;
 }
 
