@@ -208,6 +208,12 @@ TEST(CanonicalSettings, ATableIsItsOwnDataAndTheTaskIsCalledAfterIt) {
   settings.values["data"] = "/glue";
   EXPECT_EQ(canonical(settings), result) << "that is for the sweep's other tasks";
   EXPECT_FALSE(canonical(valid_settings()).values.contains("metric"));
+  settings.values["task"] = "tables/cola.tsv";
+  const RunSettings named = canonical(settings);
+  EXPECT_EQ(named.text("task"), "cola.tsv");
+  EXPECT_EQ(canonical(named), named);
+  settings.values["task"] = "reviews.parquet";
+  EXPECT_THROW(canonical(settings), UsageError);
   EXPECT_EQ(setting_form("text", "second,first"), "second,first");
 }
 
