@@ -99,8 +99,7 @@ RunResult finetune(const RunSettings& settings, const fs::path& out, const Regis
   }
 
   check_model_folder(settings.text("model"));
-  const fs::path data = result.settings.text("data");
-  if (!is_table_file(data)) check_data_folder(data);
+  if (!is_table_file(result.settings.text("data"))) check_data_folder(settings.text("data"));
   check_precision(settings.text("precision"));
   RunFolder folder(out, result.settings, options.force);
   if (!folder.unreadable().empty()) tell(options, folder.unreadable() + "; the run is repeated");
