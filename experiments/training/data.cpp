@@ -24,15 +24,21 @@ std::vector<std::vector<std::size_t>> cut(const std::vector<std::size_t>& order,
   return batches;
 }
 
+std::string place_of(const Example& example, const std::vector<std::filesystem::path>& files) {
+  return fmt::format("{}:{}", printable(files.at(example.part).string()), example.line);
+}
+
 }  // namespace
 
-EncodedSplit encode_split(const std::vector<Example>& examples, const std::filesystem::path& file,
+EncodedSplit encode_split(const std::vector<Example>& examples,
+                          const std::vector<std::filesystem::path>& files,
                           const Tokenizer& tokenizer, std::size_t max_length,
                           const std::function<void()>& pause) {
   constexpr std::size_t block = 4096;
   EncodedSplit split;
   split.sequences.resize(examples.size());
   split.labels.resize(examples.size());
+  for (const Example& example : examples) split.parts.push_back(example.part);
   std::exception_ptr failure;
   for (std::size_t begin = 0; begin < examples.size(); begin += block) {
     if (pause) pause();
@@ -54,8 +60,8 @@ EncodedSplit encode_split(const std::vector<Example>& examples, const std::files
     if (failure) std::rethrow_exception(failure);
     for (std::size_t i = begin; i < end; ++i)
       if (split.sequences[i].ids.empty())
-        throw Error("{}:{}: the tokenizer makes no tokens of '{}', expected at least one",
-                    printable(file.string()), examples[i].line, printable(examples[i].text, 60));
+        throw Error("{}: the tokenizer makes no tokens of '{}', expected at least one",
+                    place_of(examples[i], files), printable(examples[i].text, 60));
   }
   return split;
 }
@@ -68,13 +74,13 @@ void check_max_length(std::size_t max_length, const Host& host,
 }
 
 void check_split(const EncodedSplit& split, const std::vector<Example>& examples,
-                 const std::filesystem::path& file, const Host& host) {
+                 const std::vector<std::filesystem::path>& files, const Host& host) {
   for (std::size_t i = 0; i < split.size(); ++i) {
     const Batch alone = pack(split, std::array{i});
     try {
       host.check(alone);
     } catch (const Error& failure) {
-      throw Error("{}:{}: {}", printable(file.string()), examples[i].line, failure.what());
+      throw Error("{}: {}", place_of(examples[i], files), failure.what());
     }
   }
 }
