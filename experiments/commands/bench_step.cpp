@@ -9,6 +9,8 @@
 #include "experiments/commands/command.h"
 #include "experiments/commands/setting_options.h"
 #include "experiments/commands/text_table.h"
+#include "experiments/models/families/family.h"
+#include "experiments/models/shapes.h"
 
 namespace rankfold {
 namespace {
@@ -96,6 +98,10 @@ int run_bench_step(const Arguments& arguments, Context& context) {
   request.length = arguments.count("length", 128);
   request.steps = arguments.count("steps", request.steps);
   request.output = parse_output(arguments.text("loss", "classification"));
+  if (request.output == HostOutput::language_model &&
+      !family_of(find_shape(request.model)).tells_tokens)
+    throw UsageError("--loss tokens: {} has no language model here, expected classification",
+                     printable(request.model, 200));
   const auto message = [&](const std::string& line) { context.err << printable(line) << '\n'; };
   const StepReport report = bench_step(request, context.registry, message);
   if (context.json)
