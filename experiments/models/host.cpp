@@ -23,10 +23,6 @@ HostOutput declared_output(const ConfigFile& config) {
   return tells_tokens ? HostOutput::language_model : HostOutput::classifier;
 }
 
-double Host::mean_loss(const Batch&) {
-  refuse_language_model(*this);
-}
-
 std::vector<float> Host::token_logits(const Batch&) {
   refuse_language_model(*this);
 }

@@ -110,7 +110,6 @@ RunResult finetune(const RunSettings& settings, const fs::path& out, const Regis
     run.train();
     run.save();
     result.status = "done";
-    result.scores = result.epochs.back().scores;
     folder.finish(document_of(result));
   } catch (const UsageError&) {
     throw;
