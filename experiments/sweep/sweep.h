@@ -27,6 +27,8 @@ struct SweepEntry {
 /// lines are skipped. Throws UsageError naming file and line: no '=', an empty key or value, a key
 /// that stands twice, a control character.
 std::vector<SweepEntry> read_sweep_file(const std::filesystem::path& file);
+/// The same of a text; `name` stands for the file in messages.
+std::vector<SweepEntry> read_sweep_text(std::string text, const std::string& name);
 
 /// What a sweep knows besides the settings of a run: kind, out, jobs, budget, labels, and for fits
 /// input, minus, heads, starts, tolerance, iterations.
