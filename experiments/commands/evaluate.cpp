@@ -38,6 +38,8 @@ int run_evaluate(const Arguments& arguments, Context& context) {
   request.threads = thread_count(arguments);
   if (request.adapter.empty() && request.task.empty())
     throw UsageError("evaluate: --task is missing; expected it or --adapter, which knows its task");
+  if (request.data.empty() && !is_table_file(request.task))
+    throw UsageError("evaluate: --data is missing; expected the task's folder, or a table's file");
   ScoringBar bar;
   request.progress = [&](std::size_t done, std::size_t examples) { bar.update(done, examples); };
   const Evaluation result = evaluate(request, context.registry);

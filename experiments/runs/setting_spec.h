@@ -64,6 +64,7 @@ struct SettingSpec {
   std::vector<SettingRole> roles = {};
   std::string other_name = {};  ///< that users may write for `name`; kept nowhere
   std::string in_sweeps = {};   ///< the default of a sweep's training runs; "": `fallback`
+  bool of_tables = false;       ///< matters to a table of one's own alone
   /// Whether it can matter to a method; null: to all.
   bool (*matters_to)(const Method& method) = nullptr;
 

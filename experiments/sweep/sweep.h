@@ -78,7 +78,7 @@ ScopedKey parse_scoped_key(const std::string& where, const std::string& text,
                            const Registry& registry);
 
 struct PlannedRun {
-  RunSettings settings;  ///< as given; settings that its method ignores are left out
+  RunSettings settings;  ///< as given; what its method or task ignores is left out
   std::size_t labels = 2;
   std::string input = {};  ///< kind fit: the file
   bool operator==(const PlannedRun&) const = default;

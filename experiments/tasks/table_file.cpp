@@ -35,6 +35,10 @@ const Names& choose_columns(const fs::path& file, std::size_t line, const TableL
   Names missing;
   for (const Names& choice : layout.choices) {
     const Names lacks = missing_of(choice, columns);
+    for (const std::string& name : choice)
+      if (lacks.empty() && std::ranges::count(columns, name) > 1)
+        throw Error("{}: the header names column {} twice, expected it once", place_of(file, line),
+                    in_quotes(name));
     if (lacks.empty()) return choice;
     if (nearest == nullptr || lacks.size() < missing.size()) {
       nearest = &choice;

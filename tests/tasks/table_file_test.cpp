@@ -72,6 +72,13 @@ TEST(TableFile, NamesTheMissingColumnAndTheOneThatIsMeant) {
                 "'texts' meant for it?");
 }
 
+TEST(TableFile, RefusesAChosenColumnThatIsThereTwice) {
+  const Folder folder;
+  EXPECT_THAT(message_of([&] { read(folder, "a.tsv", "x\ty\tx\n1\t2\t3\n"); }),
+              EndsWith("a.tsv:1: the header names column 'x' twice, expected it once"));
+  EXPECT_EQ(read(folder, "a.tsv", "x\ty\tz\tz\n1\t2\t3\t4\n").rows.size(), 1);
+}
+
 TEST(TableFile, NamesFileAndLineOfARowWithAnotherNumberOfColumns) {
   const Folder folder;
   const auto file = folder.write("a.tsv", "x\ty\n1\t2\nalone\n");
