@@ -1,11 +1,11 @@
 #include "experiments/models/decoder_rows.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace rankfold {
 
 DecoderPass DecoderRows::start(const Batch& batch, KeyValueCache* cache) {
-  const std::size_t before = cache ? cache->tokens() : 0;
   while (counting_.size() < batch.starts.size()) counting_.push_back(counting_.size());
   positions_.clear();
   lasts_.clear();
@@ -13,6 +13,7 @@ DecoderPass DecoderRows::start(const Batch& batch, KeyValueCache* cache) {
   longest_ = 0;
   for (std::size_t s = 0; s < batch.sequences(); ++s) {
     const std::size_t length = batch.starts[s + 1] - batch.starts[s];
+    const std::size_t before = cache ? cache->tokens() : batch.prefix_tokens(s);
     for (std::size_t place = 0; place < length; ++place) positions_.push_back(before + place);
     lasts_.push_back(batch.starts[s + 1] - 1);
     last_positions_.push_back(before + length - 1);
@@ -25,6 +26,7 @@ DecoderPass DecoderRows::start(const Batch& batch, KeyValueCache* cache) {
   pass.lasts = lasts_;
   pass.last_positions = last_positions_;
   pass.key_starts = pass.starts;
+  pass.prefixes = batch.prefixes;
   if (cache) {
     key_starts_ = {0, longest_};
     pass.key_starts = key_starts_;
@@ -36,12 +38,16 @@ DecoderPass DecoderRows::start(const Batch& batch, KeyValueCache* cache) {
 void DecoderRows::find_labels(const Batch& batch) {
   labelled_.clear();
   labels_.clear();
-  for (std::size_t s = 0; s < batch.sequences(); ++s)
-    for (std::size_t t = batch.starts[s]; t + 1 < batch.starts[s + 1]; ++t) {
-      if (batch.targets[t + 1] == Batch::left_out) continue;
-      labelled_.push_back(t);
-      labels_.push_back(batch.targets[t + 1]);
+  answers_.assign(1, 0);
+  for (std::size_t s = 0; s < batch.sequences(); ++s) {
+    for (std::size_t t = batch.starts[s]; t < batch.starts[s + 1]; ++t) {
+      const std::optional<std::size_t> before = batch.token_before(s, t);
+      if (!before || batch.targets[t] == Batch::left_out) continue;
+      labelled_.push_back(*before);
+      labels_.push_back(batch.targets[t]);
     }
+    if (labelled_.size() > answers_.back()) answers_.push_back(labelled_.size());
+  }
 }
 
 std::size_t PaddingCut::end(const Batch& batch, std::size_t sequence) const {

@@ -19,14 +19,16 @@ class DecoderRows {
   DecoderPass start(const Batch& batch, KeyValueCache* cache = nullptr);
   std::size_t longest() const { return longest_; }  ///< sequence, with what the cache has
 
-  /// Finds the tokens whose next one has a label.
+  /// Finds the tokens whose next one has a label; one may be there for several.
   void find_labels(const Batch& batch);
   std::span<const std::size_t> labelled() const { return labelled_; }
   std::span<const std::int32_t> labels() const { return labels_; }  ///< one a labelled row
+  /// The first of the labelled rows of each answer (see Batch), and the end.
+  std::span<const std::size_t> answers() const { return answers_; }
 
  private:
   std::vector<std::size_t> counting_;  ///< 0, 1, 2, ...
-  std::vector<std::size_t> positions_, lasts_, last_positions_, labelled_;
+  std::vector<std::size_t> positions_, lasts_, last_positions_, labelled_, answers_;
   std::vector<std::int32_t> labels_;
   std::array<std::size_t, 2> key_starts_ = {};
   std::size_t longest_ = 0;

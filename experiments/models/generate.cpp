@@ -1,10 +1,33 @@
 #include "experiments/models/generate.h"
 
 #include <algorithm>
+#include <optional>
+#include <system_error>
 
 #include "core/base/error.h"
 
 namespace rankfold {
+
+namespace fs = std::filesystem;
+
+fs::path generation_file(const fs::path& model) {
+  std::error_code failure;
+  const fs::path own = model / "generation_config.json";
+  return fs::exists(own, failure) ? own : model / "config.json";
+}
+
+std::vector<std::int32_t> end_tokens(const JsonDocument& document, std::size_t vocabulary) {
+  const std::optional<JsonField> given = document.root().optional_member("eos_token_id");
+  if (!given) return {};
+  std::vector<std::int32_t> ends;
+  std::vector<JsonField> fields = given->elements();
+  if (fields.empty()) fields.push_back(*given);
+  for (const JsonField& field : fields) {
+    const std::int64_t id = field.integer(-1, static_cast<std::int64_t>(vocabulary) - 1);
+    if (id >= 0) ends.push_back(static_cast<std::int32_t>(id));
+  }
+  return ends;
+}
 
 std::vector<std::int32_t> generate_greedily(Host& host, std::span<const std::int32_t> prompt,
                                             std::size_t most_new,

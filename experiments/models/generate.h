@@ -2,12 +2,21 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <vector>
 
+#include "core/base/json_field.h"
 #include "experiments/models/host.h"
 
 namespace rankfold {
+
+/// What transformers reads of how to generate: config.json where there is no file of its own.
+std::filesystem::path generation_file(const std::filesystem::path& model);
+
+/// The tokens that end a text, by that file's eos_token_id; -1, which no token is, ends none.
+/// Throws Error naming file and key: an id that the vocabulary has not.
+std::vector<std::int32_t> end_tokens(const JsonDocument& document, std::size_t vocabulary);
 
 /// The prompt's ids and those that a language model continues them with, each the likeliest one
 /// (the first of equals): at most `most_new`, ending with one of `ends`. Keys and values of what

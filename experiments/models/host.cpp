@@ -27,6 +27,10 @@ double Host::mean_loss(const Batch&) {
   refuse_language_model(*this);
 }
 
+std::vector<double> Host::answer_scores(const Batch&) {
+  refuse_language_model(*this);
+}
+
 std::vector<float> Host::token_logits(const Batch&) {
   refuse_language_model(*this);
 }

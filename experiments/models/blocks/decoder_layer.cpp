@@ -127,7 +127,8 @@ void DecoderLayer::take_kept(const DecoderPass& pass, DecoderApplication& applic
   kept.attended = arena.take_matrix(rows, hidden());
   if (reach.attention) {
     kept.projections = take_projections(pass, application.last_rows_only, arena);
-    kept.attention = attention_.take_trace(row_starts, pass.starts, attention_dropout, arena);
+    kept.attention =
+        attention_.take_trace(row_starts, pass.starts, attention_dropout, arena, pass.prefixes);
     if (has_head_norms()) {
       kept.q = arena.take_matrix(rows, query_width());
       kept.k = arena.take_matrix(pass.tokens(), key_width());
@@ -187,7 +188,7 @@ void DecoderLayer::attend(const Projections& projections, const DecoderPass& pas
     v = values;
   }
   attention_.forward(projections.q, k, v, pass.row_starts(application.last_rows_only),
-                     pass.key_starts, dropout, application.kept.attention, context);
+                     pass.key_starts, dropout, application.kept.attention, context, pass.prefixes);
 }
 
 MatrixView<float> DecoderLayer::forward(MatrixView<float> x, const DecoderPass& pass,
@@ -289,7 +290,7 @@ void DecoderLayer::backward_attention(const DecoderPass& pass,
   const Projections& p = kept.projections;
   attention_.backward(p.q, p.k, p.v, pass.row_starts(application.last_rows_only), pass.key_starts,
                       pass.dropout(settings_.attention_dropout, application.attention_place),
-                      kept.attention, d_context, wanted);
+                      kept.attention, d_context, wanted, pass.prefixes);
   const Device& device = arena.device();
   if (wanted.q) turn_heads(pass, pass.row_positions(application.last_rows_only), true, p.q, device);
   if (wanted.k) turn_heads(pass, pass.positions, true, p.k, device);

@@ -17,6 +17,7 @@ struct DecoderPass : EncoderPass {
   /// The keys and values of what lies before the batch's one sequence, to which its own are added.
   KeyValueCache* cache = nullptr;
   SequenceStarts key_starts;  ///< of keys and values: `starts`, or with the cache's before them
+  SequencePrefixes prefixes;  ///< Batch::prefixes
 
   std::span<const std::size_t> row_positions(bool last_rows_only) const {
     return last_rows_only ? last_positions : positions;
