@@ -5,6 +5,7 @@
 #include "core/adapter/method.h"
 #include "core/base/text.h"
 #include "core/network/model_parts.h"
+#include "experiments/tasks/metrics.h"
 #include "experiments/tasks/task.h"
 
 namespace rankfold {
@@ -51,9 +52,11 @@ std::vector<SettingSpec> make_table() {
        .roles = {content, data_cost, check, counting}},
       {.name = "data",
        .value = "DIR",
-       .meaning = "folder with train.tsv and dev.tsv, or with the tasks' folders",
+       .meaning = "folder with train.tsv and dev.tsv, or with the tasks' folders; a table of your "
+                  "own is its own",
        .kind = SettingKind::folder,
        .required = true,
+       .found_elsewhere = true,
        .roles = {content, data_cost, check}},
       {.name = "task",
        .value = "NAME",
@@ -61,6 +64,30 @@ std::vector<SettingSpec> make_table() {
        .required = true,
        .place = SettingPlace::folder,
        .roles = {content, data_cost, check}},
+      {.name = "text",
+       .value = "COLUMN",
+       .meaning = "of a table: column of the text, or of two, COLUMN,COLUMN; default: text",
+       .kind = list,
+       .ordered = true,
+       .roles = {content, data_cost, check}},
+      {.name = "label",
+       .value = "COLUMN",
+       .meaning = "of a table: column of the class or number; default: label",
+       .roles = {content, check}},
+      {.name = "dev",
+       .value = "FILE",
+       .meaning =
+           "of a table: another one with the rows to score; default: two tenths of the rows, "
+           "by a hash of the text",
+       .kind = SettingKind::folder,
+       .roles = {content, data_cost, check}},
+      {.name = "metric",
+       .value = "NAME",
+       .meaning = "of a table: accuracy, f1, matthews_correlation, or pearson or spearman, which "
+                  "make it a regression; default: accuracy",
+       .kind = choice,
+       .choices = metric_names(),
+       .roles = {content, check}},
       {.name = "method",
        .value = "NAME",
        .meaning = "decomposition; `rankfold methods` lists them",
@@ -287,7 +314,7 @@ bool is_incidental(std::string_view name) {
 std::string task_names() {
   std::vector<std::string> names;
   for (const Task& task : tasks()) names.push_back(task.name);
-  return join(names, ", ");
+  return join(names, ", ") + ", or a table of your own: FILE.tsv, .csv or .jsonl";
 }
 
 }  // namespace rankfold

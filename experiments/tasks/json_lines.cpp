@@ -30,7 +30,7 @@ JsonRow parse_row(const std::filesystem::path& file, const TextLine& line) {
     throw Error("{}: found \\u0000, expected text without it", printable(place));
   JsonRow row{line.number, JsonDocument(place, line.text)};
   if (!row.fields().is_object())
-    throw Error("{}: found {}, expected a JSON object", printable(place), quoted(line.text));
+    throw Error("{}: found {}, expected a JSON object", printable(place), in_quotes(line.text));
   return row;
 }
 

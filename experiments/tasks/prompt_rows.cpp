@@ -8,8 +8,8 @@
 #include "core/base/text.h"
 #include "experiments/tasks/json_lines.h"
 #include "experiments/tasks/prompt_data.h"
+#include "experiments/tasks/table_file.h"
 #include "experiments/tasks/text_lines.h"
-#include "experiments/tasks/tsv.h"
 
 // The rows of the files of tasks by prompt.
 
@@ -54,15 +54,15 @@ void visit_json_lines(const fs::path& file, const PromptRowVisitor& visit) {
 }
 
 void visit_tsv(const PromptTask& task, const fs::path& file, const PromptRowVisitor& visit) {
-  const std::vector<TsvRow> rows = read_tsv(file);
-  std::vector<std::pair<std::string, std::size_t>> columns;
-  columns.emplace_back("label", find_column(file, rows[0], "label"));
-  for (const auto& [column, field] : task.columns)
-    columns.emplace_back(field, find_column(file, rows[0], column));
-  for (std::size_t i = 1; i < rows.size(); ++i)
+  TableLayout layout{{{"label"}}};
+  for (const auto& [column, field] : task.columns) layout.choices[0].push_back(column);
+  const Table table = read_table(file, layout);
+  for (const TableRow& cells : table.rows)
     visit([&] {
-      PromptRow row = row_of_line(file, rows[i].line);
-      for (const auto& [field, column] : columns) row.fields[field] = rows[i].columns[column];
+      PromptRow row = row_of_line(file, cells.line);
+      row.fields["label"] = cells.cells[0];
+      for (std::size_t i = 0; i < task.columns.size(); ++i)
+        row.fields[task.columns[i].second] = cells.cells[i + 1];
       return row;
     });
 }

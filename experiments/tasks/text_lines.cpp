@@ -55,7 +55,7 @@ std::string place_of(const std::filesystem::path& file, std::size_t line) {
   return fmt::format("{}:{}", printable(file.string()), line);
 }
 
-std::string quoted(std::string_view cell) {
+std::string in_quotes(std::string_view cell) {
   constexpr std::size_t longest = 60;
   return fmt::format("'{}'", printable(cell, longest));
 }

@@ -24,6 +24,6 @@ std::vector<TextLine> lines_of(std::string_view text);
 std::string place_of(const std::filesystem::path& file, std::size_t line);
 
 /// A cell or line in quotes for a message, shortened.
-std::string quoted(std::string_view cell);
+std::string in_quotes(std::string_view cell);
 
 }  // namespace rankfold

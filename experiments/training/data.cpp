@@ -24,6 +24,10 @@ std::vector<std::vector<std::size_t>> cut(const std::vector<std::size_t>& order,
   return batches;
 }
 
+std::string place_of(const Example& example, const std::vector<std::filesystem::path>& files) {
+  return fmt::format("{}:{}", printable(files.at(example.part).string()), example.line);
+}
+
 }  // namespace
 
 void for_all_examples(std::size_t examples, const std::function<void()>& pause,
@@ -47,12 +51,14 @@ void for_all_examples(std::size_t examples, const std::function<void()>& pause,
   }
 }
 
-EncodedSplit encode_split(const std::vector<Example>& examples, const std::filesystem::path& file,
+EncodedSplit encode_split(const std::vector<Example>& examples,
+                          const std::vector<std::filesystem::path>& files,
                           const Tokenizer& tokenizer, std::size_t max_length,
                           const std::function<void()>& pause) {
   EncodedSplit split;
   split.sequences.resize(examples.size());
   split.labels.resize(examples.size());
+  for (const Example& example : examples) split.parts.push_back(example.part);
   for_all_examples(examples.size(), pause, [&](std::size_t i) {
     const Example& example = examples[i];
     const auto pair =
@@ -60,8 +66,8 @@ EncodedSplit encode_split(const std::vector<Example>& examples, const std::files
     split.sequences[i] = tokenizer.encode(example.text, pair, max_length);
     split.labels[i] = example.label;
     if (split.sequences[i].ids.empty())
-      throw Error("{}:{}: the tokenizer makes no tokens of '{}', expected at least one",
-                  printable(file.string()), example.line, printable(example.text, 60));
+      throw Error("{}: the tokenizer makes no tokens of '{}', expected at least one",
+                  place_of(example, files), printable(example.text, 60));
   });
   return split;
 }
@@ -74,13 +80,13 @@ void check_max_length(std::size_t max_length, const Host& host,
 }
 
 void check_split(const EncodedSplit& split, const std::vector<Example>& examples,
-                 const std::filesystem::path& file, const Host& host) {
+                 const std::vector<std::filesystem::path>& files, const Host& host) {
   for (std::size_t i = 0; i < split.size(); ++i) {
     const Batch alone = pack(split, std::array{i});
     try {
       host.check(alone);
     } catch (const Error& failure) {
-      throw Error("{}:{}: {}", printable(file.string()), examples[i].line, failure.what());
+      throw Error("{}: {}", place_of(examples[i], files), failure.what());
     }
   }
 }

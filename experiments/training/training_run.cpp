@@ -25,12 +25,6 @@ constexpr std::size_t steps_between_events = 10;
 // No run comes back from a loss so far above where it began, although layer norms keep it finite.
 constexpr double loss_explosion = 1e4;
 
-std::vector<float> labels_of(const std::vector<Example>& rows) {
-  std::vector<float> labels;
-  for (const Example& row : rows) labels.push_back(row.label);
-  return labels;
-}
-
 }  // namespace
 
 void TrainingRun::load() {
@@ -71,11 +65,16 @@ void TrainingRun::load() {
   content_->expect_unchanged(true);
   result_.fingerprints = {content_->fingerprint(), rows_fingerprint(dataset.train),
                           rows_fingerprint(scored)};
-  result_.majority_scores = majority_scores(task_, labels_of(scored));
-  train_split_ = encode_split(dataset.train, dataset.train_file, *tokenizer, max_length, pause);
-  dev_split_ = encode_split(scored, dataset.scored_file, *tokenizer, max_length, pause);
-  check_split(train_split_, dataset.train, dataset.train_file, host);
-  check_split(dev_split_, scored, dataset.scored_file, host);
+  for (const std::string& note : dataset.notes) {
+    result_.notes.push_back(note);
+    if (options_.message) options_.message(note);
+  }
+  const std::vector<fs::path> train_files = {dataset.train_file};
+  train_split_ = encode_split(dataset.train, train_files, *tokenizer, max_length, pause);
+  dev_split_ = encode_split(scored, dataset.scored_files, *tokenizer, max_length, pause);
+  check_split(train_split_, dataset.train, train_files, host);
+  check_split(dev_split_, scored, dataset.scored_files, host);
+  result_.majority_scores = majority_scores(task_, dev_split_.labels, dev_split_.parts);
 
   if (const StartSamples samples = adapter.start_samples(); samples != StartSamples::none) {
     adapter.set_samples(
@@ -237,7 +236,7 @@ void TrainingRun::evaluate(EpochResult& epoch) {
   }
   const double loss = mean_loss(task_, logits, dev_split_.labels);
   check_loss("the loss on the scored examples", loss);
-  epoch.scores = score(task_, logits, dev_split_.labels);
+  epoch.scores = score(task_, logits, dev_split_.labels, dev_split_.parts);
   result_.constant_predictions = constant_predictions(task_, logits);
   log_->scalar("eval/loss", loss, step());
   log_->scores(epoch.scores, step());
@@ -276,6 +275,8 @@ void TrainingRun::save() {
   description.train = settings_.text("train");
   description.task = task_.name;
   description.labels = task_.labels;
+  description.classes = task_.classes;
+  description.table = table_settings(settings_);
   description.regression = task_.regression;
   const fs::path model = settings_.text("model");
   description.model = fs::absolute(model).lexically_normal().filename().string();

@@ -10,6 +10,7 @@
 #include "core/base/error.h"
 #include "core/base/random.h"
 #include "decompositions/registry.h"
+#include "experiments/runs/setting_rules.h"
 #include "experiments/tasks/task.h"
 #include "temporary_folder.h"
 
@@ -189,6 +190,25 @@ TEST(RunSettings, OfferEveryTaskAndNoRankAMode) {
     if (spec.name != "task") continue;
     for (const Task& task : tasks()) EXPECT_THAT(spec.meaning, testing::HasSubstr(task.name));
   }
+}
+
+TEST(CanonicalSettings, ATableIsItsOwnDataAndTheTaskIsCalledAfterIt) {
+  RunSettings settings = valid_settings();
+  settings.values.erase("data");
+  EXPECT_THROW(canonical(settings), UsageError) << "cola needs a folder";
+  settings.values["task"] = "/tables/x/../reviews.csv";
+  settings.values["text"] = "second, first";
+  const RunSettings result = canonical(settings);
+  EXPECT_EQ(result.text("task"), "reviews");
+  EXPECT_EQ(result.text("data"), "/tables/reviews.csv");
+  EXPECT_EQ(result.text("text"), "second,first") << "their order counts";
+  EXPECT_EQ(result.text("label"), "label");
+  EXPECT_EQ(result.text("metric"), "accuracy");
+  EXPECT_EQ(canonical(result), result);
+  settings.values["data"] = "/glue";
+  EXPECT_EQ(canonical(settings), result) << "that is for the sweep's other tasks";
+  EXPECT_FALSE(canonical(valid_settings()).values.contains("metric"));
+  EXPECT_EQ(setting_form("text", "second,first"), "second,first");
 }
 
 TEST(CanonicalSettings, TakeWhatIsNotGivenFromTheMethod) {

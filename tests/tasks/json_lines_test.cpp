@@ -51,7 +51,7 @@ TEST(JsonLines, NameFileAndLineOfWhatIsNoObject) {
       {std::string("{\"a\": \"\0\"}", 10),
        ":2: found byte 0x00 at position 8, expected text "
        "without it"},
-      {"{\"a\": \"\\\\\\u0000\"}", ":2: found \\\\u0000, expected text without it"},
+      {"{\"a\": \"\\\\\\u0000\"}", ":2: found \\u0000, expected text without it"},
   };
   for (const Case& broken : cases) {
     const Folder folder;
