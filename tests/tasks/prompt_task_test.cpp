@@ -7,6 +7,7 @@
 #include <set>
 
 #include "experiments/tasks/prompt_data.h"
+#include "experiments/tasks/prompt_own.h"
 #include "folder.h"
 
 namespace rankfold {
@@ -254,6 +255,44 @@ TEST(PromptTemplates, OfTheUsersOwnEndWithTheLabel) {
   for (const char* wrong : {"Review: {text}", "{label} {text}", "{label} is {label}"})
     EXPECT_THROW(own_prompt_task(wrong, classes), UsageError) << wrong;
   EXPECT_THROW(own_prompt_task("{text} {label}", std::array<std::string, 1>{"one"}), UsageError);
+}
+
+TEST(PromptTemplates, ReadATableOfTheUsersOwn) {
+  const Folder folder;
+  std::string table = "title,body,mood\n";
+  for (int i = 0; i < 40; ++i)
+    table += fmt::format("T{0},\"a, b {0}\",{1}\nT{0},\"a, b {0}\",{1}\n", i,
+                         i % 3 == 0 ? "sad" : "glad");
+  OwnPrompt own{"{title}: {body} It is {label}", folder.write("own.csv", table), "mood"};
+  const OwnPromptDataset loaded = load_own_prompt_dataset(own);
+  const PromptDataset& rows = loaded.rows;
+  EXPECT_EQ(rows.train.size() + rows.held_out.size() + rows.dev.size(), 80u);
+  EXPECT_FALSE(rows.train.empty());
+  EXPECT_FALSE(rows.dev.empty());
+  EXPECT_THAT(rows.dev[0].option_names, ElementsAre("glad", "sad"));
+  EXPECT_TRUE(rows.dev[0].options[1].ends_with(" It is sad"));
+  // Equal prompts never straddle.
+  const auto train = prompts(rows.train), dev = prompts(rows.dev);
+  for (const std::string& prompt : dev) EXPECT_EQ(std::ranges::count(train, prompt), 0) << prompt;
+
+  own.dev = folder.write("dev.tsv", "mood\tbody\ttitle\nsad\tx\tT\n");
+  const OwnPromptDataset apart = load_own_prompt_dataset(own);
+  EXPECT_EQ(apart.rows.train.size(), 80u);
+  ASSERT_EQ(apart.rows.dev.size(), 1u);
+  EXPECT_EQ(apart.rows.dev[0].prompt, "T: x It is");
+  EXPECT_EQ(apart.rows.dev[0].gold, 1u);
+
+  own.dev = folder.write("dev.tsv", "mood\tbody\ttitle\nbad\tx\tT\n");
+  EXPECT_THAT(message_of([&] { load_own_prompt_dataset(own); }),
+              HasSubstr("dev.tsv:2: the label is 'bad', expected glad, sad"));
+  own.dev = folder.write("dev.tsv", "mood\tbody\ttitle\nsad\t \tT\n");
+  EXPECT_THAT(message_of([&] { load_own_prompt_dataset(own); }),
+              HasSubstr("dev.tsv:2: found no text in column 'body'"));
+  own.prompt = "{tiitle} {label}";
+  EXPECT_THAT(message_of([&] { load_own_prompt_dataset(own); }), HasSubstr("'tiitle'"));
+  own.prompt = "{mood} {label}";
+  EXPECT_THAT(message_of([&] { load_own_prompt_dataset(own); }),
+              HasSubstr("asks with the label's column 'mood'"));
 }
 
 }  // namespace
