@@ -58,7 +58,7 @@ struct AttentionTrace {
 };
 
 /// Heads side by side in the columns, head_dim columns a head. Queries may be a part of the rows
-/// only (the pooled token of each sequence), so they have their own starts.
+/// only (the pooled token of each sequence; none), so they have their own starts.
 ///
 /// Where `causal`, the queries are the last tokens of their sequence (all of them, or what follows
 /// a cache), and each sees its own key and those before it, at most `window` of them where that is

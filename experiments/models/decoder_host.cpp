@@ -50,8 +50,9 @@ class DecoderHost final : public Host {
   double mean_loss(const Batch& given) override;
   std::vector<double> answer_scores(const Batch& batch) override;
   std::vector<float> token_logits(const Batch& batch) override;
-  KeyValueCache make_cache(std::size_t tokens) const override;
-  std::vector<float> next_logits(std::span<const std::int32_t> ids, KeyValueCache& cache) override;
+  KeyValueCache make_cache(std::span<const std::size_t> tokens) const override;
+  std::vector<float> next_logits(const Batch& batch, std::span<const std::size_t> cached,
+                                 KeyValueCache& cache) override;
 
  private:
   const std::string& model() const { return network_.catalogue.model; }
@@ -59,7 +60,8 @@ class DecoderHost final : public Host {
   void expect_language_model() const;
 
   const Batch& read_part(const Batch& batch, bool with_labels);
-  DecoderPass start_pass(const Batch& batch, KeyValueCache* cache = nullptr);
+  DecoderPass start_pass(const Batch& batch) { return turned(rows_.start(batch)); }
+  DecoderPass turned(DecoderPass pass);
   void embed(const Batch& batch, const DecoderPass& pass, MatrixView<float> rows);
   void form_input(const Batch& batch, const DecoderPass& pass, MatrixView<float> rows);
   MatrixView<float> run_layers(const DecoderPass& pass, MatrixView<float> rows, std::size_t first);
@@ -144,9 +146,9 @@ void DecoderHost::expect_language_model() const {
   if (!network_.output) throw Error("{}: is a classifier, expected a language model", model());
 }
 
-DecoderPass DecoderHost::start_pass(const Batch& batch, KeyValueCache* cache) {
+/// The pass with its rotary positions, and the arena empty for it.
+DecoderPass DecoderHost::turned(DecoderPass pass) {
   arena_.reset();
-  DecoderPass pass = rows_.start(batch, cache);
   if (network_.rotary) pass.turn = network_.rotary->of_length(rows_.longest());
   return pass;
 }
@@ -345,29 +347,26 @@ std::vector<float> DecoderHost::token_logits(const Batch& batch) {
   return logits_of(run_layers(pass, rows, 0));
 }
 
-KeyValueCache DecoderHost::make_cache(std::size_t tokens) const {
+KeyValueCache DecoderHost::make_cache(std::span<const std::size_t> tokens) const {
   expect_language_model();
-  if (tokens > max_tokens())
-    throw Error("{}: {} tokens are asked for, expected at most {}", model(), tokens, max_tokens());
+  for (const std::size_t count : tokens)
+    if (count > max_tokens())
+      throw Error("{}: {} tokens are asked for, expected at most {}", model(), count, max_tokens());
   return {network_.layers.size(), network_.key_width, tokens, device_};
 }
 
-std::vector<float> DecoderHost::next_logits(std::span<const std::int32_t> ids,
+std::vector<float> DecoderHost::next_logits(const Batch& batch, std::span<const std::size_t> cached,
                                             KeyValueCache& cache) {
   expect_language_model();
   if (cache.layers() != network_.layers.size() || cache.width() != network_.key_width)
     throw Error("{}: the cache has {} layers of width {}, expected {} of {}", model(),
                 cache.layers(), cache.width(), network_.layers.size(), network_.key_width);
-  if (ids.size() > cache.room() - cache.tokens())
-    throw Error("{}: {} tokens follow {}, expected at most {} together", model(), ids.size(),
-                cache.tokens(), cache.room());
-  Batch batch;
-  batch.ids.assign(ids.begin(), ids.end());
-  batch.starts = {0, ids.size()};
   check_batch(batch, network_.limits, false);
-  const DecoderPass pass = start_pass(batch, &cache);
-  const std::vector<float> logits = logits_of(last_rows(batch, pass));
-  cache.add_tokens(ids.size());
+  check_cached(batch, cached, cache, model());
+  const std::vector<float> logits =
+      logits_of(last_rows(batch, turned(rows_.start(batch, cached, cache))));
+  for (std::size_t s = 0; s < batch.sequences(); ++s)
+    cache.add_tokens(cached[s], batch.starts[s + 1] - batch.starts[s]);
   return logits;
 }
 

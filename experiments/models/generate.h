@@ -18,11 +18,16 @@ std::filesystem::path generation_file(const std::filesystem::path& model);
 /// Throws Error naming file and key: an id that the vocabulary has not.
 std::vector<std::int32_t> end_tokens(const JsonDocument& document, std::size_t vocabulary);
 
-/// The prompt's ids and those that a language model continues them with, each the likeliest one
-/// (the first of equals): at most `most_new`, ending with one of `ends`. Keys and values of what
-/// came before are kept, so each further token costs one pass of one row. Throws Error where the
-/// prompt is empty or leaves less room than `most_new` - 1 in the model's positions (the last new
-/// token is not read), or where the host is no language model.
+/// The ids of each prompt and those that a language model continues them with, each the likeliest
+/// one (the first of equals): at most `most_new`, ending with one of `ends`. Keys and values of
+/// what came before are kept, so each further token costs one row; all prompts go on together.
+/// (Where rotary positions follow the longest text, "dynamic", they follow that of all.) Throws
+/// Error where a prompt is empty or leaves less room than `most_new` - 1 in the model's positions
+/// (the last new token is not read), or where the host is no language model.
+std::vector<std::vector<std::int32_t>> generate_greedily(
+    Host& host, std::span<const std::vector<std::int32_t>> prompts, std::size_t most_new,
+    std::span<const std::int32_t> ends = {});
+/// The same of one.
 std::vector<std::int32_t> generate_greedily(Host& host, std::span<const std::int32_t> prompt,
                                             std::size_t most_new,
                                             std::span<const std::int32_t> ends = {});

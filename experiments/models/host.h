@@ -154,11 +154,16 @@ class Host {
   virtual std::vector<double> answer_scores(const Batch& batch);
   /// Logits [tokens, vocabulary] of every token, without dropout. For parity checks.
   virtual std::vector<float> token_logits(const Batch& batch);
-  /// For sequences of at most so many tokens. Throws Error for more than max_tokens().
-  virtual KeyValueCache make_cache(std::size_t tokens) const;
-  /// Logits [vocabulary] of the token that follows `ids`, which follow those of the cache and are
-  /// added to it. Throws Error where they have no room.
-  virtual std::vector<float> next_logits(std::span<const std::int32_t> ids, KeyValueCache& cache);
+  /// For sequences of at most so many tokens each. Throws Error for more than max_tokens().
+  virtual KeyValueCache make_cache(std::span<const std::size_t> tokens) const;
+  /// Logits [sequences, vocabulary] of the tokens that follow the batch, whose sequence s goes on
+  /// sequence cached[s] of the cache and is added to it; they rise. Throws Error where they have no
+  /// room.
+  virtual std::vector<float> next_logits(const Batch& batch, std::span<const std::size_t> cached,
+                                         KeyValueCache& cache);
+  /// The same of one sequence.
+  KeyValueCache make_cache(std::size_t tokens) const { return make_cache({&tokens, 1}); }
+  std::vector<float> next_logits(std::span<const std::int32_t> ids, KeyValueCache& cache);
 };
 
 /// Reads a model folder as the Hub lays it out (config.json, model.safetensors or shards). Frozen

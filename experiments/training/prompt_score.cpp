@@ -42,12 +42,15 @@ std::string first_line(const std::string& text) {
   return std::string(trim(begun.substr(0, begun.find('\n'))));
 }
 
-std::string generate_answer(Host& host, const EncodedPrompt& example,
-                            const AnswerGeneration& generation) {
-  std::vector<std::int32_t> ids =
-      generate_greedily(host, example.question, most_answer_tokens, generation.ends);
-  ids.erase(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(example.question.size()));
-  return first_line(generation.tokenizer->decode(ids));
+void generate_answers(Host& host, const PromptSplit& split, std::span<const std::size_t> chosen,
+                      const AnswerGeneration& generation, std::vector<std::string>& texts) {
+  std::vector<std::vector<std::int32_t>> questions;
+  for (const std::size_t index : chosen) questions.push_back(split.examples[index].question);
+  const auto answered = generate_greedily(host, questions, most_answer_tokens, generation.ends);
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    const auto answer = std::span(answered[i]).subspan(questions[i].size());
+    texts[chosen[i]] = first_line(generation.tokenizer->decode(answer));
+  }
 }
 
 std::string in_a_cell(std::string text) {
@@ -97,8 +100,8 @@ PromptScores score_prompts(Host& host, const PromptTask& task, const PromptSplit
       own.assign(scores.begin() + static_cast<std::ptrdiff_t>(answer),
                  scores.begin() + static_cast<std::ptrdiff_t>(answer + example.options.size()));
       answer += example.options.size();
-      if (split.generates) result.texts[index] = generate_answer(host, example, generation);
     }
+    if (split.generates) generate_answers(host, split, chosen, generation, result.texts);
     done += chosen.size();
     if (progress) progress(done, split.size());
   }

@@ -13,6 +13,11 @@ MatrixView<float> column_range(MatrixView<float> x, std::size_t first, std::size
   return {x.data + first, x.rows, count, x.stride};
 }
 
+template <class T>
+MatrixView<T> row_range(MatrixView<T> x, std::size_t first, std::size_t count) {
+  return {x.row(first), count, x.columns, x.stride};
+}
+
 MatrixView<float> gathered(MatrixView<const float> x, std::span<const std::size_t> rows,
                            Arena& arena) {
   const MatrixView<float> result = arena.take_matrix(rows.size(), x.columns);
@@ -176,18 +181,17 @@ void DecoderLayer::attend(const Projections& projections, const DecoderPass& pas
                           MatrixView<float> context) const {
   MatrixView<const float> k = projections.k, v = projections.v;
   if (pass.cache) {
-    const std::size_t before = pass.cache->tokens(), all = before + pass.tokens();
-    const auto added = [&](MatrixView<float> rows) {
-      return MatrixView<float>(rows.row(before), pass.tokens(), rows.columns, rows.stride);
-    };
-    const MatrixView<float> keys = pass.cache->keys(index_, all),
-                            values = pass.cache->values(index_, all);
-    pass.cache->device().copy_matrix(k, added(keys));
-    pass.cache->device().copy_matrix(v, added(values));
+    const MatrixView<float> keys = pass.cache->keys(index_), values = pass.cache->values(index_);
+    for (std::size_t s = 0; s < pass.sequences(); ++s) {
+      const std::size_t to = pass.cache->start(pass.cached[s]) + pass.cache->tokens(pass.cached[s]),
+                        from = pass.starts[s], count = pass.starts[s + 1] - from;
+      pass.cache->device().copy_matrix(row_range(k, from, count), row_range(keys, to, count));
+      pass.cache->device().copy_matrix(row_range(v, from, count), row_range(values, to, count));
+    }
     k = keys;
     v = values;
   }
-  attention_.forward(projections.q, k, v, pass.row_starts(application.last_rows_only),
+  attention_.forward(projections.q, k, v, pass.query_starts(application.last_rows_only),
                      pass.key_starts, dropout, application.kept.attention, context, pass.prefixes);
 }
 

@@ -304,6 +304,7 @@ TEST_P(DecoderLayers, AttendToWhatLiesBeforeAndBack) {
        {CausalCase{4, 2, 0, all, 0.25}, CausalCase{3, 3, 5, all, 0},
         CausalCase{3, 1, 66, all, 0.25}, CausalCase{4, 2, 0, lasts, 0.25},
         CausalCase{4, 1, 2, ends, 0}, CausalCase{4, 2, 0, few, 0.25, {none, 0, 0}, few},
+        CausalCase{2, 1, 0, {0, 6, 6, 10}, 0, {}, few},
         CausalCase{3, 1, 3, few, 0, {none, 0, 0}, few},
         CausalCase{4, 2, 0, lasts, 0, {none, none, 1}, few},
         CausalCase{1, 1, 66, all, 0, {none, none, 0}}}) {
