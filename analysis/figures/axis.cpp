@@ -57,13 +57,19 @@ int decimals_of(double step) {
 }
 
 void add_steps(FigureAxis& axis, double step) {
-  const int decimals = decimals_of(step);
-  const bool plain = std::max(std::abs(axis.low), std::abs(axis.high)) < 1e7 && step > 1e-6;
+  const double largest = std::max(std::abs(axis.low), std::abs(axis.high));
+  // Longer numbers would run into the axis' name.
+  const auto [unit, letter] = largest < 1e5   ? std::pair(1.0, "")
+                              : largest < 1e8 ? std::pair(1e3, "k")
+                                              : std::pair(1e6, "M");
+  const int decimals = decimals_of(step / unit);
+  const bool plain = largest < 1e11 && step > 1e-6 * unit;
   const auto first = std::llround(std::ceil(axis.low / step - 1e-9));
   const auto last = std::llround(std::floor(axis.high / step + 1e-9));
   for (auto i = first; i <= last; ++i) {
     const double value = static_cast<double>(i) * step;
-    axis.ticks.push_back({value, plain ? number_text(value, decimals) : short_text(value)});
+    axis.ticks.push_back(
+        {value, plain ? number_text(value / unit, decimals) + letter : short_text(value)});
   }
 }
 

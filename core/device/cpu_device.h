@@ -158,7 +158,7 @@ class CpuDevice final : public CpuOperations<CpuOperations<Device, float>, doubl
                               std::span<const float> scales,
                               std::span<double> losses) const override;
   double cross_entropy(MatrixView<const float> logits, std::span<const float> labels,
-                       MatrixView<float> d_logits) const override;
+                       double smoothing, MatrixView<float> d_logits) const override;
   double squared_error(MatrixView<const float> logits, std::span<const float> labels,
                        MatrixView<float> d_logits) const override;
   std::size_t feed_forward_rows(std::size_t rows, std::size_t width) const override;
@@ -172,6 +172,8 @@ class CpuDevice final : public CpuOperations<CpuOperations<Device, float>, doubl
              float* second, float* value) const override;
   void sgd(float rate, float decay, float gradient_scale, std::size_t n, const float* gradient,
            float* value) const override;
+  void add_normals(const RandomStream& stream, float keep, float scale, std::size_t n,
+                   const float* from, float* to) const override;
   double add_squares(std::size_t n, const float* x, double sum) const override;
 
   MachineRates rates() const override { return rates_; }

@@ -1,6 +1,9 @@
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 
+#include "core/base/random.h"
 #include "core/device/cpu_device.h"
 
 namespace rankfold {
@@ -17,7 +20,7 @@ void CpuDevice::adamw(const AdamStep& step, std::size_t n, const float* gradient
   const AdamStep s = step;
 #pragma omp parallel for simd if (n >= parallel_size)
   for (std::int64_t i = 0; i < count; ++i) {
-    const float g = gradient[i] * s.gradient_scale;
+    const float g = gradient[i] * s.gradient_scale + s.penalty * value[i];
     first[i] += (1.0F - s.beta1) * (g - first[i]);
     second[i] = s.beta2 * second[i] + (1.0F - s.beta2) * g * g;
     const float denominator = std::sqrt(second[i]) / s.root_correction + s.epsilon;
@@ -31,6 +34,18 @@ void CpuDevice::sgd(float rate, float decay, float gradient_scale, std::size_t n
 #pragma omp parallel for simd if (n >= parallel_size)
   for (std::int64_t i = 0; i < count; ++i)
     value[i] -= rate * (gradient[i] * gradient_scale + decay * value[i]);
+}
+
+void CpuDevice::add_normals(const RandomStream& stream, float keep, float scale, std::size_t n,
+                            const float* from, float* to) const {
+  const auto blocks = static_cast<std::int64_t>((n + 3) / 4);
+#pragma omp parallel for if (n >= parallel_size / 16)
+  for (std::int64_t block = 0; block < blocks; ++block) {
+    const auto begin = static_cast<std::size_t>(4 * block);
+    const std::array<float, 4> z = stream.normals(static_cast<std::uint64_t>(block));
+    for (std::size_t i = begin; i < std::min(begin + 4, n); ++i)
+      to[i] = keep * from[i] + scale * z[i - begin];
+  }
 }
 
 double CpuDevice::add_squares(std::size_t n, const float* x, double sum) const {

@@ -133,8 +133,8 @@ class ForwardingLayers : public Base {
     inner().cross_entropy_in_place(at(logits), labels, scales, losses);
   }
   double cross_entropy(MatrixView<const float> logits, std::span<const float> labels,
-                       MatrixView<float> d_logits) const override {
-    return inner().cross_entropy(at(logits), labels, at(d_logits));
+                       double smoothing, MatrixView<float> d_logits) const override {
+    return inner().cross_entropy(at(logits), labels, smoothing, at(d_logits));
   }
   double squared_error(MatrixView<const float> logits, std::span<const float> labels,
                        MatrixView<float> d_logits) const override {

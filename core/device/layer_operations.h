@@ -245,10 +245,10 @@ class LayerOperations {
                      std::span<const std::int32_t> type_ids, SequenceStarts starts,
                      const NormWeights& norm, const Dropout& dropout, MatrixView<float> normalised,
                      MatrixView<float> out) const = 0;
-  /// The mean over rows of -log softmax(logits)[label]; d_logits = its gradient. Both matrices lie
-  /// without gaps.
+  /// The mean over rows of (1 - smoothing) -log softmax(logits)[label] + smoothing times the mean
+  /// over classes of -log softmax(logits); d_logits = its gradient. Both matrices lie without gaps.
   virtual double cross_entropy(MatrixView<const float> logits, std::span<const float> labels,
-                               MatrixView<float> d_logits) const = 0;
+                               double smoothing, MatrixView<float> d_logits) const = 0;
   /// The mean of (logits - label)^2 over all columns of a row and all rows; d_logits = its
   /// gradient.
   virtual double squared_error(MatrixView<const float> logits, std::span<const float> labels,

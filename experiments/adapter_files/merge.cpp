@@ -267,6 +267,16 @@ MergeResult merge(const fs::path& model, const fs::path& adapter, const fs::path
 
 namespace {
 
+/// That of the base model, with the labels of a head that stays as it was trained.
+std::string configuration_behind(const MergeNote& note, const fs::path& merged) {
+  if (std::ranges::none_of(note.replaced, is_in_a_head)) return note.configuration;
+  json base = json::parse(note.configuration);
+  const json trained = read_configuration(merged / "config.json");
+  for (const char* key : {"num_labels", "id2label", "label2id", "problem_type"})
+    if (trained.contains(key)) base[key] = trained[key];
+  return json_text(base);
+}
+
 [[noreturn]] void refuse_frozen(const fs::path& adapter, const std::string& method) {
   throw Error(
       "{}: the update of method {} depends on the base model's weights, which are what is asked "
@@ -336,7 +346,7 @@ UnmergeResult unmerge(const fs::path& model, const fs::path& adapter, const fs::
   result.tensors = tensors.size();
   write_safetensors(folder.path() / tensors_name, list_of(tensors), {{"format", "pt"}});
   result.bytes = fs::file_size(folder.path() / tensors_name);
-  write_atomically(folder.path() / "config.json", note.configuration);
+  write_atomically(folder.path() / "config.json", configuration_behind(note, model));
   copy_tokenizer(model, folder.path());
   folder.commit();
   return result;

@@ -85,6 +85,12 @@ std::string option_name(const std::string& token) {
 
 }  // namespace
 
+std::vector<std::string> Arguments::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, values] : values_) names.push_back(name);
+  return names;
+}
+
 std::string Arguments::text(const std::string& name, const std::string& fallback) const {
   const auto found = values_.find(name);
   return found == values_.end() || found->second.empty() ? fallback : found->second.front();

@@ -35,6 +35,8 @@ class Arguments {
       : values_(std::move(values)), positionals_(std::move(positionals)) {}
 
   bool has(const std::string& name) const { return values_.contains(name); }
+  /// Of the options that were given.
+  std::vector<std::string> names() const;
   /// The value, or `fallback` where the option was not given.
   std::string text(const std::string& name, const std::string& fallback = "") const;
   /// A positive whole number. Throws UsageError naming the option.

@@ -29,18 +29,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Whether the name is one such as dora(lotr), which the registry's list of names does not hold.
-bool is_composed(const std::string& name, const Registry& registry) {
-  if (name.find('(') == std::string::npos) return false;
-  try {
-    registry.at(name);
-    return true;
-  } catch (const UsageError&) {
-    return false;  // told where the name is used
-  }
-}
-
-std::vector<SweepEntry> read_entries(const Arguments& arguments, const Registry& registry) {
+std::vector<SweepEntry> read_entries(const Arguments& arguments) {
   std::vector<SweepEntry> entries;
   if (!arguments.positional(0).empty()) entries = read_sweep_file(arguments.positional(0));
   const auto add = [&](const std::string& key, const std::string& value) {
@@ -52,19 +41,8 @@ std::vector<SweepEntry> read_entries(const Arguments& arguments, const Registry&
     if (arguments.has(spec.name)) add(spec.name, arguments.text(spec.name));
   for (const SettingSpec& spec : sweep_settings())
     if (arguments.has(spec.name)) add(spec.name, arguments.text(spec.name));
-  std::vector<std::string> methods = registry.names();
-  for (const SweepEntry& entry : entries)
-    if (entry.key == "method")
-      for (const std::string& name : split(entry.value, ','))
-        if (is_composed(std::string(trim(name)), registry)) methods.emplace_back(trim(name));
-  for (const std::string& method : methods) {
-    std::vector<std::string> names;
-    for (const SettingSpec& spec : run_settings()) names.push_back(spec.name);
-    for (const MethodOption& option : registry.at(method).options) names.push_back(option.name);
-    for (const std::string& name : names)
-      if (arguments.has(method + "." + name))
-        add(method + "." + name, arguments.text(method + "." + name));
-  }
+  for (const std::string& name : arguments.names())
+    if (name.find('.') != std::string::npos) add(name, arguments.text(name));
   if (arguments.has("set")) entries.push_back({"set", join(arguments.texts("set"), " "), "--set"});
   return entries;
 }
@@ -294,7 +272,7 @@ Expansion expand_or_refuse(const Sweep& sweep, Context& context, const RankChoos
 }
 
 int run_sweep_command(const Arguments& arguments, Context& context) {
-  const std::vector<SweepEntry> entries = read_entries(arguments, context.registry);
+  const std::vector<SweepEntry> entries = read_entries(arguments);
   if (entries.empty())
     throw UsageError("sweep: found no settings; expected a sweep file or options such as --method");
   Sweep sweep = parse_sweep(entries, context.registry);
@@ -320,21 +298,16 @@ int run_sweep_command(const Arguments& arguments, Context& context) {
              : train_sweep(sweep, std::move(expansion), arguments, context);
 }
 
-/// `--lotr.stack VALUE` and the like, for those that the words name.
-std::vector<Option> method_options(const std::vector<std::string>& words,
+/// `--lotr.stack VALUE`, `--cola.epochs VALUE` and the like, for those that the words name.
+std::vector<Option> scoped_options(const std::vector<std::string>& words,
                                    const Registry& registry) {
   std::vector<Option> options;
   for (const std::string& word : words) {
     if (!word.starts_with("--")) continue;
     const std::string name = word.substr(2, std::min(word.find('='), word.size()) - 2);
-    const std::size_t dot = name.find('.');
-    if (dot == std::string::npos) continue;
-    const std::vector<std::string> names = registry.names();
-    if (std::ranges::find(names, name.substr(0, dot)) == names.end() &&
-        !is_composed(name.substr(0, dot), registry))
-      continue;
+    if (name.find('.') == std::string::npos) continue;
     if (std::ranges::find(options, name, &Option::name) != options.end()) continue;
-    check_method_key("--" + name, name.substr(0, dot), name.substr(dot + 1), registry);
+    parse_scoped_key("--" + name, name, registry);
     options.push_back({name, "VALUES", "", "", false});
   }
   return options;
@@ -357,14 +330,15 @@ Command sweep_command() {
       options,
       "Every setting may be a list: scalars with commas (--rank 1,2,4), lists with ';' between "
       "them\n(--targets 'q,v;q,k,v,o'). --METHOD.KEY gives a setting, or a key of the method, for "
-      "one method:\n--lora.lr 1e-3,2e-3 --lotr.stack one,per-type. FILE holds the same as `key = "
-      "value` lines; '#' begins a\ncomment; the command line has the last word. A setting that "
-      "is given for a method replaces the\ncommon one.\n\n"
+      "one method,\n--TASK.KEY a setting for one task, --METHOD.TASK.KEY for both: --lora.lr "
+      "1e-3,2e-3 --lotr.stack\none,per-type --cola.epochs 10. FILE holds the same as `key = value` "
+      "lines; '#' begins a comment; the\ncommand line has the last word. The narrower setting "
+      "replaces the common one.\n\n"
       "Results lie in OUT/TASK/MODEL/METHOD/lr=.../rank=.../.../seed=.../: lr, rank and seed, "
       "and what varies\nor differs from its default. Finished runs are found by their settings "
       "and not repeated, so a sweep\nmay grow: add values and run it again.",
       run_sweep_command,
-      method_options};
+      scoped_options};
 }
 
 }  // namespace rankfold

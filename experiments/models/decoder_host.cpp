@@ -244,8 +244,8 @@ double DecoderHost::classify(const Batch& batch, MatrixView<const float> rows, b
   normalise(network_.last_norm, rows, normed, *device_);
   const MatrixView<float> logits = network_.score->forward(normed, arena_),
                           d_logits = arena_.take_matrix(logits.rows, logits.columns);
-  const double loss =
-      classification_loss(logits, batch.labels, settings_.regression, d_logits, *device_);
+  const double loss = classification_loss(
+      logits, batch.labels, {settings_.regression, settings_.label_smoothing}, d_logits, *device_);
   if (!training) return loss;
   MatrixView<float> d_normed(nullptr, rows.rows, rows.columns);
   if (gradient.data || network_.last_norm.weight_gradient)

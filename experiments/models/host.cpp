@@ -24,10 +24,6 @@ HostOutput declared_output(const ConfigFile& config) {
   return tells_tokens ? HostOutput::language_model : HostOutput::classifier;
 }
 
-double Host::mean_loss(const Batch&) {
-  refuse_language_model(*this);
-}
-
 std::vector<double> Host::answer_scores(const Batch&) {
   refuse_language_model(*this);
 }

@@ -57,6 +57,7 @@ struct TrainedTensor {
   std::string name;  ///< as in the model's checkpoint, e.g. "classifier.weight"
   std::vector<std::size_t> shape;
   std::span<float> value, gradient;  ///< the device's memory, see HostRead and HostWrite
+  bool is_norm = false;              ///< weight or bias of a norm
 };
 
 /// Which parts of the host train beside the adapter (`--train`). The output layer always trains.
@@ -78,6 +79,8 @@ struct HostSettings {
   HostOutput output = HostOutput::classifier;
   std::size_t labels = 2;
   bool regression = false;
+  /// Of a classifier's labels in training: each loses that share of its weight to all of them alike.
+  double label_smoothing = 0;
   std::uint64_t seed = 0;  ///< of new head weights: N(0, 0.02), bias 0
   TrainedParts parts;
   /// Network dropout on embeddings, hidden states and attention; negative: as config.json says.
@@ -141,13 +144,13 @@ class Host {
   /// the adapter. Returns the loss. A batch with features must stay, with them, until the pass is
   /// over, and has seen no dropout below the first layer that trains.
   virtual double train_pass(const Batch& batch, std::uint64_t seed, std::uint64_t step) = 0;
+  /// The loss of train_pass without dropout and backward.
+  virtual double mean_loss(const Batch& batch) = 0;
   /// predict, keeping the hidden states: [layers + 1] of [tokens, hidden]. For parity checks.
   virtual std::vector<std::vector<float>> hidden_states(const Batch& batch) = 0;
 
   // Of language models. Other hosts throw Error, naming themselves.
 
-  /// The loss of train_pass without dropout and backward; of every decoder.
-  virtual double mean_loss(const Batch& batch);
   /// The mean log-probability of the labels of each answer of the batch (see Batch::options, which
   /// may be empty), without dropout. Logits exist for some labelled tokens at a time, for others
   /// never.

@@ -1,10 +1,12 @@
 #include "experiments/runs/setting_spec.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/adapter/method.h"
 #include "core/base/text.h"
 #include "core/network/model_parts.h"
+#include "experiments/runs/trainer_settings.h"
 #include "experiments/tasks/metrics.h"
 #include "experiments/tasks/task.h"
 
@@ -16,8 +18,9 @@ constexpr SettingLimit one_or_more{[](double value) { return value > 0; }, "1 or
 constexpr SettingLimit not_negative{[](double value) { return value >= 0; }, "0 or more"};
 constexpr SettingLimit below_one{[](double value) { return value >= 0 && value < 1; },
                                  "0 or more, below 1"};
-constexpr SettingLimit share_of_steps{[](double value) { return value >= 0 && value <= 1; },
-                                      "a share of the steps, 0 to 1"};
+constexpr SettingLimit share_or_steps{
+    [](double value) { return value >= 0 && (value < 1 || value == std::floor(value)); },
+    "a share of the steps below 1, or a whole number of steps"};
 constexpr SettingLimit thread_count{[](double value) { return value > 0 && value <= 4096; },
                                     "1 to 4096"};
 
@@ -170,31 +173,32 @@ std::vector<SettingSpec> make_table() {
       {.name = "optimizer",
        .value = "NAME",
        .fallback = "adamw",
-       .meaning = "adamw or sgd",
+       .meaning = "adamw, adam or sgd; zo-sgd or zo-adam, from values of the loss alone",
        .kind = choice,
-       .choices = {"adamw", "sgd"}},
+       .choices = {"adamw", "adam", "sgd", "zo-sgd", "zo-adam"},
+       .roles = {data_cost}},
       {.name = "weight-decay",
        .value = "X",
        .fallback = "0",
-       .meaning = "of every trained tensor",
+       .meaning = "of every trained tensor but those of --no-decay",
        .kind = number,
        .limit = not_negative},
       {.name = "beta1",
        .value = "X",
        .fallback = "0.9",
-       .meaning = "AdamW: decay of the mean gradient",
+       .meaning = "AdamW, Adam: decay of the mean gradient",
        .kind = number,
        .limit = below_one},
       {.name = "beta2",
        .value = "X",
        .fallback = "0.999",
-       .meaning = "AdamW: decay of the mean squared gradient",
+       .meaning = "AdamW, Adam: decay of the mean squared gradient",
        .kind = number,
        .limit = below_one},
       {.name = "epsilon",
        .value = "X",
        .fallback = "1e-8",
-       .meaning = "AdamW: added to the denominator",
+       .meaning = "AdamW, Adam: added to the denominator",
        .kind = number,
        .limit = positive},
       {.name = "schedule",
@@ -206,9 +210,9 @@ std::vector<SettingSpec> make_table() {
       {.name = "warmup",
        .value = "X",
        .fallback = "0.06",
-       .meaning = "share of the steps in which the rate rises from 0",
+       .meaning = "share of the steps, or 1 or more steps, in which the rate rises from 0",
        .kind = number,
-       .limit = share_of_steps},
+       .limit = share_or_steps},
       {.name = "clip",
        .value = "X",
        .fallback = "0",
@@ -280,7 +284,13 @@ bool SettingSpec::has_role(std::initializer_list<SettingRole> some) const {
 }
 
 const std::vector<SettingSpec>& run_settings() {
-  static const std::vector<SettingSpec> table = make_table();
+  static const std::vector<SettingSpec> table = [] {
+    std::vector<SettingSpec> specs = make_table();
+    const std::vector<SettingSpec> of_trainers = trainer_settings();
+    const auto clip = std::ranges::find(specs, "clip", &SettingSpec::name);
+    specs.insert(clip + 1, of_trainers.begin(), of_trainers.end());
+    return specs;
+  }();
   return table;
 }
 

@@ -76,9 +76,9 @@ struct SettingSpec {
 
 /// Every setting of a training run, in the order of --help: model, data, task, text, label, dev,
 /// metric, method, rank, alpha, preset, targets, layers, train, lr, epochs, batch, max-length,
-/// max-train, optimizer, weight-decay, beta1, beta2, epsilon, schedule, warmup, clip, dropout,
-/// precision, score-on, seed, threads, cache-features, cache-dir, cache-limit. The method's own
-/// keys (`--set`) are not among them.
+/// max-train, optimizer, weight-decay, beta1, beta2, epsilon, schedule, warmup, clip, those of
+/// trainer_settings, dropout, precision, score-on, seed, threads, cache-features, cache-dir,
+/// cache-limit. The method's own keys (`--set`) are not among them.
 const std::vector<SettingSpec>& run_settings();
 
 /// The same in the order of their names.

@@ -180,11 +180,17 @@ std::string chosen_targets(const RunSettings& settings, const Method& method,
 }
 
 void fill_table(RunSettings& settings) {
-  if (const fs::path task = settings.text("task"); is_table_file(task)) {
+  const fs::path task = settings.text("task"), data = settings.text("data");
+  const bool is_filled = is_table_file(data) && table_task_name(data) == task;
+  if (is_table_file(task) && !is_filled) {
     settings.values["data"] = task.string();
     settings.values["task"] = table_task_name(task);
   }
-  if (!is_table_file(settings.text("data"))) return;
+  if (!is_table_file(settings.text("data"))) {
+    if (!task.has_extension()) return;
+    throw UsageError("--task is '{}'; expected a name, or a table FILE.tsv, .csv or .jsonl",
+                     printable(task.string(), 80));
+  }
   for (const auto& [name, value] : table_defaults)
     if (settings.text(name).empty()) settings.values[name] = value;
 }

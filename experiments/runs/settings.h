@@ -62,7 +62,7 @@ std::string chosen_targets(const RunSettings& settings, const Method& method,
                            const SiteCatalogue& catalogue);
 /// Where the task is a table of one's own, or the data are: the file becomes the data, the task is
 /// called after it (see table_task_name), and text, label and metric have their defaults, which
-/// they have nowhere else.
+/// they have nowhere else. Throws UsageError where the task can only be a file of another kind.
 void fill_table(RunSettings& settings);
 /// What a run says of its task, canonical or filled.
 TaskChoice task_choice(const RunSettings& settings);

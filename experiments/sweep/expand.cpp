@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <set>
 #include <unordered_set>
 
 #include "core/base/error.h"
@@ -26,9 +27,11 @@ bool matters(const SettingSpec& spec, const Sweep& sweep, const Method& method) 
 }
 
 const std::vector<std::string>* find_values(const Sweep& sweep, const std::string& method,
-                                            const std::string& name) {
-  const auto own = sweep.by_method.find(method);
-  if (own != sweep.by_method.end()) {
+                                            const std::string& task, const std::string& name) {
+  for (const SweepScope& scope :
+       {SweepScope{method, task}, SweepScope{method, ""}, SweepScope{"", task}}) {
+    const auto own = sweep.scoped.find(scope);
+    if (own == sweep.scoped.end()) continue;
     const auto found = own->second.find(name);
     if (found != own->second.end()) return &found->second;
   }
@@ -36,24 +39,33 @@ const std::vector<std::string>* find_values(const Sweep& sweep, const std::strin
   return found == sweep.common.end() ? nullptr : &found->second;
 }
 
-/// Model, data and task vary slowest (they stand before the method), the seed fastest.
-std::vector<Axis> axes_of(const Sweep& sweep, const Method& method) {
+/// The tasks of a method's runs; one without a name where the sweep tells none.
+std::vector<std::string> tasks_of(const Sweep& sweep, const std::string& method) {
+  const std::vector<std::string>* values = find_values(sweep, method, "", "task");
+  return sweep.kind == SweepKind::train && values ? *values : std::vector<std::string>{""};
+}
+
+/// Model and data vary slowest (they stand before the method), the seed fastest.
+std::vector<Axis> axes_of(const Sweep& sweep, const Method& method, const std::string& task) {
   std::vector<Axis> axes;
+  if (!task.empty()) axes.push_back({"task", false, {task}});
   const auto add = [&](bool last) {
     for (const SettingSpec& spec : run_settings()) {
-      if (spec.name == "method" || (spec.place == SettingPlace::last) != last) continue;
-      const std::vector<std::string>* values = find_values(sweep, method.name, spec.name);
+      if (spec.name == "method" || spec.name == "task" ||
+          (spec.place == SettingPlace::last) != last)
+        continue;
+      const std::vector<std::string>* values = find_values(sweep, method.name, task, spec.name);
       if (values != nullptr && matters(spec, sweep, method))
         axes.push_back({spec.name, false, *values});
     }
   };
   add(false);
-  const auto own = sweep.by_method.find(method.name);
-  if (own != sweep.by_method.end())
-    for (const auto& [name, values] : own->second)
-      if (std::ranges::find(method.options, name, &MethodOption::name) != method.options.end() &&
-          find_setting(name) == nullptr)
-        axes.push_back({name, true, values});
+  std::set<std::string> options;
+  for (const MethodOption& option : method.options)
+    if (!find_setting(option.name)) options.insert(option.name);
+  for (const std::string& name : options)
+    if (const std::vector<std::string>* values = find_values(sweep, method.name, task, name))
+      axes.push_back({name, true, *values});
   add(true);
   return axes;
 }
@@ -91,7 +103,9 @@ class Expander {
     }
     check_size(methods);
     for (const std::string& input : is_fit ? sweep_.inputs : std::vector<std::string>{""})
-      for (const std::string& name : methods) add_method(registry_.at(name), input);
+      for (const std::string& name : methods)
+        for (const std::string& task : tasks_of(sweep_, name))
+          add_method(registry_.at(name), task, input);
     if (!is_fit) sort_by_place();
     return std::move(expansion_);
   }
@@ -101,7 +115,7 @@ class Expander {
     const auto methods = sweep_.common.find("method");
     return methods != sweep_.common.end() &&
            std::ranges::all_of(methods->second, [&](const std::string& method) {
-             return find_values(sweep_, method, name) != nullptr;
+             return find_values(sweep_, method, "", name) != nullptr;
            });
   }
 
@@ -114,22 +128,26 @@ class Expander {
   void check_size(const std::vector<std::string>& methods) const {
     std::size_t total = 0;
     for (const std::string& name : methods) {
-      std::size_t runs = labels().size() * std::max<std::size_t>(1, sweep_.budgets.size()) *
-                         std::max<std::size_t>(1, sweep_.inputs.size());
-      for (const Axis& axis : axes_of(sweep_, registry_.at(name)))
-        if (__builtin_mul_overflow(runs, axis.values.size(), &runs)) runs = most_runs + 1;
-      total = std::min(most_runs + 1, total + std::min(runs, most_runs + 1));
+      const std::size_t runs = labels().size() * std::max<std::size_t>(1, sweep_.budgets.size()) *
+                               std::max<std::size_t>(1, sweep_.inputs.size());
+      for (const std::string& task : tasks_of(sweep_, name)) {
+        std::size_t of_task = runs;
+        for (const Axis& axis : axes_of(sweep_, registry_.at(name), task))
+          if (__builtin_mul_overflow(of_task, axis.values.size(), &of_task))
+            of_task = most_runs + 1;
+        total = std::min(most_runs + 1, total + std::min(of_task, most_runs + 1));
+      }
     }
     if (total > most_runs)
       throw UsageError("sweep: the grid has more than {} runs; expected fewer values", most_runs);
   }
 
-  void add_method(const Method& method, const std::string& input) {
+  void add_method(const Method& method, const std::string& task, const std::string& input) {
     PlannedRun run;
     run.input = input;
     run.settings.values["method"] = method.name;
     const std::vector<std::string> outputs = labels();
-    for_each_combination(axes_of(sweep_, method), run, 0, [&] {
+    for_each_combination(axes_of(sweep_, method, task), run, 0, [&] {
       for (const std::string& number : outputs) {
         run.labels = parse_number<std::size_t>(number).value();
         add_run(method, run);
@@ -178,7 +196,8 @@ class Expander {
 
   /// Position of a run's value among those of the sweep, so that the order is the user's.
   std::size_t place(const PlannedRun& run, const char* name) const {
-    const std::vector<std::string>* values = find_values(sweep_, run.settings.text("method"), name);
+    const std::vector<std::string>* values =
+        find_values(sweep_, run.settings.text("method"), run.settings.text("task"), name);
     if (values == nullptr) return 0;
     return static_cast<std::size_t>(std::ranges::find(*values, run.settings.text(name)) -
                                     values->begin());

@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "experiments/sweep/sweep.h"
+#include "experiments/tasks/task.h"
 
 namespace rankfold {
 namespace {
@@ -92,6 +93,17 @@ void check_option(const SweepEntry& entry, const Method& method, const std::stri
                        entry.where, kind, printable(value, 80));
 }
 
+bool is_task(std::string_view name) {
+  return std::ranges::find(tasks(), name, &Task::name) != tasks().end();
+}
+
+/// Whether a key is for the runs of a task.
+bool is_of_task(const std::string& key) {
+  for (const std::string& part : split(key, '.'))
+    if (is_task(part)) return true;
+  return false;
+}
+
 /// Keys that only kind = fit has.
 bool is_of_fits(const std::string& key) {
   static const std::vector<std::string> keys = {"input",  "minus",     "heads",
@@ -112,16 +124,14 @@ class Parser {
   explicit Parser(const Registry& registry) : registry_(registry) {}
 
   void add(const SweepEntry& entry) {
-    const std::size_t dot = entry.key.find('.');
     if (entry.key == "set") {
       add_pairs(entry);
-    } else if (dot != std::string::npos) {
-      add_of_method(entry, entry.key.substr(0, dot), entry.key.substr(dot + 1), entry.value);
+    } else if (entry.key.find('.') != std::string::npos) {
+      add_scoped(entry, entry.key, entry.value);
     } else if (const SettingSpec* spec = find_setting_called(entry.key)) {
       std::vector<std::string>& values = sweep_.common[spec->name];
-      values = spec->kind == SettingKind::folder
-                   ? split_paths(entry)
-                   : split_grid(entry, entry.value, spec->is_list());
+      values = spec->kind == SettingKind::folder ? split_paths(entry)
+                                                 : split_grid(entry, entry.value, spec->is_list());
       for (const std::string& value : values) check_setting_of(entry, spec->name, value);
     } else if (find_sweep_setting(entry.key) != nullptr) {
       add_own(entry);
@@ -180,13 +190,11 @@ class Parser {
     }
   }
 
-  void add_of_method(const SweepEntry& entry, const std::string& method, std::string name,
-                     const std::string& value) {
-    if (const SettingSpec* spec = find_setting_called(name)) name = spec->name;
-    check_method_key(entry.where, method, name, registry_);
+  void add_scoped(const SweepEntry& entry, const std::string& text, const std::string& value) {
+    const auto& [scope, name] = parse_scoped_key(entry.where, text, registry_);
     const std::vector<std::string> values = grid_of(entry, name, value);
-    check_values(entry, method, name, values);
-    sweep_.by_method[method][name] = values;
+    check_values(entry, scope.method, name, values);
+    sweep_.scoped[scope][name] = values;
   }
 
   /// The grid values of a method's key.
@@ -215,7 +223,7 @@ class Parser {
         throw UsageError("{}: found '{}', expected key=value", entry.where, printable(word, 80));
       const std::string key = word.substr(0, equals), value = word.substr(equals + 1);
       if (dot < equals) {
-        add_of_method(entry, key.substr(0, dot), key.substr(dot + 1), value);
+        add_scoped(entry, key, value);
         continue;
       }
       std::vector<const Method*> holders;
@@ -241,7 +249,7 @@ class Parser {
       if (std::ranges::none_of(holders, takes))
         check_values(entry, holders.front()->name, key, grid_of(entry, key, value));
       for (const Method* method : holders)
-        sweep_.by_method[method->name][key] = grid_of(entry, key, value);
+        sweep_.scoped[{method->name, ""}][key] = grid_of(entry, key, value);
     }
   }
 
@@ -262,12 +270,14 @@ class Parser {
 
 /// A key that the kind of the sweep has no use for, though others have.
 void check_kind(const SweepEntry& entry, const Sweep& sweep) {
-  const std::string name = entry.key.substr(entry.key.find('.') + 1);
+  const std::string name = entry.key.substr(entry.key.rfind('.') + 1);
   if (sweep.kind != SweepKind::fit && is_of_fits(entry.key))
     throw UsageError("{}: {} is for kind = fit", entry.where, entry.key);
   if (entry.key == "labels" && sweep.kind == SweepKind::train)
     throw UsageError("{}: labels is for kind = count; in training the task has its own",
                      entry.where);
+  if (sweep.kind != SweepKind::train && is_of_task(entry.key))
+    throw UsageError("{}: {} is of a task, which is for kind = train", entry.where, entry.key);
   if (sweep.kind != SweepKind::fit) return;
   std::vector<std::string> known;
   for (const SettingSpec& spec : run_settings())
@@ -281,7 +291,22 @@ void check_kind(const SweepEntry& entry, const Sweep& sweep) {
                      entry.where, entry.key, fmt::join(known, ", "));
 }
 
+/// Nothing says which of a method's and a task's values counts.
+void check_scopes(const Sweep& sweep) {
+  for (const auto& [of_method, methods] : sweep.scoped)
+    for (const auto& [of_task, tasks] : sweep.scoped) {
+      if (!of_method.task.empty() || !of_task.method.empty()) continue;
+      const SweepScope both{of_method.method, of_task.task};
+      const auto known = sweep.scoped.find(both);
+      for (const auto& [name, values] : methods)
+        if (tasks.contains(name) && (known == sweep.scoped.end() || !known->second.contains(name)))
+          throw UsageError("sweep: {0}.{2} and {1}.{2} both tell {2}; expected {0}.{1}.{2} too",
+                           both.method, both.task, name);
+    }
+}
+
 void check_together(const std::vector<SweepEntry>& entries, const Sweep& sweep) {
+  check_scopes(sweep);
   for (const SweepEntry& entry : entries) {
     check_kind(entry, sweep);
     const bool is_rank = entry.key == "rank" || entry.key.ends_with(".rank");
@@ -301,71 +326,45 @@ void take_common_of_fits(const std::vector<SweepEntry>& entries, Sweep& sweep) {
 
 }  // namespace
 
-const std::vector<SettingSpec>& sweep_settings() {
-  using enum SettingKind;
-  static const std::vector<SettingSpec> specs = {
-      {.name = "kind",
-       .value = "KIND",
-       .fallback = "train",
-       .meaning =
-           "train: runs the grid; count: writes counts.csv; fit: fits updates and writes fits.csv",
-       .kind = choice,
-       .choices = {"train", "count", "fit"}},
-      {.name = "out", .value = "DIR", .meaning = "results", .kind = folder},
-      {.name = "jobs",
-       .value = "N",
-       .fallback = "1",
-       .meaning = "runs at a time, each a process",
-       .kind = count},
-      {.name = "budget",
-       .value = "N",
-       .meaning = "instead of rank: the largest rank with at most N adapter parameters",
-       .kind = count},
-      {.name = "labels",
-       .value = "N",
-       .fallback = "2",
-       .meaning = "kind count: outputs of the head",
-       .kind = count},
-      {.name = "input",
-       .value = "FILE",
-       .meaning = "kind fit: updates, .npy (layers, out, in) or .safetensors"},
-      {.name = "minus", .value = "FILE", .meaning = "kind fit: subtracted first"},
-      {.name = "heads",
-       .value = "N",
-       .fallback = "1",
-       .meaning = "kind fit: attention heads of every matrix",
-       .kind = count},
-      {.name = "starts",
-       .value = "N",
-       .meaning = "kind fit: random starts, as in `rankfold fit`",
-       .kind = count},
-      {.name = "tolerance",
-       .value = "X",
-       .fallback = "1e-6",
-       .meaning = "kind fit: a sweep that gains less is the last",
-       .kind = number},
-      {.name = "iterations",
-       .value = "N",
-       .meaning = "kind fit: sweeps at most, as in `rankfold fit`",
-       .kind = count},
-  };
-  return specs;
-}
-
-void check_method_key(const std::string& where, const std::string& method, const std::string& key,
-                      const Registry& registry) {
-  const Method* found = nullptr;
-  try {
-    found = &registry.at(method);
-  } catch (const UsageError& error) {
-    throw UsageError("{}: {}", where, error.what());
+ScopedKey parse_scoped_key(const std::string& where, const std::string& text,
+                           const Registry& registry) {
+  std::vector<std::string> parts = split(text, '.');
+  ScopedKey result;
+  result.key = parts.back();
+  parts.pop_back();
+  if (!parts.empty() && !is_task(parts.front())) {
+    result.scope.method = parts.front();
+    parts.erase(parts.begin());
   }
+  if (!parts.empty()) {
+    try {
+      result.scope.task = find_task(parts.front()).name;
+    } catch (const UsageError& error) {
+      throw UsageError("{}: {}", where, error.what());
+    }
+    parts.erase(parts.begin());
+  }
+  if (!parts.empty())
+    throw UsageError("{}: found '{}', expected METHOD.KEY, TASK.KEY or METHOD.TASK.KEY", where,
+                     printable(text, 80));
   std::vector<std::string> known;
-  for (const MethodOption& option : found->options) known.push_back(option.name);
+  if (!result.scope.method.empty()) {
+    try {
+      for (const MethodOption& option : registry.at(result.scope.method).options)
+        known.push_back(option.name);
+    } catch (const UsageError& error) {
+      throw UsageError("{}: {}", where, error.what());
+    }
+  }
+  if (const SettingSpec* spec = find_setting_called(result.key)) result.key = spec->name;
   for (const SettingSpec& setting : run_settings())
-    if (setting.name != "method") known.push_back(setting.name);
-  if (std::ranges::find(known, key) == known.end())
-    throw UsageError("{}: {}", where, unknown_name("key of " + method, key, known).what());
+    if (setting.name != "method" && (setting.name != "task" || result.scope.task.empty()))
+      known.push_back(setting.name);
+  if (std::ranges::find(known, result.key) == known.end()) {
+    const std::string of = text.substr(0, text.rfind('.'));
+    throw UsageError("{}: {}", where, unknown_name("key of " + of, result.key, known).what());
+  }
+  return result;
 }
 
 Sweep parse_sweep(const std::vector<SweepEntry>& entries, const Registry& registry) {

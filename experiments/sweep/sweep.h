@@ -18,7 +18,7 @@ enum class SweepKind { train, count, fit };
 
 /// One line of a sweep file, or one option of the command line.
 struct SweepEntry {
-  std::string key;    ///< "rank", "lotr.stack", "lora.lr"
+  std::string key;    ///< "rank", "lotr.stack", "lora.lr", "cola.epochs", "lora.cola.lr"
   std::string value;  ///< grid values, not yet split
   std::string where;  ///< "sweep.txt:3" or "--rank", for messages
 };
@@ -32,16 +32,22 @@ std::vector<SweepEntry> read_sweep_file(const std::filesystem::path& file);
 /// input, minus, heads, starts, tolerance, iterations.
 const std::vector<SettingSpec>& sweep_settings();
 
-/// A grid: for every setting the values that it takes, for all methods or for one.
+/// Which runs a key is for: those of a method, of a task; "" stands for all.
+struct SweepScope {
+  std::string method, task;
+  auto operator<=>(const SweepScope&) const = default;
+};
+
+/// A grid: for every setting the values that it takes, for all runs or for those of a scope.
 struct Sweep {
   using Grid = std::map<std::string, std::vector<std::string>>;
   SweepKind kind = SweepKind::train;
   std::string out;
   std::size_t jobs = 1;
-  Grid common;                            ///< settings of a run, and labels
-  std::map<std::string, Grid> by_method;  ///< a method's own settings and options
-  std::vector<std::size_t> budgets;       ///< parameters of the adapter; they choose the rank, and
-                                          ///< leave references (none, full) as they are
+  Grid common;                        ///< settings of a run, and labels
+  std::map<SweepScope, Grid> scoped;  ///< settings of a method or task, and a method's options
+  std::vector<std::size_t> budgets;   ///< parameters of the adapter; they choose the rank, and
+                                      ///< leave references (none, full) as they are
   // Of kind fit:
   std::vector<std::string> inputs;  ///< files of updates
   std::string minus;
@@ -52,15 +58,22 @@ struct Sweep {
 /// Splits grid values: at commas for scalars, at ';' for settings that are lists themselves
 /// (targets, layers, train, and options named shape...); one behind a backslash is a part of the
 /// value. Of two entries for one key the later wins.
-/// `set` holds pairs: key=value for every method that has the key, or method.key=value.
-/// Throws UsageError naming the entry for an unknown key (with the nearest), method or kind, an
-/// empty grid value, a wrong value, budget together with rank and a key that is for another kind,
-/// whether or not the grid has the method that a key is of.
+/// `set` holds pairs: key=value for every method that has the key, or method.key=value. A key for
+/// a method and a task replaces one for either, and those the common one. Throws UsageError naming
+/// the entry for an unknown key (with the nearest), method or kind, an empty grid value, a wrong
+/// value, budget together with rank, a key that is for another kind, whether or not the grid has
+/// the method or task that a key is of; and where a method's key and a task's contradict.
 Sweep parse_sweep(const std::vector<SweepEntry>& entries, const Registry& registry);
 
-/// Throws UsageError beginning with `where` unless `key` is a key of the method or a setting.
-void check_method_key(const std::string& where, const std::string& method, const std::string& key,
-                      const Registry& registry);
+/// What "lora.cola.lr", a method's, a task's or both's, is for, and its key. Throws UsageError
+/// beginning with `where` unless there are such a method and task and the key is the method's or a
+/// setting.
+struct ScopedKey {
+  SweepScope scope;
+  std::string key;
+};
+ScopedKey parse_scoped_key(const std::string& where, const std::string& text,
+                           const Registry& registry);
 
 struct PlannedRun {
   RunSettings settings;  ///< as given; settings that its method ignores are left out

@@ -97,7 +97,7 @@ void check_cacheable(const RunSettings& settings, std::size_t frozen_layers, boo
   if (frozen_layers == 0)
     throw UsageError(
         "--cache-features: no layer is frozen below all that trains (--layers {}); expected "
-        "--layers last:N, which leaves those below the last N",
+        "--layers last:N below the number of layers that have weights of their own",
         printable(settings.text("layers"), 80));
   if (dropout)
     throw UsageError(
@@ -109,9 +109,12 @@ void check_cacheable(const RunSettings& settings, std::size_t frozen_layers, boo
 std::string feature_origin(const std::string& model, const Host& host,
                            const std::string& precision) {
   const KernelReport kernels = kernel_report();
-  return fmt::format("layers {}, precision {}, rankfold {}, {}, {}, {}, {}, threads {}\nmodel {}\n",
-                     host.frozen_layers(), precision, version(), compiler(), cpu_model(),
-                     kernels.own, kernels.openblas, kernels.threads, model);
+  // Raised where hosts compute other numbers than before.
+  constexpr int generation = 2;
+  return fmt::format(
+      "layers {}, precision {}, rankfold {} ({}), {}, {}, {}, {}, threads {}\nmodel {}\n",
+      host.frozen_layers(), precision, version(), generation, compiler(), cpu_model(), kernels.own,
+      kernels.openblas, kernels.threads, model);
 }
 
 FeatureCache::FeatureCache(Host& host, const EncodedSplit& split, const std::string& name,

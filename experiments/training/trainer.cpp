@@ -99,8 +99,7 @@ RunResult finetune(const RunSettings& settings, const fs::path& out, const Regis
   }
 
   check_model_folder(settings.text("model"));
-  const fs::path data = result.settings.text("data");
-  if (!is_table_file(data)) check_data_folder(data);
+  if (!is_table_file(result.settings.text("data"))) check_data_folder(settings.text("data"));
   check_precision(settings.text("precision"));
   RunFolder folder(out, result.settings, options.force);
   if (!folder.unreadable().empty()) tell(options, folder.unreadable() + "; the run is repeated");
@@ -111,7 +110,6 @@ RunResult finetune(const RunSettings& settings, const fs::path& out, const Regis
     run.train();
     run.save();
     result.status = "done";
-    result.scores = result.epochs.back().scores;
     folder.finish(document_of(result));
   } catch (const UsageError&) {
     throw;

@@ -152,6 +152,11 @@ TEST_F(Unmerge, NamesTrainedTensorsWhoseValuesBeforeAreLost) {
   const UnmergeResult result = take_out();
   EXPECT_EQ(result.kept.size(), 2 + 5 * 2U);
   EXPECT_TRUE(result.dropped.empty());
+  // The head is another than the base model's, and so are its labels.
+  const auto labels = [&](const char* name) {
+    return nlohmann::json::parse(read_text(folder / name / "config.json")).at("id2label");
+  };
+  EXPECT_EQ(labels("again"), labels("merged"));
 }
 
 TEST_F(Unmerge, RefusesAFolderThatIsNotThatMerge) {

@@ -91,7 +91,7 @@ TEST_F(SweepCommand, RefusesWrongUsage) {
       {{"--jobs", "many", "--out", "x"}, "'many'"},
       {{"--lotr.stak", "one", "--out", "x"}, "did you mean 'stack'"},
       {{"--lorta.stack", "one", "--out", "x"}, "unknown key of lorta 'stack'"},
-      {{"--lotrr.stack", "one", "--out", "x"}, "'--lotrr.stack'"},
+      {{"--lotrr.stack", "one", "--out", "x"}, "'lotrr'; did you mean 'lotr'"},
       {{"--method", "lora", "--lotr.stack", "per-typ", "--out", "x"}, "did you mean 'per-type'"},
       {{"--rank", "1,,2", "--out", "x"}, "empty value"},
       {{"--method", "lora", "--model", folder, "--rank", "1", "--out", "x"}, "--data is missing"},

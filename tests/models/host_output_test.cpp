@@ -31,7 +31,6 @@ TEST(HostOutput, OfAnEncoderIsNoLanguageModel) {
       golden.string() + ": the family bert has no language model here, expected a classifier");
   const auto host = load_host(golden, {}, make_cpu_device());
   const std::string expected = golden.string() + ": is a classifier, expected a language model";
-  EXPECT_EQ(message_of<Error>([&] { host->mean_loss(example()); }), expected);
   EXPECT_EQ(message_of<Error>([&] { host->token_logits(example()); }), expected);
   EXPECT_EQ(message_of<Error>([&] { host->make_cache(8); }), expected);
   KeyValueCache cache(1, 1, std::array<std::size_t, 1>{1}, make_cpu_device());

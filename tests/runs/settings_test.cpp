@@ -101,9 +101,9 @@ TEST(RunSettings, NameTheOptionAndItsValue) {
   EXPECT_THAT(message_with("batch", "-1"), testing::HasSubstr("--batch is '-1'"));
   EXPECT_THAT(message_with("batch", "0"), testing::HasSubstr("--batch is 0"));
   EXPECT_THAT(message_with("rank", "8x0"), testing::HasSubstr("--rank is '8x0'"));
-  EXPECT_THAT(message_with("warmup", "6"), testing::HasSubstr("--warmup is 6"));
+  EXPECT_THAT(message_with("warmup", "1.5"), testing::HasSubstr("--warmup is 1.5"));
   EXPECT_THAT(message_with("dropout", "1"), testing::HasSubstr("--dropout is 1"));
-  EXPECT_THAT(message_with("optimizer", "adam"), testing::HasSubstr("did you mean 'adamw'"));
+  EXPECT_THAT(message_with("optimizer", "adamm"), testing::HasSubstr("did you mean 'adamw'"));
   EXPECT_THAT(message_with("precision", "bf61"), testing::HasSubstr("did you mean 'bf16'"));
   EXPECT_THAT(message_with("precision", "f16"), testing::HasSubstr("known: f32, bf16"));
   EXPECT_THAT(message_with("train", "norm"), testing::HasSubstr("did you mean 'norms'"));
@@ -208,6 +208,12 @@ TEST(CanonicalSettings, ATableIsItsOwnDataAndTheTaskIsCalledAfterIt) {
   settings.values["data"] = "/glue";
   EXPECT_EQ(canonical(settings), result) << "that is for the sweep's other tasks";
   EXPECT_FALSE(canonical(valid_settings()).values.contains("metric"));
+  settings.values["task"] = "tables/cola.tsv";
+  const RunSettings named = canonical(settings);
+  EXPECT_EQ(named.text("task"), "cola.tsv");
+  EXPECT_EQ(canonical(named), named);
+  settings.values["task"] = "reviews.parquet";
+  EXPECT_THROW(canonical(settings), UsageError);
   EXPECT_EQ(setting_form("text", "second,first"), "second,first");
 }
 

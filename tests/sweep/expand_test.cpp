@@ -77,6 +77,25 @@ TEST(Expand, KeysOfAMethodReplaceTheCommonOnes) {
   EXPECT_EQ(runs[3].settings.options.at("stack"), "per-type");
 }
 
+TEST(Expand, KeysOfATaskReplaceTheCommonOnesAndThoseOfBothEither) {
+  const auto runs = runs_of(
+      "model = m\ndata = d\ntask = sst2, cola\nlr = 1e-3\nmethod = lora, lotr\nrank = 1\n"
+      "cola.epochs = 80\ncola.lr = 2e-3, 3e-3\nlotr.cola.lr = 5e-3\nlotr.cola.stack = per-type\n");
+  ASSERT_EQ(runs.size(), 5U);
+  const auto tell = [&](std::size_t run) {
+    const RunSettings& settings = runs[run].settings;
+    const auto stack = settings.options.find("stack");
+    return fmt::format("{} {} {} {} {}", settings.text("task"), settings.text("method"),
+                       settings.text("lr"), settings.text("epochs"),
+                       stack == settings.options.end() ? "-" : stack->second);
+  };
+  EXPECT_EQ(tell(0), "sst2 lora 1e-3 3 -");
+  EXPECT_EQ(tell(1), "sst2 lotr 1e-3 3 -");
+  EXPECT_EQ(tell(2), "cola lora 2e-3 80 -");
+  EXPECT_EQ(tell(3), "cola lora 3e-3 80 -");
+  EXPECT_EQ(tell(4), "cola lotr 5e-3 80 per-type");
+}
+
 TEST(Expand, KeysOfAWrappedMethodAreThoseOfBoth) {
   const std::string grid = "kind = count\nmodel = roberta-base\nrank = 2\n";
   const auto options_of = [&](const std::string& lines) {

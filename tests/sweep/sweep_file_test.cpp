@@ -57,6 +57,24 @@ TEST(ParseSweep, NamesLineAndNearestKey) {
   EXPECT_THAT(refusal("lora.stack = one\n"), HasSubstr("unknown key of lora 'stack'"));
 }
 
+TEST(ParseSweep, KnowsWhatAKeyIsFor) {
+  const Sweep sweep = parse_sweep(
+      entries_of("cola.epochs = 2, 4\nlora.cola.lr = 1e-3\nset = lotr.cola.stack=one\n"),
+      builtin_registry());
+  EXPECT_THAT(sweep.scoped.at({"", "cola"}).at("epochs"), testing::ElementsAre("2", "4"));
+  EXPECT_THAT(sweep.scoped.at({"lora", "cola"}).at("lr"), testing::ElementsAre("1e-3"));
+  EXPECT_THAT(sweep.scoped.at({"lotr", "cola"}).at("stack"), testing::ElementsAre("one"));
+  EXPECT_THAT(refusal("cola.epoch = 2\n"), HasSubstr("key of cola 'epoch'; did you mean 'epochs'"));
+  EXPECT_THAT(refusal("lora.kola.lr = 1\n"), HasSubstr("did you mean 'cola'"));
+  EXPECT_THAT(refusal("cola.task = sst2\n"), HasSubstr("unknown key of cola 'task'"));
+  EXPECT_THAT(refusal("cola.stack = one\n"), HasSubstr("unknown key of cola 'stack'"));
+  EXPECT_THAT(refusal("cola.lora.lr = 1\n"), HasSubstr("METHOD.TASK.KEY"));
+  EXPECT_THAT(refusal("cola.lr = fast\n"), HasSubstr(":1: --lr is 'fast'"));
+  EXPECT_THAT(refusal("kind = count\ncola.rank = 2\n"), HasSubstr("for kind = train"));
+  EXPECT_THAT(refusal("lora.lr = 1\ncola.lr = 2\n"), HasSubstr("expected lora.cola.lr too"));
+  EXPECT_EQ(refusal("lora.lr = 1\ncola.lr = 2\nlora.cola.lr = 3\n"), "");
+}
+
 TEST(ParseSweep, RefusesValuesThatCannotBe) {
   EXPECT_THAT(refusal("kind = counts\n"), HasSubstr("did you mean 'count'"));
   EXPECT_THAT(refusal("kind = fut\n"), HasSubstr("did you mean 'fit'"));
@@ -107,10 +125,11 @@ TEST(ParseSweep, SplitsListsAtSemicolons) {
   EXPECT_EQ(sweep.common.at("rank"), (std::vector<std::string>{"1", "2"}));
   EXPECT_EQ(sweep.common.at("targets"), (std::vector<std::string>{"q,v", "q,k,v,o"}));
   EXPECT_EQ(sweep.common.at("layers"), (std::vector<std::string>{"0,2", "all"}));
-  EXPECT_EQ(sweep.by_method.at("loretta_rep").at("shape-a"),
+  EXPECT_EQ(sweep.scoped.at({"loretta_rep", ""}).at("shape-a"),
             (std::vector<std::string>{"8,12,8,8", "8,8,12,8"}));
-  EXPECT_EQ(sweep.by_method.at("lotr").at("stack"), (std::vector<std::string>{"one", "per-type"}));
-  EXPECT_EQ(sweep.by_method.at("lora").at("targets"), (std::vector<std::string>{"q,v", "k"}));
+  EXPECT_EQ(sweep.scoped.at({"lotr", ""}).at("stack"),
+            (std::vector<std::string>{"one", "per-type"}));
+  EXPECT_EQ(sweep.scoped.at({"lora", ""}).at("targets"), (std::vector<std::string>{"q,v", "k"}));
 }
 
 TEST(ParseSweep, TakesASettingByItsOtherName) {
@@ -118,7 +137,7 @@ TEST(ParseSweep, TakesASettingByItsOtherName) {
       entries_of("targets-like = *.mlp.*,*.q_proj ; *.query\nlora.targets-like = *.key\n"),
       builtin_registry());
   EXPECT_THAT(sweep.common.at("targets"), testing::ElementsAre("*.mlp.*,*.q_proj", "*.query"));
-  EXPECT_THAT(sweep.by_method.at("lora").at("targets"), testing::ElementsAre("*.key"));
+  EXPECT_THAT(sweep.scoped.at({"lora", ""}).at("targets"), testing::ElementsAre("*.key"));
   EXPECT_FALSE(sweep.common.contains("targets-like"));
 }
 
@@ -150,9 +169,9 @@ TEST(ParseSweep, SaysHowToWriteAFolderThatHasACommaInItsName) {
 TEST(ParseSweep, SpreadsSetOverTheMethodsThatHaveTheKey) {
   const Sweep sweep =
       parse_sweep(entries_of("set = rslora=true lotr.stack=per-type\n"), builtin_registry());
-  EXPECT_EQ(sweep.by_method.at("lora").at("rslora").front(), "true");
-  EXPECT_EQ(sweep.by_method.at("lotr").at("rslora").front(), "true");
-  EXPECT_EQ(sweep.by_method.at("lotr").at("stack").front(), "per-type");
+  EXPECT_EQ(sweep.scoped.at({"lora", ""}).at("rslora").front(), "true");
+  EXPECT_EQ(sweep.scoped.at({"lotr", ""}).at("rslora").front(), "true");
+  EXPECT_EQ(sweep.scoped.at({"lotr", ""}).at("stack").front(), "per-type");
 }
 
 }  // namespace

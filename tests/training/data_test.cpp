@@ -86,6 +86,7 @@ class EchoHost : public Host {
     return logits;
   }
   double train_pass(const Batch&, std::uint64_t, std::uint64_t) override { return 0; }
+  double mean_loss(const Batch&) override { return 0; }
   std::vector<std::vector<float>> hidden_states(const Batch&) override { return {}; }
   std::vector<std::size_t> lengths_;
 

@@ -165,6 +165,8 @@ TEST_F(TableRun, MnliHasScoresOfBothItsParts) {
   asked.model = folder / "merged";
   asked.adapter = "";
   asked.task = "mnli";
+  asked.max_length = 16;
+  asked.batch = 8;
   asked.predictions = folder / "predictions.tsv";
   const Evaluation other = evaluate(asked, builtin_registry());
   EXPECT_THAT(other.notes, Contains(HasSubstr("its outputs are read by name")));
