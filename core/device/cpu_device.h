@@ -154,8 +154,9 @@ class CpuDevice final : public CpuOperations<CpuOperations<Device, float>, doubl
              MatrixView<float> out) const override;
   void embed_tokens(const float* words, const float* places, std::span<const std::int32_t> ids,
                     std::span<const std::size_t> positions, MatrixView<float> out) const override;
-  double cross_entropy_in_place(MatrixView<float> logits, std::span<const std::int32_t> labels,
-                                float scale, bool keep) const override;
+  void cross_entropy_in_place(MatrixView<float> logits, std::span<const std::int32_t> labels,
+                              std::span<const float> scales,
+                              std::span<double> losses) const override;
   double cross_entropy(MatrixView<const float> logits, std::span<const float> labels,
                        double smoothing, MatrixView<float> d_logits) const override;
   double squared_error(MatrixView<const float> logits, std::span<const float> labels,

@@ -14,6 +14,9 @@ std::vector<Task> sentiment_tasks();
 
 /// The task of a table of one's own.
 Task table_task(const TaskChoice& choice);
+/// The classes of a table whose last column, of these, is the label, as TaskChoice::classes says.
+std::vector<std::string> find_classes(const std::filesystem::path& file,
+                                      const std::vector<std::string>& columns);
 
 /// The rows of a table whose columns are one or two texts and behind them the label: a number
 /// within `range`, or a class by name (`by_number`: or position).

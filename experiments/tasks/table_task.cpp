@@ -51,8 +51,9 @@ Names in_order(const std::set<std::string>& labels) {
   return classes;
 }
 
-/// The labels of all rows.
-Names find_classes(const fs::path& file, const Names& columns) {
+}  // namespace
+
+std::vector<std::string> find_classes(const fs::path& file, const Names& columns) {
   const Table table = read_table(file, {.choices = {columns}});
   std::set<std::string> labels;
   for (const TableRow& row : table.rows) {
@@ -82,6 +83,8 @@ Names find_classes(const fs::path& file, const Names& columns) {
         in_quotes(classes.front()), most_classes);
   return classes;
 }
+
+namespace {
 
 std::string classes_note(const Task& task, const fs::path& file) {
   constexpr std::size_t most = 20;

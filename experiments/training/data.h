@@ -21,6 +21,11 @@ struct EncodedSplit {
   std::size_t size() const { return sequences.size(); }
 };
 
+/// work(i) for every example, by all threads. `pause` is called now and then and may throw to stop.
+/// Throws what the first example threw of those that did.
+void for_all_examples(std::size_t examples, const std::function<void()>& pause,
+                      const std::function<void(std::size_t)>& work);
+
 /// Tokenises all examples (in parallel; the result does not depend on the threads), each cut to
 /// `max_length` tokens. `pause` is called now and then and may throw to stop. Throws Error naming
 /// the file, from which they are (by Example::part), and the line of a text that has no tokens.
