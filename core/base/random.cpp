@@ -1,6 +1,5 @@
 #include "core/base/random.h"
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -49,20 +48,6 @@ double RandomStream::normal(std::uint64_t position) const {
   // 1 - u lies in (0, 1], where the logarithm is finite.
   const double radius = std::sqrt(-2.0 * std::log(1.0 - to_uniform(half_of(words, 0))));
   return radius * std::cos(2.0 * std::numbers::pi * to_uniform(half_of(words, 1)));
-}
-
-std::array<float, 4> RandomStream::normals(std::uint64_t index) const {
-  const Words words = block(index);
-  std::array<float, 4> values;
-  for (std::size_t pair = 0; pair < 4; pair += 2) {
-    const float share = (static_cast<float>(words[pair]) + 1.0F) * 0x1p-32F;
-    const float radius = std::sqrt(-2.0F * std::log(std::min(share, 1.0F)));
-    const float angle =
-        2.0F * std::numbers::pi_v<float> * (static_cast<float>(words[pair + 1]) * 0x1p-32F);
-    values[pair] = radius * std::cos(angle);
-    values[pair + 1] = radius * std::sin(angle);
-  }
-  return values;
 }
 
 std::vector<std::size_t> RandomStream::permutation(std::size_t n) const {

@@ -36,7 +36,7 @@ constexpr std::array<std::uint32_t, 4> philox4x32_10(std::array<std::uint32_t, 4
 /// ratio)); the lower half counts blocks. So within a purpose no two (seed, index) share a stream,
 /// and two purposes under one seed never share a key unless their 64-bit hashes are equal.
 ///
-/// bits, uniform, normal and normals read the same blocks: a stream is meant for one of them.
+/// bits, uniform and normal read the same blocks: a stream is meant for one of them.
 class RandomStream {
  public:
   RandomStream(std::uint64_t seed, std::string_view purpose, std::uint64_t index = 0);
@@ -52,9 +52,6 @@ class RandomStream {
   double uniform(std::uint64_t position) const;
   /// Standard normal (Box-Muller on the two uniforms of block `position`).
   double normal(std::uint64_t position) const;
-  /// Four standard normals of block `block`, in float: Box-Muller on the words 0 and 1, and 2 and 3,
-  /// each word w as (w + 1) 2^-32 for the radius and w 2^-32 for the angle. |z| is below 6.7.
-  std::array<float, 4> normals(std::uint64_t block) const;
   /// A permutation of 0 .. n-1 (Fisher-Yates), uniform over all of them.
   std::vector<std::size_t> permutation(std::size_t n) const;
 

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <cstdint>
 
-#include "core/base/random.h"
 #include "core/device/cpu_device.h"
+#include "core/device/normals.h"
 
 namespace rankfold {
 namespace {
@@ -38,13 +38,16 @@ void CpuDevice::sgd(float rate, float decay, float gradient_scale, std::size_t n
 
 void CpuDevice::add_normals(const RandomStream& stream, float keep, float scale, std::size_t n,
                             const float* from, float* to) const {
-  const auto blocks = static_cast<std::int64_t>((n + 3) / 4);
+  constexpr std::size_t chunk = 1024;
+  const auto chunks = static_cast<std::int64_t>((n + chunk - 1) / chunk);
 #pragma omp parallel for if (n >= parallel_size / 16)
-  for (std::int64_t block = 0; block < blocks; ++block) {
-    const auto begin = static_cast<std::size_t>(4 * block);
-    const std::array<float, 4> z = stream.normals(static_cast<std::uint64_t>(block));
-    for (std::size_t i = begin; i < std::min(begin + 4, n); ++i)
-      to[i] = keep * from[i] + scale * z[i - begin];
+  for (std::int64_t index = 0; index < chunks; ++index) {
+    const std::size_t begin = static_cast<std::size_t>(index) * chunk;
+    const std::size_t count = std::min(chunk, n - begin);
+    std::array<float, chunk> z;
+    draw_normals(stream, begin / 4, (count + 3) / 4, z.data());
+#pragma omp simd
+    for (std::size_t i = 0; i < count; ++i) to[begin + i] = keep * from[begin + i] + scale * z[i];
   }
 }
 

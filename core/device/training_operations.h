@@ -30,7 +30,7 @@ class TrainingOperations {
   /// value -= rate (gradient_scale gradient + decay value).
   virtual void sgd(float rate, float decay, float gradient_scale, std::size_t n,
                    const float* gradient, float* value) const = 0;
-  /// to = keep from + scale z, with z[i] number i % 4 of the stream's normals(i / 4); `to` may be
+  /// to = keep from + scale z, with z the standard normals of a stream (draw_normals); `to` may be
   /// `from`. Perturbs, and replays what was perturbed: nothing is stored of z.
   virtual void add_normals(const RandomStream& stream, float keep, float scale, std::size_t n,
                            const float* from, float* to) const = 0;

@@ -66,9 +66,8 @@ class ZeroOrderTraining : public Workplace {
     Values z;
     for (const TrainedSpan& tensor : tensors) {
       const RandomStream stream(3, "zeroth-order/" + tensor.name, index);
-      std::vector<float> values;
-      for (std::size_t i = 0; i < tensor.value.size(); ++i)
-        values.push_back(stream.normals(i / 4)[i % 4]);
+      std::vector<float> values(tensor.value.size());
+      make_cpu_device()->add_normals(stream, 0, 1, values.size(), values.data(), values.data());
       z.push_back(values);
     }
     return z;

@@ -57,8 +57,9 @@ TEST_P(TrainingOnEveryDevice, AddsNormalsOfAStream) {
   for (std::size_t i = 0; i < n; ++i) {
     const auto words = stream.block(i / 4);
     const std::size_t pair = i % 4 / 2 * 2;
-    const double radius = std::sqrt(-2 * std::log((double(words[pair]) + 1) * 0x1p-32)),
-                 angle = 2 * 3.14159265358979323846 * double(words[pair + 1]) * 0x1p-32;
+    const double pi = 3.14159265358979323846;
+    const double radius = std::sqrt(-2 * std::log(double((words[pair] >> 8) + 1) * 0x1p-24)),
+                 angle = 2 * pi * double(words[pair + 1] >> 8) * 0x1p-24 - pi / 4;
     const double z = radius * (i % 2 == 0 ? std::cos(angle) : std::sin(angle));
     expected[i] = float(0.5 * double(from[i]) + 0.25 * z);
     sum += z;
