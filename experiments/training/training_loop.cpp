@@ -79,7 +79,7 @@ void TrainingRun::end_epoch() {
 
 double TrainingRun::take_step(const std::vector<std::vector<std::size_t>>& batches) {
   const double rate = schedule_.rate * schedule_.factor(step());
-  std::size_t sequences = 0;
+  std::size_t examples = 0;
   double loss = 0;
   for (std::size_t n = 0; n < accumulate_ && position_.batch < batches.size(); ++n) {
     const std::vector<std::size_t>& chosen = batches[position_.batch++];
@@ -90,12 +90,12 @@ double TrainingRun::take_step(const std::vector<std::vector<std::size_t>>& batch
                     batch.tokens()),
         0,
         [&] { return n == 0 ? session_->form_gradients(batch) : session_->add_gradients(batch); });
-    sequences += batch.sequences();
+    examples += chosen.size();
     position_.tokens += batch.tokens();
   }
-  position_.examples += sequences;
-  position_.epoch_examples += sequences;
-  position_.loss_sum += loss * static_cast<double>(sequences);
+  position_.examples += examples;
+  position_.epoch_examples += examples;
+  position_.loss_sum += loss * static_cast<double>(examples);
   result_.steps = step();
   result_.forwards = session_->forwards();
   if (step() == 1) position_.first_loss = loss;

@@ -9,13 +9,15 @@
 namespace rankfold {
 namespace {
 
-/// What the mean loss of a batch is over: sequences, or the labels that a language model is asked.
+/// What the mean loss of a batch is over: sequences, or the labels that a language model is asked,
+/// or the examples among whose options it chooses.
 double loss_weight(const Batch& batch) {
   if (batch.targets.empty()) return static_cast<double>(batch.sequences());
+  if (!batch.options.empty()) return static_cast<double>(batch.options.size() - 1);
   std::size_t labels = 0;
-  for (std::size_t s = 0; s + 1 < batch.starts.size(); ++s)
-    for (std::size_t t = batch.starts[s] + 1; t < batch.starts[s + 1]; ++t)
-      if (batch.targets[t] != Batch::left_out) ++labels;
+  for (std::size_t s = 0; s < batch.sequences(); ++s)
+    for (std::size_t t = batch.starts[s]; t < batch.starts[s + 1]; ++t)
+      if (batch.token_before(s, t) && batch.targets[t] != Batch::left_out) ++labels;
   return static_cast<double>(std::max<std::size_t>(labels, 1));
 }
 

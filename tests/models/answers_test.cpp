@@ -207,6 +207,25 @@ TEST_P(Answers, AreOneThingOnEveryDeviceAndWithDropout) {
   EXPECT_EQ(found[0], found[1]);
 }
 
+TEST_P(Answers, AreTheSameFromFeaturesOfPromptsAndOptions) {
+  const auto device = make_cpu_device();
+  HostSettings settings;
+  settings.output = HostOutput::language_model;
+  const auto host = load_host(golden_model(GetParam()), settings, device);
+  const auto lora = drawn_adapter(select_stack(host->catalogue(), "q,v", "1"), "lora", device);
+  host->attach(lora.get());
+  Batch batch = batch_of(questions(), true);
+  const double loss = host->train_pass(batch, 0, 0), mean = host->mean_loss(batch);
+  std::vector<float> rows(batch.tokens() * host->hidden_size());
+  const MatrixView<float> view(rows.data(), batch.tokens(), host->hidden_size());
+  host->features(batch, view);
+  const std::vector<double> scores = host->answer_scores(batch);
+  batch.features = view;
+  EXPECT_EQ(host->mean_loss(batch), mean);
+  EXPECT_EQ(host->train_pass(batch, 0, 0), loss);
+  EXPECT_EQ(host->answer_scores(batch), scores);
+}
+
 TEST_P(Answers, CostNoProductWithTheVocabularyWhereNoTokenIsLabelled) {
   const auto device = std::make_shared<CountingDevice>(make_cpu_device());
   const auto host = this->host(device);

@@ -11,6 +11,7 @@
 #include "core/device/device.h"
 #include "experiments/models/generate.h"
 #include "experiments/training/prompt_score.h"
+#include "experiments/training/training_session.h"
 #include "models/golden_models.h"
 #include "temporary_folder.h"
 #include "word_tokenizer.h"
@@ -201,6 +202,32 @@ TEST_F(PromptScoring, ChoosesTheOptionOfTheLargestScore) {
   split.examples[0].right = split.examples[1].right = split.examples[2].right = {0, 1, 2};
   EXPECT_EQ(score_prompts(*host_, task_with(PromptLoss::options), split, 3).scores.at("accuracy"),
             1);
+}
+
+TEST_F(PromptScoring, WeighExamplesAlikeInStepsOfSeveralBatches) {
+  const PromptSplit split =
+      encode({example("w5 w6 w7", {" w8", " w9 w10", " w3"}, 2), example("w7", {" w3", " w4"}),
+              example("w9 w33 w12 w8", {" w13 w4 w4", " w14"}, 1)});
+  const auto device = make_cpu_device();
+  const Method method = builtin_registry().at("lora");
+  RunSettings wanted;
+  wanted.values = {{"method", "lora"}, {"rank", "2"}, {"targets", "q,v"}, {"dropout", "0"}};
+  HostSettings of_host = host_settings(wanted, 3);
+  of_host.output = HostOutput::language_model;
+  std::vector<double> losses, norms;
+  for (const std::vector<std::vector<std::size_t>>& batches :
+       {std::vector<std::vector<std::size_t>>{{0, 1, 2}}, {{0, 1}, {2}}}) {
+    TrainingSession session(load_host(golden_model("llama"), of_host, device), method, wanted, 3,
+                            device, [](const std::vector<std::string>&) {});
+    session.begin(optimizer_settings(wanted));
+    double loss = session.form_gradients(pack(split, batches[0]));
+    for (std::size_t i = 1; i < batches.size(); ++i)
+      loss = session.add_gradients(pack(split, batches[i]));
+    losses.push_back(loss);
+    norms.push_back(session.norm());
+  }
+  EXPECT_NEAR(losses[1], losses[0], 1e-6);
+  EXPECT_NEAR(norms[1], norms[0], 1e-5 * norms[0]);
 }
 
 TEST_F(PromptScoring, NamesTheExampleOfAnotherTokenizer) {
