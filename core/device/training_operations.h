@@ -22,9 +22,9 @@ class TrainingOperations {
  public:
   virtual ~TrainingOperations() = default;
 
-  /// With g = gradient_scale gradient + penalty value: first += (1 - beta1) (g - first), second = beta2 second +
-  /// (1 - beta2) g^2, value = decay value - step_size first / (sqrt(second) / root_correction +
-  /// epsilon).
+  /// With g = gradient_scale gradient + penalty value: first += (1 - beta1) (g - first), second =
+  /// beta2 second + (1 - beta2) g^2, value = decay value - step_size first / (sqrt(second) /
+  /// root_correction + epsilon).
   virtual void adamw(const AdamStep& step, std::size_t n, const float* gradient, float* first,
                      float* second, float* value) const = 0;
   /// value -= rate (gradient_scale gradient + decay value).

@@ -79,7 +79,8 @@ struct HostSettings {
   HostOutput output = HostOutput::classifier;
   std::size_t labels = 2;
   bool regression = false;
-  /// Of a classifier's labels in training: each loses that share of its weight to all of them alike.
+  /// Of a classifier's labels in training: each loses that share of its weight to all of them
+  /// alike.
   double label_smoothing = 0;
   std::uint64_t seed = 0;  ///< of new head weights: N(0, 0.02), bias 0
   TrainedParts parts;

@@ -150,7 +150,8 @@ TrainingTraceReport check_training(const fs::path& folder, std::shared_ptr<const
   for (std::size_t step = 0; step < report.expected.size(); ++step) {
     report.losses.push_back(session.form_gradients(batch));
     report.norms.push_back(session.norm());
-    session.update(traced_rate * schedule.factor(step), clip_scale(report.norms.back(), traced_clip));
+    session.update(traced_rate * schedule.factor(step),
+                   clip_scale(report.norms.back(), traced_clip));
     compare(report.losses[step], report.expected[step]);
     if (!report.expected_norms.empty()) compare(report.norms[step], report.expected_norms[step]);
   }

@@ -17,7 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-
 }  // namespace
 
 void TrainingRun::load() {

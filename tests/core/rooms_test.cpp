@@ -47,11 +47,11 @@ const std::map<std::string, Rooms>& allowed() {
     const Rooms blocks = join({methods, {"experiments/models", "experiments/models/blocks"}});
     const Rooms models = join({blocks, {"experiments/models/families"}});
     const Rooms files = join({models, runs, {"experiments/adapter_files"}});
-    const Rooms tokenizers = join({core,
-                                   {"experiments/tokenizers", "experiments/tokenizers/decoders",
-                                    "experiments/tokenizers/models",
-                                    "experiments/tokenizers/normalizers",
-                                    "experiments/tokenizers/splitters"}});
+    const Rooms tokenizers =
+        join({core,
+              {"experiments/tokenizers", "experiments/tokenizers/decoders",
+               "experiments/tokenizers/models", "experiments/tokenizers/normalizers",
+               "experiments/tokenizers/splitters"}});
     const Rooms training = join({files, logs, {"experiments/tokenizers", "experiments/training"}});
     const Rooms sweep = join({training, analysis, {"experiments/sweep"}});
     const Rooms bench = join({training, {"experiments/bench"}});

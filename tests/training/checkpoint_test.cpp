@@ -135,7 +135,9 @@ TEST_F(Checkpoints, OfAnotherRunAreRefused) {
               HasSubstr("is the checkpoint of another run (lr is 0.01 there and 2e-3 here)"));
   EXPECT_EQ(read_text(file("out")), before);
   write_rows("train.tsv", 39);
-  EXPECT_THAT(run({}, "out"), HasSubstr("is the checkpoint of another run (the rows to train on have other content"));
+  EXPECT_THAT(
+      run({}, "out"),
+      HasSubstr("is the checkpoint of another run (the rows to train on have other content"));
   EXPECT_EQ(run({}, "out", 0, true), "");
   EXPECT_THAT(told, HasSubstr("the run starts anew"));
   EXPECT_EQ(run({}, "plain"), "");

@@ -9,7 +9,7 @@ namespace rankfold {
 /// The loss that logits [sequences, labels] are judged by.
 struct ClassificationLoss {
   bool regression = false;  ///< the squared error, over all columns of a row against its one target
-  double smoothing = 0;     ///< of the labels of a cross-entropy; see LayerOperations::cross_entropy
+  double smoothing = 0;  ///< of the labels of a cross-entropy; see LayerOperations::cross_entropy
 };
 
 /// The mean loss over a batch: cross-entropy where labels are class indices, or the squared error.
