@@ -90,7 +90,8 @@ double mebibytes(std::uint64_t bytes) {
 
 void check_cacheable(const RunSettings& settings, std::size_t frozen_layers, bool dropout) {
   const std::vector<std::string> parts = split(settings.text("train"), ',');
-  if (std::ranges::any_of(parts, [](const std::string& part) { return trim(part) == "norms"; }))
+  if (std::ranges::any_of(parts,
+                          [](const std::string& part) { return trim(part).starts_with("norm"); }))
     throw UsageError(
         "--cache-features: --train norms trains a norm below every layer, so that no activations "
         "stay the same; expected no norms");

@@ -36,14 +36,19 @@ std::vector<float> labels_of(const std::vector<Example>& rows) {
 void TrainingRun::load() {
   const fs::path model = settings_.text("model");
   const auto device = make_calibrated_device();
+  if (settings_.text("targets") == everything)
+    throw UsageError(
+        "--targets everything: embeddings do not train yet, it is for count alone; expected "
+        "--targets all-linear, with --train norms");
   // Refuses parts that do not go together, as count does.
-  trained_part_parameters(read_shape(model), settings_.text("train"), task_.labels,
+  const std::string train = all_trained_parts(settings_.text("train"), method_);
+  trained_part_parameters(read_shape(model), train, task_.labels,
                           tensor_train_head_rank(settings_.text("rank")));
 
   HostSettings wanted = host_settings(settings_, seed_);
   wanted.labels = task_.labels;
   wanted.regression = task_.regression;
-  wanted.parts = parse_trained_parts(settings_.text("train"), settings_.text("rank"));
+  wanted.parts = parse_trained_parts(train, settings_.text("rank"));
   const auto pause = [this] { check_stop(); };
   content_.emplace(model, pause);
   std::unique_ptr<Host> loaded = load_host(model, wanted, device);
@@ -273,7 +278,7 @@ void TrainingRun::save() {
   description.rank = settings_.text("rank");
   description.targets = settings_.text("targets");
   description.layers = settings_.text("layers");
-  description.train = settings_.text("train");
+  description.train = all_trained_parts(settings_.text("train"), method_);
   description.task = task_.name;
   description.labels = task_.labels;
   description.regression = task_.regression;
