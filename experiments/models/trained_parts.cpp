@@ -1,6 +1,8 @@
 #include "experiments/models/trained_parts.h"
 
+#include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/network/stack.h"
 
 namespace rankfold {
 
@@ -16,6 +18,13 @@ std::string all_trained_parts(const std::string& train, const Method& method) {
   for (const std::string& word : split(train, ','))
     if (trim(word) == own || (trim(word) == "norms" && own == "norm-shifts")) return train;
   return train + "," + own;
+}
+
+void expect_trainable(const std::string& targets) {
+  if (targets == everything)
+    throw UsageError(
+        "--targets everything: embeddings do not train yet, it is for count alone; expected "
+        "--targets all-linear, with --train norms");
 }
 
 TrainedParts parse_trained_parts(const std::string& train, const std::string& rank) {

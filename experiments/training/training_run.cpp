@@ -36,10 +36,7 @@ std::vector<float> labels_of(const std::vector<Example>& rows) {
 void TrainingRun::load() {
   const fs::path model = settings_.text("model");
   const auto device = make_calibrated_device();
-  if (settings_.text("targets") == everything)
-    throw UsageError(
-        "--targets everything: embeddings do not train yet, it is for count alone; expected "
-        "--targets all-linear, with --train norms");
+  expect_trainable(settings_.text("targets"));
   // Refuses parts that do not go together, as count does.
   const std::string train = all_trained_parts(settings_.text("train"), method_);
   trained_part_parameters(read_shape(model), train, task_.labels,
@@ -67,7 +64,7 @@ void TrainingRun::load() {
   Adapter<float>& adapter = session_->adapter();
   expect_places_for_biases(adapter, read_shape(model));
   if (caches_features())
-    check_cacheable(settings_, host.frozen_layers(),
+    check_cacheable(settings_, method_, host.frozen_layers(),
                     result_.dropout["hidden"] > 0 || result_.dropout["attention"] > 0);
 
   const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(model);

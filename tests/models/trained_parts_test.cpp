@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "core/base/error.h"
+
 namespace rankfold {
 namespace {
 
@@ -25,6 +27,11 @@ TEST(TrainedParts, HoldWhatTrainsWithTheMethod) {
   const TrainedParts parts = parse_trained_parts("norm-shifts", "");
   EXPECT_TRUE(parts.norm_shifts);
   EXPECT_FALSE(parts.norms);
+}
+
+TEST(TrainedParts, AreNotAllWeightsOfAModel) {
+  EXPECT_NO_THROW(expect_trainable("all-linear"));
+  EXPECT_THROW(expect_trainable("everything"), UsageError);
 }
 
 TEST(TrainedParts, HaveARankOfFiveWhereTheMethodHasNone) {
