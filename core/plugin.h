@@ -16,7 +16,7 @@
 namespace rankfold {
 
 /// Raised by every change of an installed header that a library compiled before does not survive.
-inline constexpr int plugin_interface = 6;
+inline constexpr int plugin_interface = 7;
 
 /// Tells libraries compiled with other headers or another layout apart: the interface in millions,
 /// and a checksum over the sizes of the shared structs below. Computed where it is compiled, so

@@ -17,6 +17,7 @@ Method full() {
           .has_rank = false,
           .is_reference = true,
           .alpha = 0,
+          .takes_everything = true,
           .declare = declare};
 }
 

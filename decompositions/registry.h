@@ -8,7 +8,9 @@ namespace rankfold {
 Registry builtin_registry();
 
 // One function a file of this folder; registry.cpp is the table.
+Method bitfit();
 Method block_term();
+Method bottleneck();
 Method cara();
 Method dlrt();
 Method fact_tk();
@@ -16,6 +18,7 @@ Method fact_tt();
 Method fourierft();
 Method full();
 Method hira();
+Method ia3();
 Method loha();
 Method lokr();
 Method lora();

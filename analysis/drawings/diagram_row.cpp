@@ -114,6 +114,7 @@ ProductRow::Wire ProductRow::make_wire(const Mode& mode, std::vector<std::size_t
   };
   if (const Mode* out = find_mode(open_.out, mode.name)) {
     side(Kind::out, *out, "out");
+    if (find_mode(open_.in, mode.name)) wire.second = "and in";  // a diagonal
   } else if (const Mode* in = find_mode(open_.in, mode.name)) {
     side(Kind::in, *in, "in");
   } else if (const Mode* read = find_mode(open_.read, mode.name)) {

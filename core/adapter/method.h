@@ -28,6 +28,9 @@ struct Method {
   bool is_reference = false;         ///< what others are compared with: no budget leaves it out
   double alpha = 1;                  ///< default of --alpha; 0: the method has no alpha
   std::string default_targets = {};  ///< where it differs from q,v
+  /// A part of the model that trains with it, as `--train` names them.
+  std::string trained_part = {};
+  bool takes_everything = false;  ///< `--targets everything` means all weights of the model
   /// The modes that have a rank each (`--rank 8x8x4`; one number is that of all of them). Empty:
   /// the method has one rank.
   std::function<std::vector<std::string>(const MethodSettings&)> rank_modes = {};

@@ -54,6 +54,11 @@ NetworkAdapter<T>::NetworkAdapter(std::string method, const Stack& stack,
     const std::size_t last = place == Place::before ? site.in : site.out;
     std::size_t width = place == Place::after ? site.out : site.in;
     for (const Stage& stage : declarations[index].stages) {
+      for (const Mode& mode : stage.network.in)
+        if (place == Place::beside &&
+            std::ranges::find(stage.network.out, mode.name, &Mode::name) != stage.network.out.end())
+          throw Error("{}: mode '{}' stands in out and in beside the weight, expected in one", what,
+                      mode.name);
       CompiledStage ready{
           compile_network(stage.network, planned_tokens, find_parameter, cache, what),
           stage.activation};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <vector>
 
 #include "core/adapter/tree_program.h"
@@ -26,8 +27,14 @@ class Reconstruction {
                T* memory) const;
 
  private:
+  /// Of a term that is diagonal in some modes: where its numbers stand in [out, in].
+  struct Places {
+    TokenLoop scatter, gather;
+  };
+
   TreeProgram<T> trees_;  ///< the blocks of all terms, then one tree a term
   std::vector<T> scales_;
+  std::vector<std::optional<Places>> diagonals_;  ///< one a term
   std::size_t blocks_ = 0, memory_ = 0;
 };
 

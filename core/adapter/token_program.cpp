@@ -172,6 +172,8 @@ void TokenProgram<T>::place() {
       Stage& stage = members_[m].stages[s];
       stage.value = take(private_, block_ * stage.out);
       stage.gradient = take(private_, block_ * stage.out);
+      if (stage.activation != Activation::none && stage.activation != Activation::relu)
+        stage.slopes = take(private_, block_ * stage.out);
       for (Chain& chain : stage.chains) {
         for (std::size_t i = 0; i + 1 < chain.links.size(); ++i) {
           Link& link = chain.links[i];

@@ -97,6 +97,7 @@ class TokenProgram {
     std::vector<Chain> chains;
     std::vector<Row> rows;
     std::size_t value = 0, gradient = 0;  ///< of its output, where a stage follows
+    std::size_t slopes = 0;               ///< of its activation, but of relu
   };
   struct Member {
     std::vector<Stage> stages;

@@ -10,6 +10,33 @@ MatrixView<T> rows_of(MatrixView<T> matrix, std::size_t first, std::size_t count
   return {matrix.row(first), count, matrix.columns, matrix.stride};
 }
 
+/// x = f(x); all but relu keep their slopes.
+template <class T>
+void activate(const Device& device, Activation activation, std::size_t n, T* x, T* slopes) {
+  switch (activation) {
+    case Activation::none:
+      return;
+    case Activation::relu:
+      return device.relu(n, x);
+    case Activation::gelu:
+      return device.apply(HiddenActivation::gelu, n, x, slopes);
+    case Activation::silu:
+      return device.apply(HiddenActivation::silu, n, x, slopes);
+    case Activation::tanh:
+      return device.apply(HiddenActivation::tanh, n, x, slopes);
+  }
+}
+
+/// d = d f'(x), from f(x) or its slopes.
+template <class T>
+void reverse_activation(const Device& device, Activation activation, std::size_t n, const T* value,
+                        const T* slopes, T* d) {
+  if (activation == Activation::relu)
+    device.relu_backward(n, value, d);
+  else if (activation != Activation::none)
+    device.scale_columns(slopes, MatrixView<T>(d, 1, n));
+}
+
 }  // namespace
 
 /// Calls function(first, tokens, this lane's memory, whether it is the lane's first block) for all
@@ -120,8 +147,8 @@ void TokenProgram<T>::forward_block(const Run& run, std::size_t first, std::size
       if (last) output = run.outputs.empty() ? nullptr : run.outputs[m].row(first);
       if (!last) run.device.fill(tokens * stage.out, T{0}, output);
       run_stage(run, stage, input, output, tokens, mine);
-      if (!last && stage.activation == Activation::relu)
-        run.device.relu(tokens * stage.out, output);
+      if (!last)
+        activate(run.device, stage.activation, tokens * stage.out, output, mine + stage.slopes);
       input = output;
     }
   }
@@ -186,8 +213,9 @@ void TokenProgram<T>::backward_block(const Run& run, std::size_t first, std::siz
             run.device.accumulate(row.sum.for_tokens(tokens), row.scale, d_output,
                                   static_cast<const T*>(nullptr),
                                   mine + coefficients_[row.coefficient].accumulator);
-      if (s > 0 && stages[s - 1].activation == Activation::relu)
-        run.device.relu_backward(tokens * stage.in, input, d_input);
+      if (s > 0)
+        reverse_activation(run.device, stages[s - 1].activation, tokens * stage.in, input,
+                           mine + stages[s - 1].slopes, d_input);
       d_output = d_input;
     }
   }

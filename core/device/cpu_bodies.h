@@ -4,6 +4,7 @@
 
 #include <cstddef>
 
+#include "core/device/row_kernels.h"
 #include "core/device/views.h"
 
 // What the CPU computes for the operations of the same names in core/device/device_operations.h.
@@ -47,6 +48,8 @@ template <class T>
 void relu(std::size_t n, T* x);
 template <class T>
 void relu_backward(std::size_t n, const T* x, T* d);
+template <class T>
+void apply(HiddenActivation function, std::size_t n, T* x, T* slopes);
 
 template <class T>
 void sum_rows(MatrixView<const T> a, const T* b, const T* w, T* sums);

@@ -37,6 +37,9 @@ class CpuOperations : public Base {
   void relu_backward(std::size_t n, const T* x, T* d) const override {
     cpu::relu_backward(n, x, d);
   }
+  void apply(HiddenActivation function, std::size_t n, T* x, T* slopes) const override {
+    cpu::apply(function, n, x, slopes);
+  }
   void sum_rows(MatrixView<const T> a, const T* b, const T* w, T* sums) const override {
     cpu::sum_rows(a, b, w, sums);
   }

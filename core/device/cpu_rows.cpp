@@ -1,5 +1,8 @@
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <numbers>
+#include <utility>
 
 #include "core/device/cpu_bodies.h"
 
@@ -58,6 +61,52 @@ template <class T>
 void relu_backward(std::size_t n, const T* x, T* d) {
   for (std::size_t i = 0; i < n; ++i)
     if (!(x[i] > T{0})) d[i] = T{0};
+}
+
+namespace {
+
+/// f(x) and f'(x) in double precision.
+std::pair<double, double> value_and_slope(HiddenActivation function, double x) {
+  const double root = std::numbers::sqrt2 / std::sqrt(std::numbers::pi);  // sqrt(2 / pi)
+  switch (function) {
+    case HiddenActivation::gelu: {
+      const double cumulative = 0.5 * std::erfc(-x / std::numbers::sqrt2);
+      return {x * cumulative, cumulative + 0.5 * root * x * std::exp(-0.5 * x * x)};
+    }
+    case HiddenActivation::gelu_tanh: {
+      const double tangent = std::tanh(root * (x + 0.044715 * x * x * x));
+      const double inner = root * (1 + 3 * 0.044715 * x * x);
+      return {0.5 * x * (1 + tangent),
+              0.5 * (1 + tangent) + 0.5 * x * (1 - tangent * tangent) * inner};
+    }
+    case HiddenActivation::relu:
+      return {std::max(x, 0.0), x > 0 ? 1.0 : 0.0};
+    case HiddenActivation::silu: {
+      const double logistic = 1 / (1 + std::exp(-x));
+      return {x * logistic, logistic + x * logistic * (1 - logistic)};
+    }
+    case HiddenActivation::tanh: {
+      const double tangent = std::tanh(x);
+      return {tangent, 1 - tangent * tangent};
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+template <>
+void apply(HiddenActivation function, std::size_t n, float* x, float* slopes) {
+  activate_row(function, n, x, nullptr, x, slopes);
+}
+
+template <>
+void apply(HiddenActivation function, std::size_t n, double* x, double* slopes) {
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto [value, slope] = value_and_slope(function, x[i]);
+    x[i] = value;
+    if (slopes) slopes[i] = slope;
+  }
 }
 
 template void fill(std::size_t, float, float*);

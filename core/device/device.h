@@ -63,6 +63,7 @@ class Device : public DeviceOperations<float>,
   using DeviceOperations<float>::keep_and_add_row, DeviceOperations<double>::keep_and_add_row;
   using DeviceOperations<float>::relu, DeviceOperations<double>::relu;
   using DeviceOperations<float>::relu_backward, DeviceOperations<double>::relu_backward;
+  using DeviceOperations<float>::apply, DeviceOperations<double>::apply;
   using DeviceOperations<float>::sum_rows, DeviceOperations<double>::sum_rows;
   using DeviceOperations<float>::sum_columns, DeviceOperations<double>::sum_columns;
   using DeviceOperations<float>::sum_and_scale_columns,

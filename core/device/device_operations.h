@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "core/device/row_kernels.h"
 #include "core/device/views.h"
 
 namespace rankfold {
@@ -44,6 +45,8 @@ class DeviceOperations {
   virtual void relu(std::size_t n, T* x) const = 0;
   /// d[i] = 0 where x[i], an input or output of relu, is not above 0.
   virtual void relu_backward(std::size_t n, const T* x, T* d) const = 0;
+  /// x[i] = f(x[i]), and slopes[i] = f'(x[i]) where `slopes` is not null.
+  virtual void apply(HiddenActivation function, std::size_t n, T* x, T* slopes) const = 0;
 
   // Sums and scalings, of weights with norms. The order of a sum depends on no number of threads.
 

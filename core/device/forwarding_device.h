@@ -72,6 +72,9 @@ class ForwardingOperations : public Base {
   void relu_backward(std::size_t n, const T* x, T* d) const override {
     inner().relu_backward(n, at(x), at(d));
   }
+  void apply(HiddenActivation function, std::size_t n, T* x, T* slopes) const override {
+    inner().apply(function, n, at(x), at(slopes));
+  }
   void sum_rows(MatrixView<const T> a, const T* b, const T* w, T* sums) const override {
     inner().sum_rows(at(a), at(b), at(w), at(sums));
   }

@@ -39,6 +39,12 @@ struct ValueAndSlope {
   return {value, logistic + value * (1.0f - logistic)};
 }
 
+// 2 logistic(2 x) - 1
+[[gnu::always_inline]] inline ValueAndSlope hyperbolic_tangent(float x) {
+  const float value = 2.0f / (1.0f + vector_exp(-2.0f * x)) - 1.0f;
+  return {value, 1.0f - value * value};
+}
+
 template <ValueAndSlope (*function)(float)>
 [[gnu::always_inline]] inline void apply_gated(std::size_t n, const float* gate, const float* up,
                                                float* out) {
@@ -60,7 +66,14 @@ template <ValueAndSlope (*function)(float)>
 template <ValueAndSlope (*function)(float)>
 [[gnu::always_inline]] inline void apply(std::size_t n, const float* x, const float* bias,
                                          float* value, float* derivative) {
-  if (derivative) {
+  if (!bias) {
+#pragma omp simd
+    for (std::size_t i = 0; i < n; ++i) {
+      const ValueAndSlope result = function(x[i]);
+      value[i] = result.value;
+      if (derivative) derivative[i] = result.slope;
+    }
+  } else if (derivative) {
 #pragma omp simd
     for (std::size_t i = 0; i < n; ++i) {
       const ValueAndSlope result = function(x[i] + bias[i]);
@@ -96,6 +109,8 @@ RANKFOLD_VECTOR_VARIANTS void activate_row(HiddenActivation activation, std::siz
       return apply<relu>(n, x, bias, value, derivative);
     case HiddenActivation::silu:
       return apply<silu>(n, x, bias, value, derivative);
+    case HiddenActivation::tanh:
+      return apply<hyperbolic_tangent>(n, x, bias, value, derivative);
   }
 }
 
@@ -110,6 +125,8 @@ RANKFOLD_VECTOR_VARIANTS void gated_row(HiddenActivation activation, std::size_t
       return apply_gated<relu>(n, gate, up, out);
     case HiddenActivation::silu:
       return apply_gated<silu>(n, gate, up, out);
+    case HiddenActivation::tanh:
+      return apply_gated<hyperbolic_tangent>(n, gate, up, out);
   }
 }
 
@@ -124,6 +141,8 @@ RANKFOLD_VECTOR_VARIANTS void gated_backward_row(HiddenActivation activation, st
       return apply_gated_backward<relu>(n, d, gate, up);
     case HiddenActivation::silu:
       return apply_gated_backward<silu>(n, d, gate, up);
+    case HiddenActivation::tanh:
+      return apply_gated_backward<hyperbolic_tangent>(n, d, gate, up);
   }
 }
 

@@ -10,12 +10,14 @@ namespace rankfold {
 // Loops over one row of a matrix, vectorised for the CPU that runs them. Outputs overwrite and may
 // be the same row as an input of the same length unless said otherwise.
 
-/// The function between the two dense layers of a transformer's feed-forward part.
+/// The function between the two dense layers of a transformer's feed-forward part, or of an
+/// adapter.
 enum class HiddenActivation {
   gelu,       ///< x Phi(x)
   gelu_tanh,  ///< x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2
   relu,
   silu,  ///< x / (1 + e^-x)
+  tanh,
 };
 
 /// By transformers' names: those below, and swish, which is silu. Throws Error naming `where` and
@@ -25,7 +27,7 @@ inline constexpr std::string_view activation_names =
 HiddenActivation parse_activation(std::string_view name, std::string_view where,
                                   std::string_view key = "hidden_act");
 
-/// value = f(x + bias); where `derivative` is given it becomes f'(x + bias).
+/// value = f(x + bias), bias may be null (0); where `derivative` is given it becomes f'(x + bias).
 void activate_row(HiddenActivation activation, std::size_t n, const float* x, const float* bias,
                   float* value, float* derivative);
 

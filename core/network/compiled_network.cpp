@@ -53,9 +53,6 @@ class TermCompiler {
     compiled.constant = term.constant;
     out_ = side(network_.out);
     in_ = side(network_.in);
-    for (const int mode : in_)
-      if (std::ranges::find(out_, mode) != out_.end())
-        throw Error("{}: mode '{}' stands in out and in, expected in one", what_, names_[mode]);
     std::vector<TreeOperand> operands;
     for (const Operand& operand : term.product) add_operand(operand, operands);
 
@@ -65,7 +62,8 @@ class TermCompiler {
     std::vector<int> with_tokens{token_mode};
     with_tokens.insert(with_tokens.end(), out_modes.begin(), out_modes.end());
     std::vector<int> dense = out_modes;
-    dense.insert(dense.end(), in_modes.begin(), in_modes.end());
+    for (const int mode : in_modes)
+      if (std::ranges::find(out_modes, mode) == out_modes.end()) dense.push_back(mode);
 
     for (const auto& [block, block_operands] : blocks_) {
       std::vector<int> modes;
@@ -79,6 +77,8 @@ class TermCompiler {
       return compiled;
     }
     compiled.reconstruct = plan(operands, dense);
+    if (dense.size() != out_modes.size() + in_modes.size())
+      compiled.diagonal = places(dense, out_modes, in_modes);
     TreeOperand input;
     input.kind = TreeOperand::Kind::input;
     input.axes = contiguous_axes(in_modes, sizes_);
@@ -90,6 +90,20 @@ class TermCompiler {
   }
 
  private:
+  /// The strides of these modes in a matrix [out, in].
+  std::vector<Axis> places(const std::vector<int>& modes, const std::vector<int>& out_modes,
+                           const std::vector<int>& in_modes) const {
+    std::vector<Axis> axes = contiguous_axes(modes, sizes_);
+    for (Axis& axis : axes) axis.stride = 0;
+    std::size_t stride = 1;
+    for (const auto* side : {&in_modes, &out_modes})
+      for (std::size_t i = side->size(); i-- > 0;) {
+        std::ranges::find(axes, (*side)[i], &Axis::mode)->stride += stride;
+        stride *= sizes_[(*side)[i]];
+      }
+    return axes;
+  }
+
   int number(const Mode& mode) {
     const auto found = numbers_.find(mode.name);
     if (found == numbers_.end()) {

@@ -47,7 +47,9 @@ struct CompiledTerm {
   std::vector<Axis> input;              ///< X: tokens (stride set by X) and the in modes
   std::vector<ChainStep> chain;
   TreeOperand row;              ///< of a constant term, over the out modes
-  ContractionTree reconstruct;  ///< factors alone, over out and in
+  ContractionTree reconstruct;  ///< factors alone, over out and in, modes of both once
+  /// Where the map is diagonal in some modes: the places of the reconstructed numbers in [out, in].
+  std::vector<Axis> diagonal;
 };
 
 /// A network of one site with its modes numbered, selections taken, blocks regrouped where borders

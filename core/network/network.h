@@ -86,7 +86,9 @@ struct Term {
   bool constant = false;
 };
 
-/// A linear map [out, in] as a sum of terms; `out` and `in` split into modes, row-major.
+/// A linear map [out, in] as a sum of terms; `out` and `in` split into modes, row-major. A mode
+/// that stands in both makes it diagonal in that mode (a vector times X, entry by entry): after or
+/// before a weight alone.
 struct Network {
   std::vector<Mode> out, in;
   std::vector<Term> terms;
@@ -97,7 +99,7 @@ struct Network {
 /// (y = z + f(z), z = W x + b); before it, on its input (y = W (x + f(x)) + b).
 enum class Place { beside, after, before };
 
-enum class Activation { none, relu };
+enum class Activation { none, relu, gelu, silu, tanh };
 
 /// One step of an adapter's map: x -> activation(network x).
 struct Stage {

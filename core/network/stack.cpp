@@ -120,12 +120,12 @@ std::vector<MatrixType> parse_targets(const std::string& targets, const SiteCata
     if (!site.beside_all) of_all.insert(site.matrix);
   }
   if (targets == "all") return {of_all.begin(), of_all.end()};
-  if (targets == "all-linear") return {modules.begin(), modules.end()};
+  if (targets == "all-linear" || targets == everything) return {modules.begin(), modules.end()};
   std::vector<std::string> known{"adapters", "all", "all-linear"};
   for (const MatrixType type : present) known.emplace_back(to_string(type));
   std::set<MatrixType> chosen;
   for (const std::string& part : split_at(targets, ',')) {
-    if (part == "all" || part == "all-linear" || part == "adapters")
+    if (part == "all" || part == "all-linear" || part == "adapters" || part == everything)
       throw UsageError("--targets {}: '{}' stands for several matrices, expected it alone",
                        printable(targets, 80), part);
     const auto found = std::ranges::find(matrix_names, part);

@@ -43,6 +43,8 @@ struct Site {
   std::string part_of = {};
   /// Only a target of its own name, `all-linear` or a pattern chooses it, not `all`.
   bool beside_all = false;
+  /// How much of a bias the model has here: in a fused weight some parts may have one.
+  enum class BiasRows { none, some, all } bias = BiasRows::all;
 };
 
 /// The ordered sites of a model for a selection of targets and layers: layers ascending, within a
@@ -68,9 +70,12 @@ struct SiteCatalogue {
   std::vector<MatrixType> adapter_places;  ///< what target `adapters` means (LoRETTA_adp's places)
 };
 
+/// The target of methods that train all weights of a model, which are more than its sites.
+inline constexpr std::string_view everything = "everything";
+
 /// Parses "q,v", "adapters", "all" (the matrices of attention and feed-forward parts that are
-/// modules of their own) or "all-linear" (every module). Throws UsageError naming an unknown or
-/// repeated target.
+/// modules of their own) or "all-linear" (every module; so of `everything`). Throws UsageError
+/// naming an unknown or repeated target.
 std::vector<MatrixType> parse_targets(const std::string& targets, const SiteCatalogue& catalogue);
 
 /// Parses "all", "first:N", "last:N" or a 0-based list such as "0,2,5-7". Ascending, distinct.

@@ -27,11 +27,12 @@ const std::vector<ForeignKey> known_keys = {
     {"max_length", read},  {"batch", read},    {"score_on", read},    {"precision", read},
     {"seed", read},        {"classes", read},  {"table", read}};
 const std::vector<ForeignKey> site_keys = {{"name", read}, {"rank", read}, {"alpha", read}};
-const std::vector<ForeignKey> stack_keys = {{"name", read},   {"matrix", read}, {"layer", read},
-                                            {"out", read},    {"in", read},     {"heads", read},
-                                            {"part_of", read}};
+const std::vector<ForeignKey> stack_keys = {{"name", read},    {"matrix", read}, {"layer", read},
+                                            {"out", read},     {"in", read},     {"heads", read},
+                                            {"part_of", read}, {"bias", read}};
 
 constexpr const char* language_model_name = "language model";
+constexpr const char* no_bias = "none";
 constexpr const char* text_form = "a text";
 constexpr const char* flag_form = "true or false";
 constexpr const char* count_form = "a whole number, 0 or more";
@@ -112,6 +113,10 @@ Site read_site(const OrderedJsonField& entry) {
   site.in = count("in");
   site.heads = count("heads");
   if (const auto whole = entry.given("part_of")) site.part_of = whole->string(text_form);
+  if (const auto bias = entry.given("bias")) {
+    if (bias->string(text_form) != no_bias) wrong("bias").refuse(no_bias);
+    site.bias = Site::BiasRows::none;
+  }
   return site;
 }
 
@@ -152,6 +157,7 @@ void write_adapter_description(const fs::path& folder, const AdapterDescription&
                   {"layer", site.layer}, {"out", site.out},
                   {"in", site.in},       {"heads", site.heads}};
     if (!site.part_of.empty()) entry["part_of"] = site.part_of;
+    if (site.bias == Site::BiasRows::none) entry["bias"] = no_bias;
     document["stack"].push_back(std::move(entry));
   }
   document["train"] = description.train;

@@ -77,7 +77,6 @@ class PeftTargets {
   const std::vector<Saved>& saved() const { return saved_; }
   bool saves(const std::string& module) const;
 
- private:
   /// A list of names, or an expression.
   struct Names {
     std::vector<std::string> names;
@@ -86,6 +85,8 @@ class PeftTargets {
     bool have(const std::string& module) const;
     bool name_ends(const std::string& module) const;
   };
+
+ private:
   bool is_chosen_layer(const std::string& module) const;
 
   std::string file_;

@@ -171,6 +171,12 @@ AdapterDescription PeftFolder::describe(const SiteCatalogue& catalogue) {
       if (const std::size_t own = contents_->rank_of(modules.at(choice.name)); own != largest)
         choice.rank = std::to_string(own);
   }
+  if (form.describe_modules) {
+    std::vector<std::pair<Site, std::string>> of_sites;
+    for (const auto& [site, module] : modules)
+      of_sites.emplace_back(*std::ranges::find(catalogue.sites, site, &Site::name), module);
+    form.describe_modules(config, of_sites, description);
+  }
   contents_->check_targets(catalogue);
   contents_->check_start(description, catalogue);
   return description;

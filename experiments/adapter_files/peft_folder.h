@@ -14,7 +14,8 @@
 namespace rankfold {
 
 /// An adapter that PEFT saved: types LORA (with use_dora, use_rslora and the starts pissa and
-/// olora, which are taken off the base weight again), LOHA, LOKR, VERA, HIRA, RANDLORA, FOURIERFT;
+/// olora, which are taken off the base weight again), LOHA, LOKR, VERA, HIRA, RANDLORA, FOURIERFT,
+/// IA3;
 /// modules_to_save are the head, and frozen modules (norms, embeddings) that its tensors replace.
 /// The sites are the modules that the file has tensors of, which must be those that the
 /// configuration adapts; ranks are those of the tensors. Members throw Error naming file and key:

@@ -247,6 +247,37 @@ PeftForm fourierft_form() {
           }};
 }
 
+/// ia3's option `feedforward`: types of matrices, each scaled alike in every layer.
+void describe_ia3(const PeftConfig& config,
+                  const std::vector<std::pair<Site, std::string>>& modules,
+                  AdapterDescription& description) {
+  const char* key = "feedforward_modules";
+  const PeftTargets::Names feedforward(config, key);
+  std::map<MatrixType, bool> scales_inputs;
+  std::vector<std::string> types;
+  for (const auto& [site, module] : modules) {
+    const bool scales = feedforward.have(module);
+    const auto [known, added] = scales_inputs.emplace(site.matrix, scales);
+    if (known->second != scales)
+      config.refuse(key, fmt::format("all modules like '{}' or none", printable(module, 200)));
+    if (added && scales) types.emplace_back(to_string(site.matrix));
+  }
+  description.settings.options = {{"feedforward", join(types, ",")}};
+}
+
+PeftForm ia3_form() {
+  return {.type = "IA3",
+          .parameters = {{"ia3_l", "l"}},
+          .keys = {{"feedforward_modules", read},
+                   {"exclude_modules", read},
+                   {"fan_in_fan_out", nothing},
+                   {"init_ia3_weights", nothing}},
+          .default_rank = 0,
+          .describe = [](const PeftConfig&,
+                         AdapterDescription& description) { description.method = "ia3"; },
+          .describe_modules = describe_ia3};
+}
+
 const std::vector<ForeignKey> common_keys = {
     {"peft_type", read},         {"task_type", read},
     {"target_modules", read},    {"layers_to_transform", read},
@@ -289,9 +320,9 @@ bool PeftForm::has_factor(const std::string& factor) const {
 }
 
 const std::vector<PeftForm>& peft_forms() {
-  static const std::vector<PeftForm> all = {lora_form(),     loha_form(), lokr_form(),
-                                            vera_form(),     hira_form(), randlora_form(),
-                                            fourierft_form()};
+  static const std::vector<PeftForm> all = {lora_form(),      loha_form(), lokr_form(),
+                                            vera_form(),      hira_form(), randlora_form(),
+                                            fourierft_form(), ia3_form()};
   return all;
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/foreign_keys.h"
@@ -43,6 +44,10 @@ struct PeftForm {
   double default_alpha = 0;
   /// Fills in method and options.
   std::function<void(const PeftConfig&, AdapterDescription&)> describe;
+  /// What follows from the modules as well, given as sites and their modules' names; may be empty.
+  std::function<void(const PeftConfig&, const std::vector<std::pair<Site, std::string>>&,
+                     AdapterDescription&)>
+      describe_modules = {};
 
   bool has_factor(const std::string& factor) const;
 };

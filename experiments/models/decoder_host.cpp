@@ -101,10 +101,13 @@ DecoderHost::DecoderHost(DecoderNetwork network, const HostSettings& settings,
       norms_(device),
       arena_(device),
       cut_(network_.score ? network_.padding : -1) {
-  if (settings_.parts.norms) {
+  const auto train = [&](LayerNorm& norm) {
+    settings_.parts.norms ? norms_.train(norm) : norms_.train_shift(norm);
+  };
+  if (settings_.parts.norms || settings_.parts.norm_shifts) {
     for (DecoderLayer& layer : network_.layers)
-      for (LayerNorm* norm : layer.norms()) norms_.train(*norm);
-    norms_.train(network_.last_norm);
+      for (LayerNorm* norm : layer.norms()) train(*norm);
+    train(network_.last_norm);
   }
   attach(nullptr);
 }

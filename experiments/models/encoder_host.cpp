@@ -80,18 +80,21 @@ EncoderHost::EncoderHost(EncoderNetwork network, const HostSettings& settings,
       linears_(linears()),
       norms_(device),
       arena_(device) {
-  if (settings_.parts.norms) train_norms();
+  if (settings_.parts.norms || settings_.parts.norm_shifts) train_norms();
   attach(nullptr);
 }
 
 void EncoderHost::train_norms() {
-  norms_.train(network_.embedding.norm());
+  const auto train = [&](LayerNorm& norm) {
+    settings_.parts.norms ? norms_.train(norm) : norms_.train_shift(norm);
+  };
+  train(network_.embedding.norm());
   for (EncoderLayer& layer : network_.layers) {
-    norms_.train(layer.attention_norm());
-    norms_.train(layer.output_norm());
+    train(layer.attention_norm());
+    train(layer.output_norm());
   }
   LayerNorm* const of_positions = network_.relative ? network_.relative->norm() : nullptr;
-  if (of_positions) norms_.train(*of_positions);
+  if (of_positions) train(*of_positions);
 }
 
 std::vector<HostLinear*> EncoderHost::linears() {
@@ -114,7 +117,7 @@ void EncoderHost::attach(Adapter<float>* adapter) {
   kept_by_head_ = {};
   kept_by_embedding_ = {};
   const HostLinear* const map = network_.embedding.map();
-  encoder_trains_ = settings_.parts.norms || (map && map->adapted());
+  encoder_trains_ = settings_.parts.norms || settings_.parts.norm_shifts || (map && map->adapted());
   frozen_steps_ = 0;
   std::vector<EncoderNetwork::Step>& steps = network_.steps;
   for (EncoderNetwork::Step& step : steps) {

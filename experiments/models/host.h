@@ -62,8 +62,9 @@ struct TrainedTensor {
 
 /// Which parts of the host train beside the adapter (`--train`). The output layer always trains.
 struct TrainedParts {
-  bool norms = false;    ///< every layer norm's weight and bias
-  bool tt_head = false;  ///< the dense layer before the output becomes a trained tensor train
+  bool norms = false;        ///< every layer norm's weight and bias
+  bool norm_shifts = false;  ///< their biases alone
+  bool tt_head = false;      ///< the dense layer before the output becomes a trained tensor train
   std::size_t tt_rank = 5;
 };
 

@@ -9,20 +9,29 @@
 
 namespace rankfold {
 
+TrainedStorage& TrainedNorms::add(const LayerNorm& norm, const char* tensor, const float* values) {
+  TrainedStorage& storage =
+      storages_.emplace_back(norm.name + tensor, std::vector<std::size_t>{norm.width}, device_);
+  device_->copy(values, norm.width * sizeof(float), storage.value.data());
+  return storage;
+}
+
 void TrainedNorms::train(LayerNorm& norm) {
-  const auto start = [&](const char* tensor, const float* values) -> TrainedStorage& {
-    TrainedStorage& storage =
-        storages_.emplace_back(norm.name + tensor, std::vector<std::size_t>{norm.width}, device_);
-    device_->copy(values, norm.width * sizeof(float), storage.value.data());
-    return storage;
-  };
-  TrainedStorage& weight = start(".weight", norm.weight);
+  TrainedStorage& weight = add(norm, ".weight", norm.weight);
   norm.weight = weight.value.data();
   norm.weight_gradient = weight.gradient.data();
   if (!norm.shift) return;
-  TrainedStorage& shift = start(".bias", norm.shift);
+  TrainedStorage& shift = add(norm, ".bias", norm.shift);
   norm.shift = shift.value.data();
   norm.shift_gradient = shift.gradient.data();
+}
+
+void TrainedNorms::train_shift(LayerNorm& norm) {
+  if (!norm.shift) return;
+  TrainedStorage& shift = add(norm, ".bias", norm.shift);
+  norm.shift = shift.value.data();
+  norm.shift_gradient = shift.gradient.data();
+  norm.weight_gradient = unread_.emplace_back(device_, norm.width).data();
 }
 
 std::vector<TrainedTensor> TrainedNorms::tensors() {
@@ -37,6 +46,7 @@ std::vector<TrainedTensor> TrainedNorms::tensors() {
 void TrainedNorms::zero_gradients() {
   for (TrainedStorage& storage : storages_)
     device_->fill(storage.gradient.size(), 0.0f, storage.gradient.data());
+  for (Buffer<float>& gradient : unread_) device_->fill(gradient.size(), 0.0f, gradient.data());
 }
 
 std::vector<Host::DrawnTensor> list_replaced(const ReplacedTensors* replaced) {

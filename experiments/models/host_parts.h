@@ -24,12 +24,17 @@ class TrainedNorms {
 
   /// The norm keeps its numbers. An RMS norm has no shift.
   void train(LayerNorm& norm);
+  /// Its shift alone; nothing of an RMS norm.
+  void train_shift(LayerNorm& norm);
   std::vector<TrainedTensor> tensors();
   void zero_gradients();
 
  private:
   std::shared_ptr<const Device> device_;
+  TrainedStorage& add(const LayerNorm& norm, const char* tensor, const float* values);
+
   std::vector<TrainedStorage> storages_;
+  std::vector<Buffer<float>> unread_;  ///< gradients of the weights whose shifts train alone
 };
 
 /// The replaced tensors that a host has read; of none where the pointer is null.

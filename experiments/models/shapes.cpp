@@ -78,6 +78,40 @@ ModelShape read_shape(const ConfigFile& config, const Family& family) {
   return shape;
 }
 
+namespace {
+
+bool has_bias(const ModelShape& shape, MatrixType matrix) {
+  switch (matrix) {
+    case MatrixType::o:
+      return shape.attention_output_bias;
+    case MatrixType::gate:
+    case MatrixType::up:
+    case MatrixType::down:
+      return shape.mlp_bias;
+    case MatrixType::position_k:
+      return family_of(shape).modules.position_k_bias;
+    case MatrixType::position_q:
+    case MatrixType::embedding_map:
+    case MatrixType::pooler:
+      return true;
+    default:
+      return shape.attention_bias;
+  }
+}
+
+Site::BiasRows bias_rows(const ModelShape& shape, const Site& site) {
+  using enum Site::BiasRows;
+  if (!has_bias(shape, site.matrix)) return none;
+  const bool is_fused = site.matrix == MatrixType::in_proj || !site.part_of.empty();
+  const auto& biases = family_of(shape).modules.part_biases;
+  const auto missing = [](const char* bias) { return bias == nullptr; };
+  if (!is_fused || std::ranges::all_of(biases, missing)) return all;
+  if (site.matrix == MatrixType::in_proj) return std::ranges::any_of(biases, missing) ? some : all;
+  return biases[static_cast<std::size_t>(site.matrix)] ? all : none;
+}
+
+}  // namespace
+
 SiteCatalogue catalogue(const ModelShape& shape) {
   const Family& family = family_of(shape);
   const FamilyModules& modules = family.modules;
@@ -124,29 +158,11 @@ SiteCatalogue catalogue(const ModelShape& shape) {
   };
   add_single(MatrixType::embedding_map, modules.embedding_map, 0, shape.embedding);
   add_single(MatrixType::pooler, modules.pooler, shape.distinct_layers - 1, hidden);
+  for (Site& site : result.sites) site.bias = bias_rows(shape, site);
   return result;
 }
 
 namespace {
-
-bool has_bias(const ModelShape& shape, MatrixType matrix) {
-  switch (matrix) {
-    case MatrixType::o:
-      return shape.attention_output_bias;
-    case MatrixType::gate:
-    case MatrixType::up:
-    case MatrixType::down:
-      return shape.mlp_bias;
-    case MatrixType::position_k:
-      return family_of(shape).modules.position_k_bias;
-    case MatrixType::position_q:
-    case MatrixType::embedding_map:
-    case MatrixType::pooler:
-      return true;
-    default:
-      return shape.attention_bias;
-  }
-}
 
 /// q, k or v of a shape whose in_proj has them as parts.
 StoredMatrix stored_part(const ModelShape& shape, MatrixType part) {
@@ -205,6 +221,14 @@ std::size_t norm_parameters(const ModelShape& shape) {
   return family_of(shape).norm_parameters(shape);
 }
 
+std::size_t norm_shift_parameters(const ModelShape& shape) {
+  return family_of(shape).norms_shift ? norm_parameters(shape) / 2 : 0;
+}
+
+std::size_t parameters_below_head(const ModelShape& shape) {
+  return shape.parameters + (family_of(shape).dense_apart ? shape.hidden * (shape.hidden + 1) : 0);
+}
+
 std::size_t output_parameters(const ModelShape& shape, std::size_t labels) {
   return labels * (shape.hidden + (family_of(shape).output_bias ? 1 : 0));
 }
@@ -239,7 +263,11 @@ std::size_t trained_part_parameters(const ModelShape& shape, const std::string& 
   if (chosen.contains("head") && (chosen.contains("tt-head") || chosen.contains("output")))
     throw UsageError("--train {}: head is the whole head; expected it without tt-head and output",
                      printable(parts));
+  if (chosen.contains("norms") && chosen.contains("norm-shifts"))
+    throw UsageError("--train {}: norms hold their shifts; expected it without norm-shifts",
+                     printable(parts));
   std::size_t count = 0;
+  if (chosen.contains("norm-shifts")) count += norm_shift_parameters(shape);
   if (chosen.contains("norms")) count += norm_parameters(shape);
   if (chosen.contains("head")) count += head_parameters(shape, labels);
   if (chosen.contains("output")) count += output_parameters(shape, labels);

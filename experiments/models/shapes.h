@@ -91,6 +91,11 @@ StoredBias stored_bias(const ModelShape& shape, const Site& site, std::size_t ro
 /// Weights and biases of every norm: encoders (2 layers + 1) * 2 hidden, and DeBERTa-v2's further
 /// ones.
 std::size_t norm_parameters(const ModelShape& shape);
+/// Their biases alone; 0 of RMS norms.
+std::size_t norm_shift_parameters(const ModelShape& shape);
+/// Everything that full fine-tuning of a classifier trains but its head; of a language model, but
+/// an output layer that is not tied to the embedding.
+std::size_t parameters_below_head(const ModelShape& shape);
 /// The trained head of a classifier with `labels` outputs: RoBERTa's dense and out_proj, of others
 /// the output layer alone.
 std::size_t head_parameters(const ModelShape& shape, std::size_t labels);
@@ -101,9 +106,10 @@ std::size_t output_parameters(const ModelShape& shape, std::size_t labels);
 /// where the family has no such layer (gpt2, llama, vit).
 std::size_t tensor_train_head_parameters(const ModelShape& shape, std::size_t rank);
 
-/// Trained parts of the model beside the adapter: the sum over "norms", "head", "tt-head" and
-/// "output" of a comma list; "" is 0. Throws UsageError for an unknown or repeated part, for
-/// tt-head with head, and for output with head (which holds it).
+/// Trained parts of the model beside the adapter: the sum over "norms", "norm-shifts", "head",
+/// "tt-head" and "output" of a comma list; "" is 0. Throws UsageError for an unknown or repeated
+/// part, for norms with norm-shifts, for tt-head with head, and for output with head (which holds
+/// it).
 std::size_t trained_part_parameters(const ModelShape& shape, const std::string& parts,
                                     std::size_t labels, std::size_t rank);
 

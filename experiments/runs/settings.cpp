@@ -172,7 +172,14 @@ MethodRequest method_request(const RunSettings& settings) {
 
 std::string chosen_targets(const RunSettings& settings, const Method& method,
                            const SiteCatalogue& catalogue) {
-  if (!settings.text("targets").empty()) return settings.text("targets");
+  if (const std::string& targets = settings.text("targets"); !targets.empty()) {
+    if (targets == everything && !method.takes_everything)
+      throw UsageError(
+          "--targets everything: {} has no meaning for weights that are no matrices; "
+          "expected all-linear, or method full",
+          method.name);
+    return targets;
+  }
   if (!method.default_targets.empty()) return method.default_targets;
   const auto is_part = [](const Site& site) { return !site.part_of.empty(); };
   const bool fused = std::ranges::any_of(catalogue.sites, is_part);

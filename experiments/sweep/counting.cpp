@@ -1,18 +1,25 @@
 #include "experiments/sweep/counting.h"
 
+#include "core/base/error.h"
 #include "experiments/models/trained_parts.h"
 
 namespace rankfold {
 namespace {
 
 std::string canonical_targets(const std::string& targets, const Stack& stack) {
-  if (targets == "adapters" || is_module_pattern(targets)) return targets;
+  if (targets == "adapters" || targets == everything || is_module_pattern(targets)) return targets;
   std::string joined;
   for (const MatrixType type : stack.matrices) {
     if (!joined.empty()) joined += ',';
     joined += to_string(type);
   }
   return joined;
+}
+
+/// All weights of the network below the head.
+Count count_of_everything(const ModelShape& shape) {
+  const std::size_t weights = parameters_below_head(shape);
+  return {weights, {{"weights", {weights}, 1}}};
 }
 
 }  // namespace
@@ -30,10 +37,19 @@ ModelCount count_stack(const ModelShape& shape, const Method& method, const RunS
   result.rank = resolved.rank;
   result.targets = canonical_targets(chosen_targets(settings, method, SiteCatalogue{}), stack);
   result.matrices = stack.sites.size();
+  if (result.targets == everything) {
+    const TrainedParts parts = parse_trained_parts(settings.text("train"), "");
+    if (parts.norms || parts.norm_shifts || parts.tt_head)
+      throw UsageError(
+          "--targets everything holds the norms and the dense layer of the head; "
+          "expected --train head, output or nothing");
+    counted = count_of_everything(shape);
+  }
   result.adapter = counted.trainable;
   result.trainable =
-      counted.trainable + trained_part_parameters(shape, settings.text("train"), labels,
-                                                  tensor_train_head_rank(settings.text("rank")));
+      counted.trainable +
+      trained_part_parameters(shape, all_trained_parts(settings.text("train"), method), labels,
+                              tensor_train_head_rank(settings.text("rank")));
   result.factors = std::move(counted.factors);
   return result;
 }

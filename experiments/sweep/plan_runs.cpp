@@ -10,6 +10,7 @@
 #include "core/base/text.h"
 #include "experiments/models/config_file.h"
 #include "experiments/models/input_checks.h"
+#include "experiments/models/trained_parts.h"
 #include "experiments/runs/run_paths.h"
 #include "experiments/sweep/count_sweep.h"
 #include "experiments/sweep/run_state.h"
@@ -43,7 +44,7 @@ void check_features(const RunSettings& settings, const Method& method, ShapeStor
   const std::size_t layers = store.shape(model).layers;
   std::size_t frozen = layers - 1;
   if (method.adapts_sites) frozen = store.stack(method, settings).layers.front();
-  check_cacheable(settings, frozen, has_dropout(settings));
+  check_cacheable(settings, method, frozen, has_dropout(settings));
 }
 
 void check_run(const PlannedRun& run, const Registry& registry, ShapeStore& store) {
@@ -58,6 +59,7 @@ void check_run(const PlannedRun& run, const Registry& registry, ShapeStore& stor
   if (settings.count("max-length") > shape.positions)
     throw UsageError("--max-length is {}; expected at most the {} positions of the model",
                      settings.text("max-length"), shape.positions);
+  expect_trainable(settings.text("targets"));
   const Method& method = registry.at(settings.text("method"));
   check_features(settings, method, store);
   store.count(method, run);

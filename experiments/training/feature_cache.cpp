@@ -21,6 +21,7 @@
 #include "core/base/machine.h"
 #include "core/base/scratch.h"
 #include "core/base/text.h"
+#include "experiments/models/trained_parts.h"
 
 namespace rankfold {
 namespace {
@@ -88,12 +89,16 @@ double mebibytes(std::uint64_t bytes) {
 
 }  // namespace
 
-void check_cacheable(const RunSettings& settings, std::size_t frozen_layers, bool dropout) {
-  const std::vector<std::string> parts = split(settings.text("train"), ',');
-  if (std::ranges::any_of(parts, [](const std::string& part) { return trim(part) == "norms"; }))
+void check_cacheable(const RunSettings& settings, const Method& method, std::size_t frozen_layers,
+                     bool dropout) {
+  const std::vector<std::string> parts =
+      split(all_trained_parts(settings.text("train"), method), ',');
+  if (std::ranges::any_of(parts,
+                          [](const std::string& part) { return trim(part).starts_with("norm"); }))
     throw UsageError(
-        "--cache-features: --train norms trains a norm below every layer, so that no activations "
-        "stay the same; expected no norms");
+        "--cache-features: --train norms, and a method that trains their shifts, train a norm "
+        "below "
+        "every layer, so that no activations stay the same; expected no norms");
   if (frozen_layers == 0)
     throw UsageError(
         "--cache-features: no layer is frozen below all that trains (--layers {}); expected "

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/adapter/method.h"
 #include "core/base/files.h"
 #include "experiments/models/host.h"
 #include "experiments/runs/settings.h"
@@ -19,7 +20,8 @@ namespace rankfold {
 /// Throws UsageError where a run has no features to keep: no layer is frozen below all that trains
 /// (`frozen_layers` is 0), or with dropout in the network (`dropout`), which changes activations
 /// at every step.
-void check_cacheable(const RunSettings& settings, std::size_t frozen_layers, bool dropout);
+void check_cacheable(const RunSettings& settings, const Method& method, std::size_t frozen_layers,
+                     bool dropout);
 
 /// What features depend on besides the tokens, to the last bit, as text: the model (by the
 /// fingerprint of its content), the number of frozen layers, the precision, and what computes:

@@ -23,14 +23,16 @@ void TrainingRun::load() {
   check_trainer();
   const fs::path model = settings_.text("model");
   const auto device = make_calibrated_device();
+  expect_trainable(settings_.text("targets"));
   // Refuses parts that do not go together, as count does.
-  trained_part_parameters(read_shape(model), settings_.text("train"), task_.labels,
+  const std::string train = all_trained_parts(settings_.text("train"), method_);
+  trained_part_parameters(read_shape(model), train, task_.labels,
                           tensor_train_head_rank(settings_.text("rank")));
 
   HostSettings wanted = host_settings(settings_, seed_);
   wanted.labels = task_.labels;
   wanted.regression = task_.regression;
-  wanted.parts = parse_trained_parts(settings_.text("train"), settings_.text("rank"));
+  wanted.parts = parse_trained_parts(train, settings_.text("rank"));
   const auto pause = [this] { check_stop(); };
   content_.emplace(model, pause);
   std::unique_ptr<Host> loaded = load_host(model, wanted, device);
@@ -49,7 +51,7 @@ void TrainingRun::load() {
   Adapter<float>& adapter = session_->adapter();
   expect_places_for_biases(adapter, read_shape(model));
   if (caches_features())
-    check_cacheable(settings_, host.frozen_layers(),
+    check_cacheable(settings_, method_, host.frozen_layers(),
                     result_.dropout["hidden"] > 0 || result_.dropout["attention"] > 0);
 
   const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(model);
@@ -168,7 +170,7 @@ void TrainingRun::save() {
   description.rank = settings_.text("rank");
   description.targets = settings_.text("targets");
   description.layers = settings_.text("layers");
-  description.train = settings_.text("train");
+  description.train = all_trained_parts(settings_.text("train"), method_);
   description.task = task_.name;
   description.labels = task_.labels;
   description.classes = task_.classes;

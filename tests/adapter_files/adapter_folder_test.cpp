@@ -176,6 +176,26 @@ TEST_F(AdapterFolder, HoldsTrainedNormsToo) {
   EXPECT_EQ(evaluate_merged().scores, run.scores);
 }
 
+TEST_F(AdapterFolder, HoldsEveryBiasOfBitfitAndMergesThem) {
+  RunSettings wanted = settings();
+  wanted.values["method"] = "bitfit";
+  wanted.values.erase("rank");
+  wanted.values["targets"] = "all";
+  wanted.values["epochs"] = "6";
+  const RunResult run = train(wanted);
+  EXPECT_EQ(run.parameters.head, 66U + 5 * 32);
+  EXPECT_EQ(evaluate_adapter().scores, run.scores);
+  merge_adapter();
+  EXPECT_EQ(evaluate_merged().scores, run.scores);
+  const WeightFolder before(folder / "model"), after(folder / "merged");
+  for (const char* changed :
+       {"bert.encoder.layer.0.intermediate.dense.bias", "bert.embeddings.LayerNorm.bias"})
+    EXPECT_NE(before.read<float>(changed), after.read<float>(changed));
+  for (const char* kept :
+       {"bert.encoder.layer.0.intermediate.dense.weight", "bert.embeddings.LayerNorm.weight"})
+    EXPECT_EQ(before.read<float>(kept), after.read<float>(kept));
+}
+
 TEST_F(AdapterFolder, MergesIntoAPlainModelWithTheSameScores) {
   RunSettings wanted = settings();
   wanted.values["epochs"] = "6";

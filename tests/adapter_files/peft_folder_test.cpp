@@ -256,9 +256,9 @@ TEST_F(PeftAdapter, RefusesWhatItCannotApply) {
   EXPECT_THAT(load_error(), HasSubstr("use_qalora is true"));
   change_config([](auto& config) {
     config["use_qalora"] = false;
-    config["peft_type"] = "IA3";
+    config["peft_type"] = "BOFT";
   });
-  EXPECT_THAT(load_error(), HasSubstr("peft_type is \"IA3\", expected one of LORA"));
+  EXPECT_THAT(load_error(), HasSubstr("peft_type is \"BOFT\", expected one of LORA"));
   change_config([](auto& config) {
     config["peft_type"] = "LORA";
     config["r"] = "four";

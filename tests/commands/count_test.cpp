@@ -67,6 +67,22 @@ TEST(Count, TellsOnceWhatTheMethodChose) {
   EXPECT_EQ(call("count --model roberta-base --method lora --rank 5").err, "");
 }
 
+TEST(Count, OfEverythingIsOfFullAlone) {
+  const Outcome whole =
+      call("count --model roberta-base --method full --targets everything --json");
+  ASSERT_EQ(whole.status, 0) << whole.err;
+  EXPECT_EQ(whole.json()["targets"], "everything");
+  EXPECT_EQ(whole.json()["adapter"], find_shape("roberta-base").parameters);
+  const Outcome lora =
+      call("count --model roberta-base --method lora --rank 2 --targets everything");
+  EXPECT_EQ(lora.status, 2);
+  EXPECT_THAT(lora.err, HasSubstr("--targets everything: lora has no meaning"));
+  const Outcome norms =
+      call("count --model roberta-base --method full --targets everything --train norms");
+  EXPECT_EQ(norms.status, 2);
+  EXPECT_THAT(norms.err, HasSubstr("everything holds the norms"));
+}
+
 TEST(Count, PrintsTheFieldsOfTheContract) {
   const Outcome outcome =
       call("count --model roberta-base --method lotr --rank 2 --train head --json");

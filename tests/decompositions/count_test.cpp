@@ -46,6 +46,10 @@ TEST(Count, FollowsTheClosedForms) {
       EXPECT_EQ(count(loretta_rep(), qv, rank),
                 n * (train(rank, {8, 8, 12, 8}) + train(rank, {8, 12, 8, 8})));
       EXPECT_EQ(count(loretta_adp(), qv, rank), n * (2 * train(rank, {8, 8, 12, 8, 8}) + 64 + d));
+      EXPECT_EQ(count(bottleneck(), qv, rank), n * (2 * d * rank + rank + d));
+      EXPECT_EQ(count(bottleneck(), qv, rank, {{"bias", "false"}}), n * 2 * d * rank);
+      EXPECT_EQ(count(ia3(), qv, rank), n * d);
+      EXPECT_EQ(count(bitfit(), qv, rank), n * d);
       EXPECT_EQ(count(full(), qv, rank), n * d * d);
       EXPECT_EQ(count(dlrt(), qv, rank), n * rank * (2 * d + rank));
       EXPECT_EQ(count(nola(), qv, rank), n * 2 * 64);

@@ -74,6 +74,9 @@ Rows activated(Rows x, HiddenActivation activation) {
       case HiddenActivation::silu:
         value /= 1 + std::exp(-value);
         break;
+      case HiddenActivation::tanh:
+        value = std::tanh(value);
+        break;
     }
   }
   return x;

@@ -1,5 +1,7 @@
 #include "experiments/models/shapes.h"
 
+#include <map>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -107,6 +109,28 @@ TEST(Shapes, TellWhereTheRowsAndBiasesOfPartsLie) {
   EXPECT_EQ(stored_bias(llama, catalogue(llama).sites[3], 0).tensor, "");
 }
 
+TEST(Shapes, TellWhichSitesHaveABias) {
+  using enum Site::BiasRows;
+  const auto of_first_layer = [](const char* model) {
+    std::map<std::string, Site::BiasRows> found;
+    for (const Site& site : catalogue(find_shape(model)).sites)
+      if (site.layer == 0) found.emplace(to_string(site.matrix), site.bias);
+    return found;
+  };
+  const auto deberta = of_first_layer("deberta-base"), llama = of_first_layer("llama-7b"),
+             qwen = of_first_layer("qwen2.5-0.5b"), gpt2 = of_first_layer("gpt2-medium");
+  EXPECT_EQ(deberta.at("q"), all);
+  EXPECT_EQ(deberta.at("k"), none);
+  EXPECT_EQ(deberta.at("in_proj"), some);
+  EXPECT_EQ(deberta.at("position_k"), none);
+  EXPECT_EQ(deberta.at("position_q"), all);
+  EXPECT_EQ(llama.at("q"), none);
+  EXPECT_EQ(qwen.at("q"), all);
+  EXPECT_EQ(qwen.at("o"), none);
+  EXPECT_EQ(gpt2.at("k"), all);
+  EXPECT_EQ(gpt2.at("in_proj"), all);
+}
+
 TEST(Shapes, CountTheTrainedPartsOfTheModel) {
   const ModelShape bert = find_shape("bert-base-uncased"), roberta = find_shape("roberta-base"),
                    llama = find_shape("llama-7b"), albert = find_shape("albert-base-v2"),
@@ -114,6 +138,12 @@ TEST(Shapes, CountTheTrainedPartsOfTheModel) {
   EXPECT_EQ(norm_parameters(bert), 25u * 2 * 768);
   EXPECT_EQ(norm_parameters(llama), 65u * 4096);
   EXPECT_EQ(norm_parameters(albert), 2u * 128 + 2 * 2 * 768);
+  EXPECT_EQ(norm_shift_parameters(bert), 25u * 768);
+  EXPECT_EQ(norm_shift_parameters(llama), 0u);
+  EXPECT_EQ(trained_part_parameters(bert, "norm-shifts", 2, 8), 25u * 768);
+  EXPECT_EQ(parameters_below_head(bert), bert.parameters);
+  const ModelShape deberta = find_shape("deberta-base");
+  EXPECT_EQ(parameters_below_head(deberta), deberta.parameters + 768 * 769);
   EXPECT_EQ(output_parameters(bert, 3), 3u * 769);
   EXPECT_EQ(output_parameters(gpt2, 3), 3u * 1024);
   EXPECT_EQ(head_parameters(bert, 2), 2u * 769);
@@ -131,6 +161,7 @@ TEST(Shapes, RefusePartsThatDoNotGoTogether) {
   EXPECT_THAT(message("norm", 2), HasSubstr("'norms'"));
   EXPECT_THAT(message("head,head", 2), HasSubstr("'head' stands twice"));
   EXPECT_THAT(message("head,tt-head", 2), HasSubstr("head is the whole head"));
+  EXPECT_THAT(message("norms,norm-shifts", 2), HasSubstr("norms hold their shifts"));
   EXPECT_THAT(message("tt-head", 0), HasSubstr("found no rank"));
   EXPECT_EQ(message_of<UsageError>(
                 [] { tensor_train_head_parameters(find_shape("vit-base-patch16"), 5); }),

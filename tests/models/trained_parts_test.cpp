@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "core/base/error.h"
+
 namespace rankfold {
 namespace {
 
@@ -12,6 +14,24 @@ TEST(TrainedParts, AreReadFromTheList) {
   EXPECT_TRUE(parts.norms);
   EXPECT_TRUE(parts.tt_head);
   EXPECT_EQ(parts.tt_rank, 7u);
+}
+
+TEST(TrainedParts, HoldWhatTrainsWithTheMethod) {
+  Method bitfit;
+  bitfit.trained_part = "norm-shifts";
+  EXPECT_EQ(all_trained_parts("head", Method{}), "head");
+  EXPECT_EQ(all_trained_parts("", bitfit), "norm-shifts");
+  EXPECT_EQ(all_trained_parts("head", bitfit), "head,norm-shifts");
+  EXPECT_EQ(all_trained_parts("norms, head", bitfit), "norms, head");
+  EXPECT_EQ(all_trained_parts("norm-shifts", bitfit), "norm-shifts");
+  const TrainedParts parts = parse_trained_parts("norm-shifts", "");
+  EXPECT_TRUE(parts.norm_shifts);
+  EXPECT_FALSE(parts.norms);
+}
+
+TEST(TrainedParts, AreNotAllWeightsOfAModel) {
+  EXPECT_NO_THROW(expect_trainable("all-linear"));
+  EXPECT_THROW(expect_trainable("everything"), UsageError);
 }
 
 TEST(TrainedParts, HaveARankOfFiveWhereTheMethodHasNone) {

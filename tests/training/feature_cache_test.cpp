@@ -389,9 +389,10 @@ TEST_F(FeatureCaching, TellsOfFilesOfOtherVersions) {
 
 TEST(Cacheable, AreRunsWithFrozenLayersAndNoDropout) {
   RunSettings settings;
+  Method method;
   settings.values["layers"] = "last:2";
   const auto message = [&](std::size_t frozen, bool dropout) {
-    return message_of<UsageError>([&] { check_cacheable(settings, frozen, dropout); });
+    return message_of<UsageError>([&] { check_cacheable(settings, method, frozen, dropout); });
   };
   EXPECT_EQ(message(4, false), "");
   EXPECT_THAT(message(4, true),
@@ -401,6 +402,9 @@ TEST(Cacheable, AreRunsWithFrozenLayersAndNoDropout) {
   EXPECT_THAT(message(0, false), HasSubstr("(--layers all); expected --layers last:N"));
   settings.values["train"] = "tt-head, norms";
   EXPECT_THAT(message(4, false), HasSubstr("norms"));
+  settings.values["train"] = "";
+  method.trained_part = "norm-shifts";
+  EXPECT_THAT(message(4, false), HasSubstr("a method that trains their shifts"));
 }
 
 }  // namespace

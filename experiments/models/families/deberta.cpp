@@ -69,6 +69,7 @@ const Family& deberta_family() {
       .keys = joined({deberta_keys(), keys_of(ForeignKey::Meaning::read, {"talking_head"})}),
       .modules = modules(),
       .adapter_places = {MatrixType::o, MatrixType::down},
+      .dense_apart = true,
       .presets = presets,
       .read = read,
       .norm_parameters = deberta_norm_parameters,

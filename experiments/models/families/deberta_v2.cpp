@@ -92,6 +92,7 @@ const Family& deberta_v2_family() {
                                                "conv_groups", "conv_act"})}),
       .modules = modules(),
       .adapter_places = {MatrixType::o, MatrixType::down},
+      .dense_apart = true,
       .presets = presets,
       .read = read,
       .norm_parameters = deberta_norm_parameters,

@@ -62,6 +62,8 @@ struct Family {
   /// A classifier has a dense layer [hidden, hidden] before its output layer,
   bool dense_before_output = true;
   bool trains_dense = false;                     ///< which trains with it.
+  bool dense_apart = false;                      ///< It is among no `parameters`, nor trains.
+  bool norms_shift = true;                       ///< norms are no RMS norms: they have a bias
   std::string_view head = "classifier";          ///< the module that a classifier's head is,
   std::string_view output_layer = "classifier";  ///< and that of its output layer
   bool tells_tokens = false;                     ///< `load` makes language models too

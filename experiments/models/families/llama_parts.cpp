@@ -148,6 +148,7 @@ Family llama_kind(std::string_view name, std::string_view architecture) {
   family.output_layer = "score";
   family.tells_tokens = true;
   family.norm_parameters = llama_norms;
+  family.norms_shift = false;
   family.parameters = llama_parameters;
   family.load = load_llama;
   return family;

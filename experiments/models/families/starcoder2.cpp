@@ -87,6 +87,7 @@ const Family& starcoder2_family() {
     starcoder.presets = presets;
     starcoder.read = read;
     starcoder.norm_parameters = encoder_norm_parameters;
+    starcoder.norms_shift = true;
     starcoder.parameters = parameters;
     starcoder.load = load;
     return starcoder;

@@ -185,13 +185,16 @@ double function_of(HiddenActivation activation, double x) {
       return std::max(x, 0.0);
     case HiddenActivation::silu:
       return x / (1 + std::exp(-x));
+    case HiddenActivation::tanh:
+      return std::tanh(x);
   }
   return NAN;
 }
 
 TEST_P(DecoderLayers, GateAndFormBothGradients) {
-  for (const auto activation : {HiddenActivation::gelu, HiddenActivation::gelu_tanh,
-                                HiddenActivation::relu, HiddenActivation::silu}) {
+  for (const auto activation :
+       {HiddenActivation::gelu, HiddenActivation::gelu_tanh, HiddenActivation::relu,
+        HiddenActivation::silu, HiddenActivation::tanh}) {
     const auto gate = numbers(rows * columns, "gate"), up = numbers(rows * columns, "up"),
                d = numbers(rows * columns, "d");
     Doubles gates = doubles(gate), ups = doubles(up);

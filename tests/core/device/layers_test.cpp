@@ -121,14 +121,17 @@ double value_of(HiddenActivation activation, double x) {
       return std::max(x, 0.0);
     case HiddenActivation::silu:
       return x / (1 + std::exp(-x));
+    case HiddenActivation::tanh:
+      return std::tanh(x);
   }
   return NAN;
 }
 
 TEST_P(Layers, ActivateAndKeepTheSlope) {
   const auto x = numbers(rows * stride, "x"), bias = numbers(columns, "bias");
-  for (const auto activation : {HiddenActivation::gelu, HiddenActivation::gelu_tanh,
-                                HiddenActivation::relu, HiddenActivation::silu})
+  for (const auto activation :
+       {HiddenActivation::gelu, HiddenActivation::gelu_tanh, HiddenActivation::relu,
+        HiddenActivation::silu, HiddenActivation::tanh})
     for (const bool with_bias : {true, false})
       for (const bool keep : {true, false}) {
         Buffer<float> inner = put(x), shift = put(bias), value = put(x);
