@@ -233,6 +233,8 @@ void Adapter<T>::forward(std::span<const SiteMatrix<T>> outputs, MatrixView<cons
     trace->tokens = x.rows;
     trace->sites.clear();
     for (const SiteMatrix<T>& output : outputs) trace->sites.push_back(output.site);
+    trace->dropout = dropout_;
+    trace->call = dropout_calls_++;
   }
   if (x.rows != 0) do_forward(outputs, x, trace, bias);
 }
@@ -270,6 +272,20 @@ void Adapter<T>::backward(std::size_t site, MatrixView<const T> x, MatrixView<co
                           const Trace<T>& trace, MatrixView<T> dx) {
   const SiteMatrix<const T> d_output{site, dy};
   backward(std::span(&d_output, 1), x, trace, dx);
+}
+
+template <class T>
+void Adapter<T>::set_dropout(const AdapterDropout& dropout) {
+  if (!(dropout.probability >= 0 && dropout.probability < 1))
+    throw Error("[{}] the adapter's dropout is {}, expected 0 or more, below 1", method_,
+                dropout.probability);
+  if (dropout.probability > 0 && dropout_.probability == 0)
+    for (std::size_t site = 0; site < stack_.sites.size(); ++site)
+      if (const std::string obstacle = dropout_obstacle(site); !obstacle.empty())
+        throw Error("{}: dropout of the adapter's input means nothing here: the method {}",
+                    describe(method_, stack_, site), obstacle);
+  dropout_ = dropout;
+  dropout_calls_ = 0;
 }
 
 template <class T>

@@ -45,6 +45,14 @@ struct FrozenLinear {
   const Bfloat16Weight* bfloat16 = nullptr;  ///< where products with the weight run in bfloat16
 };
 
+/// Dropout of what an adapter beside its weight reads, in calls with a trace: y = W x + F(drop(x)),
+/// where W and what else reads x see all of it (PEFT's lora_dropout). Calls of one pass have masks
+/// of their own, in the order in which they are made; the sites of one call share a mask.
+struct AdapterDropout {
+  double probability = 0;  ///< 0 or more, below 1
+  std::uint64_t seed = 0, pass = 0;
+};
+
 /// What one forward call leaves for its backward. Its owner keeps X alive and unchanged meanwhile;
 /// one object for the sites of a call, reused over steps without new memory.
 template <class T>
@@ -54,6 +62,8 @@ struct Trace {
   bool dense = false;              ///< the plan's choice for the factors' gradients
   std::vector<Buffer<T>> outputs;  ///< X W'^T of sites with norms
   bool keeps_outputs = false;
+  AdapterDropout dropout;          ///< in effect,
+  std::size_t call = 0;            ///< and the call's number in the pass
   std::vector<std::size_t> sites;  ///< of the call,
   std::size_t tokens = 0;          ///< and its rows
 };
@@ -163,6 +173,10 @@ class Adapter {
   /// or a forward alone.
   Plan plan(std::span<const std::size_t> sites, std::size_t tokens, bool training) const;
   void set_policy(const PlanPolicy& policy) { policy_ = policy; }
+  /// Of the calls from now on, which begin a pass. Throws Error naming the site where dropout of
+  /// its input means nothing: the adapter acts after or before the weight, normalises it or adds a
+  /// bias alone; or for a probability outside [0, 1).
+  void set_dropout(const AdapterDropout& dropout);
 
  protected:
   Adapter(std::string method, Stack stack, std::vector<Place> places,
@@ -176,8 +190,12 @@ class Adapter {
   std::vector<FrozenLinear<T>> frozen_;
   std::vector<SiteSamples> samples_;  ///< none, or one a site
   PlanPolicy policy_;
+  AdapterDropout dropout_;
+  mutable std::size_t dropout_calls_ = 0;  ///< with a trace, since set_dropout
 
  private:
+  /// Why dropout of a site's input means nothing; "" where it does.
+  virtual std::string dropout_obstacle(std::size_t) const { return "takes none"; }
   void check_site(std::size_t site) const;
   template <class Matrix>
   void check_call(std::span<const SiteMatrix<Matrix>> sites, const char* name,

@@ -62,6 +62,7 @@ class NetworkAdapter final : public Adapter<T> {
   Plan do_plan(std::span<const std::size_t> sites, std::size_t tokens,
                bool training) const override;
   void do_start(std::uint64_t seed) override;
+  std::string dropout_obstacle(std::size_t site) const override;
 
   void add_parameters(const FactorCopies& copies);
   template <class Matrix>
@@ -89,6 +90,12 @@ class NetworkAdapter final : public Adapter<T> {
                        const Trace<T>& trace, MatrixView<T> dx, Into into);
   void backward_around(const Gradient& d_output, MatrixView<const T> x, const Buffer<T>& kept,
                        MatrixView<T> dx, Into into);
+  void drop(const Trace<T>& trace, MatrixView<T> x) const;
+  MatrixView<const T> kept_input(const Trace<T>& trace, MatrixView<const T> x) const;
+  void forward_dropped(const SitesProgram& entry, std::span<const Output> outputs,
+                       MatrixView<const T> x, const Trace<T>& trace) const;
+  void backward_dropped(const SitesProgram& entry, std::span<const Gradient> d_outputs,
+                        MatrixView<const T> x, const Trace<T>& trace, MatrixView<T> dx);
   void run_forward(const SitesProgram& entry, MatrixView<const T> x,
                    std::span<const Output> outputs, bool residual = false) const;
   void run_backward(const SitesProgram& entry, MatrixView<const T> x,
@@ -105,6 +112,7 @@ class NetworkAdapter final : public Adapter<T> {
   mutable Buffer<T> update_;         ///< dW, where norms are differentiated
   mutable Buffer<T> scaled_, sums_;  ///< dY and X with norms, and sums of them over tokens
   mutable Buffer<T> row_sums_;
+  mutable Buffer<T> dropped_, d_dropped_;  ///< X with dropout, and the gradient of that
   mutable Trace<T> own_trace_;
 };
 

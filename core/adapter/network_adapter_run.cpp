@@ -88,6 +88,8 @@ Plan NetworkAdapter<T>::choose(const SitesProgram& entry, std::size_t tokens, bo
                                         (1 + site.normalised->has_rest()) * formed;
     }
   }
+  // What the factors see is not what the weight sees.
+  if (training && this->dropout_.probability > 0) plan.can_merge = plan.can_be_dense = false;
   plan.merged = plan.can_merge &&
                 (normalised ||  // there is no other way
                  this->policy_.merged.value_or(plan.merged_seconds < plan.factored_seconds));
@@ -254,6 +256,8 @@ void NetworkAdapter<T>::forward_beside(std::span<const Output> outputs, MatrixVi
                                       kept.outputs[i].data());
     }
   }
+  if (training && kept.dropout.probability > 0)
+    return forward_dropped(program(outputs, x.columns, x.columns), outputs, x, kept);
   if (!kept.merged) run_forward(entry, x, outputs);
 }
 
@@ -337,6 +341,8 @@ void NetworkAdapter<T>::backward_beside(std::span<const Gradient> d_outputs, Mat
     if (!by_tokens && (trace.dense || site.normalised)) add_dense_gradients(d_output, x);
     into = Into::add;
   }
+  if (trace.dropout.probability > 0)
+    return backward_dropped(program(d_outputs, x.columns, x.columns), d_outputs, x, trace, dx);
   if (!normalised)
     return run_backward(entry, x, d_outputs, trace.merged ? MatrixView<T>() : dx, !trace.dense);
   if (trace.dense) return;

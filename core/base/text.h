@@ -34,4 +34,7 @@ std::size_t character_count(std::string_view text);
 /// between UTF-8 characters, "..." at the end where something was left out).
 std::string printable(std::string_view text, std::size_t limit = 2000);
 
+/// Whether `pattern` fits all of `name`: * any characters, ? one.
+bool fits_pattern(std::string_view pattern, std::string_view name);
+
 }  // namespace rankfold

@@ -86,9 +86,9 @@ void CountingDevice::attend_relative_backward(const AttentionShape& shape,
 }
 
 void CountingDevice::count_attention(const AttentionShape& shape, std::uint64_t products) const {
-  for (std::size_t s = 0; s + 1 < shape.key_starts.size(); ++s) {
+  for (std::size_t s = 0; s < shape.sequences(); ++s) {
     const std::size_t queries = shape.query_starts[s + 1] - shape.query_starts[s],
-                      keys = shape.key_starts[s + 1] - shape.key_starts[s];
+                      keys = shape.keys(s);
     std::uint64_t pairs = std::uint64_t{queries} * keys;
     if (shape.causal) {
       const std::size_t window = shape.window > 0 ? shape.window : keys;

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 
 #include "core/device/cpu_device.h"
 #include "core/device/cpu_row_factors.h"
@@ -119,22 +118,15 @@ void CpuDevice::embed_tokens(const float* words, const float* places,
   });
 }
 
-double CpuDevice::cross_entropy_in_place(MatrixView<float> logits,
-                                         std::span<const std::int32_t> labels, float scale,
-                                         bool keep) const {
-  // One sum a row, added in their order.
-  constexpr std::size_t block = 64;
-  double total = 0;
-  for (std::size_t begin = 0; begin < logits.rows; begin += block) {
-    const std::size_t count = std::min(block, logits.rows - begin);
-    std::array<double, block> losses;
-    for_rows(count, [&](std::size_t i) {
-      losses[i] = cross_entropy_row(logits.columns, static_cast<std::size_t>(labels[begin + i]),
-                                    scale, keep, logits.row(begin + i));
-    });
-    for (std::size_t i = 0; i < count; ++i) total += losses[i];
-  }
-  return total;
+void CpuDevice::cross_entropy_in_place(MatrixView<float> logits,
+                                       std::span<const std::int32_t> labels,
+                                       std::span<const float> scales,
+                                       std::span<double> losses) const {
+  for_rows(logits.rows, [&](std::size_t i) {
+    losses[i] =
+        cross_entropy_row(logits.columns, static_cast<std::size_t>(labels[i]),
+                          scales.empty() ? 0.0f : scales[i], !scales.empty(), logits.row(i));
+  });
 }
 
 /// Enough that a product with the vocabulary's weight pays for reading it.

@@ -157,10 +157,11 @@ class CpuDevice final : public CpuOperations<CpuOperations<Device, float>, doubl
              MatrixView<float> out) const override;
   void embed_tokens(const float* words, const float* places, std::span<const std::int32_t> ids,
                     std::span<const std::size_t> positions, MatrixView<float> out) const override;
-  double cross_entropy_in_place(MatrixView<float> logits, std::span<const std::int32_t> labels,
-                                float scale, bool keep) const override;
+  void cross_entropy_in_place(MatrixView<float> logits, std::span<const std::int32_t> labels,
+                              std::span<const float> scales,
+                              std::span<double> losses) const override;
   double cross_entropy(MatrixView<const float> logits, std::span<const float> labels,
-                       MatrixView<float> d_logits) const override;
+                       double smoothing, MatrixView<float> d_logits) const override;
   double squared_error(MatrixView<const float> logits, std::span<const float> labels,
                        MatrixView<float> d_logits) const override;
   std::size_t feed_forward_rows(std::size_t rows, std::size_t width) const override;
@@ -174,6 +175,8 @@ class CpuDevice final : public CpuOperations<CpuOperations<Device, float>, doubl
              float* second, float* value) const override;
   void sgd(float rate, float decay, float gradient_scale, std::size_t n, const float* gradient,
            float* value) const override;
+  void add_normals(const RandomStream& stream, float keep, float scale, std::size_t n,
+                   const float* from, float* to) const override;
   double add_squares(std::size_t n, const float* x, double sum) const override;
 
   MachineRates rates() const override { return rates_; }

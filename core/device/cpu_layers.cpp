@@ -171,7 +171,7 @@ void CpuDevice::embed(const EmbeddingTables& tables, std::span<const std::int32_
 }
 
 double CpuDevice::cross_entropy(MatrixView<const float> logits, std::span<const float> labels,
-                                MatrixView<float> d_logits) const {
+                                double smoothing, MatrixView<float> d_logits) const {
   const std::size_t classes = logits.columns;
   const auto count = static_cast<double>(logits.rows);
   double loss = 0;
@@ -181,10 +181,19 @@ double CpuDevice::cross_entropy(MatrixView<const float> logits, std::span<const 
     const double largest = *std::ranges::max_element(row);
     double sum = 0;
     for (const float logit : row) sum += std::exp(logit - largest);
-    loss += (std::log(sum) + largest - row[label]) / count;
+    const double normaliser = std::log(sum) + largest;
+    loss += (normaliser - row[label]) / count;
+    if (smoothing > 0) {
+      double others = 0;
+      for (const float logit : row) others += normaliser - logit;
+      loss +=
+          smoothing * (others / static_cast<double>(classes) - (normaliser - row[label])) / count;
+    }
+    const double share = smoothing / static_cast<double>(classes);
     for (std::size_t c = 0; c < classes; ++c)
-      d_logits.row(s)[c] =
-          static_cast<float>((std::exp(row[c] - largest) / sum - (c == label ? 1.0 : 0.0)) / count);
+      d_logits.row(s)[c] = static_cast<float>(
+          (std::exp(row[c] - largest) / sum - (c == label ? 1.0 - smoothing : 0.0) - share) /
+          count);
   }
   return loss;
 }

@@ -1,7 +1,10 @@
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 
 #include "core/device/cpu_device.h"
+#include "core/device/normals.h"
 
 namespace rankfold {
 namespace {
@@ -17,7 +20,7 @@ void CpuDevice::adamw(const AdamStep& step, std::size_t n, const float* gradient
   const AdamStep s = step;
 #pragma omp parallel for simd if (n >= parallel_size)
   for (std::int64_t i = 0; i < count; ++i) {
-    const float g = gradient[i] * s.gradient_scale;
+    const float g = gradient[i] * s.gradient_scale + s.penalty * value[i];
     first[i] += (1.0F - s.beta1) * (g - first[i]);
     second[i] = s.beta2 * second[i] + (1.0F - s.beta2) * g * g;
     const float denominator = std::sqrt(second[i]) / s.root_correction + s.epsilon;
@@ -31,6 +34,21 @@ void CpuDevice::sgd(float rate, float decay, float gradient_scale, std::size_t n
 #pragma omp parallel for simd if (n >= parallel_size)
   for (std::int64_t i = 0; i < count; ++i)
     value[i] -= rate * (gradient[i] * gradient_scale + decay * value[i]);
+}
+
+void CpuDevice::add_normals(const RandomStream& stream, float keep, float scale, std::size_t n,
+                            const float* from, float* to) const {
+  constexpr std::size_t chunk = 1024;
+  const auto chunks = static_cast<std::int64_t>((n + chunk - 1) / chunk);
+#pragma omp parallel for if (n >= parallel_size / 16)
+  for (std::int64_t index = 0; index < chunks; ++index) {
+    const std::size_t begin = static_cast<std::size_t>(index) * chunk;
+    const std::size_t count = std::min(chunk, n - begin);
+    std::array<float, chunk> z;
+    draw_normals(stream, begin / 4, (count + 3) / 4, z.data());
+#pragma omp simd
+    for (std::size_t i = 0; i < count; ++i) to[begin + i] = keep * from[begin + i] + scale * z[i];
+  }
 }
 
 double CpuDevice::add_squares(std::size_t n, const float* x, double sum) const {

@@ -149,6 +149,10 @@ class ForwardingDevice
            float* value) const override {
     inner().sgd(rate, decay, gradient_scale, n, at(gradient), at(value));
   }
+  void add_normals(const RandomStream& stream, float keep, float scale, std::size_t n,
+                   const float* from, float* to) const override {
+    inner().add_normals(stream, keep, scale, n, at(from), at(to));
+  }
   double add_squares(std::size_t n, const float* x, double sum) const override {
     return inner().add_squares(n, at(x), sum);
   }

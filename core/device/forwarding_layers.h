@@ -127,13 +127,14 @@ class ForwardingLayers : public Base {
                     std::span<const std::size_t> positions, MatrixView<float> out) const override {
     inner().embed_tokens(at(words), at(places), ids, positions, at(out));
   }
-  double cross_entropy_in_place(MatrixView<float> logits, std::span<const std::int32_t> labels,
-                                float scale, bool keep) const override {
-    return inner().cross_entropy_in_place(at(logits), labels, scale, keep);
+  void cross_entropy_in_place(MatrixView<float> logits, std::span<const std::int32_t> labels,
+                              std::span<const float> scales,
+                              std::span<double> losses) const override {
+    inner().cross_entropy_in_place(at(logits), labels, scales, losses);
   }
   double cross_entropy(MatrixView<const float> logits, std::span<const float> labels,
-                       MatrixView<float> d_logits) const override {
-    return inner().cross_entropy(at(logits), labels, at(d_logits));
+                       double smoothing, MatrixView<float> d_logits) const override {
+    return inner().cross_entropy(at(logits), labels, smoothing, at(d_logits));
   }
   double squared_error(MatrixView<const float> logits, std::span<const float> labels,
                        MatrixView<float> d_logits) const override {

@@ -16,6 +16,14 @@ class Dropout;
 /// Packed sequences: rows starts[s] .. starts[s+1] of a matrix belong to sequence s.
 using SequenceStarts = std::span<const std::size_t>;
 
+/// Sequence s goes on from the whole of sequence prefixes[s], from none where that is no_prefix;
+/// where it is empty, none has a prefix.
+using SequencePrefixes = std::span<const std::size_t>;
+inline constexpr std::size_t no_prefix = SIZE_MAX;
+inline bool has_prefix(SequencePrefixes prefixes, std::size_t s) {
+  return !prefixes.empty() && prefixes[s] != no_prefix;
+}
+
 /// Weights of a norm over the columns of a matrix: (x - mean) / sqrt(variance + epsilon) * weight +
 /// shift.
 struct NormWeights {
@@ -50,18 +58,28 @@ struct AttentionTrace {
 };
 
 /// Heads side by side in the columns, head_dim columns a head. Queries may be a part of the rows
-/// only (the pooled token of each sequence), so they have their own starts.
+/// only (the pooled token of each sequence; none), so they have their own starts.
 ///
 /// Where `causal`, the queries are the last tokens of their sequence (all of them, or what follows
 /// a cache), and each sees its own key and those before it, at most `window` of them where that is
-/// not 0. Head h of the queries reads head h * key_value_heads / heads of keys and values; 0: as
-/// many as heads.
+/// not 0. Before the keys of sequence s lie those of sequence prefixes[s], where there is one: one
+/// that comes earlier and has no prefix itself. Head h of the queries reads head
+/// h * key_value_heads / heads of keys and values; 0: as many as heads.
 struct AttentionShape {
   std::size_t heads = 0, head_dim = 0;
   SequenceStarts query_starts, key_starts;
   std::size_t key_value_heads = 0;
   bool causal = false;
   std::size_t window = 0;
+  SequencePrefixes prefixes = {};
+
+  std::size_t sequences() const { return key_starts.size() - 1; }
+  /// Keys before those of sequence s itself, and all of its keys.
+  std::size_t prefix_keys(std::size_t s) const {
+    return has_prefix(prefixes, s) ? own_keys(prefixes[s]) : 0;
+  }
+  std::size_t keys(std::size_t s) const { return prefix_keys(s) + own_keys(s); }
+  std::size_t own_keys(std::size_t s) const { return key_starts[s + 1] - key_starts[s]; }
 };
 
 /// Which gradients of an attention are wanted.
@@ -113,7 +131,7 @@ class LayerOperations {
   /// to[i] = from[rows[i]].
   virtual void gather_rows(MatrixView<const float> from, std::span<const std::size_t> rows,
                            MatrixView<float> to) const = 0;
-  /// to[rows[i]] += from[i].
+  /// to[rows[i]] += from[i]; rows may repeat.
   virtual void add_to_rows(MatrixView<const float> from, std::span<const std::size_t> rows,
                            MatrixView<float> to) const = 0;
   /// sums[j] += sum over i of x[i,j].
@@ -215,21 +233,22 @@ class LayerOperations {
                             std::span<const std::int32_t> ids,
                             std::span<const std::size_t> positions,
                             MatrixView<float> out) const = 0;
-  /// The sum over rows of -log softmax(logits)[label]; the logits become `scale` times its gradient
-  /// where `keep`, else they are used up.
-  virtual double cross_entropy_in_place(MatrixView<float> logits,
-                                        std::span<const std::int32_t> labels, float scale,
-                                        bool keep) const = 0;
+  /// losses[i] = -log softmax(logits[i])[labels[i]]; the logits of row i become scales[i] times its
+  /// gradient, or are used up where `scales` is empty.
+  virtual void cross_entropy_in_place(MatrixView<float> logits,
+                                      std::span<const std::int32_t> labels,
+                                      std::span<const float> scales,
+                                      std::span<double> losses) const = 0;
   /// out = dropout(norm(words[ids] + types[type_ids] + positions[position in the sequence])), and
   /// the normalised sums where `normalised` has memory.
   virtual void embed(const EmbeddingTables& tables, std::span<const std::int32_t> ids,
                      std::span<const std::int32_t> type_ids, SequenceStarts starts,
                      const NormWeights& norm, const Dropout& dropout, MatrixView<float> normalised,
                      MatrixView<float> out) const = 0;
-  /// The mean over rows of -log softmax(logits)[label]; d_logits = its gradient. Both matrices lie
-  /// without gaps.
+  /// The mean over rows of (1 - smoothing) -log softmax(logits)[label] + smoothing times the mean
+  /// over classes of -log softmax(logits); d_logits = its gradient. Both matrices lie without gaps.
   virtual double cross_entropy(MatrixView<const float> logits, std::span<const float> labels,
-                               MatrixView<float> d_logits) const = 0;
+                               double smoothing, MatrixView<float> d_logits) const = 0;
   /// The mean of (logits - label)^2 over all columns of a row and all rows; d_logits = its
   /// gradient.
   virtual double squared_error(MatrixView<const float> logits, std::span<const float> labels,

@@ -34,26 +34,6 @@ std::optional<std::size_t> parse_index(std::string_view text) {
   return value;
 }
 
-/// Whether `pattern` fits all of `name`: * any characters, ? one.
-bool fits(std::string_view pattern, std::string_view name) {
-  std::size_t p = 0, n = 0, star = std::string_view::npos, after_star = 0;
-  while (n < name.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      after_star = n;
-    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == name[n])) {
-      ++p;
-      ++n;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      n = ++after_star;
-    } else {
-      return false;
-    }
-  }
-  return pattern.find_first_not_of('*', p) == std::string_view::npos;
-}
-
 std::vector<Site> sites_like(const std::vector<std::string>& patterns,
                              const std::vector<std::size_t>& layers,
                              const SiteCatalogue& catalogue) {
@@ -67,7 +47,7 @@ std::vector<Site> sites_like(const std::vector<std::string>& patterns,
     for (std::size_t i = 0; i < catalogue.sites.size(); ++i) {
       const Site& site = catalogue.sites[i];
       if (!site.part_of.empty() || !std::ranges::binary_search(layers, site.layer) ||
-          !fits(pattern, site.name))
+          !fits_pattern(pattern, site.name))
         continue;
       chosen.insert(i);
       found = true;

@@ -25,7 +25,7 @@ const std::vector<ForeignKey> known_keys = {
     {"head", read},        {"replaced", read}, {"output", read},      {"model", read},
     {"fingerprint", read}, {"task", read},     {"labels", read},      {"regression", read},
     {"max_length", read},  {"batch", read},    {"score_on", read},    {"precision", read},
-    {"seed", read}};
+    {"seed", read},        {"classes", read},  {"table", read}};
 const std::vector<ForeignKey> site_keys = {{"name", read}, {"rank", read}, {"alpha", read}};
 const std::vector<ForeignKey> stack_keys = {{"name", read},    {"matrix", read}, {"layer", read},
                                             {"out", read},     {"in", read},     {"heads", read},
@@ -169,6 +169,8 @@ void write_adapter_description(const fs::path& folder, const AdapterDescription&
   document["task"] = description.task;
   document["labels"] = description.labels;
   document["regression"] = description.regression;
+  if (!description.classes.empty()) document["classes"] = description.classes;
+  if (!description.table.empty()) document["table"] = json(description.table);
   document["max_length"] = description.max_length;
   document["batch"] = description.batch;
   document["score_on"] = description.score_on;
@@ -208,6 +210,9 @@ AdapterDescription read_adapter_description(const fs::path& folder) {
   description.task = text_at(file, "task");
   description.labels = count_at(file, "labels");
   description.regression = file.member("regression", flag_form).boolean(flag_form);
+  if (const auto classes = file.given("classes"))
+    description.classes = classes->strings("a list of classes' names");
+  description.table = texts_at(file, "table");
   description.model = text_at(file, "model");
   description.fingerprint = text_at(file, "fingerprint");
   description.max_length = count_at(file, "max_length", description.max_length);
@@ -216,6 +221,8 @@ AdapterDescription read_adapter_description(const fs::path& folder) {
   description.precision = text_at(file, "precision", description.precision);
   description.seed = count_at(file, "seed", description.seed);
   expect("labels", description.labels > 0 && description.labels <= 100000, "1 to 100000");
+  if (!description.classes.empty())
+    expect("classes", description.classes.size() == description.labels, "a name for each label");
   expect("max_length", description.max_length > 0, "1 or more");
   expect("batch", description.batch > 0, "1 or more");
   expect("score_on", description.score_on == "dev" || description.score_on == "held-out",

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -40,8 +41,10 @@ struct AdapterDescription {
   std::string task;
   std::size_t labels = 2;
   bool regression = false;
-  std::string model;        ///< name of the base model's folder
-  std::string fingerprint;  ///< of the base checkpoint: see model_fingerprint
+  std::vector<std::string> classes;          ///< by name, in the order of the outputs; or empty
+  std::map<std::string, std::string> table;  ///< of a table of one's own: see table_settings
+  std::string model;                         ///< name of the base model's folder
+  std::string fingerprint;                   ///< of the base checkpoint: see model_fingerprint
   std::size_t max_length = 128;
   std::size_t batch = 32;
   std::string score_on = "dev";   ///< the examples that the run's score is about

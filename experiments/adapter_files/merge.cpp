@@ -109,7 +109,8 @@ std::string architecture_of(const std::string& model_type, const std::string& en
 void name_labels(const AdapterDescription& description, json& configuration) {
   json id_to_label = json::object(), label_to_id = json::object();
   for (std::size_t label = 0; label < description.labels; ++label) {
-    const std::string name = fmt::format("LABEL_{}", label);
+    const std::string name =
+        description.classes.empty() ? fmt::format("LABEL_{}", label) : description.classes[label];
     id_to_label[std::to_string(label)] = name;
     label_to_id[name] = label;
   }

@@ -62,7 +62,7 @@ TrainingSession make_session(const StepRequest& request, const Method& method, b
                           [&](const std::vector<std::string>& notes) {
                             for (const std::string& note : notes) message(note);
                           });
-  session.begin(OptimizerSettings{});
+  session.begin(optimizer_settings(request.settings));
   return session;
 }
 
@@ -116,26 +116,39 @@ StepReport bench_step(const StepRequest& request, const Registry& registry,
   report.rank = method.has_rank ? session.method_settings().rank : 0;
   report.dropout = session.host().dropouts();
   report.plans = explain_plans(session.adapter(), report.batch * report.length);
+  const bool zero_order = !session.projections().empty();
+  if (zero_order) {
+    for (std::size_t i = 0; i < warm_up_steps; ++i) session.host().mean_loss(batch);
+    report.forward_peak_memory_mib = peak_memory_mib();
+  }
   for (std::size_t i = 0; i < warm_up_steps; ++i) take_step(session, batch);
   report.peak_memory_mib = peak_memory_mib();
 
   LargeProduct product(plain);
   counting->reset();
-  std::vector<double> seconds, rates;
+  std::vector<double> seconds, rates, forwards;
   double sum = 0;
   for (std::size_t i = 0; i < request.steps; ++i) {
     rates.push_back(product.measure());
+    if (zero_order) forwards.push_back(seconds_of([&] { session.host().mean_loss(batch); }));
     seconds.push_back(seconds_of([&] { take_step(session, batch); }));
     sum += seconds.back();
   }
 
+  std::size_t counted_steps = request.steps;
+  if (zero_order) {  // the forward passes between the steps were counted as well
+    counting->reset();
+    sum = seconds_of([&] { take_step(session, batch); });
+    counted_steps = 1;
+  }
   const WorkCount count = counting->count();
   report.step_ms = 1e3 * median(seconds);
+  if (zero_order) report.forward_ms = 1e3 * median(forwards);
   report.tokens_per_second =
       static_cast<double>(report.batch * report.length) / (report.step_ms / 1e3);
-  report.flops = count.flops() / request.steps;
-  report.thin_flops = count.thin_flops / request.steps;
-  report.allocations = static_cast<double>(count.allocations) / static_cast<double>(request.steps);
+  report.flops = count.flops() / counted_steps;
+  report.thin_flops = count.thin_flops / counted_steps;
+  report.allocations = static_cast<double>(count.allocations) / static_cast<double>(counted_steps);
   const double rate = median(rates);
   report.large_sgemm_gflops = rate / 1e9;
   report.floor_ms = 1e3 * static_cast<double>(report.flops) / rate;

@@ -51,6 +51,11 @@ void print_json(const StepReport& report, std::ostream& out) {
                         {"plans", report.plans},
                         {"profile", JsonValue::object()}};
   if (report.rank > 0) document["rank"] = report.rank;
+  if (report.forward_ms > 0) {
+    document["forward_ms"] = report.forward_ms;
+    document["step_in_forwards"] = report.step_ms / report.forward_ms;
+    document["forward_peak_memory_mib"] = report.forward_peak_memory_mib;
+  }
   for (const auto& [work, share] : report.profile) document["profile"][name_of(work)] = share;
   document["profile"]["other"] = report.other();
   out << document.text();
@@ -68,6 +73,14 @@ void print_text(const StepReport& report, std::ostream& out) {
     std::ranges::replace(name, '_', ' ');
     profile += fmt::format("{} {:.0f} %, ", name, 100 * share);
   }
+  if (report.forward_ms > 0)
+    write_table(
+        out,
+        {{"forward", fmt::format("{:.1f} ms; a step takes {:.2f} of them", report.forward_ms,
+                                 report.step_ms / report.forward_ms)},
+         {"its peak memory",
+          fmt::format("{:.0f} MiB; a step's is {:.2f} times that", report.forward_peak_memory_mib,
+                      report.peak_memory_mib / report.forward_peak_memory_mib)}});
   write_table(out,
               {{"step", fmt::format("{:.1f} ms", report.step_ms)},
                {"speed", fmt::format("{:.0f} tokens/s", report.tokens_per_second)},
@@ -121,22 +134,24 @@ Command bench_step_command() {
        true},
       {"method", "NAME", "", "decomposition; `rankfold methods` lists them", true}};
   for (const Option& option :
-       setting_options(false, {"rank", "alpha", "preset", "targets", "layers", "batch", "dropout",
-                               "precision", "threads"}))
+       setting_options(false, {"rank", "alpha", "preset", "targets", "layers", "batch", "optimizer",
+                               "zo-epsilon", "zo-samples", "dropout", "precision", "threads"}))
     options.push_back(option);
   options.push_back(set_option());
   options.push_back({"length", "T", "128", "tokens a sequence"});
   options.push_back({"steps", "N", "7", "measured steps, after two that warm up"});
   options.push_back({"loss", "KIND", "classification",
                      "classification of sequences, or tokens: a language model's next ones"});
-  return {"bench step",
-          "a training step against the floor of its products",
-          {},
-          options,
-          "Forward with dropout, backward and AdamW on random tokens. The floor is the time of the "
-          "step's\nproducts at the rate of a large one, measured between the steps.",
-          run_bench_step,
-          {}};
+  return {
+      "bench step",
+      "a training step against the floor of its products",
+      {},
+      options,
+      "Forward with dropout, backward and AdamW (or another optimizer) on random tokens. The "
+      "floor is the\ntime of the step's products at the rate of a large one, measured between "
+      "the steps. Of a zeroth-order\noptimizer the forward pass of the batch is measured as well.",
+      run_bench_step,
+      {}};
 }
 
 }  // namespace rankfold

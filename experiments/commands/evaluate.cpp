@@ -6,6 +6,7 @@
 #include "experiments/commands/command.h"
 #include "experiments/commands/scoring_bar.h"
 #include "experiments/commands/setting_options.h"
+#include "experiments/tasks/table_file.h"
 #include "experiments/training/evaluate.h"
 
 namespace rankfold {
@@ -17,12 +18,17 @@ int run_evaluate(const Arguments& arguments, Context& context) {
   request.adapter = arguments.text("adapter");
   request.task = arguments.text("task");
   request.data = arguments.text("data");
+  request.text = arguments.text("text");
+  request.label = arguments.text("label");
+  request.dev = arguments.text("dev");
+  request.metric = arguments.text("metric");
   request.score_on = arguments.text("score-on");
   request.precision = arguments.text("precision");
   request.predictions = arguments.text("predictions");
   if (!request.predictions.empty()) {
-    const std::filesystem::path inputs[] = {arguments.text("model"), arguments.text("adapter"),
-                                            arguments.text("data")};
+    std::vector<std::filesystem::path> inputs = {request.model, request.adapter, request.data,
+                                                 request.dev};
+    if (is_table_file(request.task)) inputs.emplace_back(request.task);
     constexpr std::string_view beginnings[] = {"index\tprediction\tlabel"};
     expect_not_an_input(request.predictions, inputs);
     expect_replaceable(request.predictions, "file of predictions", beginnings);
@@ -32,9 +38,12 @@ int run_evaluate(const Arguments& arguments, Context& context) {
   request.threads = thread_count(arguments);
   if (request.adapter.empty() && request.task.empty())
     throw UsageError("evaluate: --task is missing; expected it or --adapter, which knows its task");
+  if (request.data.empty() && !is_table_file(request.task))
+    throw UsageError("evaluate: --data is missing; expected the task's folder, or a table's file");
   ScoringBar bar;
   request.progress = [&](std::size_t done, std::size_t examples) { bar.update(done, examples); };
   const Evaluation result = evaluate(request, context.registry);
+  for (const std::string& note : result.notes) context.err << note << '\n';
   if (result.constant_predictions)
     context.err << "every scored row got the same answer; the score says nothing of the model\n";
   if (context.json) {
@@ -61,7 +70,12 @@ Command evaluate_command() {
           {{"model", "DIR", "", "model folder", true},
            {"adapter", "DIR", "", "the run's folder adapter/; without it the model's own head"},
            {"task", "NAME", "", "default: the adapter's; " + task_names()},
-           {"data", "DIR", "", "as in finetune; train.tsv need not be there", true},
+           {"data", "DIR", "",
+            "as in finetune; train.tsv need not be there. Of a table, FILE as in --task"},
+           {"text", "COLUMN", "", "of a table, as in finetune; default: the adapter's"},
+           {"label", "COLUMN", "", "the same"},
+           {"dev", "FILE", "", "of a table: another one, all of whose rows are scored"},
+           {"metric", "NAME", "", "of a table; default: the adapter's"},
            {"score-on", "SPLIT", "", "dev or held-out; default: the adapter's, else dev"},
            {"precision", "TYPE", "", "f32 or bf16; default: the adapter's, else f32"},
            {"predictions", "FILE", "",

@@ -25,27 +25,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What transformers reads of how to generate: config.json where there is no file of its own.
-fs::path generation_file(const fs::path& model) {
-  std::error_code failure;
-  const fs::path own = model / "generation_config.json";
-  return fs::exists(own, failure) ? own : model / "config.json";
-}
-
-/// The tokens that end a text; -1, which no token is, ends none.
-std::vector<std::int32_t> end_tokens(const JsonDocument& document, std::size_t vocabulary) {
-  const std::optional<JsonField> given = document.root().optional_member("eos_token_id");
-  if (!given) return {};
-  std::vector<std::int32_t> ends;
-  std::vector<JsonField> fields = given->elements();
-  if (fields.empty()) fields.push_back(*given);
-  for (const JsonField& field : fields) {
-    const std::int64_t id = field.integer(-1, static_cast<std::int64_t>(vocabulary) - 1);
-    if (id >= 0) ends.push_back(static_cast<std::int32_t>(id));
-  }
-  return ends;
-}
-
 /// transformers' keys of generation: those that change its greedy text are off_only.
 std::vector<ForeignKey> generation_keys() {
   // How tokens are drawn, how beams end, what is kept and told, and how fast.

@@ -14,7 +14,7 @@ std::vector<Option> setting_options(bool keep_required, const std::vector<std::s
   for (const SettingSpec& spec : run_settings()) {
     if (!names.empty() && std::ranges::find(names, spec.name) == names.end()) continue;
     options.push_back({spec.name, spec.value, spec.fallback, spec.meaning,
-                       keep_required && spec.required, false, false, spec.alone});
+                       keep_required && spec.required && !spec.found_elsewhere, false, false, spec.alone});
     if (!spec.other_name.empty())
       options.push_back({spec.other_name, spec.value, "", "the same as --" + spec.name});
   }

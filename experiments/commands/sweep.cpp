@@ -22,6 +22,7 @@
 #include "experiments/sweep/count_sweep.h"
 #include "experiments/sweep/fit_journal.h"
 #include "experiments/sweep/fit_sweep.h"
+#include "experiments/sweep/presets.h"
 #include "experiments/sweep/sweep.h"
 
 namespace rankfold {
@@ -29,16 +30,39 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// The sweep of a paper that --preset names; null where it names a method's set-up. Throws
+/// UsageError where it must be a sweep's, but is none.
+const SweepPreset* chosen_preset(const Arguments& arguments) {
+  if (!arguments.has("preset")) return nullptr;
+  const std::string name = arguments.text("preset");
+  std::vector<std::string> known;
+  const bool has_file = !arguments.positional(0).empty();
+  for (const SweepPreset& preset : sweep_presets()) {
+    known.emplace_back(preset.name);
+    if (preset.name != name) continue;
+    if (has_file)
+      throw UsageError("--preset {}: is a sweep as FILE is; expected one of them", name);
+    return &preset;
+  }
+  if (!has_file && !arguments.has("method")) throw unknown_name("preset", name, known);
+  return nullptr;
+}
+
 std::vector<SweepEntry> read_entries(const Arguments& arguments) {
   std::vector<SweepEntry> entries;
-  if (!arguments.positional(0).empty()) entries = read_sweep_file(arguments.positional(0));
+  const SweepPreset* const preset = chosen_preset(arguments);
+  if (preset)
+    entries = read_sweep_text(std::string(preset->text), fmt::format("preset {}", preset->name));
+  else if (!arguments.positional(0).empty())
+    entries = read_sweep_file(arguments.positional(0));
   const auto add = [&](const std::string& key, const std::string& value) {
     // The command line has the last word.
     std::erase_if(entries, [&](const SweepEntry& entry) { return entry.key == key; });
     entries.push_back({key, value, "--" + key});
   };
   for (const SettingSpec& spec : run_settings())
-    if (arguments.has(spec.name)) add(spec.name, arguments.text(spec.name));
+    if (arguments.has(spec.name) && !(preset && spec.name == "preset"))
+      add(spec.name, arguments.text(spec.name));
   for (const SettingSpec& spec : sweep_settings())
     if (arguments.has(spec.name)) add(spec.name, arguments.text(spec.name));
   for (const std::string& name : arguments.names())

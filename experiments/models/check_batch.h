@@ -19,7 +19,7 @@ struct BatchLimits {
 
 /// Throws Error naming the model, what was found and what was expected: starts that do not cover
 /// the tokens, an empty or too long sequence, an id, token type or (with_labels) label outside,
-/// targets of which none is read.
+/// targets of which none is read, prefixes or options that are none.
 void check_batch(const Batch& batch, const BatchLimits& limits, bool with_labels);
 
 }  // namespace rankfold

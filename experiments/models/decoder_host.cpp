@@ -1,6 +1,7 @@
 #include "experiments/models/decoder_host.h"
 
 #include <algorithm>
+#include <numeric>
 #include <span>
 #include <utility>
 
@@ -8,6 +9,7 @@
 #include "core/device/arena.h"
 #include "core/device/work.h"
 #include "experiments/models/blocks/classification_loss.h"
+#include "experiments/models/blocks/option_loss.h"
 #include "experiments/models/decoder_rows.h"
 #include "experiments/models/host_parts.h"
 
@@ -46,9 +48,11 @@ class DecoderHost final : public Host {
   std::vector<std::vector<float>> hidden_states(const Batch& batch) override;
 
   double mean_loss(const Batch& given) override;
+  std::vector<double> answer_scores(const Batch& batch) override;
   std::vector<float> token_logits(const Batch& batch) override;
-  KeyValueCache make_cache(std::size_t tokens) const override;
-  std::vector<float> next_logits(std::span<const std::int32_t> ids, KeyValueCache& cache) override;
+  KeyValueCache make_cache(std::span<const std::size_t> tokens) const override;
+  std::vector<float> next_logits(const Batch& batch, std::span<const std::size_t> cached,
+                                 KeyValueCache& cache) override;
 
  private:
   const std::string& model() const { return network_.catalogue.model; }
@@ -56,11 +60,13 @@ class DecoderHost final : public Host {
   void expect_language_model() const;
 
   const Batch& read_part(const Batch& batch, bool with_labels);
-  DecoderPass start_pass(const Batch& batch, KeyValueCache* cache = nullptr);
+  DecoderPass start_pass(const Batch& batch) { return turned(rows_.start(batch)); }
+  DecoderPass turned(DecoderPass pass);
   void embed(const Batch& batch, const DecoderPass& pass, MatrixView<float> rows);
   void form_input(const Batch& batch, const DecoderPass& pass, MatrixView<float> rows);
   MatrixView<float> run_layers(const DecoderPass& pass, MatrixView<float> rows, std::size_t first);
   MatrixView<float> last_rows(const Batch& batch, const DecoderPass& pass);
+  MatrixView<float> all_rows(const Batch& batch, const DecoderPass& pass);
   std::vector<float> downloaded(MatrixView<const float> x) const;
   std::vector<float> logits_of(MatrixView<float> rows);
   double classify(const Batch& batch, MatrixView<const float> rows, bool training,
@@ -81,6 +87,8 @@ class DecoderHost final : public Host {
   Arena arena_;
   DecoderRows rows_;
   PaddingCut cut_;
+  std::vector<double> losses_, scores_;  ///< of labelled tokens, of answers
+  std::vector<float> scales_;
   DecoderApplication of_all_rows_{""}, of_last_rows_{"", true};  ///< of passes without backward
 };
 
@@ -141,9 +149,9 @@ void DecoderHost::expect_language_model() const {
   if (!network_.output) throw Error("{}: is a classifier, expected a language model", model());
 }
 
-DecoderPass DecoderHost::start_pass(const Batch& batch, KeyValueCache* cache) {
+/// The pass with its rotary positions, and the arena empty for it.
+DecoderPass DecoderHost::turned(DecoderPass pass) {
   arena_.reset();
-  DecoderPass pass = rows_.start(batch, cache);
   if (network_.rotary) pass.turn = network_.rotary->of_length(rows_.longest());
   return pass;
 }
@@ -239,8 +247,8 @@ double DecoderHost::classify(const Batch& batch, MatrixView<const float> rows, b
   normalise(network_.last_norm, rows, normed, *device_);
   const MatrixView<float> logits = network_.score->forward(normed, arena_),
                           d_logits = arena_.take_matrix(logits.rows, logits.columns);
-  const double loss =
-      classification_loss(logits, batch.labels, settings_.regression, d_logits, *device_);
+  const double loss = classification_loss(
+      logits, batch.labels, {settings_.regression, settings_.label_smoothing}, d_logits, *device_);
   if (!training) return loss;
   MatrixView<float> d_normed(nullptr, rows.rows, rows.columns);
   if (gradient.data || network_.last_norm.weight_gradient)
@@ -254,8 +262,23 @@ double DecoderHost::classify(const Batch& batch, MatrixView<const float> rows, b
 double DecoderHost::predict_tokens(const Batch& batch, MatrixView<const float> rows, bool training,
                                    MatrixView<float> gradient) {
   rows_.find_labels(batch);
-  return network_.output->loss(network_.last_norm, rows, rows_.labelled(), rows_.labels(), training,
-                               gradient, arena_);
+  const bool back = training && (gradient.data || network_.last_norm.weight_gradient);
+  const std::size_t labelled = rows_.labelled().size();
+  losses_.resize(labelled);
+  scales_.assign(back ? labelled : 0, 1.0f / static_cast<float>(labelled));
+  double loss = 0;
+  if (!batch.options.empty()) {
+    // How much a token weighs follows from the scores of all options.
+    network_.output->losses(network_.last_norm, rows, rows_.labelled(), rows_.labels(), losses_,
+                            arena_);
+    score_answers(losses_, rows_.answers(), scores_);
+    loss = option_loss({rows_.answers(), batch.options, batch.labels}, scores_, scales_);
+    if (!back) return loss;
+  }
+  network_.output->losses_and_gradients(network_.last_norm, rows, rows_.labelled(), rows_.labels(),
+                                        scales_, losses_, gradient, arena_);
+  if (!batch.options.empty()) return loss;
+  return std::accumulate(losses_.begin(), losses_.end(), 0.0) / static_cast<double>(labelled);
 }
 
 double DecoderHost::loss(const Batch& batch, MatrixView<const float> rows, bool training,
@@ -264,13 +287,32 @@ double DecoderHost::loss(const Batch& batch, MatrixView<const float> rows, bool 
                         : predict_tokens(batch, rows, training, gradient);
 }
 
+/// What the layers make of every token, without dropout.
+MatrixView<float> DecoderHost::all_rows(const Batch& batch, const DecoderPass& pass) {
+  const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
+  form_input(batch, pass, rows);
+  return run_layers(pass, rows, batch.features.data ? frozen_layers_ : 0);
+}
+
 double DecoderHost::mean_loss(const Batch& given) {
   const Batch& batch = read_part(given, true);
   const DecoderPass pass = start_pass(batch);
   if (network_.score) return loss(batch, last_rows(batch, pass), false, {});
-  const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
-  form_input(batch, pass, rows);
-  return loss(batch, run_layers(pass, rows, batch.features.data ? frozen_layers_ : 0), false, {});
+  return loss(batch, all_rows(batch, pass), false, {});
+}
+
+std::vector<double> DecoderHost::answer_scores(const Batch& batch) {
+  expect_language_model();
+  read_part(batch, true);
+  const DecoderPass pass = start_pass(batch);
+  const MatrixView<float> rows = all_rows(batch, pass);
+  rows_.find_labels(batch);
+  losses_.resize(rows_.labelled().size());
+  network_.output->losses(network_.last_norm, rows, rows_.labelled(), rows_.labels(), losses_,
+                          arena_);
+  std::vector<double> scores;
+  score_answers(losses_, rows_.answers(), scores);
+  return scores;
 }
 
 double DecoderHost::train_pass(const Batch& given, std::uint64_t seed, std::uint64_t step) {
@@ -308,29 +350,26 @@ std::vector<float> DecoderHost::token_logits(const Batch& batch) {
   return logits_of(run_layers(pass, rows, 0));
 }
 
-KeyValueCache DecoderHost::make_cache(std::size_t tokens) const {
+KeyValueCache DecoderHost::make_cache(std::span<const std::size_t> tokens) const {
   expect_language_model();
-  if (tokens > max_tokens())
-    throw Error("{}: {} tokens are asked for, expected at most {}", model(), tokens, max_tokens());
+  for (const std::size_t count : tokens)
+    if (count > max_tokens())
+      throw Error("{}: {} tokens are asked for, expected at most {}", model(), count, max_tokens());
   return {network_.layers.size(), network_.key_width, tokens, device_};
 }
 
-std::vector<float> DecoderHost::next_logits(std::span<const std::int32_t> ids,
+std::vector<float> DecoderHost::next_logits(const Batch& batch, std::span<const std::size_t> cached,
                                             KeyValueCache& cache) {
   expect_language_model();
   if (cache.layers() != network_.layers.size() || cache.width() != network_.key_width)
     throw Error("{}: the cache has {} layers of width {}, expected {} of {}", model(),
                 cache.layers(), cache.width(), network_.layers.size(), network_.key_width);
-  if (ids.size() > cache.room() - cache.tokens())
-    throw Error("{}: {} tokens follow {}, expected at most {} together", model(), ids.size(),
-                cache.tokens(), cache.room());
-  Batch batch;
-  batch.ids.assign(ids.begin(), ids.end());
-  batch.starts = {0, ids.size()};
   check_batch(batch, network_.limits, false);
-  const DecoderPass pass = start_pass(batch, &cache);
-  const std::vector<float> logits = logits_of(last_rows(batch, pass));
-  cache.add_tokens(ids.size());
+  check_cached(batch, cached, cache, model());
+  const std::vector<float> logits =
+      logits_of(last_rows(batch, turned(rows_.start(batch, cached, cache))));
+  for (std::size_t s = 0; s < batch.sequences(); ++s)
+    cache.add_tokens(cached[s], batch.starts[s + 1] - batch.starts[s]);
   return logits;
 }
 

@@ -1,22 +1,25 @@
 #include "experiments/models/decoder_rows.h"
 
 #include <algorithm>
+#include <optional>
+
+#include "core/base/error.h"
 
 namespace rankfold {
 
-DecoderPass DecoderRows::start(const Batch& batch, KeyValueCache* cache) {
-  const std::size_t before = cache ? cache->tokens() : 0;
+template <class Before>
+DecoderPass DecoderRows::start_after(const Batch& batch, const Before& before) {
   while (counting_.size() < batch.starts.size()) counting_.push_back(counting_.size());
   positions_.clear();
   lasts_.clear();
   last_positions_.clear();
   longest_ = 0;
   for (std::size_t s = 0; s < batch.sequences(); ++s) {
-    const std::size_t length = batch.starts[s + 1] - batch.starts[s];
-    for (std::size_t place = 0; place < length; ++place) positions_.push_back(before + place);
+    const std::size_t length = batch.starts[s + 1] - batch.starts[s], first = before(s);
+    for (std::size_t place = 0; place < length; ++place) positions_.push_back(first + place);
     lasts_.push_back(batch.starts[s + 1] - 1);
-    last_positions_.push_back(before + length - 1);
-    longest_ = std::max(longest_, before + length);
+    last_positions_.push_back(first + length - 1);
+    longest_ = std::max(longest_, first + length);
   }
   DecoderPass pass;
   pass.starts = batch.starts;
@@ -25,23 +28,70 @@ DecoderPass DecoderRows::start(const Batch& batch, KeyValueCache* cache) {
   pass.lasts = lasts_;
   pass.last_positions = last_positions_;
   pass.key_starts = pass.starts;
-  if (cache) {
-    key_starts_ = {0, longest_};
-    pass.key_starts = key_starts_;
-    pass.cache = cache;
+  pass.prefixes = batch.prefixes;
+  return pass;
+}
+
+DecoderPass DecoderRows::start(const Batch& batch) {
+  return start_after(batch, [&](std::size_t s) { return batch.prefix_tokens(s); });
+}
+
+DecoderPass DecoderRows::start(const Batch& batch, std::span<const std::size_t> cached,
+                               KeyValueCache& cache) {
+  DecoderPass pass = start_after(batch, [&](std::size_t s) { return cache.tokens(cached[s]); });
+  key_starts_.assign(1, 0);
+  cached_queries_.assign(1, 0);
+  cached_lasts_.assign(1, 0);
+  const auto add = [&](std::size_t key_end, std::size_t queries, std::size_t lasts) {
+    key_starts_.push_back(key_end);
+    cached_queries_.push_back(cached_queries_.back() + queries);
+    cached_lasts_.push_back(cached_lasts_.back() + lasts);
+  };
+  for (std::size_t s = 0; s < batch.sequences(); ++s) {
+    const std::size_t first = cache.start(cached[s]),
+                      length = batch.starts[s + 1] - batch.starts[s];
+    if (first > key_starts_.back()) add(first, 0, 0);
+    add(first + cache.tokens(cached[s]) + length, length, 1);
   }
+  pass.cache = &cache;
+  pass.cached = cached;
+  pass.key_starts = key_starts_;
+  pass.cached_queries = cached_queries_;
+  pass.cached_lasts = cached_lasts_;
   return pass;
 }
 
 void DecoderRows::find_labels(const Batch& batch) {
   labelled_.clear();
   labels_.clear();
-  for (std::size_t s = 0; s < batch.sequences(); ++s)
-    for (std::size_t t = batch.starts[s]; t + 1 < batch.starts[s + 1]; ++t) {
-      if (batch.targets[t + 1] == Batch::left_out) continue;
-      labelled_.push_back(t);
-      labels_.push_back(batch.targets[t + 1]);
+  answers_.assign(1, 0);
+  for (std::size_t s = 0; s < batch.sequences(); ++s) {
+    for (std::size_t t = batch.starts[s]; t < batch.starts[s + 1]; ++t) {
+      const std::optional<std::size_t> before = batch.token_before(s, t);
+      if (!before || batch.targets[t] == Batch::left_out) continue;
+      labelled_.push_back(*before);
+      labels_.push_back(batch.targets[t]);
     }
+    if (labelled_.size() > answers_.back()) answers_.push_back(labelled_.size());
+  }
+}
+
+void check_cached(const Batch& batch, std::span<const std::size_t> cached,
+                  const KeyValueCache& cache, const std::string& model) {
+  if (cached.size() != batch.sequences() || !batch.prefixes.empty())
+    throw Error(
+        "{}: the batch has {} sequences and {} prefixes, expected {} that go on those of "
+        "the cache, and none",
+        model, batch.sequences(), batch.prefixes.size(), cached.size());
+  for (std::size_t s = 0; s < cached.size(); ++s) {
+    if (cached[s] >= cache.sequences() || (s > 0 && cached[s] <= cached[s - 1]))
+      throw Error("{}: sequence {} goes on sequence {} of the cache, expected rising ones below {}",
+                  model, s, cached[s], cache.sequences());
+    const std::size_t count = batch.starts[s + 1] - batch.starts[s];
+    if (count > cache.room(cached[s]) - cache.tokens(cached[s]))
+      throw Error("{}: {} tokens follow {}, expected at most {} together", model, count,
+                  cache.tokens(cached[s]), cache.room(cached[s]));
+  }
 }
 
 std::size_t PaddingCut::end(const Batch& batch, std::size_t sequence) const {

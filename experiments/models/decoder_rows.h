@@ -1,9 +1,9 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "experiments/models/blocks/decoder_pass.h"
@@ -14,23 +14,35 @@ namespace rankfold {
 /// What a decoder reads of the batch at hand beside its tokens; its memory is kept over steps.
 class DecoderRows {
  public:
-  /// A pass over the batch, whose one sequence follows those tokens of the cache where there is
-  /// one. It refers to this object and to the batch.
-  DecoderPass start(const Batch& batch, KeyValueCache* cache = nullptr);
+  /// A pass over the batch. It refers to this object and to the batch.
+  DecoderPass start(const Batch& batch);
+  /// The same, whose sequence s goes on sequence cached[s] of the cache; they rise.
+  DecoderPass start(const Batch& batch, std::span<const std::size_t> cached, KeyValueCache& cache);
   std::size_t longest() const { return longest_; }  ///< sequence, with what the cache has
 
-  /// Finds the tokens whose next one has a label.
+  /// Finds the tokens whose next one has a label; one may be there for several.
   void find_labels(const Batch& batch);
   std::span<const std::size_t> labelled() const { return labelled_; }
   std::span<const std::int32_t> labels() const { return labels_; }  ///< one a labelled row
+  /// The first of the labelled rows of each answer (see Batch), and the end.
+  std::span<const std::size_t> answers() const { return answers_; }
 
  private:
+  /// `before(s)` tokens lie before sequence s.
+  template <class Before>
+  DecoderPass start_after(const Batch& batch, const Before& before);
+
   std::vector<std::size_t> counting_;  ///< 0, 1, 2, ...
-  std::vector<std::size_t> positions_, lasts_, last_positions_, labelled_;
+  std::vector<std::size_t> positions_, lasts_, last_positions_, labelled_, answers_;
   std::vector<std::int32_t> labels_;
-  std::array<std::size_t, 2> key_starts_ = {};
+  std::vector<std::size_t> key_starts_, cached_queries_, cached_lasts_;
   std::size_t longest_ = 0;
 };
+
+/// Throws Error naming the model unless sequence s of the batch has room in sequence cached[s] of
+/// the cache, of which there is one for each and which rise.
+void check_cached(const Batch& batch, std::span<const std::size_t> cached,
+                  const KeyValueCache& cache, const std::string& model);
 
 /// Batches of a classifier without the padding tokens at the ends of their texts: the class of a
 /// text is told from its last token that is no padding, and causal attention passes over what

@@ -41,6 +41,7 @@ class EncoderHost final : public Host {
   void check(const Batch& batch) const override { check_batch(batch, network_.limits, false); }
   std::vector<float> predict(const Batch& batch) override;
   double train_pass(const Batch& batch, std::uint64_t seed, std::uint64_t step) override;
+  double mean_loss(const Batch& batch) override;
   std::vector<std::vector<float>> hidden_states(const Batch& batch) override;
 
  private:
@@ -236,11 +237,25 @@ double EncoderHost::train_pass(const Batch& batch, std::uint64_t seed, std::uint
     const MatrixView<float> logits =
         network_.head->forward(first_rows, pass, kept_by_head_, arena_);
     const MatrixView<float> d_logits = arena_.take_matrix(logits.rows, logits.columns);
-    loss = classification_loss(logits, batch.labels, settings_.regression, d_logits, *device_);
+    loss =
+        classification_loss(logits, batch.labels, {settings_.regression, settings_.label_smoothing},
+                            d_logits, *device_);
     network_.head->backward(d_logits, pass, kept_by_head_, d_first, arena_);
   }
   if (encoder_trains_) backward_encoder(batch, pass, d_first, rows);
   return loss;
+}
+
+double EncoderHost::mean_loss(const Batch& batch) {
+  check_batch(batch, network_.limits, true);
+  check_features(batch, frozen_steps_, network_.hidden, model());
+  const EncoderPass pass = start_pass(batch);
+  const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
+  const MatrixView<float> logits =
+      network_.head->forward(encode(batch, pass, rows), pass, kept_by_head_, arena_);
+  const MatrixView<float> unused = arena_.take_matrix(logits.rows, logits.columns);
+  return classification_loss(logits, batch.labels,
+                             {settings_.regression, settings_.label_smoothing}, unused, *device_);
 }
 
 /// From the gradient of the first rows; `rows` has room for every token's and passes it down.

@@ -1,6 +1,7 @@
 #include "experiments/models/host.h"
 
 #include <algorithm>
+#include <array>
 
 #include "core/base/error.h"
 #include "experiments/models/config_file.h"
@@ -23,7 +24,7 @@ HostOutput declared_output(const ConfigFile& config) {
   return tells_tokens ? HostOutput::language_model : HostOutput::classifier;
 }
 
-double Host::mean_loss(const Batch&) {
+std::vector<double> Host::answer_scores(const Batch&) {
   refuse_language_model(*this);
 }
 
@@ -31,12 +32,19 @@ std::vector<float> Host::token_logits(const Batch&) {
   refuse_language_model(*this);
 }
 
-KeyValueCache Host::make_cache(std::size_t) const {
+KeyValueCache Host::make_cache(std::span<const std::size_t>) const {
   refuse_language_model(*this);
 }
 
-std::vector<float> Host::next_logits(std::span<const std::int32_t>, KeyValueCache&) {
+std::vector<float> Host::next_logits(const Batch&, std::span<const std::size_t>, KeyValueCache&) {
   refuse_language_model(*this);
+}
+
+std::vector<float> Host::next_logits(std::span<const std::int32_t> ids, KeyValueCache& cache) {
+  Batch batch;
+  batch.ids.assign(ids.begin(), ids.end());
+  batch.starts = {0, ids.size()};
+  return next_logits(batch, std::array<std::size_t, 1>{0}, cache);
 }
 
 }  // namespace rankfold

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,14 +25,31 @@ struct Batch {
   std::vector<std::size_t> starts;          ///< first token of each sequence, and the end: n + 1
   std::vector<float> labels;                ///< class index or regression target, one a sequence
   /// Of a language model: the label of every token, or left_out. The logits of a token are for the
-  /// label of the next token of its sequence; the label of a first token is not read.
+  /// label of the next token of its sequence; the label of a first token without prefix is not
+  /// read.
   std::vector<std::int32_t> targets;
   static constexpr std::int32_t left_out = -100;
+  /// Of a decoder: sequence s goes on from the whole of sequence prefixes[s], which comes earlier,
+  /// has no prefix itself and is computed once; no_prefix: from none. Empty: none does.
+  std::vector<std::size_t> prefixes;
+  /// Of a language model that chooses. Its answers are the sequences with labels that are read;
+  /// answers options[g] .. options[g + 1] are the options of example g, of which labels[g] is the
+  /// right one (0: the first), and the loss is the mean cross-entropy of their mean
+  /// log-probabilities. Empty: the loss is that of the tokens.
+  std::vector<std::size_t> options;
   /// [tokens, hidden] behind the frozen layers (Host::features), somebody else's memory; without
   /// memory the host computes them itself.
   MatrixView<const float> features;
   std::size_t sequences() const { return starts.empty() ? 0 : starts.size() - 1; }
   std::size_t tokens() const { return ids.size(); }
+  /// Tokens before the first of sequence s, and the one before its token t.
+  std::size_t prefix_tokens(std::size_t s) const {
+    return has_prefix(prefixes, s) ? starts[prefixes[s] + 1] - starts[prefixes[s]] : 0;
+  }
+  std::optional<std::size_t> token_before(std::size_t s, std::size_t t) const {
+    if (t > starts[s]) return t - 1;
+    return has_prefix(prefixes, s) ? std::optional(starts[prefixes[s] + 1] - 1) : std::nullopt;
+  }
 };
 
 /// A tensor of the host itself that is trained: the head, norms, a tensor-train head.
@@ -39,6 +57,7 @@ struct TrainedTensor {
   std::string name;  ///< as in the model's checkpoint, e.g. "classifier.weight"
   std::vector<std::size_t> shape;
   std::span<float> value, gradient;  ///< the device's memory, see HostRead and HostWrite
+  bool is_norm = false;              ///< weight or bias of a norm
 };
 
 /// Which parts of the host train beside the adapter (`--train`). The output layer always trains.
@@ -61,6 +80,8 @@ struct HostSettings {
   HostOutput output = HostOutput::classifier;
   std::size_t labels = 2;
   bool regression = false;
+  /// Of a classifier's labels in training: each loses that share of its weight to all of them alike.
+  double label_smoothing = 0;
   std::uint64_t seed = 0;  ///< of new head weights: N(0, 0.02), bias 0
   TrainedParts parts;
   /// Network dropout on embeddings, hidden states and attention; negative: as config.json says.
@@ -119,25 +140,34 @@ class Host {
   /// follow, without dropout; nothing is kept for a backward.
   virtual std::vector<float> predict(const Batch& batch) = 0;
   /// One training pass: forward with dropout (masks addressed by seed and step), mean loss
-  /// (cross-entropy, of a language model over all labels of the batch; or squared error for
-  /// regression), backward: adds to the gradients of the trained tensors and of the adapter.
-  /// Returns the loss. A batch with features must stay, with them, until the pass is over, and has
-  /// seen no dropout below the first layer that trains.
+  /// (cross-entropy, of a language model over all labels of the batch, or see Batch::options; or
+  /// squared error for regression), backward: adds to the gradients of the trained tensors and of
+  /// the adapter. Returns the loss. A batch with features must stay, with them, until the pass is
+  /// over, and has seen no dropout below the first layer that trains.
   virtual double train_pass(const Batch& batch, std::uint64_t seed, std::uint64_t step) = 0;
+  /// The loss of train_pass without dropout and backward.
+  virtual double mean_loss(const Batch& batch) = 0;
   /// predict, keeping the hidden states: [layers + 1] of [tokens, hidden]. For parity checks.
   virtual std::vector<std::vector<float>> hidden_states(const Batch& batch) = 0;
 
   // Of language models. Other hosts throw Error, naming themselves.
 
-  /// The loss of train_pass without dropout and backward; of every decoder.
-  virtual double mean_loss(const Batch& batch);
+  /// The mean log-probability of the labels of each answer of the batch (see Batch::options, which
+  /// may be empty), without dropout. Logits exist for some labelled tokens at a time, for others
+  /// never.
+  virtual std::vector<double> answer_scores(const Batch& batch);
   /// Logits [tokens, vocabulary] of every token, without dropout. For parity checks.
   virtual std::vector<float> token_logits(const Batch& batch);
-  /// For sequences of at most so many tokens. Throws Error for more than max_tokens().
-  virtual KeyValueCache make_cache(std::size_t tokens) const;
-  /// Logits [vocabulary] of the token that follows `ids`, which follow those of the cache and are
-  /// added to it. Throws Error where they have no room.
-  virtual std::vector<float> next_logits(std::span<const std::int32_t> ids, KeyValueCache& cache);
+  /// For sequences of at most so many tokens each. Throws Error for more than max_tokens().
+  virtual KeyValueCache make_cache(std::span<const std::size_t> tokens) const;
+  /// Logits [sequences, vocabulary] of the tokens that follow the batch, whose sequence s goes on
+  /// sequence cached[s] of the cache and is added to it; they rise. Throws Error where they have no
+  /// room.
+  virtual std::vector<float> next_logits(const Batch& batch, std::span<const std::size_t> cached,
+                                         KeyValueCache& cache);
+  /// The same of one sequence.
+  KeyValueCache make_cache(std::size_t tokens) const { return make_cache({&tokens, 1}); }
+  std::vector<float> next_logits(std::span<const std::int32_t> ids, KeyValueCache& cache);
 };
 
 /// Reads a model folder as the Hub lays it out (config.json, model.safetensors or shards). Frozen

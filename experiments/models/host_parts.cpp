@@ -36,7 +36,10 @@ void TrainedNorms::train_shift(LayerNorm& norm) {
 
 std::vector<TrainedTensor> TrainedNorms::tensors() {
   std::vector<TrainedTensor> tensors;
-  for (TrainedStorage& storage : storages_) tensors.push_back(storage.tensor());
+  for (TrainedStorage& storage : storages_) {
+    tensors.push_back(storage.tensor());
+    tensors.back().is_norm = true;
+  }
   return tensors;
 }
 

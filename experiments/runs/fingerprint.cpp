@@ -24,10 +24,9 @@ constexpr std::size_t piece_bytes = std::size_t{4} << 20;
 
 /// What may lie in a model folder and decides which ids a text becomes.
 constexpr const char* tokenizer_files[] = {
-    "tokenizer.json",  "tokenizer_config.json",   "vocab.txt",          "added_tokens.json",
-    "vocab.json",      "special_tokens_map.json", "merges.txt",         "spiece.model",
-    "tokenizer.model", "sentencepiece.bpe.model", "sentencepiece.model",
-    "spm.model"};
+    "tokenizer.json",  "tokenizer_config.json",   "vocab.txt",           "added_tokens.json",
+    "vocab.json",      "special_tokens_map.json", "merges.txt",          "spiece.model",
+    "tokenizer.model", "sentencepiece.bpe.model", "sentencepiece.model", "spm.model"};
 
 std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
@@ -164,15 +163,17 @@ void ModelContent::expect_unchanged(bool replacements_count) const {
 
 RunFingerprints FingerprintStore::of(const RunSettings& settings) {
   RunFingerprints result;
-  const std::string &model = settings.text("model"), &data = settings.text("data"),
-                    &name = settings.text("task"), &score_on = settings.text("score-on");
+  const std::string &model = settings.text("model"), &score_on = settings.text("score-on");
   if (!models_.contains(model)) models_[model] = ModelContent(model).fingerprint();
   const std::size_t max_train = settings.count("max-train");
-  const auto train = std::tuple(data, name, max_train);
-  const auto scored = std::tuple(data, name, score_on);
+  RunSettings rows;
+  for (const char* name : {"task", "data", "text", "label", "dev", "metric"})
+    rows.values[name] = settings.text(name);
+  const std::string read = settings_text(rows);
+  const std::string train = read + std::to_string(max_train), scored = read + score_on;
   if (!train_.contains(train) || !scored_.contains(scored)) {
-    const Task& task = find_task(name);
-    const Dataset dataset = load_dataset(task, data, max_train);
+    const Task task = find_task(task_choice(settings));
+    const Dataset dataset = load_dataset(task, settings.text("data"), max_train);
     train_[train] = rows_fingerprint(dataset.train);
     scored_[scored] = rows_fingerprint(scored_examples(task, dataset, score_on));
   }

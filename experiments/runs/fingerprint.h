@@ -7,7 +7,6 @@
 #include <map>
 #include <span>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "core/base/safetensors.h"
@@ -73,8 +72,7 @@ class FingerprintStore {
 
  private:
   std::map<std::string, std::string> models_;
-  std::map<std::tuple<std::string, std::string, std::size_t>, std::string> train_;
-  std::map<std::tuple<std::string, std::string, std::string>, std::string> scored_;
+  std::map<std::string, std::string> train_, scored_;  ///< by what decides the rows
 };
 
 /// Of a model folder's tensors, by name, type, shape and bytes. Adapters of older versions have one

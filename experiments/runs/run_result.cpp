@@ -18,6 +18,9 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
+// A line for every epoch and evaluation of a long run.
+constexpr JsonLimits of_long_runs{std::size_t{1} << 28, 16, 5'000'000};
+
 json typed(const SettingSpec& spec, const std::string& text) {
   const bool numerical = spec.kind == SettingKind::count || spec.kind == SettingKind::number ||
                          spec.kind == SettingKind::rank;
@@ -55,6 +58,16 @@ json epochs_document(const std::vector<EpochResult>& epochs) {
                         {"scores", json(epoch.scores)},
                         {"seconds", epoch.seconds}});
   }
+  return document;
+}
+
+json evaluations_document(const std::vector<EvaluationResult>& evaluations) {
+  json document = json::array();
+  for (const EvaluationResult& evaluation : evaluations)
+    document.push_back({{"step", evaluation.step},
+                        {"loss", evaluation.loss},
+                        {"scores", json(evaluation.scores)},
+                        {"constant_predictions", evaluation.constant_predictions}});
   return document;
 }
 
@@ -124,6 +137,18 @@ RunResult parse_run(const JsonField& document) {
                              read_numbers(epoch.member("scores")),
                              epoch.member("seconds").number()});
   }
+  if (const auto evaluations = document.optional_member("evaluations"))
+    for (const JsonField& evaluation : evaluations->elements())
+      result.evaluations.push_back({read_count(evaluation.member("step")),
+                                    evaluation.member("loss").number(),
+                                    read_numbers(evaluation.member("scores")),
+                                    evaluation.member("constant_predictions").boolean()});
+  if (const auto kept = document.optional_member("kept_step")) result.kept_step = read_count(*kept);
+  if (const auto early = document.optional_member("stopped_early"))
+    result.stopped_early = early->boolean();
+  if (const auto steps = document.optional_member("steps")) result.steps = read_count(*steps);
+  if (const auto forwards = document.optional_member("forwards"))
+    result.forwards = read_count(*forwards);
   result.tokens_per_second = document.member("tokens_per_second").number();
   result.examples_per_second = document.member("examples_per_second").number();
   result.train_seconds = document.member("train_seconds").number();
@@ -174,6 +199,13 @@ std::string to_json_text(const RunResult& result) {
     document["majority_scores"] = json(result.majority_scores);
   }
   document["epochs"] = epochs_document(result.epochs);
+  if (!result.evaluations.empty()) {
+    document["evaluations"] = evaluations_document(result.evaluations);
+    document["kept_step"] = result.kept_step;
+    document["stopped_early"] = result.stopped_early;
+    document["steps"] = result.steps;
+    document["forwards"] = result.forwards;
+  }
   document["tokens_per_second"] = result.tokens_per_second;
   document["examples_per_second"] = result.examples_per_second;
   document["train_seconds"] = result.train_seconds;
@@ -184,10 +216,13 @@ std::string to_json_text(const RunResult& result) {
   return json_text(document);
 }
 
+RunResult parse_run_text(std::string_view text, const std::filesystem::path& name) {
+  const nlohmann::json document = parse_json<nlohmann::json>(text, name, of_long_runs);
+  return parse_run({document, name});
+}
+
 RunResult read_run(const std::filesystem::path& file) {
-  // A line for every epoch of a long run.
-  constexpr JsonLimits limits{std::size_t{1} << 28, 16, 5'000'000};
-  const nlohmann::json document = read_json<nlohmann::json>(file, limits);
+  const nlohmann::json document = read_json<nlohmann::json>(file, of_long_runs);
   return parse_run({document, file});
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
@@ -15,10 +16,18 @@
 namespace rankfold {
 
 struct EpochResult {
-  std::size_t epoch = 0;  ///< 1-based
-  double loss = 0;        ///< mean training loss over its examples
+  std::size_t epoch = 0;                 ///< 1-based
+  double loss = 0;                       ///< mean training loss over its examples
+  std::map<std::string, double> scores;  ///< at its end; none where the run was not scored there
+  double seconds = 0;                    ///< of its training steps
+};
+
+struct EvaluationResult {
+  std::size_t step = 0;  ///< steps taken before it
+  double loss = 0;       ///< mean over the scored examples, of plain labels
   std::map<std::string, double> scores;
-  double seconds = 0;  ///< of its training steps
+  /// Every scored row got one answer; see metrics.h.
+  bool constant_predictions = false;
 };
 
 struct ParameterCounts {
@@ -42,12 +51,17 @@ struct RunResult {
   ParameterCounts parameters;                ///< as the adapter is stored
   std::map<std::string, std::size_t> ranks;  ///< by site, where each has its own
   RunFingerprints fingerprints;              ///< of what was read
-  std::map<std::string, double> scores;      ///< of the last epoch; empty unless done
-  /// The last epoch gave every scored row one answer: the score says nothing (a correlation, which
-  /// is undefined then, stands as 0; see metrics.h).
+  std::map<std::string, double> scores;      ///< of the kept evaluation; empty unless done
+  /// It gave every scored row one answer: the score says nothing (a correlation, which is undefined
+  /// then, stands as 0; see metrics.h).
   bool constant_predictions = false;
   std::map<std::string, double> majority_scores;  ///< of the largest class; see metrics.h
-  std::vector<EpochResult> epochs;
+  std::vector<EpochResult> epochs;                ///< the last one may have been cut short
+  std::vector<EvaluationResult> evaluations;
+  std::size_t kept_step = 0;   ///< of the evaluation whose scores and adapter the run reports
+  bool stopped_early = false;  ///< by --patience
+  std::size_t steps = 0;       ///< that were taken
+  std::size_t forwards = 0;    ///< passes through the network for them, with or without a backward
   double tokens_per_second = 0;  ///< real tokens over train_seconds
   double examples_per_second = 0;
   double train_seconds = 0;  ///< the training loop: no loading, tokenising, evaluation
@@ -66,6 +80,9 @@ std::string to_json_text(const RunResult& result);
 
 /// A run.json read back; throws Error naming the file and what is wrong with it.
 RunResult read_run(const std::filesystem::path& file);
+
+/// The same of a document's text, which `name` stands for in messages.
+RunResult parse_run_text(std::string_view text, const std::filesystem::path& name);
 
 /// The run that a results folder holds, if its run.json is there and whole; a file that is not a
 /// run.json (half-written by other means, of another format) counts as none. RunFolder refuses to

@@ -48,6 +48,7 @@ ScoreMetric score_metric(const std::string& name) {
   constexpr Bounds share = {0, 1}, correlation = {-1, 1}, error = {0, INFINITY};
   static const std::map<std::string, ScoreMetric> metrics = {
       {"accuracy", {"accuracy, %", 100, share}},
+      {"accuracy_mismatched", {"accuracy of mismatched, %", 100, share}},
       {"matthews_correlation", {"Matthews correlation \u00d7 100", 100, correlation}},
       {"pearson", {"Pearson correlation \u00d7 100", 100, correlation, false, true}},
       {"spearman", {"Spearman correlation \u00d7 100", 100, correlation, false, true}},

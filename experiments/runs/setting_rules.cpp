@@ -132,10 +132,24 @@ bool is_bookkeeping(const std::string& column, bool only_numbers) {
     return true;
   if (name.starts_with('-')) return is_bookkeeping(name.substr(1), only_numbers);  // _timestamp
   if (!only_numbers) return false;
-  static const std::set<std::string> measures = {
-      "accuracy", "f1",    "pearson",     "spearman", "spearmanr", "matthews-correlation",
-      "mcc",      "total", "head",        "frozen",   "matrices",  "sites",
-      "starts",   "step",  "global-step", "epoch",    "sweeps"};
+  static const std::set<std::string> measures = {"accuracy",
+                                                 "accuracy-mismatched",
+                                                 "f1",
+                                                 "pearson",
+                                                 "spearman",
+                                                 "spearmanr",
+                                                 "matthews-correlation",
+                                                 "mcc",
+                                                 "total",
+                                                 "head",
+                                                 "frozen",
+                                                 "matrices",
+                                                 "sites",
+                                                 "starts",
+                                                 "step",
+                                                 "global-step",
+                                                 "epoch",
+                                                 "sweeps"};
   if (measures.contains(name)) return true;
   for (const char* ending : {"loss", "-accuracy", "-f1", "-seconds", "-per-second", "-time", "-mib",
                              "-gib", "-mb", "-gb", "perplexity", "flops"})
@@ -167,7 +181,7 @@ std::string setting_form(const std::string& name, std::string_view given) {
     parts.pop_back();  // Python's (8,)
   if (name == "layers")
     if (const auto layers = layers_form(parts)) return *layers;
-  if (const SettingSpec* spec = find_setting(name); spec != nullptr && spec->is_list()) {
+  if (const SettingSpec* spec = find_setting(name); spec && spec->is_list() && !spec->ordered) {
     std::ranges::sort(parts);
     parts.erase(std::unique(parts.begin(), parts.end()), parts.end());
     if (name == "targets") {

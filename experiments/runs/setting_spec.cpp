@@ -1,10 +1,13 @@
 #include "experiments/runs/setting_spec.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/adapter/method.h"
 #include "core/base/text.h"
 #include "core/network/model_parts.h"
+#include "experiments/runs/trainer_settings.h"
+#include "experiments/tasks/metrics.h"
 #include "experiments/tasks/task.h"
 
 namespace rankfold {
@@ -15,8 +18,9 @@ constexpr SettingLimit one_or_more{[](double value) { return value > 0; }, "1 or
 constexpr SettingLimit not_negative{[](double value) { return value >= 0; }, "0 or more"};
 constexpr SettingLimit below_one{[](double value) { return value >= 0 && value < 1; },
                                  "0 or more, below 1"};
-constexpr SettingLimit share_of_steps{[](double value) { return value >= 0 && value <= 1; },
-                                      "a share of the steps, 0 to 1"};
+constexpr SettingLimit share_or_steps{
+    [](double value) { return value >= 0 && (value < 1 || value == std::floor(value)); },
+    "a share of the steps below 1, or a whole number of steps"};
 constexpr SettingLimit thread_count{[](double value) { return value > 0 && value <= 4096; },
                                     "1 to 4096"};
 
@@ -51,9 +55,11 @@ std::vector<SettingSpec> make_table() {
        .roles = {content, data_cost, check, counting}},
       {.name = "data",
        .value = "DIR",
-       .meaning = "folder with train.tsv and dev.tsv, or with the tasks' folders",
+       .meaning = "folder with train.tsv and dev.tsv, or with the tasks' folders; a table of your "
+                  "own is its own",
        .kind = SettingKind::folder,
        .required = true,
+       .found_elsewhere = true,
        .roles = {content, data_cost, check}},
       {.name = "task",
        .value = "NAME",
@@ -61,6 +67,34 @@ std::vector<SettingSpec> make_table() {
        .required = true,
        .place = SettingPlace::folder,
        .roles = {content, data_cost, check}},
+      {.name = "text",
+       .value = "COLUMN",
+       .meaning = "of a table: column of the text, or of two, COLUMN,COLUMN; default: text",
+       .kind = list,
+       .ordered = true,
+       .roles = {content, data_cost, check},
+       .of_tables = true},
+      {.name = "label",
+       .value = "COLUMN",
+       .meaning = "of a table: column of the class or number; default: label",
+       .roles = {content, check},
+       .of_tables = true},
+      {.name = "dev",
+       .value = "FILE",
+       .meaning =
+           "of a table: another one with the rows to score; default: two tenths of the rows, "
+           "by a hash of the text",
+       .kind = SettingKind::folder,
+       .roles = {content, data_cost, check},
+       .of_tables = true},
+      {.name = "metric",
+       .value = "NAME",
+       .meaning = "of a table: accuracy, f1, matthews_correlation, or pearson or spearman, which "
+                  "make it a regression; default: accuracy",
+       .kind = choice,
+       .choices = metric_names(),
+       .roles = {content, check},
+       .of_tables = true},
       {.name = "method",
        .value = "NAME",
        .meaning = "decomposition; `rankfold methods` lists them",
@@ -143,31 +177,32 @@ std::vector<SettingSpec> make_table() {
       {.name = "optimizer",
        .value = "NAME",
        .fallback = "adamw",
-       .meaning = "adamw or sgd",
+       .meaning = "adamw, adam or sgd; zo-sgd or zo-adam, from values of the loss alone",
        .kind = choice,
-       .choices = {"adamw", "sgd"}},
+       .choices = {"adamw", "adam", "sgd", "zo-sgd", "zo-adam"},
+       .roles = {data_cost}},
       {.name = "weight-decay",
        .value = "X",
        .fallback = "0",
-       .meaning = "of every trained tensor",
+       .meaning = "of every trained tensor but those of --no-decay",
        .kind = number,
        .limit = not_negative},
       {.name = "beta1",
        .value = "X",
        .fallback = "0.9",
-       .meaning = "AdamW: decay of the mean gradient",
+       .meaning = "AdamW, Adam: decay of the mean gradient",
        .kind = number,
        .limit = below_one},
       {.name = "beta2",
        .value = "X",
        .fallback = "0.999",
-       .meaning = "AdamW: decay of the mean squared gradient",
+       .meaning = "AdamW, Adam: decay of the mean squared gradient",
        .kind = number,
        .limit = below_one},
       {.name = "epsilon",
        .value = "X",
        .fallback = "1e-8",
-       .meaning = "AdamW: added to the denominator",
+       .meaning = "AdamW, Adam: added to the denominator",
        .kind = number,
        .limit = positive},
       {.name = "schedule",
@@ -179,9 +214,9 @@ std::vector<SettingSpec> make_table() {
       {.name = "warmup",
        .value = "X",
        .fallback = "0.06",
-       .meaning = "share of the steps in which the rate rises from 0",
+       .meaning = "share of the steps, or 1 or more steps, in which the rate rises from 0",
        .kind = number,
-       .limit = share_of_steps},
+       .limit = share_or_steps},
       {.name = "clip",
        .value = "X",
        .fallback = "0",
@@ -253,7 +288,13 @@ bool SettingSpec::has_role(std::initializer_list<SettingRole> some) const {
 }
 
 const std::vector<SettingSpec>& run_settings() {
-  static const std::vector<SettingSpec> table = make_table();
+  static const std::vector<SettingSpec> table = [] {
+    std::vector<SettingSpec> specs = make_table();
+    const std::vector<SettingSpec> of_trainers = trainer_settings();
+    const auto clip = std::ranges::find(specs, "clip", &SettingSpec::name);
+    specs.insert(clip + 1, of_trainers.begin(), of_trainers.end());
+    return specs;
+  }();
   return table;
 }
 
@@ -287,7 +328,7 @@ bool is_incidental(std::string_view name) {
 std::string task_names() {
   std::vector<std::string> names;
   for (const Task& task : tasks()) names.push_back(task.name);
-  return join(names, ", ");
+  return join(names, ", ") + ", or a table of your own: FILE.tsv, .csv or .jsonl";
 }
 
 }  // namespace rankfold

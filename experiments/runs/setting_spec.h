@@ -55,28 +55,31 @@ struct SettingSpec {
   SettingKind kind = SettingKind::text;
   std::vector<std::string> choices = {};  ///< of a choice; of a list the words that it may hold
   bool required = false;
-  std::string alone = {};   ///< what the option means without a value; "": it needs one
-  bool incidental = false;  ///< where and how, not what: no part of a run's identity or path
+  bool found_elsewhere = false;  ///< required of a run, but another setting may tell it
+  bool ordered = false;          ///< of a list: the order of its words counts
+  std::string alone = {};        ///< what the option means without a value; "": it needs one
+  bool incidental = false;       ///< where and how, not what: no part of a run's identity or path
   std::optional<SettingLimit> limit = {};  ///< of a number or count
   SettingPlace place = SettingPlace::varied;
   std::vector<SettingRole> roles = {};
   std::string other_name = {};  ///< that users may write for `name`; kept nowhere
-  std::string in_sweeps = {};  ///< the default of a sweep's training runs; "": `fallback`
+  std::string in_sweeps = {};   ///< the default of a sweep's training runs; "": `fallback`
+  bool of_tables = false;       ///< matters to a table of one's own alone
   /// Whether it can matter to a method; null: to all.
   bool (*matters_to)(const Method& method) = nullptr;
 
-  /// Whether the value is itself a list: in sweep files ';' separates grid values, and the order of
-  /// its words does not matter.
+  /// Whether the value is itself a list: in sweep files ';' separates grid values, and unless it is
+  /// ordered the order of its words does not matter.
   bool is_list() const { return kind == SettingKind::list; }
   bool is_number() const { return kind == SettingKind::number || kind == SettingKind::count; }
   bool has_role(std::initializer_list<SettingRole> some) const;
 };
 
-/// Every setting of a training run, in the order of --help: model, data, task, method, rank, alpha,
-/// preset, targets, layers, train, lr, epochs, batch, max-length, max-train, optimizer,
-/// weight-decay, beta1, beta2, epsilon, schedule, warmup, clip, dropout, precision, score-on, seed,
-/// threads, cache-features, cache-dir, cache-limit. The method's own keys (`--set`) are not among
-/// them.
+/// Every setting of a training run, in the order of --help: model, data, task, text, label, dev,
+/// metric, method, rank, alpha, preset, targets, layers, train, lr, epochs, batch, max-length,
+/// max-train, optimizer, weight-decay, beta1, beta2, epsilon, schedule, warmup, clip, those of
+/// trainer_settings, dropout, precision, score-on, seed, threads, cache-features, cache-dir,
+/// cache-limit. The method's own keys (`--set`) are not among them.
 const std::vector<SettingSpec>& run_settings();
 
 /// The same in the order of their names.
@@ -91,7 +94,7 @@ const SettingSpec* find_setting_called(std::string_view name);
 /// Whether there is a setting of that name and it is no part of a run's identity.
 bool is_incidental(std::string_view name);
 
-/// "cola, sst2, ...": every task, for --help.
+/// "cola, sst2, ..., or a table FILE.tsv, .csv or .jsonl": every task, for --help.
 std::string task_names();
 
 }  // namespace rankfold

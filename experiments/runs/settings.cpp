@@ -5,9 +5,16 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "experiments/tasks/table_file.h"
 
 namespace rankfold {
 namespace {
+
+namespace fs = std::filesystem;
+
+/// Of a table of one's own.
+constexpr std::pair<const char*, const char*> table_defaults[] = {
+    {"text", "text"}, {"label", "label"}, {"metric", "accuracy"}};
 
 UsageError unknown_setting(const std::string& name) {
   std::vector<std::string> names;
@@ -43,7 +50,8 @@ void check_limits(const RunSettings& settings) {
 }
 
 /// Canonical values of settings that are complete and within their limits.
-RunSettings checked_values(const RunSettings& settings, KnownFolders* known) {
+RunSettings checked_values(RunSettings settings, KnownFolders* known) {
+  fill_table(settings);
   RunSettings result = canonical_values(settings, known);
   for (const SettingSpec& spec : run_settings())
     if (spec.required && !result.values.contains(spec.name))
@@ -176,6 +184,38 @@ std::string chosen_targets(const RunSettings& settings, const Method& method,
   const auto is_part = [](const Site& site) { return !site.part_of.empty(); };
   const bool fused = std::ranges::any_of(catalogue.sites, is_part);
   return fused ? std::string(to_string(MatrixType::in_proj)) : "q,v";
+}
+
+void fill_table(RunSettings& settings) {
+  const fs::path task = settings.text("task"), data = settings.text("data");
+  const bool is_filled = is_table_file(data) && table_task_name(data) == task;
+  if (is_table_file(task) && !is_filled) {
+    settings.values["data"] = task.string();
+    settings.values["task"] = table_task_name(task);
+  }
+  if (!is_table_file(settings.text("data"))) {
+    if (!task.has_extension()) return;
+    throw UsageError("--task is '{}'; expected a name, or a table FILE.tsv, .csv or .jsonl",
+                     printable(task.string(), 80));
+  }
+  for (const auto& [name, value] : table_defaults)
+    if (settings.text(name).empty()) settings.values[name] = value;
+}
+
+TaskChoice task_choice(const RunSettings& settings) {
+  return {.task = settings.text("task"),
+          .data = settings.text("data"),
+          .text = settings.text("text"),
+          .label = settings.text("label"),
+          .dev = settings.text("dev"),
+          .metric = settings.text("metric")};
+}
+
+std::map<std::string, std::string> table_settings(const RunSettings& settings) {
+  std::map<std::string, std::string> chosen;
+  if (!is_table_file(settings.text("data"))) return chosen;
+  for (const auto& [name, value] : table_defaults) chosen[name] = settings.text(name);
+  return chosen;
 }
 
 void fill_targets(RunSettings& settings, const Method& method, const SiteCatalogue& catalogue) {

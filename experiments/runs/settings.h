@@ -9,6 +9,7 @@
 #include "core/network/stack.h"
 #include "experiments/runs/setting_spec.h"
 #include "experiments/runs/setting_value.h"
+#include "experiments/tasks/task.h"
 
 namespace rankfold {
 
@@ -59,6 +60,15 @@ std::string settings_text(const RunSettings& settings);
 /// --targets, or the method's default, or the model's: "q,v", in_proj where these are its parts.
 std::string chosen_targets(const RunSettings& settings, const Method& method,
                            const SiteCatalogue& catalogue);
+/// Where the task is a table of one's own, or the data are: the file becomes the data, the task is
+/// called after it (see table_task_name), and text, label and metric have their defaults, which
+/// they have nowhere else. Throws UsageError where the task can only be a file of another kind.
+void fill_table(RunSettings& settings);
+/// What a run says of its task, canonical or filled.
+TaskChoice task_choice(const RunSettings& settings);
+/// What has to be known to read the table again: text, label and metric by name; empty for others.
+std::map<std::string, std::string> table_settings(const RunSettings& settings);
+
 /// Names the targets of a run that leaves them to a model whose default is not q,v, so that
 /// `canonical`, which knows no model, keeps them.
 void fill_targets(RunSettings& settings, const Method& method, const SiteCatalogue& catalogue);

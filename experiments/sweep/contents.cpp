@@ -9,6 +9,7 @@ const RunFingerprints& Contents::of(const RunSettings& run) {
   for (const SettingSpec& spec : run_settings()) {
     if (!spec.has_role({SettingRole::content})) continue;
     const std::string& value = run.text(spec.name);
+    if (value.empty()) continue;
     asked.values[spec.name] =
         spec.kind == SettingKind::folder ? real_folder(value, &known_folders_) : value;
   }

@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "experiments/sweep/sweep.h"
+#include "experiments/tasks/table_file.h"
 
 namespace rankfold {
 namespace {
@@ -45,6 +46,15 @@ std::vector<std::string> tasks_of(const Sweep& sweep, const std::string& method)
   return sweep.kind == SweepKind::train && values ? *values : std::vector<std::string>{""};
 }
 
+/// What matters to tables alone is for the tables of a sweep that has some; one that has none is
+/// refused with its tasks.
+bool matters_to_task(const SettingSpec& spec, const Sweep& sweep, const Method& method,
+                     const std::string& task) {
+  const auto is_table = [](const std::string& name) { return is_table_file(name); };
+  return !spec.of_tables || is_table(task) ||
+         std::ranges::none_of(tasks_of(sweep, method.name), is_table);
+}
+
 /// Model and data vary slowest (they stand before the method), the seed fastest.
 std::vector<Axis> axes_of(const Sweep& sweep, const Method& method, const std::string& task) {
   std::vector<Axis> axes;
@@ -55,7 +65,8 @@ std::vector<Axis> axes_of(const Sweep& sweep, const Method& method, const std::s
           (spec.place == SettingPlace::last) != last)
         continue;
       const std::vector<std::string>* values = find_values(sweep, method.name, task, spec.name);
-      if (values != nullptr && matters(spec, sweep, method))
+      if (values != nullptr && matters(spec, sweep, method) &&
+          matters_to_task(spec, sweep, method, task))
         axes.push_back({spec.name, false, *values});
     }
   };

@@ -16,6 +16,7 @@
 #include "experiments/sweep/run_state.h"
 #include "experiments/sweep/shape_store.h"
 #include "experiments/sweep/train_sweep.h"
+#include "experiments/tasks/table_file.h"
 #include "experiments/tasks/task.h"
 #include "experiments/training/feature_cache.h"
 #include "experiments/training/run_folder.h"
@@ -49,9 +50,10 @@ void check_features(const RunSettings& settings, const Method& method, ShapeStor
 void check_run(const PlannedRun& run, const Registry& registry, ShapeStore& store) {
   const RunSettings& settings = run.settings;
   check_settings(settings);
-  find_task(settings.text("task"));
+  find_task(task_choice(settings));
   check_model_folder(settings.text("model"));
-  check_data_folder(settings.text("data"));
+  const fs::path data = settings.text("data");
+  if (!is_table_file(data)) check_data_folder(data);
   check_precision(settings.text("precision"));
   const ModelShape& shape = store.shape(settings.text("model"));
   if (settings.count("max-length") > shape.positions)
@@ -232,6 +234,7 @@ RunSettings settings_of(const SweepRun& run, const Registry& registry, KnownFold
 SweepPlan plan_runs(std::vector<PlannedRun> runs, const fs::path& out, const Registry& registry,
                     Contents& contents, bool rerun_changed) {
   check_out(out);
+  for (PlannedRun& run : runs) fill_table(run.settings);
   ShapeStore store(SweepKind::train);
   check_runs(runs, registry, store);
   SweepPlan plan;
@@ -267,10 +270,11 @@ SweepPlan plan_runs(std::vector<PlannedRun> runs, const fs::path& out, const Reg
     }
     const auto [owner, is_first] = owners.emplace(run.folder.string(), i);
     if (!is_first)
-      throw UsageError("sweep: two runs would share the folder {} ({}); rename a model folder",
-                       printable(run.folder.string()),
-                       difference(settings_of(plan.runs[owner->second], registry),
-                                  settings_of(run, registry), registry));
+      throw UsageError(
+          "sweep: two runs would share the folder {} ({}); rename a model folder or table",
+          printable(run.folder.string()),
+          difference(settings_of(plan.runs[owner->second], registry), settings_of(run, registry),
+                     registry));
   }
   for (const auto& [text, found] : existing) check.check(found);
   if (check.unknown() > 0)

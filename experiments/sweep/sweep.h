@@ -27,6 +27,8 @@ struct SweepEntry {
 /// lines are skipped. Throws UsageError naming file and line: no '=', an empty key or value, a key
 /// that stands twice, a control character.
 std::vector<SweepEntry> read_sweep_file(const std::filesystem::path& file);
+/// The same of a text; `name` stands for the file in messages.
+std::vector<SweepEntry> read_sweep_text(std::string text, const std::string& name);
 
 /// What a sweep knows besides the settings of a run: kind, out, jobs, budget, labels, and for fits
 /// input, minus, heads, starts, tolerance, iterations.
@@ -76,7 +78,7 @@ ScopedKey parse_scoped_key(const std::string& where, const std::string& text,
                            const Registry& registry);
 
 struct PlannedRun {
-  RunSettings settings;  ///< as given; settings that its method ignores are left out
+  RunSettings settings;  ///< as given; what its method or task ignores is left out
   std::size_t labels = 2;
   std::string input = {};  ///< kind fit: the file
   bool operator==(const PlannedRun&) const = default;

@@ -26,13 +26,16 @@ bool is_control(char letter) {
 
 std::vector<SweepEntry> read_sweep_file(const std::filesystem::path& file) {
   constexpr std::size_t largest_file = std::size_t{1} << 22;
-  std::string text = read_text(file, largest_file);
+  return read_sweep_text(read_text(file, largest_file), printable(file.string()));
+}
+
+std::vector<SweepEntry> read_sweep_text(std::string text, const std::string& name) {
   if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
   std::vector<SweepEntry> entries;
   std::set<std::string> keys;
   std::size_t number = 0;
   for (std::string& whole : split(text, '\n')) {
-    const std::string where = fmt::format("{}:{}", printable(file.string()), ++number);
+    const std::string where = fmt::format("{}:{}", name, ++number);
     if (whole.ends_with('\r')) whole.pop_back();
     if (std::ranges::any_of(whole, is_control))
       throw UsageError("{}: found a control character in '{}', expected text", where,

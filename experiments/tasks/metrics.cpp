@@ -104,18 +104,73 @@ std::string in_one_cell(std::string text) {
   return text;
 }
 
-Metric find_metric(const std::string& name) {
-  if (name == "accuracy") return accuracy;
-  if (name == "matthews_correlation") return matthews_correlation;
-  if (name == "f1") return f1;
-  if (name == "pearson") return pearson;
-  if (name == "spearman") return spearman;
-  const std::vector<std::string> known = {"accuracy", "matthews_correlation", "f1", "pearson",
-                                          "spearman"};
-  throw unknown_name("metric", name, known);
+struct KnownMetric {
+  std::string name;
+  Metric compute;
+  bool of_numbers = false;
+  bool of_two_classes = false;
+};
+
+const std::vector<KnownMetric>& known_metrics() {
+  static const std::vector<KnownMetric> table = {
+      {"accuracy", accuracy},
+      {"matthews_correlation", matthews_correlation, false, true},
+      {"f1", f1, false, true},
+      {"pearson", pearson, true},
+      {"spearman", spearman, true}};
+  return table;
+}
+
+const KnownMetric& find_metric(const std::string& name) {
+  const auto found = std::ranges::find(known_metrics(), name, &KnownMetric::name);
+  if (found == known_metrics().end()) throw unknown_name("metric", name, metric_names());
+  return *found;
+}
+
+/// The task's metrics of each part's rows.
+std::map<std::string, double> scores_of(const Task& task, std::span<const float> predictions,
+                                        std::span<const float> labels,
+                                        std::span<const std::size_t> parts) {
+  if (!parts.empty() && (parts.size() != labels.size() || predictions.size() != labels.size()))
+    throw Error("task '{}': found {} predictions and parts of {} rows for {} labels", task.name,
+                predictions.size(), parts.size(), labels.size());
+  std::map<std::string, double> scores;
+  const std::size_t count = parts.empty() ? 1 : std::max<std::size_t>(1, task.parts.size());
+  for (std::size_t part = 0; part < count; ++part) {
+    std::vector<float> of_part[2];
+    for (std::size_t i = 0; i < labels.size() && count > 1; ++i) {
+      if (parts[i] != part) continue;
+      of_part[0].push_back(predictions[i]);
+      of_part[1].push_back(labels[i]);
+    }
+    if (count > 1 && of_part[0].empty()) continue;
+    for (const std::string& name : task.metrics) {
+      const std::string ending = part == 0 ? "" : '_' + task.parts[part];
+      scores[name + ending] = count == 1 ? find_metric(name).compute(predictions, labels)
+                                         : find_metric(name).compute(of_part[0], of_part[1]);
+    }
+  }
+  return scores;
 }
 
 }  // namespace
+
+const std::vector<std::string>& metric_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all;
+    for (const KnownMetric& metric : known_metrics()) all.push_back(metric.name);
+    return all;
+  }();
+  return names;
+}
+
+bool is_correlation_metric(const std::string& name) {
+  return find_metric(name).of_numbers;
+}
+
+bool needs_two_classes(const std::string& name) {
+  return find_metric(name).of_two_classes;
+}
 
 double accuracy(std::span<const float> predictions, std::span<const float> labels) {
   check_sizes("accuracy", predictions, labels);
@@ -169,12 +224,9 @@ std::vector<float> predict(const Task& task, std::span<const float> logits) {
 }
 
 std::map<std::string, double> score(const Task& task, std::span<const float> logits,
-                                    std::span<const float> labels) {
-  const std::vector<float> predictions = predict(task, logits);
-  std::map<std::string, double> scores;
-  for (const std::string& name : task.metrics)
-    scores[name] = find_metric(name)(predictions, labels);
-  return scores;
+                                    std::span<const float> labels,
+                                    std::span<const std::size_t> parts) {
+  return scores_of(task, predict(task, logits), labels, parts);
 }
 
 bool constant_predictions(const Task& task, std::span<const float> logits) {
@@ -183,16 +235,14 @@ bool constant_predictions(const Task& task, std::span<const float> logits) {
          std::ranges::adjacent_find(predictions, std::not_equal_to()) == predictions.end();
 }
 
-std::map<std::string, double> majority_scores(const Task& task, std::span<const float> labels) {
-  std::map<std::string, double> scores;
-  if (task.regression) return scores;
+std::map<std::string, double> majority_scores(const Task& task, std::span<const float> labels,
+                                              std::span<const std::size_t> parts) {
+  if (task.regression) return {};
   std::vector<std::size_t> counts(task.labels);
   for (const float label : labels) ++counts.at(static_cast<std::size_t>(label));
   const auto largest = std::ranges::max_element(counts) - counts.begin();
   const std::vector<float> predictions(labels.size(), static_cast<float>(largest));
-  for (const std::string& name : task.metrics)
-    scores[name] = find_metric(name)(predictions, labels);
-  return scores;
+  return scores_of(task, predictions, labels, parts);
 }
 
 double mean_loss(const Task& task, std::span<const float> logits, std::span<const float> labels) {

@@ -36,15 +36,25 @@ double pearson(std::span<const float> predictions, std::span<const float> labels
 /// either side is constant, as above. Throws Error on an entry that is not finite.
 double spearman(std::span<const float> predictions, std::span<const float> labels);
 
+/// The names of all metrics; throws UsageError with the nearest one for another.
+const std::vector<std::string>& metric_names();
+/// Whether a metric is of numbers, not classes.
+bool is_correlation_metric(const std::string& name);
+/// Whether a metric of classes knows only two.
+bool needs_two_classes(const std::string& name);
+
 /// What a network's output predicts. `logits` is rows x task.labels, row-major. Classification: the
 /// class of the largest logit, the lowest of equals; regression: the value. Throws Error naming the
 /// task where the size is no multiple of task.labels or an entry is not finite (a diverged network
 /// has no score).
 std::vector<float> predict(const Task& task, std::span<const float> logits);
 
-/// The task's metrics by name, of logits (rows x task.labels, row-major) and labels (rows).
+/// The task's metrics by name, of logits (rows x task.labels, row-major) and labels (rows). Of a
+/// task whose rows come in parts, `parts` has each row's (empty: all are of the first), and every
+/// part its own scores: "accuracy", "accuracy_mismatched". A part without rows has none.
 std::map<std::string, double> score(const Task& task, std::span<const float> logits,
-                                    std::span<const float> labels);
+                                    std::span<const float> labels,
+                                    std::span<const std::size_t> parts = {});
 
 /// The mean over the rows of the cross-entropy, -log softmax(logits)[label], or for regression of
 /// the squared error: summed over all rows, then divided. Throws Error naming the task where the
@@ -56,8 +66,9 @@ double mean_loss(const Task& task, std::span<const float> logits, std::span<cons
 bool constant_predictions(const Task& task, std::span<const float> logits);
 
 /// The task's metrics of a network that gives every row the largest class of `labels` (the lowest
-/// of equals); empty for regression, where a constant has no score.
-std::map<std::string, double> majority_scores(const Task& task, std::span<const float> labels);
+/// of equals); empty for regression, where a constant has no score. Parts as in score.
+std::map<std::string, double> majority_scores(const Task& task, std::span<const float> labels,
+                                              std::span<const std::size_t> parts = {});
 
 /// Writes one row per example as TSV, atomically: header and columns index (0-based position in the
 /// split), prediction, label, for classification logit_0, logit_1, ..., and the text: sentence, or

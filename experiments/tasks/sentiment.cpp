@@ -10,7 +10,6 @@
 #include "core/base/hash.h"
 #include "core/base/text.h"
 #include "experiments/tasks/sources.h"
-#include "experiments/tasks/tsv.h"
 
 namespace rankfold {
 namespace {
@@ -20,16 +19,7 @@ namespace fs = std::filesystem;
 constexpr double highest_rating = 4.0;
 constexpr double neutral_below = 0.5;
 
-std::string file_name(const Task& task) {
-  const std::string set = task.name.substr(0, task.name.find('-'));
-  if (set == "movies") return "movieReviewSnippets_GroundTruth.txt";
-  if (set == "products") return "amazonReviewSnippets_GroundTruth.txt";
-  if (set == "tweets") return "tweets_GroundTruth.txt";
-  return "nytEditorialSnippets_GroundTruth.txt";
-}
-
-fs::path find_file(const Task& task, const fs::path& data) {
-  const std::string name = file_name(task);
+fs::path find_file(const std::string& name, const fs::path& data) {
   for (const fs::path& file : {data / name, data / "hutto_ICWSM_2014" / name}) {
     std::error_code error;
     if (fs::is_regular_file(file, error)) return file;
@@ -53,45 +43,19 @@ std::uint64_t mix_bits(std::uint64_t bits) {
   return bits ^ (bits >> 33);
 }
 
-}  // namespace
-
-std::string normalise_text(std::string_view text) {
-  std::string normal;
-  normal.reserve(text.size());
-  bool space = false;
-  for (char c : text) {
-    if (c == ' ' || (c >= '\t' && c <= '\r')) {
-      space = !normal.empty();
-      continue;
-    }
-    if (space) normal += ' ';
-    space = false;
-    normal += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  }
-  return normal;
-}
-
-std::uint64_t text_hash(std::string_view text) {
-  return fnv1a(normalise_text(text));
-}
-
-Split sentiment_split(std::string_view text) {
-  const std::uint64_t slot = text_hash(text) % 10;
-  if (slot < 7) return Split::train;
-  return slot == 7 ? Split::held_out : Split::dev;
-}
-
 // All rows lie in one file.
-Dataset load_sentiment(const Task& task, const fs::path& data, RowsNeeded) {
-  const fs::path file = find_file(task, data);
+Dataset read_sentiment(const Task& task, const std::string& name, const fs::path& data) {
+  const fs::path file = find_file(name, data);
   Dataset dataset;
-  dataset.train_file = dataset.scored_file = file;
+  dataset.train_file = file;
+  dataset.scored_files = {file};
   std::vector<OrderedExample> kept;
   std::unordered_set<std::string> seen;
-  for (TsvRow& row : read_tsv(file, 3)) {
-    const double rating = take_number(file, row, 1, -highest_rating, highest_rating);
+  Table table = read_table(file, {{{"rating", "text"}}, {"id", "rating", "text"}});
+  for (TableRow& row : table.rows) {
+    const double rating = take_number(table, row, 0, {-highest_rating, highest_rating});
     Example example;
-    example.text = take_sentence(file, row, 2);
+    example.text = take_sentence(table, row, 1);
     if (!seen.insert(normalise_text(example.text)).second) {
       ++dataset.duplicates_removed;
       continue;
@@ -120,6 +84,36 @@ Dataset load_sentiment(const Task& task, const fs::path& data, RowsNeeded) {
                 printable(file.string()), kept.size(), dataset.train.size(), dataset.dev.size());
   }
   return dataset;
+}
+
+}  // namespace
+
+std::vector<Task> sentiment_tasks() {
+  const std::pair<std::string, std::string> sets[] = {
+      {"movies", "movieReviewSnippets_GroundTruth.txt"},
+      {"products", "amazonReviewSnippets_GroundTruth.txt"},
+      {"tweets", "tweets_GroundTruth.txt"},
+      {"editorials", "nytEditorialSnippets_GroundTruth.txt"}};
+  std::vector<Task> all;
+  for (const bool regression : {false, true})
+    for (const auto& [set, file] : sets) {
+      Task task;
+      task.name = set;
+      task.metrics = {"accuracy", "f1", "matthews_correlation"};
+      task.classes = {"negative", "positive"};
+      if (regression) {
+        task.name += "-regression";
+        task.metrics = {"pearson", "spearman"};
+        task.classes = {};
+        task.regression = true;
+        task.labels = 1;
+      }
+      task.read = [name = file](const Task& self, const fs::path& data, RowsNeeded) {
+        return read_sentiment(self, name, data);
+      };
+      all.push_back(std::move(task));
+    }
+  return all;
 }
 
 }  // namespace rankfold

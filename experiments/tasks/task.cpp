@@ -1,32 +1,32 @@
 #include "experiments/tasks/task.h"
 
+#include <algorithm>
+#include <iterator>
+#include <unordered_set>
+
 #include "core/base/error.h"
+#include "core/base/hash.h"
 #include "core/base/text.h"
 #include "experiments/tasks/sources.h"
 
 namespace rankfold {
 namespace {
 
-using Loader = Dataset (*)(const Task&, const std::filesystem::path&, RowsNeeded);
-
 std::vector<Task> make_tasks() {
-  std::vector<Task> all = {
-      {"cola", false, 2, false, {"matthews_correlation"}},
-      {"sst2", false, 2, false, {"accuracy"}},
-      {"stsb", true, 1, true, {"pearson", "spearman"}},
-  };
-  for (const char* set : {"movies", "products", "tweets", "editorials"}) {
-    all.push_back({set, false, 2, false, {"accuracy", "f1", "matthews_correlation"}});
-  }
-  for (const char* set : {"movies", "products", "tweets", "editorials"}) {
-    all.push_back({std::string(set) + "-regression", true, 1, false, {"pearson", "spearman"}});
-  }
+  std::vector<Task> all = glue_tasks();
+  std::ranges::move(sentiment_tasks(), std::back_inserter(all));
   return all;
 }
 
-Loader find_loader(const Task& task) {
-  const bool glue = task.name == "cola" || task.name == "sst2" || task.name == "stsb";
-  return glue ? load_glue : load_sentiment;
+/// Counts what a model has seen with its label before it is scored on it.
+void count_shared(Dataset& dataset) {
+  std::unordered_set<std::uint64_t> seen;
+  for (const Example& row : dataset.train) seen.insert(texts_hash(row));
+  for (const Example& row : dataset.dev) dataset.shared += seen.contains(texts_hash(row)) ? 1 : 0;
+  if (dataset.shared > 0)
+    dataset.notes.push_back(
+        fmt::format("{}: {} of the {} rows of dev stand in train, too (the same texts)",
+                    printable(dataset.train_file.string()), dataset.shared, dataset.dev.size()));
 }
 
 }  // namespace
@@ -43,6 +43,33 @@ const Task& find_task(std::string_view name) {
     names.push_back(task.name);
   }
   throw unknown_name("task", name, names);
+}
+
+Task find_task(const TaskChoice& choice) {
+  const bool is_known = std::ranges::find(tasks(), choice.task, &Task::name) != tasks().end();
+  if (is_table_file(choice.data) && is_known)
+    throw UsageError(
+        "--data {}: is a file; task {} needs the folder of its files (--task FILE reads "
+        "a table of your own)",
+        printable(choice.data.string(), 300), choice.task);
+  if (is_table_file(choice.data)) return table_task(choice);
+  const Task& task = find_task(choice.task);
+  for (const auto& [option, value] : {std::pair("text", &choice.text),
+                                      {"label", &choice.label},
+                                      {"dev", &choice.dev},
+                                      {"metric", &choice.metric}})
+    if (!value->empty())
+      throw UsageError(
+          "--{} is for a table of your own (--task FILE.tsv, .csv or .jsonl); task {} "
+          "has its own",
+          option, task.name);
+  return task;
+}
+
+std::string table_task_name(const std::filesystem::path& file) {
+  const std::string stem = file.stem().string();
+  const bool is_taken = std::ranges::find(tasks(), stem, &Task::name) != tasks().end();
+  return stem.empty() || is_taken ? file.filename().string() : stem;
 }
 
 const std::vector<Example>& examples(const Dataset& dataset, Split split) {
@@ -69,9 +96,68 @@ const std::vector<Example>& scored_examples(const Task& task, const Dataset& dat
 
 Dataset load_dataset(const Task& task, const std::filesystem::path& data, std::size_t max_train,
                      RowsNeeded needed) {
-  Dataset dataset = find_loader(task)(task, data, needed);
+  Dataset dataset = task.read(task, data, needed);
   if (max_train > 0 && dataset.train.size() > max_train) dataset.train.resize(max_train);
+  count_shared(dataset);
   return dataset;
+}
+
+std::vector<Example> examples_of(const Task& task, Table table, const LabelReading& labels) {
+  const std::size_t label = table.columns.size() - 1;
+  std::vector<Example> examples;
+  examples.reserve(table.rows.size());
+  for (TableRow& row : table.rows) {
+    Example example;
+    example.text = take_sentence(table, row, 0);
+    if (task.has_pair) example.pair = take_sentence(table, row, 1);
+    example.label = static_cast<float>(
+        task.regression
+            ? take_number(table, row, label, labels.range)
+            : static_cast<double>(take_class(table, row, label, task.classes, labels.by_number)));
+    example.line = row.line;
+    examples.push_back(std::move(example));
+  }
+  return examples;
+}
+
+std::string normalise_text(std::string_view text) {
+  std::string normal;
+  normal.reserve(text.size());
+  bool space = false;
+  for (char c : text) {
+    if (c == ' ' || (c >= '\t' && c <= '\r')) {
+      space = !normal.empty();
+      continue;
+    }
+    if (space) normal += ' ';
+    space = false;
+    normal += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  return normal;
+}
+
+std::uint64_t text_hash(std::string_view text) {
+  return fnv1a(normalise_text(text));
+}
+
+std::uint64_t texts_hash(const Example& example) {
+  const std::uint64_t first = text_hash(example.text);
+  // No normalised text holds a line end.
+  return example.pair.empty() ? first : fnv1a('\n' + normalise_text(example.pair), first);
+}
+
+Split split_of_slot(std::uint64_t hash) {
+  const std::uint64_t slot = hash % 10;
+  if (slot < 7) return Split::train;
+  return slot == 7 ? Split::held_out : Split::dev;
+}
+
+Split sentiment_split(std::string_view text) {
+  return split_of_slot(text_hash(text));
+}
+
+Split table_split(const Example& example) {
+  return split_of_slot(texts_hash(example));
 }
 
 }  // namespace rankfold

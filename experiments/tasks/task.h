@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,9 +14,20 @@ namespace rankfold {
 struct Example {
   std::string text;
   std::string pair;      ///< second sentence; empty: the task has none
-  float label = 0;       ///< class index (0, 1) or regression target
+  float label = 0;       ///< class, 0, 1, ..., or regression target
   std::size_t line = 0;  ///< of the file that it is from, see Dataset; 1-based
+  std::size_t part = 0;  ///< of the scored rows, see Task::parts
 };
+
+struct Task;
+struct Dataset;
+
+/// To score a model, the rows to train on need not be there.
+enum class RowsNeeded { all, scored };
+
+/// Reads a task's rows from a folder or, for a table of one's own, a file.
+using TaskReader =
+    std::function<Dataset(const Task& task, const std::filesystem::path& data, RowsNeeded needed)>;
 
 struct Task {
   std::string name;
@@ -23,13 +35,17 @@ struct Task {
   std::size_t labels = 2;  ///< width of the output: number of classes, 1 for regression
   bool has_pair = false;
   std::vector<std::string> metrics;  ///< names as in metrics.h; the first one is the main score
+  std::vector<std::string> classes = {};  ///< by name, in the order of the outputs; else empty
+  /// Where the scored rows come in several parts, each with scores of its own: what is added to
+  /// the names of its scores ("" for the first, "mismatched").
+  std::vector<std::string> parts = {};
+  TaskReader read = {};
 };
 
-/// Every task, in the order of the documentation:
+/// Every task that has a name, in the order of the documentation (docs/tasks.md):
 ///
-///   cola       GLUE CoLA, acceptability (1 acceptable); Matthews correlation
-///   sst2       GLUE SST-2, sentiment (1 positive); accuracy
-///   stsb       GLUE STS-B, similarity 0 to 5 of two sentences; Pearson, Spearman
+///   cola, sst2, stsb, mrpc, qqp, mnli, qnli, rte, wnli
+///              GLUE, with GLUE's metrics
 ///   movies, products, tweets, editorials
 ///              sentiment (1 positive), see load_dataset; accuracy, F1, Matthews correlation
 ///   movies-regression, products-regression, tweets-regression, editorials-regression
@@ -40,15 +56,43 @@ const std::vector<Task>& tasks();
 /// The task of that name. Throws UsageError with the nearest name where there is none.
 const Task& find_task(std::string_view name);
 
+/// What a user says of a task. Where `data` is a table of one's own (see is_table_file), the rest
+/// tells how to read it, and `task` is only its name.
+struct TaskChoice {
+  std::string task;
+  std::filesystem::path data = {};
+  std::string text = {};    ///< column of the text, or of two: "COLUMN,COLUMN"; "": text
+  std::string label = {};   ///< column of the class or number; "": label
+  std::string dev = {};     ///< table with the rows to score; "": a part of `data`
+  std::string metric = {};  ///< "": accuracy; a correlation makes it a regression
+  /// The classes of the outputs of a model that is there already; empty: those of the table, sorted
+  /// (by value where all are whole numbers, else by bytes).
+  std::vector<std::string> classes = {};
+};
+
+/// The same; reads a table for its classes. Throws UsageError where columns or a metric are named
+/// for a task that is no table, the metric is not for such labels, or labels are numbers that can
+/// only be meant for regression while the metric is of classes; Error naming the file, row and
+/// column as load_dataset does, and where all labels are alike.
+Task find_task(const TaskChoice& choice);
+
+/// What a run calls a table: its file's name without the ending, which stays where a task has that
+/// name.
+std::string table_task_name(const std::filesystem::path& file);
+
 enum class Split { train, held_out, dev };
 
 struct Dataset {
   std::vector<Example> train;
   std::vector<Example> held_out;  ///< for choosing learning rates; empty for GLUE, which has none
   std::vector<Example> dev;
-  std::filesystem::path train_file, scored_file;  ///< of train, and of held_out and dev
-  std::size_t duplicates_removed = 0;  ///< rows that repeat an earlier row's text; 0 for GLUE
+  std::filesystem::path train_file;                 ///< of train
+  std::vector<std::filesystem::path> scored_files;  ///< of held_out and dev, by Example::part
+  std::size_t duplicates_removed = 0;  ///< rows that repeat an earlier row's text; sentiment alone
   std::size_t neutral_removed = 0;     ///< rows left out as neutral, duplicates not counted
+  std::size_t broken_removed = 0;      ///< rows of QQP that lack columns
+  std::size_t shared = 0;              ///< rows of dev whose texts stand in train, too
+  std::vector<std::string> notes;      ///< what a user should know of the rows, a line each
 };
 
 /// The examples of one split.
@@ -59,17 +103,16 @@ const std::vector<Example>& examples(const Dataset& dataset, Split split);
 const std::vector<Example>& scored_examples(const Task& task, const Dataset& dataset,
                                             const std::string& score_on);
 
-/// To score a model, the rows to train on need not be there.
-enum class RowsNeeded { all, scored };
-
 /// Reads a task from the folder `data`. `max_train` keeps the first N examples of train; 0 keeps
 /// all. held_out and dev are never cut. Where only the scored rows are needed, train may be empty.
 ///
-/// **GLUE** (cola, sst2, stsb): `data` holds train.tsv and dev.tsv as GLUE ships them, or a folder
-/// of GLUE's name (CoLA, SST-2, STS-B) or the task's name, in any case, which holds them. There is
-/// no quoting: a row splits at every TAB. CoLA has no header and the columns source, label, mark,
-/// sentence; SST-2 and STS-B have a header, whose names find the columns (sentence, label;
-/// sentence1, sentence2, score). Every row is kept, in file order.
+/// **GLUE**: `data` holds the task's files as GLUE ships them (train.tsv, dev.tsv; for MNLI
+/// dev_matched.tsv and dev_mismatched.tsv, which may be missing), or a folder of GLUE's name (CoLA,
+/// SST-2, ...) or the task's name, in any case, which holds them. In place of a .tsv there may be
+/// JSON lines (.jsonl), dev may be called val or validation. Columns are GLUE's, or those of the
+/// GLUE data set on the Hub, for RTE also SuperGLUE's; docs/tasks.md lists them. A class is its
+/// name or its number. Every row is kept, in file order; only of QQP the rows that lack a column,
+/// a question or a label are left out, as GLUE's loaders do, and counted.
 ///
 /// **Sentiment** (Hutto and Gilbert, ICWSM 2014): `data`, or `data`/hutto_ICWSM_2014, holds
 /// movieReviewSnippets_, amazonReviewSnippets_ (products), tweets_ and nytEditorialSnippets_
@@ -90,10 +133,15 @@ enum class RowsNeeded { all, scored };
 ///    first N of train are a fair sample.
 ///  - HTML entities (&amp;) are part of the texts and are left alone.
 ///
+/// **A table of one's own**: `data` is the file. With a table of dev rows (TaskChoice::dev), all
+/// rows of `data` are trained on; else table_split divides them. Every row is kept, in file order.
+///
+/// `shared` counts the rows of dev whose texts (both, normalised) stand in train; a note tells it.
+///
 /// A UTF-8 byte order mark and CR LF are tolerated. Throws Error naming file and line, what was
 /// found and what was expected: a missing or empty file, a wrong number of columns, a missing
-/// column name, invalid UTF-8, a zero byte, an empty sentence, a label other than 0 or 1, a score
-/// that is no number or out of range, no examples left in train or dev.
+/// column name, invalid UTF-8, a zero byte, an empty sentence, a label that is no class of the
+/// task, a score that is no number or out of range, no examples left in train or dev.
 Dataset load_dataset(const Task& task, const std::filesystem::path& data, std::size_t max_train = 0,
                      RowsNeeded needed = RowsNeeded::all);
 
@@ -105,7 +153,13 @@ std::string normalise_text(std::string_view text);
 /// the bytes of normalise_text(text).
 std::uint64_t text_hash(std::string_view text);
 
+/// Of a text and its pair ("" for none): equal for rows of the same texts.
+std::uint64_t texts_hash(const Example& example);
+
 /// text_hash(text) modulo 10: 0 to 6 train, 7 held_out, 8 and 9 dev.
 Split sentiment_split(std::string_view text);
+
+/// The same of texts_hash: rows of the same texts never straddle.
+Split table_split(const Example& example);
 
 }  // namespace rankfold

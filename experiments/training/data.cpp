@@ -24,39 +24,51 @@ std::vector<std::vector<std::size_t>> cut(const std::vector<std::size_t>& order,
   return batches;
 }
 
+std::string place_of(const Example& example, const std::vector<std::filesystem::path>& files) {
+  return fmt::format("{}:{}", printable(files.at(example.part).string()), example.line);
+}
+
 }  // namespace
 
-EncodedSplit encode_split(const std::vector<Example>& examples, const std::filesystem::path& file,
+void for_all_examples(std::size_t examples, const std::function<void()>& pause,
+                      const std::function<void(std::size_t)>& work) {
+  constexpr std::size_t block = 4096;
+  for (std::size_t begin = 0; begin < examples; begin += block) {
+    if (pause) pause();
+    const std::size_t end = std::min(examples, begin + block);
+    std::vector<std::exception_ptr> failures(end - begin);
+#pragma omp parallel for schedule(dynamic, 16)
+    for (std::size_t i = begin; i < end; ++i) {
+      // An exception may not leave the parallel loop.
+      try {
+        work(i);
+      } catch (...) {
+        failures[i - begin] = std::current_exception();
+      }
+    }
+    for (const std::exception_ptr& failure : failures)
+      if (failure) std::rethrow_exception(failure);
+  }
+}
+
+EncodedSplit encode_split(const std::vector<Example>& examples,
+                          const std::vector<std::filesystem::path>& files,
                           const Tokenizer& tokenizer, std::size_t max_length,
                           const std::function<void()>& pause) {
-  constexpr std::size_t block = 4096;
   EncodedSplit split;
   split.sequences.resize(examples.size());
   split.labels.resize(examples.size());
-  std::exception_ptr failure;
-  for (std::size_t begin = 0; begin < examples.size(); begin += block) {
-    if (pause) pause();
-    const std::size_t end = std::min(examples.size(), begin + block);
-#pragma omp parallel for schedule(dynamic, 64)
-    for (std::size_t i = begin; i < end; ++i) {
-      const Example& example = examples[i];
-      // An exception may not leave the parallel loop.
-      try {
-        const auto pair =
-            example.pair.empty() ? std::nullopt : std::optional<std::string_view>(example.pair);
-        split.sequences[i] = tokenizer.encode(example.text, pair, max_length);
-        split.labels[i] = example.label;
-      } catch (...) {
-#pragma omp critical(rankfold_encode_failure)
-        if (!failure) failure = std::current_exception();
-      }
-    }
-    if (failure) std::rethrow_exception(failure);
-    for (std::size_t i = begin; i < end; ++i)
-      if (split.sequences[i].ids.empty())
-        throw Error("{}:{}: the tokenizer makes no tokens of '{}', expected at least one",
-                    printable(file.string()), examples[i].line, printable(examples[i].text, 60));
-  }
+  for (const Example& example : examples) split.parts.push_back(example.part);
+  for_all_examples(examples.size(), pause, [&](std::size_t i) {
+    const Example& example = examples[i];
+    const auto pair =
+        example.pair.empty() ? std::nullopt : std::optional<std::string_view>(example.pair);
+    split.sequences[i] = tokenizer.encode(example.text, pair, max_length);
+    split.labels[i] = example.label;
+    if (split.sequences[i].ids.empty())
+      throw Error("{}: the tokenizer makes no tokens of '{}', expected at least one",
+                  place_of(example, files), printable(example.text, 60));
+  });
   return split;
 }
 
@@ -68,13 +80,13 @@ void check_max_length(std::size_t max_length, const Host& host,
 }
 
 void check_split(const EncodedSplit& split, const std::vector<Example>& examples,
-                 const std::filesystem::path& file, const Host& host) {
+                 const std::vector<std::filesystem::path>& files, const Host& host) {
   for (std::size_t i = 0; i < split.size(); ++i) {
     const Batch alone = pack(split, std::array{i});
     try {
       host.check(alone);
     } catch (const Error& failure) {
-      throw Error("{}:{}: {}", printable(file.string()), examples[i].line, failure.what());
+      throw Error("{}: {}", place_of(examples[i], files), failure.what());
     }
   }
 }

@@ -17,13 +17,20 @@ namespace rankfold {
 struct EncodedSplit {
   std::vector<Encoding> sequences;
   std::vector<float> labels;
+  std::vector<std::size_t> parts;  ///< see Task::parts
   std::size_t size() const { return sequences.size(); }
 };
 
+/// work(i) for every example, by all threads. `pause` is called now and then and may throw to stop.
+/// Throws what the first example threw of those that did.
+void for_all_examples(std::size_t examples, const std::function<void()>& pause,
+                      const std::function<void(std::size_t)>& work);
+
 /// Tokenises all examples (in parallel; the result does not depend on the threads), each cut to
 /// `max_length` tokens. `pause` is called now and then and may throw to stop. Throws Error naming
-/// `file`, from which they are, and the line of a text that has no tokens.
-EncodedSplit encode_split(const std::vector<Example>& examples, const std::filesystem::path& file,
+/// the file, from which they are (by Example::part), and the line of a text that has no tokens.
+EncodedSplit encode_split(const std::vector<Example>& examples,
+                          const std::vector<std::filesystem::path>& files,
                           const Tokenizer& tokenizer, std::size_t max_length,
                           const std::function<void()>& pause = {});
 
@@ -33,7 +40,7 @@ void check_max_length(std::size_t max_length, const Host& host, const std::files
 /// Throws Error naming file and line of an example that the host cannot take: a tokenizer that
 /// belongs to another model.
 void check_split(const EncodedSplit& split, const std::vector<Example>& examples,
-                 const std::filesystem::path& file, const Host& host);
+                 const std::vector<std::filesystem::path>& files, const Host& host);
 
 /// Tokens of a batch of that many examples, on average; at least 1.
 std::size_t mean_batch_tokens(const EncodedSplit& split, std::size_t batch);

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "core/adapter/registry.h"
 #include "experiments/training/data.h"
@@ -12,15 +13,16 @@ namespace rankfold {
 
 struct EvaluationRequest {
   std::filesystem::path model;
-  std::filesystem::path adapter;  ///< empty: the model folder's own head is used
-  std::string task;               ///< empty: the adapter's
-  std::filesystem::path data;
-  std::string score_on;               ///< dev or held-out; empty: the adapter's, else dev
-  std::string precision;              ///< f32 or bf16; empty: the adapter's, else f32
-  std::filesystem::path predictions;  ///< empty: none; else see write_predictions
-  std::size_t batch = 0;              ///< 0: the adapter's, else 32
-  std::size_t max_length = 0;         ///< 0: the adapter's, else 128
-  std::size_t threads = 0;            ///< 0: all cores
+  std::filesystem::path adapter;         ///< empty: the model folder's own head is used
+  std::string task;                      ///< empty: the adapter's
+  std::filesystem::path data;            ///< empty where task is a table
+  std::string text, label, dev, metric;  ///< of a table: see TaskChoice; empty: the adapter's
+  std::string score_on;                  ///< dev or held-out; empty: the adapter's, else dev
+  std::string precision;                 ///< f32 or bf16; empty: the adapter's, else f32
+  std::filesystem::path predictions;     ///< empty: none; else see write_predictions
+  std::size_t batch = 0;                 ///< 0: the adapter's, else 32
+  std::size_t max_length = 0;            ///< 0: the adapter's, else 128
+  std::size_t threads = 0;               ///< 0: all cores
   ScoringProgress progress;
 };
 
@@ -30,10 +32,13 @@ struct Evaluation {
   bool constant_predictions = false;              ///< see metrics.h
   std::map<std::string, double> majority_scores;  ///< see metrics.h
   std::size_t examples = 0;
+  std::vector<std::string> notes;  ///< of the rows, and of classes in another order
   double seconds = 0;
 };
 
-/// The scores on the task's dev set (see score_on); with an adapter those that its run reported
+/// The scores on the task's dev set (see score_on). Where the model's classes have the task's names
+/// in another order (config.json's id2label), its outputs are read by name; of a table, its names
+/// are the classes. With an adapter those that its run reported
 /// (same bits on the same machine with the same batch size and threads). Throws Error where neither
 /// the adapter nor the model folder has a classifier, or where the adapter belongs to another model
 /// or task, or the precision cannot be had here; UsageError for a wrong score_on or precision,

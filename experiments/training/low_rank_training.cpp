@@ -7,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "decompositions/registry.h"
+#include "experiments/training/training_state.h"
 
 namespace rankfold {
 namespace {
@@ -99,6 +100,45 @@ std::size_t LowRankTraining::parameter_count() const {
   std::size_t count = 0;
   for (const LowRankMatrix& site : sites_) count += site.rank * (site.out + site.in + site.rank);
   return count;
+}
+
+void LowRankTraining::save(const std::string& prefix, TrainingState& state) const {
+  for (std::size_t index = 0; index < sites_.size(); ++index) {
+    LowRankMatrix matrix = sites_[index];
+    for (const char name : {'U', 'S', 'V'})
+      state.doubles[fmt::format("{}{}.{}", prefix, name, adapter_.stack().sites[index].name)] =
+          factor_of(matrix, name);
+  }
+}
+
+void LowRankTraining::restore(const std::string& prefix, const TrainingState& state) {
+  for (std::size_t index = 0; index < sites_.size(); ++index) {
+    const std::string& site = adapter_.stack().sites[index].name;
+    LowRankMatrix matrix{sites_[index].out, sites_[index].in, 0, {}, {}, {}};
+    for (const char name : {'U', 'S', 'V'}) {
+      const auto values = state.doubles_at(fmt::format("{}{}.{}", prefix, name, site));
+      factor_of(matrix, name).assign(values.begin(), values.end());
+    }
+    matrix.rank = matrix.u.size() / matrix.out;
+    if (matrix.rank == 0 || matrix.rank > std::min(matrix.out, matrix.in) ||
+        matrix.u.size() != matrix.rank * matrix.out || matrix.v.size() != matrix.rank * matrix.in ||
+        matrix.s.size() != matrix.rank * matrix.rank)
+      throw Error(
+          "training state: site {} has factors of {}, {} and {} numbers, which are of no rank",
+          site, matrix.u.size(), matrix.s.size(), matrix.v.size());
+    sites_[index] = std::move(matrix);
+    write_update(index);
+  }
+}
+
+void LowRankRule::save(TrainingState& state) const {
+  whole_->save(state);
+  state.counts["low-rank/largest"] = low_rank_.largest_parameter_count();
+}
+
+void LowRankRule::restore(const TrainingState& state) {
+  whole_->restore(state);
+  low_rank_.set_largest(state.count_at("low-rank/largest"));
 }
 
 bool LowRankRule::step(double learning_rate, double gradient_scale) {

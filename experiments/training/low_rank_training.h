@@ -46,6 +46,13 @@ class LowRankTraining {
   /// Numbers in U, S and V of all sites: now, and the most that there were after any step.
   std::size_t parameter_count() const;
   std::size_t largest_parameter_count() const { return largest_; }
+  /// Of steps that were taken before.
+  void set_largest(std::size_t largest) { largest_ = largest; }
+
+  /// U, S and V of all sites as `prefix` and their names in the state; and from there again, dW by
+  /// them included. Throws Error naming what the state lacks or has in another size.
+  void save(const std::string& prefix, TrainingState& state) const;
+  void restore(const std::string& prefix, const TrainingState& state);
 
   /// Fills the factors of the method's adapter with these ranks.
   void store(Adapter<float>& adapter) const;
@@ -70,7 +77,10 @@ class LowRankRule final : public UpdateRule {
 
   bool step(double learning_rate, double gradient_scale = 1) override;
   const std::vector<TrainedSpan>& tensors() const override { return whole_->tensors(); }
+  void save(TrainingState& state) const override;
+  void restore(const TrainingState& state) override;
   const LowRankTraining* low_rank() const override { return &low_rank_; }
+  LowRankTraining* low_rank() override { return &low_rank_; }
 
  private:
   std::unique_ptr<UpdateRule> whole_;

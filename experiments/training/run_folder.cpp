@@ -12,7 +12,9 @@
 #include "core/base/safetensors.h"
 #include "core/base/text.h"
 #include "experiments/runs/run_result.h"
+#include "experiments/training/checkpoint.h"
 #include "experiments/training/run_log.h"
+#include "experiments/training/zero_order_log.h"
 
 namespace rankfold {
 
@@ -44,12 +46,13 @@ bool make_folder(const fs::path& out) {
   return made;
 }
 
-/// The files besides run.json that a run writes: its adapter's and event files.
+/// The files besides run.json that a run leaves: its adapter's, event files, a zeroth-order log.
 std::vector<fs::path> result_files(const fs::path& folder) {
   std::vector<fs::path> files;
   for (const char* name : adapter_files)
     if (entry_exists(folder / adapter_folder / name))
       files.push_back(folder / adapter_folder / name);
+  if (entry_exists(folder / zero_order_log_name)) files.push_back(folder / zero_order_log_name);
   std::error_code failure;
   fs::directory_iterator entry(folder, failure);
   for (; !failure && entry != fs::directory_iterator(); entry.increment(failure))
@@ -73,6 +76,7 @@ bool is_own(const fs::path& file) {
       const auto format = metadata.find("format");
       return format != metadata.end() && format->second == "rankfold";
     }
+    if (file.filename() == zero_order_log_name) return is_zero_order_log(file);
     return is_run_log(file);
   } catch (const std::exception&) {
     return false;
@@ -81,7 +85,7 @@ bool is_own(const fs::path& file) {
 
 bool has_run_log(const fs::path& folder, const RunSettings& settings, bool of_any) {
   return std::ranges::any_of(result_files(folder), [&](const fs::path& file) {
-    if (file.parent_path() != folder) return false;
+    if (file.parent_path() != folder || file.filename() == zero_order_log_name) return false;
     return of_any ? read_session(file) && is_run_log(file) : is_log_of(file, settings);
   });
 }
@@ -137,6 +141,11 @@ RunFolder::RunFolder(const fs::path& out, const RunSettings& settings, bool forc
           "{}: was not written by a run of rankfold and would be lost; expected --out to be a new "
           "folder or one of its runs",
           printable(file.string()));
+  if (entry_exists(checkpoint()) && !is_checkpoint(checkpoint()))
+    throw Error(
+        "{}: is no checkpoint of a run of rankfold and would be lost; expected --out to be a new "
+        "folder or one of its runs",
+        printable(checkpoint().string()));
   { const AtomicFile probe(out_ / run_file); }
 }
 
@@ -160,7 +169,7 @@ const fs::path& RunFolder::begin() {
 void RunFolder::finish(const std::string& run_json) {
   // Whatever may fail for want of space does so before anything is replaced.
   write_atomically(place_ / run_file, run_json);
-  if (!attempt_) return;
+  if (!attempt_) return remove_checkpoint();
   std::vector<fs::path> files = result_files(place_);
   remove_results(out_);
   files.push_back(place_ / run_file);
@@ -172,6 +181,12 @@ void RunFolder::finish(const std::string& run_json) {
     if (failure)
       throw Error("{}: cannot be moved: {}", printable(file.string()), failure.message());
   }
+  remove_checkpoint();
+}
+
+void RunFolder::remove_checkpoint() const {
+  std::error_code ignored;
+  fs::remove(checkpoint(), ignored);
 }
 
 bool RunFolder::fail(const std::string& run_json) {

@@ -42,6 +42,7 @@ void RunLog::parameters(const ParameterCounts& counts, std::size_t step) {
 
 void RunLog::scalar(const std::string& tag, double value, std::size_t step) {
   events_.scalar(tag, value, static_cast<std::int64_t>(step));
+  entries_.push_back({tag, value, step});
 }
 
 void RunLog::scores(const std::map<std::string, double>& scores, std::size_t step) {
@@ -62,6 +63,12 @@ void RunLog::finish(const RunResult& result, std::size_t step) {
   scalar("train/train_samples_per_second", result.examples_per_second, step);
   // Where ranks adapt, they are others than at the start.
   if (!result.ranks.empty()) parameters(result.parameters, step);
+  if (!result.evaluations.empty() && result.evaluations.back().step != result.kept_step)
+    for (const EvaluationResult& kept : result.evaluations)
+      if (kept.step == result.kept_step) {
+        scores(kept.scores, step + 1);
+        scalar(constant_predictions_tag, kept.constant_predictions ? 1 : 0, step + 1);
+      }
   events_.end_session(true);
   events_.flush();
 }

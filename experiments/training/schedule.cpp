@@ -35,8 +35,9 @@ double Schedule::factor(std::size_t step) const {
   }
 }
 
-std::size_t warmup_steps(double fraction, std::size_t steps) {
-  const double exact = fraction * static_cast<double>(steps);
+std::size_t warmup_steps(double warmup, std::size_t steps) {
+  if (warmup >= 1) return static_cast<std::size_t>(std::min(warmup, 1e15));
+  const double exact = warmup * static_cast<double>(steps);
   return static_cast<std::size_t>(std::ceil(exact - 1e-9 * std::max(1.0, exact)));
 }
 

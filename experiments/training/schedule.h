@@ -30,8 +30,9 @@ struct Schedule {
   double factor(std::size_t step) const;
 };
 
-/// Warm-up steps of a share of the run: ceil(fraction * steps), as transformers' warmup_ratio. A
-/// product that is a whole number but for rounding counts as that number.
-std::size_t warmup_steps(double fraction, std::size_t steps);
+/// Warm-up steps: `warmup` itself where it is 1 or more, else that share of the run, ceil(warmup *
+/// steps), as transformers' warmup_ratio. A product that is a whole number but for rounding counts
+/// as that number.
+std::size_t warmup_steps(double warmup, std::size_t steps);
 
 }  // namespace rankfold

@@ -6,6 +6,7 @@
 #include "core/device/device.h"
 #include "experiments/models/input_checks.h"
 #include "experiments/models/shapes.h"
+#include "experiments/tasks/table_file.h"
 #include "experiments/tasks/task.h"
 #include "experiments/training/run_folder.h"
 #include "experiments/training/training_run.h"
@@ -82,9 +83,9 @@ RunResult finetune(const RunSettings& settings, const fs::path& out, const Regis
                    const FinetuneOptions& options) {
   check_settings(settings);
   const Method& method = registry.at(settings.text("method"));
-  const Task& task = find_task(settings.text("task"));
   RunResult result;
   result.settings = canonical(with_targets(settings, method), &method);
+  const Task task = find_task(task_choice(result.settings));
   const bool threads_are_free = settings.text("threads").empty();
   if (threads_are_free) result.settings.values["threads"] = std::to_string(cpu_count());
 
@@ -98,7 +99,7 @@ RunResult finetune(const RunSettings& settings, const fs::path& out, const Regis
   }
 
   check_model_folder(settings.text("model"));
-  check_data_folder(settings.text("data"));
+  if (!is_table_file(result.settings.text("data"))) check_data_folder(settings.text("data"));
   check_precision(settings.text("precision"));
   RunFolder folder(out, result.settings, options.force);
   if (!folder.unreadable().empty()) tell(options, folder.unreadable() + "; the run is repeated");
@@ -109,7 +110,6 @@ RunResult finetune(const RunSettings& settings, const fs::path& out, const Regis
     run.train();
     run.save();
     result.status = "done";
-    result.scores = result.epochs.back().scores;
     folder.finish(document_of(result));
   } catch (const UsageError&) {
     throw;

@@ -1,11 +1,7 @@
 #include "experiments/training/training_run.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include "core/adapter/explain.h"
-#include "core/base/memory_error.h"
-#include "core/base/progress.h"
+#include "core/base/error.h"
 #include "core/device/device.h"
 #include "core/device/machine_rates.h"
 #include "experiments/adapter_files/adapter_folder.h"
@@ -21,19 +17,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t steps_between_events = 10;
-// No run comes back from a loss so far above where it began, although layer norms keep it finite.
-constexpr double loss_explosion = 1e4;
-
-std::vector<float> labels_of(const std::vector<Example>& rows) {
-  std::vector<float> labels;
-  for (const Example& row : rows) labels.push_back(row.label);
-  return labels;
-}
 
 }  // namespace
 
 void TrainingRun::load() {
+  check_trainer();
   const fs::path model = settings_.text("model");
   const auto device = make_calibrated_device();
   expect_trainable(settings_.text("targets"));
@@ -73,11 +61,16 @@ void TrainingRun::load() {
   content_->expect_unchanged(true);
   result_.fingerprints = {content_->fingerprint(), rows_fingerprint(dataset.train),
                           rows_fingerprint(scored)};
-  result_.majority_scores = majority_scores(task_, labels_of(scored));
-  train_split_ = encode_split(dataset.train, dataset.train_file, *tokenizer, max_length, pause);
-  dev_split_ = encode_split(scored, dataset.scored_file, *tokenizer, max_length, pause);
-  check_split(train_split_, dataset.train, dataset.train_file, host);
-  check_split(dev_split_, scored, dataset.scored_file, host);
+  for (const std::string& note : dataset.notes) {
+    result_.notes.push_back(note);
+    if (options_.message) options_.message(note);
+  }
+  const std::vector<fs::path> train_files = {dataset.train_file};
+  train_split_ = encode_split(dataset.train, train_files, *tokenizer, max_length, pause);
+  dev_split_ = encode_split(scored, dataset.scored_files, *tokenizer, max_length, pause);
+  check_split(train_split_, dataset.train, train_files, host);
+  check_split(dev_split_, scored, dataset.scored_files, host);
+  result_.majority_scores = majority_scores(task_, dev_split_.labels, dev_split_.parts);
 
   if (const StartSamples samples = adapter.start_samples(); samples != StartSamples::none) {
     adapter.set_samples(
@@ -93,42 +86,56 @@ void TrainingRun::load() {
   count_parameters();
   result_.adapted_layers = session_->stack().layers.size();
 
-  steps_ = epochs_ * ((train_split_.size() + batch_ - 1) / batch_);
+  plan_steps();
+  if (caches_features()) open_feature_caches();
+  check_stop();
+  const std::optional<Checkpoint> checkpoint = find_checkpoint();
+  log_.emplace(folder_.begin(), settings_);
+  log_->parameters(result_.parameters, 0);
+  if (checkpoint) go_on_from(*checkpoint);
+  if (settings_.text("optimizer").starts_with("zo-"))
+    zero_order_log_.emplace(
+        folder_.place(), checkpoint ? logged_steps(checkpoint->state, settings_.count("zo-samples"))
+                                    : std::vector<ZeroOrderStep>());
+}
+
+/// Refuses what does not go together, before anything is read.
+void TrainingRun::check_trainer() const {
+  const std::string& optimizer = settings_.text("optimizer");
+  if (optimizer.starts_with("zo-") && accumulate_ > 1)
+    throw UsageError("--accumulate is {}; a step of {} takes one batch, expected 1", accumulate_,
+                     optimizer);
+  if (optimizer == "zo-sgd" && clip_ > 0)
+    throw UsageError("--clip is {}; zo-sgd forms no gradient that has a norm, expected 0",
+                     settings_.text("clip"));
+  if (task_.regression && settings_.number("label-smoothing") > 0)
+    throw UsageError("--label-smoothing is {}; task {} has numbers for labels, expected 0",
+                     settings_.text("label-smoothing"), task_.name);
+  if (settings_.text("schedule") == "polynomial" &&
+      settings_.number("lr-end") > settings_.number("lr"))
+    throw UsageError("--lr-end is {}; expected at most --lr, which is {}", settings_.text("lr-end"),
+                     settings_.text("lr"));
+}
+
+/// How many epochs and steps there are, and their rates.
+void TrainingRun::plan_steps() {
+  const std::size_t batches = (train_split_.size() + batch_ - 1) / batch_;
+  const std::size_t of_epoch = (batches + accumulate_ - 1) / accumulate_;
+  steps_ = settings_.count("steps");
+  epochs_ = steps_ > 0 ? (steps_ + of_epoch - 1) / of_epoch : settings_.count("epochs");
+  if (steps_ == 0) steps_ = epochs_ * of_epoch;
   schedule_.kind = parse_schedule(settings_.text("schedule"));
   schedule_.warmup = warmup_steps(settings_.number("warmup"), steps_);
   schedule_.total = static_cast<double>(steps_);
   schedule_.rate = settings_.number("lr");
-  if (caches_features()) open_feature_caches();
-  check_stop();
-  log_.emplace(folder_.begin(), settings_);
-  log_->parameters(result_.parameters, step());
+  schedule_.final_rate = settings_.number("lr-end");
+  schedule_.power = settings_.number("lr-power");
 }
 
 /// As they are now: where ranks adapt, they change.
 void TrainingRun::count_parameters() {
   result_.parameters = session_->parameters();
   if (const LowRankTraining* adapting = session_->low_rank()) result_.ranks = adapting->ranks();
-}
-
-void TrainingRun::train() {
-  try {
-    train_epochs();
-  } catch (const RunDiverged&) {
-    log_->finish_diverged(
-        result_.epochs.empty() ? std::map<std::string, double>() : result_.epochs.front().scores,
-        step());
-    throw;
-  }
-}
-
-void TrainingRun::train_epochs() {
-  start_ = Clock::now();
-  for (std::size_t epoch = 1; epoch <= epochs_; ++epoch) {
-    train_epoch(epoch);
-    evaluate(result_.epochs.back());
-  }
-  count_parameters();
-  log_->finish(result_, step());
 }
 
 void TrainingRun::open_feature_caches() {
@@ -148,123 +155,12 @@ void TrainingRun::open_feature_caches() {
 
 void TrainingRun::check_stop() const {
   if (!options_.stop_requested || !options_.stop_requested()) return;
+  const char* const again =
+      keeps_checkpoints() ? "goes on from its checkpoint" : "starts the run again";
   if (steps_ == 0 || step() == 0)
     throw RunStopped("stopped before it trained; the same command starts the run again");
-  if (step() == steps_)
-    throw RunStopped("stopped while it was scored; the same command starts the run again");
-  throw RunStopped("stopped before step {} of {}; the same command starts the run again",
-                   step() + 1, steps_);
-}
-
-void TrainingRun::train_epoch(std::size_t epoch) {
-  const Clock::time_point start = Clock::now();
-  const double seconds_before = result_.train_seconds;
-  const auto batches = epoch_batches(train_split_.size(), batch_, seed_, epoch);
-  double loss_sum = 0;
-  for (std::size_t index = 0; index < batches.size(); ++index) {
-    check_stop();
-    Batch batch = pack(train_split_, batches[index]);
-    if (train_features_) train_features_->add_features(batch, batches[index]);
-    const double done = static_cast<double>(index + 1) / static_cast<double>(batches.size());
-    const double loss = take_step(batch, static_cast<double>(epoch - 1) + done);
-    loss_sum += loss * static_cast<double>(batch.sequences());
-    tokens_ += batch.tokens();
-    examples_ += batch.sequences();
-    result_.train_seconds = seconds_before + seconds_since(start);
-    result_.tokens_per_second = static_cast<double>(tokens_) / result_.train_seconds;
-    result_.examples_per_second = static_cast<double>(examples_) / result_.train_seconds;
-    if (options_.progress) {
-      options_.progress({epoch, epochs_, step(), steps_, loss, result_.tokens_per_second});
-    }
-  }
-  result_.epochs.push_back({epoch,
-                            loss_sum / static_cast<double>(train_split_.size()),
-                            {},
-                            result_.train_seconds - seconds_before});
-}
-
-double TrainingRun::take_step(const Batch& batch, double epoch) {
-  const double rate = schedule_.rate * schedule_.factor(step());
-  const double loss = with_memory_for(
-      fmt::format("step {} of {}, a batch of {} tokens", step() + 1, steps_, batch.tokens()), 0,
-      [&] { return session_->form_gradients(batch); });
-  if (step() == 1) first_loss_ = loss;
-  check_loss("the loss", loss);
-  const double norm = session_->norm();
-  if (!std::isfinite(norm)) throw RunDiverged("a gradient is not finite", step());
-  if (!session_->update(rate, clip_scale(norm, clip_)))
-    throw RunDiverged("an update is not finite", step());
-
-  log_sum_ += loss;
-  ++log_count_;
-  if (step() % steps_between_events == 0 || epoch == std::floor(epoch)) log_step(rate, norm, epoch);
-  return loss;
-}
-
-void TrainingRun::check_loss(const char* name, double loss) const {
-  if (!std::isfinite(loss)) throw RunDiverged(fmt::format("{} is not finite", name), step());
-  if (loss > loss_explosion * std::max(1.0, first_loss_)) {
-    throw RunDiverged(
-        fmt::format("{} is {:.3g}, and training began at {:.3g}", name, loss, first_loss_), step());
-  }
-}
-
-void TrainingRun::log_step(double rate, double norm, double epoch) {
-  log_->scalar("train/loss", log_sum_ / static_cast<double>(log_count_), step());
-  log_->scalar("train/grad_norm", norm, step());
-  log_->scalar("train/learning_rate", rate, step());
-  log_->scalar("train/epoch", epoch, step());
-  if (const LowRankTraining* adapting = session_->low_rank())
-    log_->scalar("train/rank", adapting->mean_rank(), step());
-  log_sum_ = 0;
-  log_count_ = 0;
-}
-
-void TrainingRun::evaluate(EpochResult& epoch) {
-  for (const TrainedSpan& tensor : session_->tensors()) {
-    const HostRead<float> values(session_->device(), tensor.value.data(), tensor.value.size());
-    if (!std::ranges::all_of(values.span(), [](float value) { return std::isfinite(value); })) {
-      throw RunDiverged(fmt::format("{} is not finite", tensor.name), step());
-    }
-  }
-  const ScoringProgress progress = [this](std::size_t done, std::size_t examples) {
-    check_stop();
-    if (options_.scoring) options_.scoring(done, examples);
-  };
-  const std::vector<float> logits =
-      predict_split(session_->host(), dev_split_, batch_, task_.labels, progress,
-                    dev_features_ ? &*dev_features_ : nullptr);
-  for (float logit : logits) {
-    if (!std::isfinite(logit)) throw RunDiverged("a logit is not finite", step());
-  }
-  const double loss = mean_loss(task_, logits, dev_split_.labels);
-  check_loss("the loss on the scored examples", loss);
-  epoch.scores = score(task_, logits, dev_split_.labels);
-  result_.constant_predictions = constant_predictions(task_, logits);
-  log_->scalar("eval/loss", loss, step());
-  log_->scores(epoch.scores, step());
-  const auto majority = result_.majority_scores.find(task_.metrics.front());
-  log_->judgement(
-      result_.constant_predictions,
-      majority == result_.majority_scores.end() ? std::nullopt : std::optional(majority->second),
-      step());
-  if (options_.message) options_.message(progress_line(epoch));
-}
-
-/// "epoch 2 of 3: loss 0.6125, accuracy 0.7412, 5120 tokens/s, 0:48 left".
-std::string TrainingRun::progress_line(const EpochResult& epoch) const {
-  std::string text;
-  for (const auto& [metric, value] : epoch.scores)
-    text += fmt::format(", {} {:.4f}", metric, value);
-  if (const LowRankTraining* adapting = session_->low_rank())
-    text += fmt::format(", mean rank {:.1f}", adapting->mean_rank());
-  std::string left;
-  if (epoch.epoch < epochs_)
-    left = fmt::format(", {} left",
-                       duration_text(seconds_since(start_) / static_cast<double>(epoch.epoch) *
-                                     static_cast<double>(epochs_ - epoch.epoch)));
-  return fmt::format("epoch {} of {}: loss {:.4f}{}, {:.0f} tokens/s{}", epoch.epoch, epochs_,
-                     epoch.loss, text, result_.tokens_per_second, left);
+  if (step() == steps_) throw RunStopped("stopped while it was scored; the same command {}", again);
+  throw RunStopped("stopped before step {} of {}; the same command {}", step() + 1, steps_, again);
 }
 
 void TrainingRun::save() {
@@ -278,6 +174,8 @@ void TrainingRun::save() {
   description.train = all_trained_parts(settings_.text("train"), method_);
   description.task = task_.name;
   description.labels = task_.labels;
+  description.classes = task_.classes;
+  description.table = table_settings(settings_);
   description.regression = task_.regression;
   const fs::path model = settings_.text("model");
   description.model = fs::absolute(model).lexically_normal().filename().string();

@@ -6,17 +6,21 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/base/elapsed.h"
 #include "core/base/error.h"
 #include "experiments/models/host.h"
 #include "experiments/runs/fingerprint.h"
+#include "experiments/training/checkpoint.h"
 #include "experiments/training/feature_cache.h"
 #include "experiments/training/run_folder.h"
 #include "experiments/training/run_log.h"
 #include "experiments/training/schedule.h"
 #include "experiments/training/trainer.h"
 #include "experiments/training/training_session.h"
+#include "experiments/training/training_state.h"
+#include "experiments/training/zero_order_log.h"
 
 namespace rankfold {
 
@@ -34,6 +38,10 @@ class RunDiverged : public Error {
   std::size_t step;
 };
 
+/// The zeroth-order steps that a checkpoint's state keeps. Throws Error where they have not so many
+/// samples.
+std::vector<ZeroOrderStep> logged_steps(const TrainingState& state, std::size_t samples);
+
 /// One run: what it works with, and what it has found out so far, which goes into `result`. Called
 /// in the order load, train, save.
 class TrainingRun {
@@ -49,7 +57,8 @@ class TrainingRun {
         settings_(result.settings),
         seed_(settings_.count("seed")),
         batch_(settings_.count("batch")),
-        epochs_(settings_.count("epochs")),
+        accumulate_(settings_.count("accumulate")),
+        evaluate_every_(settings_.count("evaluate-every")),
         clip_(settings_.number("clip")) {}
 
   /// Reads and checks everything, and only then begins in the folder.
@@ -59,18 +68,30 @@ class TrainingRun {
   void save();
 
  private:
-  void train_epoch(std::size_t epoch);
-  double take_step(const Batch& batch, double epoch);
+  void check_trainer() const;
+  void plan_steps();
+  std::optional<Checkpoint> find_checkpoint() const;
+  void go_on_from(const Checkpoint& checkpoint);
+  void train_epochs();
+  void train_epoch();
+  double take_step(const std::vector<std::vector<std::size_t>>& batches);
+  void end_epoch();
   void check_loss(const char* name, double loss) const;
   void log_step(double rate, double norm, double epoch);
-  void evaluate(EpochResult& epoch);
+  void evaluate(bool after_epoch);
+  void compare(const EvaluationResult& latest);
+  void take_kept();
+  void save_checkpoint_when_due();
+  void save_checkpoint();
   /// Steps taken.
   std::size_t step() const { return session_ ? session_->steps() : 0; }
+  bool is_over() const { return step() >= steps_ || result_.stopped_early; }
+  bool keeps_best() const { return settings_.text("keep") == "best"; }
+  bool keeps_checkpoints() const;
   bool caches_features() const { return settings_.text("cache-features") == "true"; }
   void open_feature_caches();
   void count_parameters();
-  void train_epochs();
-  std::string progress_line(const EpochResult& epoch) const;
+  std::string progress_line(const EvaluationResult& latest, bool after_epoch) const;
   void check_stop() const;
 
   const Task& task_;
@@ -81,7 +102,7 @@ class TrainingRun {
   RunResult& result_;
   const RunSettings& settings_;
   const std::uint64_t seed_;
-  const std::size_t batch_, epochs_;
+  const std::size_t batch_, accumulate_, evaluate_every_;
   const double clip_;
 
   std::optional<ModelContent> content_;
@@ -90,12 +111,13 @@ class TrainingRun {
   std::optional<FeatureCache> train_features_, dev_features_;
   std::optional<RunLog> log_;
   Schedule schedule_;
-  std::size_t steps_ = 0;  // of the whole run
-  std::size_t tokens_ = 0, examples_ = 0;
-  double first_loss_ = 0;
-  Clock::time_point start_;  // of the first epoch
-  double log_sum_ = 0;       // of losses since the last event
-  std::size_t log_count_ = 0;
+  std::size_t epochs_ = 0, steps_ = 0;  // of the whole run; the last epoch may be cut short
+  RunPosition position_;
+  TrainingState best_;  // the values that --keep best saves
+  std::optional<ZeroOrderLog> zero_order_log_;
+  Clock::time_point start_;  // of this process's first step
+  std::size_t start_step_ = 0;
+  Clock::time_point checkpoint_time_;
 };
 
 }  // namespace rankfold

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,11 +16,15 @@
 #include "experiments/training/gradient_source.h"
 #include "experiments/training/low_rank_training.h"
 #include "experiments/training/optimizer.h"
+#include "experiments/training/training_state.h"
 #include "experiments/training/update_rule.h"
+#include "experiments/training/zero_order.h"
 
 namespace rankfold {
 
-/// What the settings of a run say of its host: dropout and precision, and the seed of its head.
+/// What the settings of a run say of its host: dropout (none in zeroth order), label smoothing and
+/// precision, and the seed of its head. Throws UsageError for dropout of network or adapter that
+/// zeroth order would leave out.
 HostSettings host_settings(const RunSettings& settings, std::uint64_t seed);
 
 /// A host with an adapter attached, where their gradients come from, and the rule that they are
@@ -42,19 +47,43 @@ class TrainingSession {
 
   /// Starts the factors, some of which read the frozen weights or the adapter's samples (see
   /// Adapter::set_samples), and the rule: of a method with a truncation LowRankRule over the
-  /// optimizer, of all others the optimizer.
+  /// optimizer, of all others the optimizer. Throws UsageError as trained_spans and ZeroOrder, and
+  /// where a method with a truncation should be trained by zeroth order or with rates of its
+  /// factors, or where the adapter can have no dropout (Adapter::set_dropout).
   void begin(const OptimizerSettings& optimizer);
 
   /// Gradients of the batch's mean loss in the place of those of the step before; counts a step.
   /// Returns the loss.
   double form_gradients(const Batch& batch);
-  /// gradient_norm of all that trains.
-  double norm() const { return gradient_norm(*device_, rule_->tensors()); }
+  /// Adds a batch to the step: gradients and the loss that is returned become those of the mean
+  /// over all its batches, weighed by their sequences (of a language model by their labels). Only
+  /// after form_gradients; throws Error where the source cannot accumulate.
+  double add_gradients(const Batch& batch);
+  /// gradient_norm of all that trains; where no gradients are formed, that of the projections.
+  double norm() const;
   /// UpdateRule::step.
   bool update(double rate, double gradient_scale) { return rule_->step(rate, gradient_scale); }
 
   /// Steps whose gradients were formed.
   std::size_t steps() const { return steps_; }
+  /// Passes through the network that they took.
+  std::size_t forwards() const { return passes_ * gradients_->forwards_a_batch(); }
+  /// Of the last zeroth-order step (ZeroOrder::projections); empty where gradients are
+  /// backpropagated.
+  std::span<const double> projections() const;
+  /// A step whose projections another process found. Throws Error where the session is no
+  /// zeroth-order one, or has other samples.
+  void replay(std::span<const double> projections);
+
+  /// All that later steps depend on, and what was counted; and from there again. Only after
+  /// `begin`. Throws Error naming what the state lacks.
+  void save(TrainingState& state) const;
+  void restore(const TrainingState& state);
+  /// What training has found so far, as `prefix` and names; and from there again. Counters and
+  /// moments stay.
+  void save_values(const std::string& prefix, TrainingState& state) const;
+  void restore_values(const std::string& prefix, const TrainingState& state);
+
   const Stack& stack() const { return adapter_->stack(); }
   const MethodSettings& method_settings() const { return method_settings_; }
   const Device& device() const { return *device_; }
@@ -77,8 +106,11 @@ class TrainingSession {
   std::unique_ptr<Adapter<float>> adapter_;
   std::unique_ptr<Host> host_;
   std::unique_ptr<GradientSource> gradients_;
+  ZeroOrder* zero_order_ = nullptr;  ///< the source, where it is that
   std::unique_ptr<UpdateRule> rule_;
-  std::size_t steps_ = 0;
+  double adapter_dropout_;
+  std::size_t steps_ = 0, passes_ = 0;
+  double loss_ = 0, weight_ = 0;  ///< of the step's batches so far
 };
 
 }  // namespace rankfold

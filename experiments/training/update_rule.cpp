@@ -3,7 +3,25 @@
 #include <algorithm>
 #include <cmath>
 
+#include "experiments/training/training_state.h"
+
 namespace rankfold {
+
+void save_values(const Device& device, std::span<const TrainedSpan> tensors,
+                 const std::string& prefix, TrainingState& state) {
+  for (const TrainedSpan& tensor : tensors) {
+    const HostRead<float> values(device, tensor.value.data(), tensor.value.size());
+    state.floats[prefix + tensor.name].assign(values.begin(), values.end());
+  }
+}
+
+void restore_values(const Device& device, std::span<const TrainedSpan> tensors,
+                    const std::string& prefix, const TrainingState& state) {
+  for (const TrainedSpan& tensor : tensors) {
+    const auto values = state.floats_at(prefix + tensor.name, tensor.value.size());
+    device.upload(values.data(), values.size_bytes(), tensor.value.data());
+  }
+}
 
 double gradient_norm(const Device& device, std::span<const TrainedSpan> tensors) {
   double sum = 0;

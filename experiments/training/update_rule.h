@@ -14,9 +14,12 @@ namespace rankfold {
 struct TrainedSpan {
   std::string name;
   std::span<float> value, gradient;
+  double rate = 1;     ///< times the scheduled rate
+  bool decays = true;  ///< whether weight decay acts on it
 };
 
 class LowRankTraining;
+struct TrainingState;
 
 /// How trained tensors follow their gradients, wherever those come from.
 class UpdateRule {
@@ -27,10 +30,21 @@ class UpdateRule {
   /// as they are. False where a value is not finite and the rule cannot go on from it.
   virtual bool step(double learning_rate, double gradient_scale = 1) = 0;
   virtual const std::vector<TrainedSpan>& tensors() const = 0;
+  /// What the rule keeps between steps, beside the values, into the state and from it again: then
+  /// it goes on with the same bits. Throws Error naming what the state lacks.
+  virtual void save(TrainingState& state) const = 0;
+  virtual void restore(const TrainingState& state) = 0;
   /// The factors U, S, V of every site, where the rule keeps the update at low rank and chooses the
   /// ranks; null where every factor trains by itself.
   virtual const LowRankTraining* low_rank() const { return nullptr; }
+  virtual LowRankTraining* low_rank() { return nullptr; }
 };
+
+/// The tensors' values as `prefix` and their names in the state, and from there again.
+void save_values(const Device& device, std::span<const TrainedSpan> tensors,
+                 const std::string& prefix, TrainingState& state);
+void restore_values(const Device& device, std::span<const TrainedSpan> tensors,
+                    const std::string& prefix, const TrainingState& state);
 
 /// The Euclidean norm of all gradients together, summed in double in a fixed order. Not finite
 /// where any gradient is not.

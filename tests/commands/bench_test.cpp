@@ -135,6 +135,20 @@ TEST(BenchStep, ReportsFiguresThatAgreeWithEachOther) {
   EXPECT_EQ(document["profile"].size(), 5u);
 }
 
+TEST(BenchStep, SetsAZerothOrderStepBesideAForwardPass) {
+  const Outcome outcome =
+      call(step(golden_model, "--method none --optimizer zo-sgd --zo-samples 2 --json"));
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const json document = outcome.json();
+  // Nothing below the head trains: the layers below the last run once for all four passes.
+  EXPECT_GT(document["flops"], forward_flops(3, 6) / 2);
+  EXPECT_LT(document["flops"], 4 * forward_flops(3, 6));
+  const double milliseconds = document["step_ms"], forward = document["forward_ms"];
+  EXPECT_NEAR(document["step_in_forwards"], milliseconds / forward, 1e-9);
+  EXPECT_GT(document["forward_peak_memory_mib"], 0);
+  EXPECT_FALSE(call(step(golden_model, "--method none --json")).json().contains("forward_ms"));
+}
+
 TEST(BenchStep, DrawsWeightsWhereAFolderHasNone) {
   const TemporaryFolder folder;
   fs::copy_file(golden_model + "/config.json", folder.path / "config.json");

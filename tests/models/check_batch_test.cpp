@@ -65,5 +65,55 @@ TEST(CheckBatch, ReadsTheTargetsOfALanguageModelAndNoTokenTypes) {
             "m: the batch has no target behind a first token, expected at least one");
 }
 
+TEST(CheckBatch, TakesOptionsThatGoOnFromOnePromptAndNoOthers) {
+  BatchLimits limits{"m", 101, 0, 4};
+  limits.tells_tokens = true;
+  const auto message = [&](const std::function<void(Batch&)>& change) {
+    Batch batch;
+    batch.ids = {1, 2, 3, 4, 5};
+    batch.starts = {0, 3, 4, 5};
+    batch.targets = {-100, -100, -100, 4, 5};
+    batch.prefixes = {no_prefix, 0, 0};
+    batch.options = {0, 2};
+    batch.labels = {1};
+    change(batch);
+    return message_of<Error>([&] { check_batch(batch, limits, true); });
+  };
+  EXPECT_EQ(message([](Batch&) {}), "");
+  EXPECT_EQ(message([](Batch& b) { b.prefixes.pop_back(); }),
+            "m: the batch has 2 prefixes for 3 sequences, expected one a sequence");
+  EXPECT_EQ(message([](Batch& b) { b.prefixes[1] = 2; }),
+            "m: sequence 1 goes on from sequence 2, expected an earlier one without prefix");
+  EXPECT_EQ(message([](Batch& b) { b.prefixes[2] = 1; }),
+            "m: sequence 2 goes on from sequence 1, expected an earlier one without prefix");
+  EXPECT_EQ(message([](Batch& b) {
+              b.starts = {0, 3, 5, 5};
+            }),
+            "m: sequence 2 of the batch goes from token 5 to 5, expected 1 to 4 tokens");
+  EXPECT_EQ(message([](Batch& b) {
+              b.starts = {0, 3, 5};
+              b.prefixes = {no_prefix, 0};
+            }),
+            "m: sequence 1 has 5 tokens with its prefix, expected at most 4");
+  // Without prefix a first token's label is not read: one answer is no answer.
+  EXPECT_EQ(message([](Batch& b) {
+              b.prefixes = {no_prefix, 0, no_prefix};
+            }),
+            "m: the batch has options 0 to 2, expected 0 to 1, its answers");
+  EXPECT_EQ(message([](Batch& b) {
+              b.options = {0, 0, 2};
+            }),
+            "m: the batch has 1 labels for 2 examples with options");
+  EXPECT_EQ(message([](Batch& b) {
+              b.options = {0, 0, 2};
+              b.labels = {0, 0};
+            }),
+            "m: example 0 has options 0 to 0, expected at least one");
+  EXPECT_EQ(message([](Batch& b) { b.labels = {2}; }),
+            "m: label 2 of example 0, expected an option from 0 to 1");
+  limits.tells_tokens = false;
+  EXPECT_EQ(message([](Batch&) {}), "m: the batch has 3 prefixes for 3 sequences, expected none");
+}
+
 }  // namespace
 }  // namespace rankfold

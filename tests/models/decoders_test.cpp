@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 
@@ -170,11 +171,37 @@ TEST_P(Decoders, GenerateAsTransformersDo) {
       std::find(expected.begin() + static_cast<std::ptrdiff_t>(prompt.size()), expected.end(), end);
   EXPECT_EQ(generate_greedily(*host, prompt, 12, {{end}}),
             std::vector<std::int32_t>(expected.begin(), first + 1));
-  EXPECT_THROW(generate_greedily(*host, {}, 1), Error);
+  EXPECT_THROW(generate_greedily(*host, std::span<const std::int32_t>(), 1), Error);
   // The last position tells one token more.
   const std::size_t positions = host->max_tokens();
   EXPECT_EQ(generate_greedily(*host, prompt, positions + 1 - prompt.size()).size(), positions + 1);
   EXPECT_THROW(generate_greedily(*host, prompt, positions + 2 - prompt.size()), Error);
+}
+
+TEST_P(Decoders, GenerateManyTextsTogetherAsOneByOne) {
+  if (!tells_tokens() || GetParam() == "llama-dynamic-rope") GTEST_SKIP() << "see generate.h";
+  const auto host = this->host();
+  const std::vector<std::vector<std::int32_t>> prompts = {
+      {2, 17, 45, 9, 31, 7, 22}, {5}, {2, 60, 33}, {40, 41, 42, 43}};
+  std::vector<std::vector<std::int32_t>> expected;
+  for (const auto& prompt : prompts) expected.push_back(generate_greedily(*host, prompt, 9));
+  EXPECT_EQ(generate_greedily(*host, prompts, 9), expected);
+  // Some end early, the others go on.
+  const std::vector<std::int32_t> ends = {expected[1][3], expected[2][5]};
+  for (std::size_t i = 0; i < prompts.size(); ++i)
+    expected[i] = generate_greedily(*host, prompts[i], 9, ends);
+  EXPECT_EQ(generate_greedily(*host, prompts, 9, ends), expected);
+
+  KeyValueCache cache = host->make_cache(std::array<std::size_t, 2>{4, 2});
+  Batch batch;
+  batch.ids = {1, 2, 3};
+  batch.starts = {0, 2, 3};
+  EXPECT_THROW(host->next_logits(batch, std::array<std::size_t, 1>{0}, cache), Error);
+  EXPECT_THROW(host->next_logits(batch, std::array<std::size_t, 2>{1, 0}, cache), Error);
+  EXPECT_THROW(host->next_logits(batch, std::array<std::size_t, 2>{1, 2}, cache), Error);
+  host->next_logits(batch, std::array<std::size_t, 2>{0, 1}, cache);
+  host->next_logits(batch, std::array<std::size_t, 2>{0, 1}, cache);
+  EXPECT_THROW(host->next_logits(batch, std::array<std::size_t, 2>{0, 1}, cache), Error);
 }
 
 TEST_P(Decoders, UseEveryTensorOfTheirCheckpoint) {

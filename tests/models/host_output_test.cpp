@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <array>
+#include <span>
+
 #include "core/base/error.h"
 #include "experiments/models/config_file.h"
 #include "models/bert_example.h"
@@ -28,11 +31,12 @@ TEST(HostOutput, OfAnEncoderIsNoLanguageModel) {
       golden.string() + ": the family bert has no language model here, expected a classifier");
   const auto host = load_host(golden, {}, make_cpu_device());
   const std::string expected = golden.string() + ": is a classifier, expected a language model";
-  EXPECT_EQ(message_of<Error>([&] { host->mean_loss(example()); }), expected);
   EXPECT_EQ(message_of<Error>([&] { host->token_logits(example()); }), expected);
   EXPECT_EQ(message_of<Error>([&] { host->make_cache(8); }), expected);
-  KeyValueCache cache(1, 1, 1, make_cpu_device());
-  EXPECT_EQ(message_of<Error>([&] { host->next_logits({}, cache); }), expected);
+  KeyValueCache cache(1, 1, std::array<std::size_t, 1>{1}, make_cpu_device());
+  EXPECT_EQ(message_of<Error>([&] { host->next_logits(std::span<const std::int32_t>(), cache); }),
+            expected);
+  EXPECT_EQ(message_of<Error>([&] { host->answer_scores(example()); }), expected);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@ namespace {
 TEST(ScoreMetric, KnowsTheRangeOfWhatRankfoldMeasures) {
   EXPECT_EQ(score_metric("accuracy").shown_range().low, 0);
   EXPECT_EQ(score_metric("accuracy").shown_range().high, 100);
+  EXPECT_EQ(score_metric("accuracy_mismatched").range.high, 1);
   EXPECT_EQ(score_metric("f1").range.low, 0);
   for (const char* correlation : {"matthews_correlation", "pearson", "spearman"})
     EXPECT_EQ(score_metric(correlation).range.low, -1) << correlation;

@@ -10,6 +10,7 @@
 #include "core/base/error.h"
 #include "core/base/random.h"
 #include "decompositions/registry.h"
+#include "experiments/runs/setting_rules.h"
 #include "experiments/tasks/task.h"
 #include "temporary_folder.h"
 
@@ -100,9 +101,9 @@ TEST(RunSettings, NameTheOptionAndItsValue) {
   EXPECT_THAT(message_with("batch", "-1"), testing::HasSubstr("--batch is '-1'"));
   EXPECT_THAT(message_with("batch", "0"), testing::HasSubstr("--batch is 0"));
   EXPECT_THAT(message_with("rank", "8x0"), testing::HasSubstr("--rank is '8x0'"));
-  EXPECT_THAT(message_with("warmup", "6"), testing::HasSubstr("--warmup is 6"));
+  EXPECT_THAT(message_with("warmup", "1.5"), testing::HasSubstr("--warmup is 1.5"));
   EXPECT_THAT(message_with("dropout", "1"), testing::HasSubstr("--dropout is 1"));
-  EXPECT_THAT(message_with("optimizer", "adam"), testing::HasSubstr("did you mean 'adamw'"));
+  EXPECT_THAT(message_with("optimizer", "adamm"), testing::HasSubstr("did you mean 'adamw'"));
   EXPECT_THAT(message_with("precision", "bf61"), testing::HasSubstr("did you mean 'bf16'"));
   EXPECT_THAT(message_with("precision", "f16"), testing::HasSubstr("known: f32, bf16"));
   EXPECT_THAT(message_with("train", "norm"), testing::HasSubstr("did you mean 'norms'"));
@@ -189,6 +190,31 @@ TEST(RunSettings, OfferEveryTaskAndNoRankAMode) {
     if (spec.name != "task") continue;
     for (const Task& task : tasks()) EXPECT_THAT(spec.meaning, testing::HasSubstr(task.name));
   }
+}
+
+TEST(CanonicalSettings, ATableIsItsOwnDataAndTheTaskIsCalledAfterIt) {
+  RunSettings settings = valid_settings();
+  settings.values.erase("data");
+  EXPECT_THROW(canonical(settings), UsageError) << "cola needs a folder";
+  settings.values["task"] = "/tables/x/../reviews.csv";
+  settings.values["text"] = "second, first";
+  const RunSettings result = canonical(settings);
+  EXPECT_EQ(result.text("task"), "reviews");
+  EXPECT_EQ(result.text("data"), "/tables/reviews.csv");
+  EXPECT_EQ(result.text("text"), "second,first") << "their order counts";
+  EXPECT_EQ(result.text("label"), "label");
+  EXPECT_EQ(result.text("metric"), "accuracy");
+  EXPECT_EQ(canonical(result), result);
+  settings.values["data"] = "/glue";
+  EXPECT_EQ(canonical(settings), result) << "that is for the sweep's other tasks";
+  EXPECT_FALSE(canonical(valid_settings()).values.contains("metric"));
+  settings.values["task"] = "tables/cola.tsv";
+  const RunSettings named = canonical(settings);
+  EXPECT_EQ(named.text("task"), "cola.tsv");
+  EXPECT_EQ(canonical(named), named);
+  settings.values["task"] = "reviews.parquet";
+  EXPECT_THROW(canonical(settings), UsageError);
+  EXPECT_EQ(setting_form("text", "second,first"), "second,first");
 }
 
 TEST(CanonicalSettings, TakeWhatIsNotGivenFromTheMethod) {

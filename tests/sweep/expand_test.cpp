@@ -231,6 +231,17 @@ TEST(CountSweep, CountsTenThousandSettings) {
   EXPECT_EQ(static_cast<std::size_t>(std::ranges::count(text, '\n')), rows.size() + 1);
 }
 
+TEST(Expand, ColumnsAreForTheTablesOfASweepThatHasSome) {
+  const std::string lines = "model = m\ndata = d\nmethod = none\nlr = 1\ntext = first,second\n";
+  const auto runs = runs_of(lines + "label = a, b\ntask = cola, moods.csv\n");
+  ASSERT_EQ(runs.size(), 3U);
+  EXPECT_FALSE(runs[0].settings.values.contains("text"));
+  EXPECT_EQ(runs[1].settings.text("text"), "first,second");
+  EXPECT_EQ(runs[2].settings.text("label"), "b");
+  EXPECT_EQ(runs_of(lines + "task = cola\n")[0].settings.text("text"), "first,second")
+      << "so that the run is refused";
+}
+
 RunSettings run_of(std::map<std::string, std::string> values,
                    std::map<std::string, std::string> options = {}) {
   RunSettings run;

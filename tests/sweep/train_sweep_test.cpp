@@ -207,6 +207,23 @@ TEST_F(TrainSweep, RefusesModelsThatWouldShareAFolder) {
               HasSubstr("share the folder"));
 }
 
+TEST_F(TrainSweep, TablesOfOneNameHaveFoldersOfTheirOwn) {
+  const fs::path first = folder_.path / "one" / "reviews.csv",
+                 second = folder_.path / "two" / "reviews.csv";
+  for (const fs::path& file : {first, second})
+    write_atomically(file, "text,label\na,x\nb,y\nc,z\n");
+  lines_.replace(lines_.find("sst2"), 4, first.string() + ", " + second.string());
+  const std::vector<SweepRun> runs = plan("method = lora\nrank = 1\n");
+  ASSERT_EQ(runs.size(), 2U);
+  EXPECT_NE(runs[0].folder, runs[1].folder);
+  EXPECT_EQ(runs[0].given.text("task"), "reviews");
+  EXPECT_EQ(runs[0].given.text("data"), first.string());
+  EXPECT_THAT(runs[0].folder.string(), HasSubstr("/reviews/tiny/lora/"));
+  write_atomically(second, "text,labels\na,x\nb,y\n");
+  EXPECT_THAT(message_of<Error>([&] { plan("method = lora\nrank = 1\n"); }),
+              HasSubstr("two/reviews.csv:1: found columns"));
+}
+
 TEST_F(TrainSweep, ChecksEveryRunBeforeTheFirst) {
   const auto refusal = [&](const std::string& more) {
     return message_of<Error>([&] { plan(more); });

@@ -92,7 +92,9 @@ TEST(Predictions, RefuseALogitThatIsNotFinite) {
 
 TEST(Scores, HoldEveryMetricOfTheTask) {
   for (const Task& task : tasks()) {
-    const Floats logits = task.regression ? Floats{1, 2, 4} : Floats{0, 1, 1, 0, 0, 1};
+    const Floats logits = task.regression    ? Floats{1, 2, 4}
+                          : task.labels == 3 ? Floats{0, 1, 0, 1, 0, 0, 0, 1, 0}
+                                             : Floats{0, 1, 1, 0, 0, 1};
     const Floats labels = task.regression ? Floats{1, 2, 3} : Floats{1, 0, 1};
     const auto scores = score(task, logits, labels);
     EXPECT_EQ(scores.size(), task.metrics.size());
@@ -103,6 +105,30 @@ TEST(Scores, HoldEveryMetricOfTheTask) {
   }
   EXPECT_THAT(score(find_task("stsb"), Floats{1, 2}, Floats{1, 2}),
               UnorderedElementsAre(Key("pearson"), Key("spearman")));
+}
+
+TEST(Scores, AreThoseOfEachPart) {
+  const Task& mnli = find_task("mnli");
+  const Floats logits = {3, 2, 1, 0, 5, 1, 0, 1, 2, 9, 0, 0}, labels = {0, 1, 2, 2};
+  const std::vector<std::size_t> parts = {0, 1, 0, 1};
+  EXPECT_EQ(score(mnli, logits, labels, parts),
+            (std::map<std::string, double>{{"accuracy", 1.0}, {"accuracy_mismatched", 0.5}}));
+  EXPECT_EQ(score(mnli, logits, labels), (std::map<std::string, double>{{"accuracy", 0.75}}));
+  const std::vector<std::size_t> matched(4);
+  EXPECT_THAT(score(mnli, logits, labels, matched), UnorderedElementsAre(Key("accuracy")));
+  EXPECT_EQ(majority_scores(mnli, labels, parts),
+            (std::map<std::string, double>{{"accuracy", 0.5}, {"accuracy_mismatched", 0.5}}));
+  EXPECT_THROW(score(mnli, logits, labels, std::vector<std::size_t>{0, 1}), Error);
+}
+
+TEST(Predictions, AreWrittenWithALogitForEachOfThreeClasses) {
+  const Folder folder;
+  const auto file = folder.path() / "predictions.tsv";
+  const std::vector<Example> rows = {{"one", "two", 2}};
+  write_predictions(file, find_task("mnli"), rows, Floats{0.5F, 0, 2});
+  EXPECT_EQ(read_text(file),
+            "index\tprediction\tlabel\tlogit_0\tlogit_1\tlogit_2\tsentence1\tsentence2\n"
+            "0\t2\t2\t0.5\t0\t2\tone\ttwo\n");
 }
 
 TEST(Predictions, AreWrittenAsTsvWithTheLogitsOfEachClassAndTheText) {

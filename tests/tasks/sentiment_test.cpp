@@ -152,9 +152,9 @@ TEST(Sentiment, NamesFileAndLineOfBrokenRows) {
   };
   const Case cases[] = {
       {"1\t1.5\n", ":1: found 2 TAB", "expected 3"},
-      {"1\t1.5\tFine\n2\tgood\tFine too\n", ":2: found score 'good'", "from -4 to 4"},
-      {"1\t4.5\tFine\n", ":1: found score '4.5'", "from -4 to 4"},
-      {"1\t1.5\t\n", ":1: found no text", "expected a sentence"},
+      {"1\t1.5\tFine\n2\tgood\tFine too\n", ":2: found 'good' in column 'rating'", "from -4 to 4"},
+      {"1\t4.5\tFine\n", ":1: found '4.5' in column 'rating'", "from -4 to 4"},
+      {"1\t1.5\t\n", ":1: found no text in column 'text'", "expected a sentence"},
       {"1\t1.5\tFine\n", ": found 1 usable rows", "expected both"},
       {"", ": found an empty file", "expected rows"},
   };

@@ -16,10 +16,11 @@ TEST(Tasks, HaveUniqueNamesAndConsistentShapes) {
   std::set<std::string> names;
   for (const Task& task : tasks()) {
     EXPECT_TRUE(names.insert(task.name).second) << task.name;
-    EXPECT_EQ(task.labels, task.regression ? 1 : 2) << task.name;
+    EXPECT_EQ(task.labels, task.regression ? 1 : task.classes.size()) << task.name;
+    EXPECT_EQ(task.regression, task.classes.empty()) << task.name;
     EXPECT_FALSE(task.metrics.empty()) << task.name;
   }
-  EXPECT_EQ(names.size(), 11);
+  EXPECT_EQ(names.size(), 17);
 }
 
 TEST(Tasks, ScoreFirstByGluesMetric) {
@@ -27,6 +28,8 @@ TEST(Tasks, ScoreFirstByGluesMetric) {
   EXPECT_EQ(find_task("sst2").metrics[0], "accuracy");
   EXPECT_EQ(find_task("stsb").metrics[0], "pearson");
   EXPECT_TRUE(find_task("stsb").has_pair);
+  EXPECT_EQ(find_task("mrpc").metrics, (std::vector<std::string>{"accuracy", "f1"}));
+  EXPECT_EQ(find_task("mnli").labels, 3);
   EXPECT_EQ(find_task("movies").metrics[0], "accuracy");
   EXPECT_EQ(find_task("movies-regression").metrics[0], "pearson");
 }

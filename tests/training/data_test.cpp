@@ -86,6 +86,7 @@ class EchoHost : public Host {
     return logits;
   }
   double train_pass(const Batch&, std::uint64_t, std::uint64_t) override { return 0; }
+  double mean_loss(const Batch&) override { return 0; }
   std::vector<std::vector<float>> hidden_states(const Batch&) override { return {}; }
   std::vector<std::size_t> lengths_;
 
@@ -100,18 +101,18 @@ TEST(EncodeSplit, NamesFileAndLineOfATextWithoutTokens) {
   const auto tokenizer = load_tokenizer(folder.path);
   // A space that takes no room in a line.
   const std::vector<Example> texts = {{"w1 w2", "", 0, 4}, {"\u00A0", "", 1, 9}};
-  EXPECT_EQ(message_of<Error>([&] { encode_split(texts, "DATA/train.tsv", *tokenizer, 8); }),
+  EXPECT_EQ(message_of<Error>([&] { encode_split(texts, {"DATA/train.tsv"}, *tokenizer, 8); }),
             "DATA/train.tsv:9: the tokenizer makes no tokens of '\u00A0', expected at least one");
-  const EncodedSplit split = encode_split({texts.front()}, "DATA/train.tsv", *tokenizer, 8);
+  const EncodedSplit split = encode_split({texts.front()}, {"DATA/train.tsv"}, *tokenizer, 8);
   EXPECT_THAT(split.sequences.front().ids, testing::ElementsAre(1, 2));
 }
 
 TEST(CheckSplit, NamesFileAndLineOfATextThatTheHostRefuses) {
   EchoHost host;
   const std::vector<Example> texts = {{"a", "", 0, 4}, {"b", "", 0, 7}};
-  EXPECT_NO_THROW(check_split(make_split({2, 8}), texts, "dev.tsv", host));
+  EXPECT_NO_THROW(check_split(make_split({2, 8}), texts, {"dev.tsv"}, host));
   EXPECT_EQ(message_of<Error>([&] {
-              check_split(make_split({2, 9}), texts, "dev.tsv", host);
+              check_split(make_split({2, 9}), texts, {"dev.tsv"}, host);
             }),
             "dev.tsv:7: token id 10");
 }

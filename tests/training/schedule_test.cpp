@@ -56,7 +56,8 @@ TEST(Schedule, WarmUpStepsAreRoundedUp) {
   EXPECT_EQ(warmup_steps(0.07, 100), 7U);  // 0.07 * 100 is 7.000000000000001 in binary
   EXPECT_EQ(warmup_steps(0.25, 12), 3U);
   EXPECT_EQ(warmup_steps(0, 12), 0U);
-  EXPECT_EQ(warmup_steps(1, 12), 12U);
+  EXPECT_EQ(warmup_steps(1, 12), 1U) << "1 or more are steps";
+  EXPECT_EQ(warmup_steps(500, 12), 500U);
 }
 
 TEST(Schedule, NamesTheNearestScheduleOfAWrongName) {

@@ -23,22 +23,25 @@ class Attention {
 
   /// Memory of the arena for what a forward keeps.
   AttentionTrace take_trace(SequenceStarts query_starts, SequenceStarts key_starts,
-                            const Dropout& dropout, Arena& arena) const;
+                            const Dropout& dropout, Arena& arena,
+                            SequencePrefixes prefixes = {}) const;
 
   /// context [queries, heads * d] is overwritten; `trace` is filled, without memory where no
   /// backward follows.
   void forward(MatrixView<const float> q, MatrixView<const float> k, MatrixView<const float> v,
                SequenceStarts query_starts, SequenceStarts key_starts, const Dropout& dropout,
-               const AttentionTrace& trace, MatrixView<float> context) const;
+               const AttentionTrace& trace, MatrixView<float> context,
+               SequencePrefixes prefixes = {}) const;
 
   /// q, k and v become their gradients in place; those not wanted are left as they are.
   void backward(MatrixView<float> q, MatrixView<float> k, MatrixView<float> v,
                 SequenceStarts query_starts, SequenceStarts key_starts, const Dropout& dropout,
                 const AttentionTrace& trace, MatrixView<const float> d_context,
-                AttentionGradients wanted) const;
+                AttentionGradients wanted, SequencePrefixes prefixes = {}) const;
 
  private:
-  AttentionShape shape_with(SequenceStarts query_starts, SequenceStarts key_starts) const;
+  AttentionShape shape_with(SequenceStarts query_starts, SequenceStarts key_starts,
+                            SequencePrefixes prefixes) const;
 
   AttentionShape shape_;
   std::shared_ptr<const Device> device_;

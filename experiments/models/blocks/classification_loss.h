@@ -6,10 +6,16 @@
 
 namespace rankfold {
 
-/// The mean loss over a batch of logits [sequences, labels]: cross-entropy where labels are class
-/// indices, or the squared error where `regression` (over all `labels` columns of a row, each
-/// against the one target). d_logits receives dLoss/dlogits. Both matrices lie without gaps.
+/// The loss that logits [sequences, labels] are judged by.
+struct ClassificationLoss {
+  bool regression = false;  ///< the squared error, over all columns of a row against its one target
+  double smoothing = 0;     ///< of the labels of a cross-entropy; see LayerOperations::cross_entropy
+};
+
+/// The mean loss over a batch: cross-entropy where labels are class indices, or the squared error.
+/// d_logits receives dLoss/dlogits. Both matrices lie without gaps.
 double classification_loss(MatrixView<const float> logits, std::span<const float> labels,
-                           bool regression, MatrixView<float> d_logits, const Device& device);
+                           const ClassificationLoss& kind, MatrixView<float> d_logits,
+                           const Device& device);
 
 }  // namespace rankfold

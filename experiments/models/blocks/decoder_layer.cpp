@@ -13,6 +13,11 @@ MatrixView<float> column_range(MatrixView<float> x, std::size_t first, std::size
   return {x.data + first, x.rows, count, x.stride};
 }
 
+template <class T>
+MatrixView<T> row_range(MatrixView<T> x, std::size_t first, std::size_t count) {
+  return {x.row(first), count, x.columns, x.stride};
+}
+
 MatrixView<float> gathered(MatrixView<const float> x, std::span<const std::size_t> rows,
                            Arena& arena) {
   const MatrixView<float> result = arena.take_matrix(rows.size(), x.columns);
@@ -127,7 +132,8 @@ void DecoderLayer::take_kept(const DecoderPass& pass, DecoderApplication& applic
   kept.attended = arena.take_matrix(rows, hidden());
   if (reach.attention) {
     kept.projections = take_projections(pass, application.last_rows_only, arena);
-    kept.attention = attention_.take_trace(row_starts, pass.starts, attention_dropout, arena);
+    kept.attention =
+        attention_.take_trace(row_starts, pass.starts, attention_dropout, arena, pass.prefixes);
     if (has_head_norms()) {
       kept.q = arena.take_matrix(rows, query_width());
       kept.k = arena.take_matrix(pass.tokens(), key_width());
@@ -175,19 +181,18 @@ void DecoderLayer::attend(const Projections& projections, const DecoderPass& pas
                           MatrixView<float> context) const {
   MatrixView<const float> k = projections.k, v = projections.v;
   if (pass.cache) {
-    const std::size_t before = pass.cache->tokens(), all = before + pass.tokens();
-    const auto added = [&](MatrixView<float> rows) {
-      return MatrixView<float>(rows.row(before), pass.tokens(), rows.columns, rows.stride);
-    };
-    const MatrixView<float> keys = pass.cache->keys(index_, all),
-                            values = pass.cache->values(index_, all);
-    pass.cache->device().copy_matrix(k, added(keys));
-    pass.cache->device().copy_matrix(v, added(values));
+    const MatrixView<float> keys = pass.cache->keys(index_), values = pass.cache->values(index_);
+    for (std::size_t s = 0; s < pass.sequences(); ++s) {
+      const std::size_t to = pass.cache->start(pass.cached[s]) + pass.cache->tokens(pass.cached[s]),
+                        from = pass.starts[s], count = pass.starts[s + 1] - from;
+      pass.cache->device().copy_matrix(row_range(k, from, count), row_range(keys, to, count));
+      pass.cache->device().copy_matrix(row_range(v, from, count), row_range(values, to, count));
+    }
     k = keys;
     v = values;
   }
-  attention_.forward(projections.q, k, v, pass.row_starts(application.last_rows_only),
-                     pass.key_starts, dropout, application.kept.attention, context);
+  attention_.forward(projections.q, k, v, pass.query_starts(application.last_rows_only),
+                     pass.key_starts, dropout, application.kept.attention, context, pass.prefixes);
 }
 
 MatrixView<float> DecoderLayer::forward(MatrixView<float> x, const DecoderPass& pass,
@@ -289,7 +294,7 @@ void DecoderLayer::backward_attention(const DecoderPass& pass,
   const Projections& p = kept.projections;
   attention_.backward(p.q, p.k, p.v, pass.row_starts(application.last_rows_only), pass.key_starts,
                       pass.dropout(settings_.attention_dropout, application.attention_place),
-                      kept.attention, d_context, wanted);
+                      kept.attention, d_context, wanted, pass.prefixes);
   const Device& device = arena.device();
   if (wanted.q) turn_heads(pass, pass.row_positions(application.last_rows_only), true, p.q, device);
   if (wanted.k) turn_heads(pass, pass.positions, true, p.k, device);

@@ -27,19 +27,25 @@ void TokenOutput::logits(MatrixView<const float> x, MatrixView<float> logits) co
   linear_.forward(x, logits, nullptr);
 }
 
-double TokenOutput::loss(const LayerNorm& norm, MatrixView<const float> x,
+void TokenOutput::losses(const LayerNorm& norm, MatrixView<const float> x,
                          std::span<const std::size_t> rows, std::span<const std::int32_t> labels,
-                         bool training, MatrixView<float> dx, Arena& arena) const {
+                         std::span<double> losses, Arena& arena) const {
+  losses_and_gradients(norm, x, rows, labels, {}, losses, {}, arena);
+}
+
+void TokenOutput::losses_and_gradients(const LayerNorm& norm, MatrixView<const float> x,
+                                       std::span<const std::size_t> rows,
+                                       std::span<const std::int32_t> labels,
+                                       std::span<const float> scales, std::span<double> losses,
+                                       MatrixView<float> dx, Arena& arena) const {
   const ArenaScope temporaries(arena);
   const Device& device = arena.device();
-  const bool backward = dx.data || (training && norm.weight_gradient);
+  const bool backward = !scales.empty();
   const std::size_t block = device.vocabulary_rows(rows.size(), vocabulary());
   const MatrixView<float> all_logits = arena.take_matrix(block, vocabulary()),
                           all_chosen = arena.take_matrix(block, x.columns),
                           all_normed = arena.take_matrix(block, x.columns);
-  const auto scale = 1.0f / static_cast<float>(rows.size());
   if (dx.data) device.fill_rows(static_cast<const float*>(nullptr), dx);
-  double sum = 0;
   for (std::size_t begin = 0; begin < rows.size(); begin += block) {
     const std::size_t count = std::min(block, rows.size() - begin);
     const std::span<const std::size_t> of_block = rows.subspan(begin, count);
@@ -50,7 +56,9 @@ double TokenOutput::loss(const LayerNorm& norm, MatrixView<const float> x,
     linear_.forward(normed, logits, nullptr);
     {
       const WorkTimer timer(device, Work::elementwise);
-      sum += device.cross_entropy_in_place(logits, labels.subspan(begin, count), scale, backward);
+      device.cross_entropy_in_place(logits, labels.subspan(begin, count),
+                                    backward ? scales.subspan(begin, count) : scales,
+                                    losses.subspan(begin, count));
     }
     if (!backward) continue;
     // The gradient takes the place of the normalised rows.
@@ -60,7 +68,6 @@ double TokenOutput::loss(const LayerNorm& norm, MatrixView<const float> x,
     normalise_backward(norm, normed, chosen, false, d_chosen, device);
     if (dx.data) device.add_to_rows(normed, of_block, dx);
   }
-  return sum / static_cast<double>(rows.size());
 }
 
 }  // namespace rankfold

@@ -23,12 +23,16 @@ class TokenOutput {
   /// Logits [x.rows, vocabulary] of normalised rows; overwritten.
   void logits(MatrixView<const float> x, MatrixView<float> logits) const;
 
-  /// The mean of -log softmax(logits)[label] over `rows` of x, whose labels these are. Where `dx`,
-  /// of x's size, has memory it becomes dLoss/dx; a trained norm's gradients are added to. Logits
-  /// exist for a block of rows at a time.
-  double loss(const LayerNorm& norm, MatrixView<const float> x, std::span<const std::size_t> rows,
-              std::span<const std::int32_t> labels, bool training, MatrixView<float> dx,
-              Arena& arena) const;
+  /// losses[i] = -log softmax(logits)[labels[i]] of row rows[i] of x; a row may have several
+  /// labels. Logits exist for a block of `rows` at a time, of other rows never.
+  void losses(const LayerNorm& norm, MatrixView<const float> x, std::span<const std::size_t> rows,
+              std::span<const std::int32_t> labels, std::span<double> losses, Arena& arena) const;
+  /// The same, and the gradients of the sum of scales[i] losses[i]: where `dx`, of x's size, has
+  /// memory it becomes that of x; a trained norm's are added to.
+  void losses_and_gradients(const LayerNorm& norm, MatrixView<const float> x,
+                            std::span<const std::size_t> rows, std::span<const std::int32_t> labels,
+                            std::span<const float> scales, std::span<double> losses,
+                            MatrixView<float> dx, Arena& arena) const;
 
  private:
   HostLinear linear_;

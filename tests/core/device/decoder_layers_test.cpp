@@ -230,31 +230,30 @@ TEST_P(DecoderLayers, EmbedTokensWithAndWithoutPositions) {
   }
 }
 
-TEST_P(DecoderLayers, FormTheLossOverAVocabularyInPlace) {
-  // More rows than are summed together, and more columns than one sum in float has.
+TEST_P(DecoderLayers, FormTheLossesOverAVocabularyInPlace) {
+  // More columns than one sum in float has.
   for (const auto& [count, words] : {std::pair<std::size_t, std::size_t>{70, 11}, {3, 9000}}) {
-    const auto logits = numbers(count * words, "logits");
+    const auto logits = numbers(count * words, "logits"), scales = numbers(count, "scales");
     std::vector<std::int32_t> labels;
     for (std::size_t i = 0; i < count; ++i)
       labels.push_back(static_cast<std::int32_t>((7 * i + 3) % words));
-    double loss = 0;
-    Doubles expected;
+    Doubles expected_losses, expected;
     for (std::size_t i = 0; i < count; ++i) {
       double total = 0;
       for (std::size_t c = 0; c < words; ++c) total += std::exp(double{logits[i * words + c]});
       const auto label = static_cast<std::size_t>(labels[i]);
-      loss += std::log(total) - logits[i * words + label];
+      expected_losses.push_back(std::log(total) - logits[i * words + label]);
       for (std::size_t c = 0; c < words; ++c)
         expected.push_back(
-            0.25 * (std::exp(double{logits[i * words + c]}) / total - (c == label ? 1 : 0)));
+            scales[i] * (std::exp(double{logits[i * words + c]}) / total - (c == label ? 1 : 0)));
     }
     Buffer<float> memory = put(logits), used = put(logits);
-    EXPECT_NEAR(
-        device->cross_entropy_in_place(dense(memory, count, words), labels, 0.25f, true) / loss, 1,
-        1e-6);
+    Doubles losses(count), alone(count);
+    device->cross_entropy_in_place(dense(memory, count, words), labels, scales, losses);
+    expect_close(floats(losses), floats(expected_losses));
     expect_close(get(memory), floats(expected));
-    EXPECT_NEAR(device->cross_entropy_in_place(dense(used, count, words), labels, 1, false) / loss,
-                1, 1e-6);
+    device->cross_entropy_in_place(dense(used, count, words), labels, {}, alone);
+    expect_close(floats(alone), floats(expected_losses));
   }
 }
 
@@ -262,17 +261,23 @@ struct CausalCase {
   std::size_t heads, key_value_heads, window;
   std::vector<std::size_t> query_starts;
   double dropout;
+  std::vector<std::size_t> prefixes = {}, starts = {0, 70, 71, 76};
 };
 
-/// Queries are the last tokens of their sequences.
+/// Queries are the last tokens of their sequences, which go on from their prefixes.
 Doubles attended(const CausalCase& c, std::size_t head_dim, const std::vector<std::size_t>& starts,
                  const Dropout& dropout, const Doubles& q, const Doubles& k, const Doubles& v) {
   const std::size_t width = c.heads * head_dim, key_width = c.key_value_heads * head_dim;
   Doubles context(c.query_starts.back() * width);
-  for (std::size_t s = 0; s + 1 < starts.size(); ++s)
+  for (std::size_t s = 0; s + 1 < starts.size(); ++s) {
+    std::vector<std::size_t> keys;
+    if (has_prefix(c.prefixes, s))
+      for (std::size_t j = starts[c.prefixes[s]]; j < starts[c.prefixes[s] + 1]; ++j)
+        keys.push_back(j);
+    for (std::size_t j = starts[s]; j < starts[s + 1]; ++j) keys.push_back(j);
     for (std::size_t h = 0; h < c.heads; ++h)
       for (std::size_t i = c.query_starts[s]; i < c.query_starts[s + 1]; ++i) {
-        const std::size_t position = starts[s + 1] - starts[s] - (c.query_starts[s + 1] - i);
+        const std::size_t position = keys.size() - (c.query_starts[s + 1] - i);
         const std::size_t column = h * c.key_value_heads / c.heads * head_dim;
         std::vector<float> keep(Dropout::padded_width(position + 1));
         dropout.factors(i * c.heads + h, position + 1, keep.data());
@@ -282,26 +287,33 @@ Doubles attended(const CausalCase& c, std::size_t head_dim, const std::vector<st
           if (c.window > 0 && j + c.window <= position) continue;
           double score = 0;
           for (std::size_t e = 0; e < head_dim; ++e)
-            score += q[i * width + h * head_dim + e] * k[(starts[s] + j) * key_width + column + e];
+            score += q[i * width + h * head_dim + e] * k[keys[j] * key_width + column + e];
           total += p[j] = std::exp(score / std::sqrt(static_cast<double>(head_dim)));
         }
         for (std::size_t j = 0; j <= position; ++j)
           for (std::size_t e = 0; e < head_dim; ++e)
             context[i * width + h * head_dim + e] +=
-                p[j] / total * keep[j] * v[(starts[s] + j) * key_width + column + e];
+                p[j] / total * keep[j] * v[keys[j] * key_width + column + e];
       }
+  }
   return context;
 }
 
 TEST_P(DecoderLayers, AttendToWhatLiesBeforeAndBack) {
-  constexpr std::size_t head_dim = 3, tokens = 76;
-  const std::vector<std::size_t> starts = {0, 70, 71, 76}, lasts = {0, 1, 2, 3},
-                                 ends = {0, 3, 4, 6};
-  for (const CausalCase& c : {CausalCase{4, 2, 0, starts, 0.25}, CausalCase{3, 3, 5, starts, 0},
-                              CausalCase{3, 1, 66, starts, 0.25}, CausalCase{4, 2, 0, lasts, 0.25},
-                              CausalCase{4, 1, 2, ends, 0}}) {
+  constexpr std::size_t head_dim = 3, none = no_prefix;
+  const std::vector<std::size_t> all = {0, 70, 71, 76}, lasts = {0, 1, 2, 3}, ends = {0, 3, 4, 6},
+                                 few = {0, 6, 7, 11};
+  for (const CausalCase& c :
+       {CausalCase{4, 2, 0, all, 0.25}, CausalCase{3, 3, 5, all, 0},
+        CausalCase{3, 1, 66, all, 0.25}, CausalCase{4, 2, 0, lasts, 0.25},
+        CausalCase{4, 1, 2, ends, 0}, CausalCase{4, 2, 0, few, 0.25, {none, 0, 0}, few},
+        CausalCase{2, 1, 0, {0, 6, 6, 10}, 0, {}, few},
+        CausalCase{3, 1, 3, few, 0, {none, 0, 0}, few},
+        CausalCase{4, 2, 0, lasts, 0, {none, none, 1}, few},
+        CausalCase{1, 1, 66, all, 0, {none, none, 0}}}) {
+    const std::vector<std::size_t>& starts = c.starts;
     const std::size_t width = c.heads * head_dim, key_width = c.key_value_heads * head_dim,
-                      queries = c.query_starts.back();
+                      tokens = starts.back(), queries = c.query_starts.back();
     const auto q = numbers(queries * width, "q"), k = numbers(tokens * key_width, "k"),
                v = numbers(tokens * key_width, "v"), d = numbers(queries * width, "d");
     const Dropout dropout = c.dropout > 0 ? Dropout(c.dropout, 1, "place", 2) : Dropout();
@@ -309,14 +321,14 @@ TEST_P(DecoderLayers, AttendToWhatLiesBeforeAndBack) {
     const Formula f = [&] { return attended(c, head_dim, starts, dropout, qs, ks, vs); };
     Buffer<float> q_in = put(q), k_in = put(k), v_in = put(v), d_out = put(d),
                   context(device, queries * width);
-    const std::size_t kept_stride = kept_bytes(70);
+    const std::size_t kept_stride = kept_bytes(tokens);
     const Buffer<float> memory(device, queries * c.heads * (2 + kept_stride / sizeof(float)));
     float* const kept = const_cast<float*>(memory.data());
     const AttentionTrace trace{reinterpret_cast<SoftmaxSums*>(kept),
                                reinterpret_cast<unsigned char*>(kept + 2 * queries * c.heads),
                                kept_stride};
     const AttentionShape shape{c.heads,           head_dim, c.query_starts, starts,
-                               c.key_value_heads, true,     c.window};
+                               c.key_value_heads, true,     c.window,       c.prefixes};
     device->attend(shape, dense(q_in, queries, width), dense(k_in, tokens, key_width),
                    dense(v_in, tokens, key_width), dropout, trace, dense(context, queries, width));
     expect_close(get(context), floats(f()));

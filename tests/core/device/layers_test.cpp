@@ -416,19 +416,24 @@ TEST_P(Layers, FormLossesAndTheirGradients) {
   const std::vector<float> labels = {2, 0, 1, 1, 0};
   Buffer<float> memory = put(logits), gradient(device, rows * classes);
   std::vector<double> x = in_double(logits);
-  const auto cross_entropy = [&] {
-    double sum = 0;
-    for (std::size_t i = 0; i < rows; ++i) {
-      double total = 0;
-      for (std::size_t c = 0; c < classes; ++c) total += std::exp(x[i * classes + c]);
-      sum += (std::log(total) - x[i * classes + static_cast<std::size_t>(labels[i])]) / rows;
-    }
-    return std::vector<double>{sum};
-  };
-  EXPECT_NEAR(
-      device->cross_entropy(dense(memory, rows, classes), labels, dense(gradient, rows, classes)),
-      cross_entropy()[0], 1e-12);
-  expect_close(get(gradient), slopes(x, {1}, cross_entropy));
+  for (const double smoothing : {0.0, 0.3}) {
+    const auto cross_entropy = [&] {
+      double sum = 0;
+      for (std::size_t i = 0; i < rows; ++i) {
+        double total = 0;
+        for (std::size_t c = 0; c < classes; ++c) total += std::exp(x[i * classes + c]);
+        for (std::size_t c = 0; c < classes; ++c) {
+          const double target = smoothing / classes + (float(c) == labels[i] ? 1 - smoothing : 0);
+          sum += target * (std::log(total) - x[i * classes + c]) / rows;
+        }
+      }
+      return std::vector<double>{sum};
+    };
+    EXPECT_NEAR(device->cross_entropy(dense(memory, rows, classes), labels, smoothing,
+                                      dense(gradient, rows, classes)),
+                cross_entropy()[0], 1e-12);
+    expect_close(get(gradient), slopes(x, {1}, cross_entropy));
+  }
   const auto squared_error = [&] {
     double sum = 0;
     for (std::size_t n = 0; n < x.size(); ++n)

@@ -35,6 +35,50 @@ TEST_P(TrainingOnEveryDevice, StepsByAdamW) {
   expect_close(get(p), value);
 }
 
+TEST_P(TrainingOnEveryDevice, StepsByAdamWithDecayInTheGradient) {
+  Buffer<float> g = put<float>({0.5f, -2}), m = put<float>({0, 0}), v = put<float>({0, 0}),
+                p = put<float>({4, 1});
+  const AdamStep step = {1, 0.5f, 0.75f, 0.1f, 1, 1e-3f, 2, 0.25f};
+  device->adamw(step, 2, g.data(), m.data(), v.data(), p.data());
+  // g = 2 * 0.5 + 0.25 * 4 = 2, and 2 * -2 + 0.25 * 1 = -3.75.
+  expect_close(get(m), {1, -1.875f});
+  expect_close(get(v), {1, 3.515625f});
+  expect_close(get(p), {4 - 0.1f * 1 / 1.001f, 1 + 0.1f * 1.875f / 1.876f});
+}
+
+TEST_P(TrainingOnEveryDevice, AddsNormalsOfAStream) {
+  constexpr std::size_t n = 9003;
+  const auto from = random<float>(n, "from");
+  const RandomStream stream(7, "normals", 3);
+  Buffer<float> x = put(from), y(device, n);
+  device->add_normals(stream, 0.5f, 0.25f, n, x.data(), y.data());
+  std::vector<float> expected(n);
+  double sum = 0, squares = 0, products = 0, last = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto words = stream.block(i / 4);
+    const std::size_t pair = i % 4 / 2 * 2;
+    const double pi = 3.14159265358979323846;
+    const double radius = std::sqrt(-2 * std::log(double((words[pair] >> 8) + 1) * 0x1p-24)),
+                 angle = 2 * pi * double(words[pair + 1] >> 8) * 0x1p-24 - pi / 4;
+    const double z = radius * (i % 2 == 0 ? std::cos(angle) : std::sin(angle));
+    expected[i] = float(0.5 * double(from[i]) + 0.25 * z);
+    sum += z;
+    squares += z * z;
+    products += z * last;
+    last = z;
+  }
+  expect_close(get(y), expected);
+  EXPECT_NEAR(sum / n, 0, 0.04);
+  EXPECT_NEAR(squares / n, 1, 0.05);
+  EXPECT_NEAR(products / n, 0, 0.04);
+
+  // Nothing is added where the scale is 0, and a matrix may be written over.
+  device->add_normals(stream, 1, 0, n, x.data(), y.data());
+  EXPECT_EQ(get(y), from);
+  device->add_normals(stream, 0.5f, 0.25f, n, x.data(), x.data());
+  expect_close(get(x), expected);
+}
+
 TEST_P(TrainingOnEveryDevice, StepsBySgd) {
   const auto gradient = random<float>(33, "gradient");
   auto value = random<float>(33, "value");

@@ -13,7 +13,7 @@ namespace {
 double loss_of(const std::vector<float>& logits, const std::vector<float>& labels, bool regression,
                std::vector<float>& gradient) {
   const std::size_t rows = labels.size(), columns = logits.size() / rows;
-  return classification_loss({logits.data(), rows, columns}, labels, regression,
+  return classification_loss({logits.data(), rows, columns}, labels, {.regression = regression},
                              {gradient.data(), rows, columns}, *make_cpu_device());
 }
 

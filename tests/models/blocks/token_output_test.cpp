@@ -33,13 +33,16 @@ TEST(TokenOutput, FormsTheLossOfManyBlocksAndItsGradients) {
   norm.epsilon = 0.125f;
   norm.weight_gradient = weight_gradient.data();
 
-  // By the formula: d = (softmax - 1 at the label) W / count, and back through the norm.
+  // A row for two labels, and scales of the losses' sum.
+  labelled.push_back(labelled.front());
+  labels.push_back(5);
+  const std::vector<float> scales = normal(labelled.size(), "scales");
+  // By the formula: d = scale (softmax - 1 at the label) W, and back through the norm.
   reference::PartNorm formula{reference::in_double(scale), {}, 0.125, false};
   const reference::Rows input(MatrixView<const float>(x.data(), rows, hidden));
   const reference::Rows normed = formula.apply(input);
   reference::Rows d_normed(rows, hidden);
-  double expected = 0;
-  const auto count = static_cast<double>(labelled.size());
+  std::vector<double> expected;
   for (std::size_t n = 0; n < labelled.size(); ++n) {
     std::vector<double> logits(vocabulary);
     double total = 0;
@@ -49,9 +52,9 @@ TEST(TokenOutput, FormsTheLossOfManyBlocksAndItsGradients) {
       total += std::exp(logits[word]);
     }
     const auto label = static_cast<std::size_t>(labels[n]);
-    expected += (std::log(total) - logits[label]) / count;
+    expected.push_back(std::log(total) - logits[label]);
     for (std::size_t word = 0; word < vocabulary; ++word) {
-      const double d = (std::exp(logits[word]) / total - (word == label ? 1 : 0)) / count;
+      const double d = scales[n] * (std::exp(logits[word]) / total - (word == label ? 1 : 0));
       for (std::size_t c = 0; c < hidden; ++c)
         d_normed.at(labelled[n], c) += d * w[word * hidden + c];
     }
@@ -64,12 +67,16 @@ TEST(TokenOutput, FormsTheLossOfManyBlocksAndItsGradients) {
   Arena arena(device);
   std::vector<float> found(rows * hidden, NAN);
   const MatrixView<const float> view(x.data(), rows, hidden);
-  EXPECT_NEAR(output.loss(norm, view, labelled, labels, true, {found.data(), rows, hidden}, arena),
-              expected, 1e-6 * expected);
+  std::vector<double> losses(labelled.size()), alone(labelled.size());
+  output.losses_and_gradients(norm, view, labelled, labels, scales, losses,
+                              {found.data(), rows, hidden}, arena);
+  for (std::size_t n = 0; n < losses.size(); ++n)
+    EXPECT_NEAR(losses[n], expected[n], 1e-5 * expected[n]);
   EXPECT_LT(reference::relative_error(found, dx), 1e-5);
   EXPECT_LT(reference::relative_error(weight_gradient, d_scale), 1e-5);
-  EXPECT_NEAR(output.loss(norm, view, labelled, labels, false, {}, arena), expected,
-              1e-6 * expected);
+  output.losses(norm, view, labelled, labels, alone, arena);
+  for (std::size_t n = 0; n < losses.size(); ++n)
+    EXPECT_NEAR(alone[n], losses[n], 1e-6 * losses[n]);
   EXPECT_LT(reference::relative_error(weight_gradient, d_scale), 1e-5);
 }
 

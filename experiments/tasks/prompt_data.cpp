@@ -1,0 +1,91 @@
+#include "experiments/tasks/prompt_data.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <system_error>
+
+#include "core/base/error.h"
+#include "core/base/random.h"
+#include "core/base/text.h"
+
+namespace rankfold {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct FileNames {
+  std::string train, dev;
+};
+
+std::vector<FileNames> file_names(const PromptTask& task) {
+  if (task.format == PromptFormat::squad) return {{"train-v1.1.json", "dev-v1.1.json"}};
+  if (task.format == PromptFormat::drop)
+    return {{"drop_dataset_train.json", "drop_dataset_dev.json"}};
+  if (task.columns.empty()) return {{"train.jsonl", "val.jsonl"}};
+  return {{"train.jsonl", "val.jsonl"}, {"train.tsv", "dev.tsv"}};
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code failure;
+  return fs::exists(path, failure);
+}
+
+/// The folder and names of the task's files; those of which the folder has one.
+std::pair<fs::path, FileNames> find_files_of(const PromptTask& task, const fs::path& data) {
+  std::string expected;
+  for (const FileNames& names : file_names(task)) {
+    for (const fs::path& folder : {data, data / task.folder, data / task.name})
+      if (is_there(folder / names.train) || is_there(folder / names.dev)) return {folder, names};
+    expected += fmt::format("{}{}, {}", expected.empty() ? "" : ", or ", names.train, names.dev);
+  }
+  throw Error("{}: found none of the files of task '{}', expected {}, there or in a folder {}",
+              printable(data.string()), task.name, expected, task.folder);
+}
+
+/// The first `count` rows of the file's permutation; all where there are fewer.
+std::vector<PromptExample> draw(const PromptTask& task, const fs::path& file, std::size_t count,
+                                std::uint64_t seed) {
+  std::size_t rows = 0;
+  visit_prompt_rows(task, file, [&](const PromptRowMaker&) { ++rows; });
+  if (rows == 0) throw Error("{}: found no rows, expected rows", printable(file.string()));
+  std::vector<std::size_t> order = RandomStream(seed, "prompt-rows").permutation(rows);
+  order.resize(std::min(count, rows));
+  std::map<std::size_t, std::size_t> places;  // in the order, by row
+  for (std::size_t i = 0; i < order.size(); ++i) places.emplace(order[i], i);
+  const PromptWriter writer(task);
+  std::vector<PromptExample> examples(order.size());
+  std::size_t row = 0;
+  visit_prompt_rows(task, file, [&](const PromptRowMaker& make) {
+    if (const auto place = places.find(row++); place != places.end())
+      examples[place->second] = writer.write(make());
+  });
+  return examples;
+}
+
+}  // namespace
+
+PromptDataset load_prompt_dataset(const PromptTask& task, const fs::path& data,
+                                  const PromptSizes& sizes, std::uint64_t seed,
+                                  std::span<const Split> wanted) {
+  const auto wants = [&](Split split) { return std::ranges::find(wanted, split) != wanted.end(); };
+  const auto [folder, names] = find_files_of(task, data);
+  PromptDataset dataset;
+  dataset.train_file = folder / names.train;
+  dataset.dev_file = folder / names.dev;
+  if (wants(Split::train) || wants(Split::held_out)) {
+    std::vector<PromptExample> drawn =
+        draw(task, dataset.train_file, sizes.train + sizes.held_out, seed);
+    if (drawn.size() <= sizes.held_out)
+      throw Error("{}: found {} rows, expected more than the {} that are held out",
+                  printable(dataset.train_file.string()), drawn.size(), sizes.held_out);
+    const auto border = drawn.end() - static_cast<std::ptrdiff_t>(sizes.held_out);
+    if (wants(Split::held_out)) dataset.held_out.assign(border, drawn.end());
+    drawn.erase(border, drawn.end());
+    if (wants(Split::train)) dataset.train = std::move(drawn);
+  }
+  if (wants(Split::dev)) dataset.dev = draw(task, dataset.dev_file, sizes.dev, seed);
+  return dataset;
+}
+
+}  // namespace rankfold

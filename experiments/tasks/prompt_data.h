@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "experiments/tasks/prompt_task.h"
+#include "experiments/tasks/task.h"
+
+namespace rankfold {
+
+/// How many rows are drawn. LoRETTA and MeZO: 1,000, the task's held_out_rows, 1,000.
+struct PromptSizes {
+  std::size_t train = 1000, held_out = 500, dev = 1000;
+};
+
+/// The rows of a task by prompt, as drawn. In the words of the papers held_out is their dev set
+/// (for choosing rates and checkpoints), and dev, from the published validation file, their test
+/// set.
+struct PromptDataset {
+  std::vector<PromptExample> train, held_out, dev;
+  std::filesystem::path train_file, dev_file;  ///< held_out is of the first
+};
+
+/// Draws the wanted splits of a task from `data`: a folder with its files, or with a folder of the
+/// task's name or SuperGLUE's (CB, BoolQ, WSC, WiC, MultiRC, COPA, ReCoRD, RTE; SST-2, SQuAD, DROP)
+/// in it. Files are train.jsonl and val.jsonl as SuperGLUE ships them (nested fields have names
+/// such as target.span1_text; one row a question and answer of MultiRC, a query of ReCoRD), for
+/// sst2 and rte otherwise train.tsv and dev.tsv as GLUE does; train-v1.1.json and dev-v1.1.json of
+/// SQuAD; drop_dataset_train.json and drop_dataset_dev.json of DROP, of whose answers a number is
+/// one text, each span one, and a date its day, month and year, the validated ones behind the
+/// first.
+///
+/// A split is the first rows of a permutation of the file's rows addressed by (seed,
+/// "prompt-rows"): of this project's RandomStream, so not the rows that numpy's generator draws for
+/// the papers. train and held_out lie behind each other in the first train + held_out rows; where
+/// the file has fewer, train is what held_out leaves. dev is the first rows of its own file, all of
+/// them where there are fewer.
+///
+/// Throws Error naming file and line or key: no such file, a row that is none, a row whose label is
+/// no option's, or that lacks a field; fewer rows than held_out and one more. Rows that are not
+/// drawn need only be JSON.
+PromptDataset load_prompt_dataset(const PromptTask& task, const std::filesystem::path& data,
+                                  const PromptSizes& sizes, std::uint64_t seed,
+                                  std::span<const Split> wanted);
+
+/// Visits the rows of a file in order. Only rows that are asked for are formed.
+using PromptRowMaker = std::function<PromptRow()>;
+using PromptRowVisitor = std::function<void(const PromptRowMaker& make)>;
+void visit_prompt_rows(const PromptTask& task, const std::filesystem::path& file,
+                       const PromptRowVisitor& visit);
+
+}  // namespace rankfold

@@ -1,0 +1,50 @@
+#include "experiments/sweep/presets.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "sweep/sweep_fixture.h"
+
+namespace rankfold {
+namespace {
+
+TEST(SweepPresets, AreGridsThatLackModelDataAndOutAlone) {
+  const Registry registry = builtin_registry();
+  ASSERT_GE(sweep_presets().size(), 4u);
+  for (const SweepPreset& preset : sweep_presets()) {
+    SCOPED_TRACE(preset.name);
+    std::vector<SweepEntry> entries =
+        read_sweep_text(std::string(preset.text), std::string(preset.name));
+    for (const char* name : {"model", "data", "out"}) {
+      for (const SweepEntry& entry : entries) EXPECT_NE(entry.key, name);
+      entries.push_back({name, name, "test"});
+    }
+    const Expansion expansion = expand(parse_sweep(entries, registry), registry, {});
+    EXPECT_GT(expansion.runs.size(), 5u);
+    for (const PlannedRun& run : expansion.runs) {
+      check_settings(run.settings);
+      const Method& method = registry.at(run.settings.text("method"));
+      canonical(run.settings, &method);
+    }
+  }
+}
+
+TEST(SweepPresets, HaveTheRatesAndEpochsOfTheirTasks) {
+  std::map<std::string, std::set<std::string>> found;
+  for (const SweepPreset& preset : sweep_presets()) {
+    if (preset.name != "lorta-glue") continue;
+    std::vector<SweepEntry> entries = read_sweep_text(std::string(preset.text), "lorta-glue");
+    for (const char* name : {"model", "data"}) entries.push_back({name, name, "test"});
+    const Registry registry = builtin_registry();
+    for (const PlannedRun& run : expand(parse_sweep(entries, registry), registry, {}).runs)
+      found[run.settings.text("task")].insert(run.settings.text("lr") + " " +
+                                              run.settings.text("epochs"));
+  }
+  EXPECT_EQ(found.at("stsb"), std::set<std::string>{"5e-2 80"});
+  EXPECT_EQ(found.at("sst2"), std::set<std::string>{"4e-3 60"});
+}
+
+}  // namespace
+}  // namespace rankfold
