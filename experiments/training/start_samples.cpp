@@ -62,16 +62,17 @@ class InputProbe final : public Adapter<float> {
 }  // namespace
 
 std::vector<SiteSamples> sample_start(Host& host, const Stack& stack, StartSamples wanted,
-                                      const EncodedSplit& split, std::size_t batch,
-                                      std::uint64_t seed, std::shared_ptr<const Device> device) {
+                                      std::size_t examples, const BatchPacker& pack,
+                                      std::size_t batch, std::uint64_t seed,
+                                      std::shared_ptr<const Device> device) {
   if (wanted == StartSamples::none) return {};
-  std::vector<std::vector<std::size_t>> batches = epoch_batches(split.size(), batch, seed, 1);
+  std::vector<std::vector<std::size_t>> batches = epoch_batches(examples, batch, seed, 1);
   if (batches.size() > start_batches) batches.resize(start_batches);
   std::vector<SiteSamples> samples(stack.sites.size());
   if (wanted == StartSamples::inputs) {
     InputProbe probe(stack, device);
     host.attach(&probe);
-    for (const std::vector<std::size_t>& chosen : batches) host.predict(pack(split, chosen));
+    for (const std::vector<std::size_t>& chosen : batches) host.predict(pack(chosen));
     host.attach(nullptr);
     for (std::size_t site = 0; site < samples.size(); ++site)
       samples[site].input_moments = probe.mean(site);
@@ -86,7 +87,7 @@ std::vector<SiteSamples> sample_start(Host& host, const Stack& stack, StartSampl
   adapter->zero_gradients();
   host.zero_gradients();
   for (std::size_t index = 0; index < batches.size(); ++index)
-    host.train_pass(pack(split, batches[index]), seed, index);
+    host.train_pass(pack(batches[index]), seed, index);
   host.zero_gradients();
   host.attach(nullptr);
   const double count = static_cast<double>(std::max<std::size_t>(batches.size(), 1));

@@ -3,7 +3,6 @@
 
 #include "core/base/memory_error.h"
 #include "core/base/progress.h"
-#include "experiments/tasks/metrics.h"
 #include "experiments/training/training_run.h"
 
 // The steps and evaluations of TrainingRun.
@@ -39,7 +38,7 @@ void TrainingRun::train_epochs() {
 }
 
 void TrainingRun::train_epoch() {
-  const auto batches = epoch_batches(train_split_.size(), batch_, seed_, position_.epoch);
+  const auto batches = epoch_batches(data_->size(), batch_, seed_, position_.epoch);
   while (!is_over()) {
     try {
       check_stop();
@@ -83,8 +82,7 @@ double TrainingRun::take_step(const std::vector<std::vector<std::size_t>>& batch
   double loss = 0;
   for (std::size_t n = 0; n < accumulate_ && position_.batch < batches.size(); ++n) {
     const std::vector<std::size_t>& chosen = batches[position_.batch++];
-    Batch batch = pack(train_split_, chosen);
-    if (train_features_) train_features_->add_features(batch, chosen);
+    const Batch batch = data_->pack(chosen);
     loss = with_memory_for(
         fmt::format("step {} of {}, a batch of {} tokens", step() + (n == 0), steps_,
                     batch.tokens()),
@@ -152,18 +150,14 @@ void TrainingRun::evaluate(bool after_epoch) {
     check_stop();
     if (options_.scoring) options_.scoring(done, examples);
   };
-  const std::vector<float> logits =
-      predict_split(session_->host(), dev_split_, batch_, task_.labels, progress,
-                    dev_features_ ? &*dev_features_ : nullptr);
-  for (float logit : logits) {
-    if (!std::isfinite(logit)) throw RunDiverged("a logit is not finite", step());
-  }
+  const SplitScores scored = data_->score(session_->host(), batch_, progress);
+  if (!scored.finite) throw RunDiverged("a logit is not finite", step());
+  check_loss("the loss on the scored examples", scored.loss);
   EvaluationResult latest;
   latest.step = step();
-  latest.loss = mean_loss(task_, logits, dev_split_.labels);
-  check_loss("the loss on the scored examples", latest.loss);
-  latest.scores = score(task_, logits, dev_split_.labels, dev_split_.parts);
-  latest.constant_predictions = constant_predictions(task_, logits);
+  latest.loss = scored.loss;
+  latest.scores = scored.scores;
+  latest.constant_predictions = scored.constant;
   if (after_epoch) result_.epochs.back().scores = latest.scores;
   log_->scalar("eval/loss", latest.loss, step());
   log_->scores(latest.scores, step());

@@ -8,7 +8,8 @@
 #include "experiments/adapter_files/updated_modules.h"
 #include "experiments/models/shapes.h"
 #include "experiments/models/trained_parts.h"
-#include "experiments/tasks/metrics.h"
+#include "experiments/tasks/task.h"
+#include "experiments/training/classifier_data.h"
 #include "experiments/training/optimizer.h"
 #include "experiments/training/start_samples.h"
 
@@ -64,21 +65,20 @@ void TrainingRun::load() {
     result_.notes.push_back(note);
     if (options_.message) options_.message(note);
   }
-  const std::vector<fs::path> train_files = {dataset.train_file};
-  train_split_ = encode_split(dataset.train, train_files, *tokenizer, max_length, pause);
-  dev_split_ = encode_split(scored, dataset.scored_files, *tokenizer, max_length, pause);
-  check_split(train_split_, dataset.train, train_files, host);
-  check_split(dev_split_, scored, dataset.scored_files, host);
-  result_.majority_scores = majority_scores(task_, dev_split_.labels, dev_split_.parts);
+  data_ =
+      std::make_unique<ClassifierData>(task_, dataset, scored, *tokenizer, max_length, host, pause);
+  result_.majority_scores = data_->majority_scores();
 
   if (const StartSamples samples = adapter.start_samples(); samples != StartSamples::none) {
-    adapter.set_samples(
-        sample_start(host, session_->stack(), samples, train_split_, batch_, seed_, device));
+    adapter.set_samples(sample_start(
+        host, session_->stack(), samples, data_->size(),
+        [this](std::span<const std::size_t> chosen) { return data_->pack(chosen); }, batch_, seed_,
+        device));
     host.attach(&adapter);
   }
   session_->begin(optimizer_settings(settings_));
 
-  result_.plans = explain_plans(adapter, mean_batch_tokens(train_split_, batch_));
+  result_.plans = explain_plans(adapter, data_->mean_batch_tokens(batch_));
   if (options_.explain && options_.message)
     for (const std::string& line : result_.plans) options_.message(line);
 
@@ -86,7 +86,7 @@ void TrainingRun::load() {
   result_.adapted_layers = session_->stack().layers.size();
 
   plan_steps();
-  if (caches_features()) open_feature_caches();
+  if (caches_features()) keep_features();
   check_stop();
   const std::optional<Checkpoint> checkpoint = find_checkpoint();
   log_.emplace(folder_.begin(), settings_);
@@ -118,7 +118,7 @@ void TrainingRun::check_trainer() const {
 
 /// How many epochs and steps there are, and their rates.
 void TrainingRun::plan_steps() {
-  const std::size_t batches = (train_split_.size() + batch_ - 1) / batch_;
+  const std::size_t batches = (data_->size() + batch_ - 1) / batch_;
   const std::size_t of_epoch = (batches + accumulate_ - 1) / accumulate_;
   steps_ = settings_.count("steps");
   epochs_ = steps_ > 0 ? (steps_ + of_epoch - 1) / of_epoch : settings_.count("epochs");
@@ -137,7 +137,7 @@ void TrainingRun::count_parameters() {
   if (const LowRankTraining* adapting = session_->low_rank()) result_.ranks = adapting->ranks();
 }
 
-void TrainingRun::open_feature_caches() {
+void TrainingRun::keep_features() {
   FeatureCacheSettings cache;
   const std::string& folder = settings_.text("cache-dir");
   cache.folder = folder.empty() ? folder_.path() / ".features" : fs::path(folder);
@@ -147,9 +147,7 @@ void TrainingRun::open_feature_caches() {
       feature_origin(content_->fingerprint(), session_->host(), settings_.text("precision"));
   cache.message = options_.message;
   cache.pause = [this] { check_stop(); };
-  train_features_.emplace(session_->host(), train_split_, "train", cache);
-  cache.limit -= train_features_->bytes();
-  dev_features_.emplace(session_->host(), dev_split_, settings_.text("score-on"), cache);
+  data_->keep_features(session_->host(), std::move(cache), settings_.text("score-on"));
 }
 
 void TrainingRun::check_stop() const {

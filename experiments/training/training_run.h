@@ -13,7 +13,7 @@
 #include "experiments/models/host.h"
 #include "experiments/runs/fingerprint.h"
 #include "experiments/training/checkpoint.h"
-#include "experiments/training/feature_cache.h"
+#include "experiments/training/run_data.h"
 #include "experiments/training/run_folder.h"
 #include "experiments/training/run_log.h"
 #include "experiments/training/schedule.h"
@@ -89,7 +89,7 @@ class TrainingRun {
   bool keeps_best() const { return settings_.text("keep") == "best"; }
   bool keeps_checkpoints() const;
   bool caches_features() const { return settings_.text("cache-features") == "true"; }
-  void open_feature_caches();
+  void keep_features();
   void count_parameters();
   std::string progress_line(const EvaluationResult& latest, bool after_epoch) const;
   void check_stop() const;
@@ -106,9 +106,8 @@ class TrainingRun {
   const double clip_;
 
   std::optional<ModelContent> content_;
-  EncodedSplit train_split_, dev_split_;
+  std::unique_ptr<RunData> data_;
   std::optional<TrainingSession> session_;
-  std::optional<FeatureCache> train_features_, dev_features_;
   std::optional<RunLog> log_;
   Schedule schedule_;
   std::size_t epochs_ = 0, steps_ = 0;  // of the whole run; the last epoch may be cut short

@@ -44,10 +44,14 @@ class StartSamplesOfATask : public Workplace {
   std::unique_ptr<Host> host;
   Stack stack;
   EncodedSplit split;
+  const BatchPacker packer = [this](std::span<const std::size_t> chosen) {
+    return pack(split, chosen);
+  };
 };
 
 TEST_F(StartSamplesOfATask, InputsAreTheHiddenStatesThatTheSiteSees) {
-  const auto samples = sample_start(*host, stack, StartSamples::inputs, split, 2, 1, device);
+  const auto samples =
+      sample_start(*host, stack, StartSamples::inputs, split.size(), packer, 2, 1, device);
   ASSERT_EQ(samples.size(), stack.sites.size());
   const std::size_t width = host->hidden_size();
   std::vector<double> expected(width * width);
@@ -71,9 +75,11 @@ TEST_F(StartSamplesOfATask, EvaStartsAlongTheDirectionsThatHoldMostOfTheInputs) 
   EXPECT_THAT(error_of([&] { adapter->initialise(1); }),
               HasSubstr("its start reads the task's inputs, which only training has"));
   EXPECT_EQ(adapter->start_samples(), StartSamples::inputs);
-  adapter->set_samples(sample_start(*host, stack, StartSamples::inputs, split, 2, 1, device));
+  adapter->set_samples(
+      sample_start(*host, stack, StartSamples::inputs, split.size(), packer, 2, 1, device));
   adapter->initialise(1);
-  const auto samples = sample_start(*host, stack, StartSamples::inputs, split, 2, 1, device);
+  const auto samples =
+      sample_start(*host, stack, StartSamples::inputs, split.size(), packer, 2, 1, device);
   const std::size_t width = host->hidden_size();
   const SymmetricParts parts = decompose_symmetric({samples[0].input_moments.data(), width, width});
   const std::span<const float> a = adapter->parameter("A." + stack.sites[0].name).value.span();
@@ -93,7 +99,8 @@ TEST_F(StartSamplesOfATask, EvaStartsAlongTheDirectionsThatHoldMostOfTheInputs) 
 }
 
 TEST_F(StartSamplesOfATask, TheGradientIsThatOfTheLossByTheWeight) {
-  const auto samples = sample_start(*host, stack, StartSamples::gradient, split, 5, 1, device);
+  const auto samples =
+      sample_start(*host, stack, StartSamples::gradient, split.size(), packer, 5, 1, device);
   const Batch batch = pack(split, epoch_batches(split.size(), 5, 1, 1).front());
   const Method dense = full();
   const auto adapter =
@@ -115,7 +122,8 @@ TEST_F(StartSamplesOfATask, TheGradientIsThatOfTheLossByTheWeight) {
 
 TEST_F(StartSamplesOfATask, AStartAtTheGradientLeavesTheWeightAsItWas) {
   const auto adapter = lora("svd-of-gradient");
-  adapter->set_samples(sample_start(*host, stack, StartSamples::gradient, split, 2, 1, device));
+  adapter->set_samples(
+      sample_start(*host, stack, StartSamples::gradient, split.size(), packer, 2, 1, device));
   adapter->initialise(1);
   const Site& site = stack.sites.front();
   double norm = 0;
