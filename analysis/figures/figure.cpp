@@ -35,6 +35,7 @@ constexpr std::array kinds = {
     Kind{"cost", FigureKind::cost, "Speed and memory of training against parameters"},
     Kind{"learning-rate", FigureKind::learning_rate, "Score against the learning rate"},
     Kind{"convergence", FigureKind::convergence, "Training loss against steps and time"},
+    Kind{"forwards", FigureKind::forwards, "Score against forward passes"},
     Kind{"spectrum", FigureKind::spectrum, "Singular values of the updates by layer"}};
 
 FigureKind kind_named(const std::string& name) {

@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include "analysis/figures/curves.h"
 #include "analysis/figures/figure_lines.h"
 #include "analysis/logs/event_log.h"
 #include "core/base/error.h"
@@ -12,12 +13,12 @@ namespace rankfold {
 namespace {
 
 namespace fs = std::filesystem;
-using Curve = std::map<std::int64_t, double>;  // loss by step
+using Losses = std::map<std::int64_t, double>;  // by step
 
-constexpr std::size_t most_lines = 8, most_points = 100;
+constexpr std::size_t most_points = 100;
 constexpr Bounds loss_range = {0, INFINITY};
 
-Curve read_losses(const ResultRow& row) {
+Losses read_losses(const ResultRow& row) {
   const fs::path file = row.origin;
   if (file.filename() != "run.json") {
     throw Error("{}: losses are in the event files beside run.json: expected a folder of runs",
@@ -31,7 +32,7 @@ Curve read_losses(const ResultRow& row) {
     if (name.starts_with("events.out.tfevents.")) logs.push_back(entry->path());
   }
   std::sort(logs.begin(), logs.end());
-  Curve losses;
+  Losses losses;
   for (const fs::path& log : logs) {
     for (const ScalarEvent& event : read_scalars(log).events) {
       if (event.tag == "train/loss") losses[event.step] = event.value;
@@ -45,9 +46,9 @@ Curve read_losses(const ResultRow& row) {
 }
 
 /// The steps that every run has logged, with each run's loss there.
-std::map<std::int64_t, std::vector<double>> common_steps(const std::vector<Curve>& curves) {
+std::map<std::int64_t, std::vector<double>> common_steps(const std::vector<Losses>& curves) {
   std::map<std::int64_t, std::vector<double>> losses;
-  for (const Curve& curve : curves) {
+  for (const Losses& curve : curves) {
     for (const auto& [step, loss] : curve) losses[step].push_back(loss);
   }
   std::erase_if(losses, [&](const auto& at) { return at.second.size() < curves.size(); });
@@ -57,7 +58,7 @@ std::map<std::int64_t, std::vector<double>> common_steps(const std::vector<Curve
 /// Points of one line. Where there are more steps than can be told apart, losses of neighbouring
 /// ones are averaged, run by run, and stand at the last of them.
 std::vector<FigurePoint> points_of(const Rows& runs) {
-  std::vector<Curve> curves;
+  std::vector<Losses> curves;
   for (const ResultRow* run : runs) curves.push_back(read_losses(*run));
   const auto common = common_steps(curves);
   const std::vector<std::pair<std::int64_t, std::vector<double>>> losses(common.begin(),
@@ -94,40 +95,6 @@ double seconds_per_step(const Rows& runs, const std::vector<FigurePoint>& points
   return seconds / static_cast<double>(runs.size()) / points.back().x;
 }
 
-struct Candidate {
-  LineName name;
-  Rows runs;
-  double score = 0;
-};
-
-std::vector<Candidate> candidates(const LinePlanner& planner, const Rows& of_task) {
-  std::map<std::pair<LineName, std::int64_t>, Rows> lines;
-  for (const ResultRow* row : of_task) {
-    lines[{planner.split().lines_of(*row).front(), row->parameters}].push_back(row);
-  }
-  std::vector<Candidate> found;
-  for (const auto& [key, runs] : lines) {
-    double sum = 0;
-    for (const ResultRow* run : runs) sum += *run->score;
-    found.push_back({key.first, runs, sum / static_cast<double>(runs.size())});
-  }
-  return found;
-}
-
-/// Of each method the candidate with the best score.
-void keep_best(std::vector<Candidate>& found) {
-  std::map<std::string, double> best;
-  for (const Candidate& candidate : found) {
-    const auto [at, is_new] = best.emplace(candidate.name.method, candidate.score);
-    if (!is_new) at->second = std::max(at->second, candidate.score);
-  }
-  std::set<std::string> taken;
-  std::erase_if(found, [&](const Candidate& candidate) {
-    const std::string& method = candidate.name.method;
-    return candidate.score < best[method] || !taken.insert(method).second;
-  });
-}
-
 }  // namespace
 
 FigurePlan plan_convergence(const std::vector<ResultRow>& rows, const FigureOptions& options) {
@@ -142,11 +109,8 @@ FigurePlan plan_convergence(const std::vector<ResultRow>& rows, const FigureOpti
   FigurePlan plan;
   bool is_best = false;
   for (const auto& [name, of_task] : by_task(scored)) {
-    std::vector<Candidate> lines = candidates(planner, of_task);
-    if (lines.size() > most_lines) {
-      keep_best(lines);
-      is_best = true;
-    }
+    const Curves curves = curves_of(planner, of_task);
+    is_best = is_best || curves.is_best;
     const std::string title =
         panel_title(name.first, name.second, models.size() == 1, of_task, scored);
     FigurePanel by_step{title + ": by step", "step", AxisScale::linear, "training loss"};
@@ -158,10 +122,7 @@ FigurePlan plan_convergence(const std::vector<ResultRow>& rows, const FigureOpti
     by_time.title = title + ": by time";
     by_time.x_label = "seconds of training";
     by_time.x_group = plan.panels.size() + 1;
-    std::stable_sort(lines.begin(), lines.end(), [](const Candidate& a, const Candidate& b) {
-      return method_order(a.name.method) < method_order(b.name.method);
-    });
-    for (const Candidate& line : lines) {
+    for (const CurveRuns& line : curves.lines) {
       const std::vector<FigurePoint> points = points_of(line.runs);
       if (points.empty()) continue;
       by_step.lines.push_back(line_named(line.name));

@@ -10,6 +10,7 @@ enum class FigureKind {
   cost,
   learning_rate,
   convergence,
+  forwards,
   spectrum
 };
 enum class ParameterAxis { adapter, trainable };

@@ -60,7 +60,7 @@ std::vector<std::string> identity(const ResultRow& row) {
 }  // namespace
 
 bool LinePlanner::is_reference(const ResultRow& row) const {
-  if (kind_ == FigureKind::convergence) return false;
+  if (kind_ == FigureKind::convergence || kind_ == FigureKind::forwards) return false;
   if (kind_ == FigureKind::learning_rate)
     return (row.method == "none" || row.method == "full") && !row.settings.contains("lr");
   if (row.method == "none" || (kind_ == FigureKind::rank && row.rank.empty())) return true;

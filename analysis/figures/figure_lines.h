@@ -94,5 +94,6 @@ FigurePlan plan_scores(FigureKind kind, const std::vector<ResultRow>& rows,
 FigurePlan plan_errors(const std::vector<ResultRow>& rows, const FigureOptions& options);
 FigurePlan plan_costs(const std::vector<ResultRow>& rows, const FigureOptions& options);
 FigurePlan plan_convergence(const std::vector<ResultRow>& rows, const FigureOptions& options);
+FigurePlan plan_forwards(const std::vector<ResultRow>& rows, const FigureOptions& options);
 
 }  // namespace rankfold

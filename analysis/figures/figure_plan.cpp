@@ -22,6 +22,8 @@ FigurePlan plan_figure(FigureKind kind, const std::vector<ResultRow>& rows,
         return plan_costs(rows, options);
       case FigureKind::convergence:
         return plan_convergence(rows, options);
+      case FigureKind::forwards:
+        return plan_forwards(rows, options);
       case FigureKind::spectrum:
         throw Error("a spectrum is drawn from singular values");
       default:

@@ -113,6 +113,9 @@ struct FigureOptions {
 /// convergence: training loss against step and against seconds, two panels per task, from the event
 /// files beside each run.json. Where a task has more than eight lines, each method's best-scoring
 /// one is drawn. Seconds are those of training, spread evenly over its steps.
+/// forwards: the score of a run's evaluations against the forward passes that its steps had taken,
+/// a panel per task, from run.json; one pass a batch by backpropagation, two a direction in zeroth
+/// order. Lines as in convergence.
 /// Rows without a score give the panels of parameters only. `none`, and `full` where it has no
 /// place on the horizontal axis, are horizontal references; so is the score of the largest class
 /// where a run does not score above it.

@@ -116,7 +116,8 @@ bool LineSplit::ranks_at_lines() const {
 
 LineSplit::Attributes LineSplit::attributes(const ResultRow& row) const {
   Attributes found;
-  if (ranks_at_lines() || kind_ == FigureKind::convergence) found.emplace_back("rank", row.rank);
+  if (ranks_at_lines() || kind_ == FigureKind::convergence || kind_ == FigureKind::forwards)
+    found.emplace_back("rank", row.rank);
   if (kind_ != FigureKind::depth) found.emplace_back("layers", row.layers);
   found.emplace_back("rows trained on", rows_trained_on(row));
   for (const auto& setting : row.settings) {

@@ -5,6 +5,7 @@
 
 #include <fmt/core.h>
 
+#include "analysis/figures/figure.h"
 #include "analysis/figures/gnuplot.h"
 #include "command_line.h"
 #include "core/base/files.h"
@@ -67,7 +68,8 @@ TEST_F(FigureCommand, DrawsAPaperOfAllKindsThatTheResultsAllow) {
               AllOf(HasSubstr("folder learning-rate.tex}"), Not(HasSubstr("folder cost.tex}"))));
   const Outcome document =
       call("figure all --json --paper " + path("paper") + " --input " + path("results.csv"));
-  EXPECT_EQ(document.json()["drawn"].size() + document.json()["left_out"].size(), 8U);
+  EXPECT_EQ(document.json()["drawn"].size() + document.json()["left_out"].size(),
+            figure_kinds().size());
 }
 
 TEST_F(FigureCommand, DrawsTheSpectrumFromAFileOrItsFolder) {

@@ -9,6 +9,7 @@
 #include "analysis/figures/figure_plan.h"
 #include "analysis/figures/gnuplot.h"
 #include "analysis/logs/event_log.h"
+#include "analysis/run_files.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "temporary_folder.h"
@@ -95,6 +96,35 @@ TEST(LearningRateFigure, NeedsPositiveRates) {
   }
 }
 
+/// What the other figures do not read of a run.json.
+nlohmann::json whole_run(const std::string& method, int seed, double score) {
+  nlohmann::json document = run_document("sst2", method, 8, seed, score);
+  document["parameters"]["head"] = 2;
+  document["epochs"] = nlohmann::json::array();
+  document["examples_per_second"] = 10;
+  return document;
+}
+
+/// A run in `folder`, scored after every 10 of its steps, each of `forwards` passes.
+ResultRow scored_run(const std::filesystem::path& folder, const std::string& method, int seed,
+                     std::size_t forwards, const std::vector<double>& scores) {
+  nlohmann::json document = whole_run(method, seed, scores.back());
+  document["steps"] = 10 * scores.size();
+  document["forwards"] = 10 * scores.size() * forwards;
+  document["evaluations"] = nlohmann::json::array();
+  for (std::size_t i = 0; i < scores.size(); ++i)
+    document["evaluations"].push_back({{"step", 10 * (i + 1)},
+                                       {"loss", 0.5},
+                                       {"scores", {{"accuracy", scores[i]}}},
+                                       {"constant_predictions", false}});
+  const auto place = folder / method / std::to_string(seed);
+  write_run(place, document);
+  ResultRow row = result("sst2", method, "8", seed, 1000, scores.back());
+  row.metric = "accuracy";
+  row.origin = (place / "run.json").string();
+  return row;
+}
+
 class ConvergenceFigure : public testing::Test {
  protected:
   ResultRow run(const std::string& method, int seed, double seconds,
@@ -167,6 +197,33 @@ TEST_F(ConvergenceFigure, NeedsEventFilesBesideFinishedRuns) {
   EXPECT_THAT(failure(FigureKind::convergence, rows), HasSubstr("no finished run"));
 }
 
+TEST(ForwardsFigure, ShowsTheMeanScoreByThePassesOfTraining) {
+  const TemporaryFolder folder;
+  const auto run = [&](const std::string& method, int seed, std::size_t forwards,
+                       const std::vector<double>& scores) {
+    return scored_run(folder.path, method, seed, forwards, scores);
+  };
+  const FigurePlan shown = plan_figure(
+      FigureKind::forwards, {run("lora", 1, 1, {0.5, 0.7}), run("lora", 2, 1, {0.6, 0.9, 0.9}),
+                             run("lotr", 1, 6, {0.5})});
+  ASSERT_EQ(shown.panels.size(), 1u);
+  EXPECT_EQ(shown.panels[0].x_label, "forward passes");
+  const auto& lora = shown.panels[0].lines[0].points;
+  ASSERT_EQ(lora.size(), 2u);
+  EXPECT_DOUBLE_EQ(lora[0].x, 10);
+  EXPECT_DOUBLE_EQ(*lora[0].value.value, 55);
+  EXPECT_DOUBLE_EQ(*lora[1].value.value, 80);
+  EXPECT_DOUBLE_EQ(shown.panels[0].lines[1].points[0].x, 60);
+}
+
+TEST(ForwardsFigure, NeedsRunsThatTellTheirPasses) {
+  const TemporaryFolder folder;
+  EXPECT_THAT(failure(FigureKind::forwards, two_tasks()), HasSubstr("a folder of runs"));
+  const ResultRow row = scored_run(folder.path, "lora", 1, 1, {0.5});
+  write_run(folder.path / "lora/1", whole_run("lora", 1, 0.5));
+  EXPECT_THAT(failure(FigureKind::forwards, {row}), HasSubstr("forward passes"));
+}
+
 std::vector<SingularValue> spectrum() {
   return {{"q.0", 0, "q", 1, 3}, {"q.0", 0, "q", 2, 1}, {"v.0", 0, "v", 1, 2},
           {"q.1", 1, "q", 1, 2}, {"v.1", 1, "v", 1, 5}, {"v.1", 1, "v", 2, 1e-9}};
@@ -210,6 +267,7 @@ TEST_F(ConvergenceFigure, AndAllOthersAreDrawnInBothSizesWithTheSameBytes) {
   for (const std::string& kind : figure_kinds()) {
     std::vector<ResultRow> rows = kind == "error" ? fits : kind == "depth" ? depths : measured();
     if (kind == "convergence") rows = {run("lora", 0, 4, {2, 1}), run("lotr", 0, 8, {4, 2})};
+    if (kind == "forwards") rows = {scored_run(folder_.path, "lora", 1, 2, {0.5, 0.7})};
     std::vector<std::string> drawn;
     for (const std::string size : {"single", "double", "double"}) {
       FigureRequest request{kind, rows, folder_.path / "figure.svg"};
