@@ -59,21 +59,21 @@ bool has_dominated(const FigurePanel& panel) {
 }
 
 /// The score of the largest class given to every row, as a horizontal line; nothing where no row
-/// tells it or every run scores above it.
+/// tells it, rows tell several, or every run scores above it.
 std::optional<FigureLine> majority_line(const FigurePanel& panel, const Rows& rows, double factor) {
-  double majority = -INFINITY;
-  for (const ResultRow* row : rows) {
+  std::set<double> told;
+  for (const ResultRow* row : rows)
     if (row->majority_score && std::isfinite(*row->majority_score))
-      majority = std::max(majority, *row->majority_score * factor);
-  }
+      told.insert(*row->majority_score * factor);
+  if (told.size() != 1) return std::nullopt;
+  const double majority = *told.begin();
   const auto touches = [&](const FigureLine& line) {
     return std::ranges::any_of(line.points, [&](const FigurePoint& point) {
       return point.constant > 0 ||
              std::ranges::any_of(point.runs, [&](double run) { return run <= majority; });
     });
   };
-  if (std::isinf(majority) || (std::ranges::none_of(panel.lines, touches) &&
-                               std::ranges::none_of(panel.references, touches)))
+  if (std::ranges::none_of(panel.lines, touches) && std::ranges::none_of(panel.references, touches))
     return std::nullopt;
   FigureLine line;
   line.look.method = line.csv_name = "largest class";

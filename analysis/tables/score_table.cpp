@@ -97,7 +97,12 @@ class LineReader {
       throw Error("{}: is the same run as {} (task {}, {}, seed {}), expected each once",
                   row.origin, run->second, row.task, read.line.name(), row.seed);
     const std::size_t column = positions_.at(row.task);
-    if (row.majority_score) table_.columns[column].majority = row.majority_score;
+    if (row.majority_score) {
+      std::set<double>& told = majorities_[column];
+      told.insert(*row.majority_score);
+      table_.columns[column].majority =
+          told.size() == 1 ? row.majority_score : std::optional<double>();
+    }
     ScoreCell& cell = read.line.cells[column];
     cell.scores.push_back({row.seed, *row.score});
     ++cell.runs;
@@ -108,6 +113,7 @@ class LineReader {
   ScoreTable table_;
   std::vector<ScoreMetric> metrics_;  ///< one a column
   std::map<std::string, std::size_t> positions_;
+  std::map<std::size_t, std::set<double>> majorities_;  ///< that rows of a column tell
   std::map<std::tuple<std::string, std::string, std::string>, Read> lines_;
 };
 

@@ -15,7 +15,9 @@ namespace rankfold {
 /// A task as it was scored.
 struct ScoreColumn {
   std::string task, metric;
-  std::optional<double> majority;  ///< score of the largest class given to every row, where told
+  /// Score of the largest class given to every row; nothing where no run tells it, or runs on other
+  /// rows tell another one.
+  std::optional<double> majority;
 };
 
 /// Scores of a line, on one task or over all. Runs that predicted one class (or one number) for

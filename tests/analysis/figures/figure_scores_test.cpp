@@ -61,6 +61,9 @@ TEST(LargestClass, IsALineWhereScoresTouchIt) {
   EXPECT_TRUE(plan(rows).panels[0].references.empty());
   rows[0].constant_predictions = true;
   EXPECT_EQ(plan(rows).panels[0].references.size(), 1U);
+  // On other rows, as where two tables have one name, the largest class scores otherwise.
+  rows[1].majority_score = 0.4;
+  EXPECT_TRUE(plan(rows).panels[0].references.empty());
   for (ResultRow& row : rows) row.majority_score.reset();
   EXPECT_TRUE(plan(rows).panels[0].references.empty());
 }

@@ -95,6 +95,13 @@ TEST(ScoreTable, HasALineForWhatDiffersInMoreThanTaskAndSeed) {
   EXPECT_THAT(names, ElementsAre("lora 8, lr=0.001", "lora 2, lr=0.01", "lora 8, lr=0.01"));
 }
 
+TEST(ScoreTable, TellsTheLargestClassWhereAllRunsHaveTheSame) {
+  std::vector<ResultRow> rows = constant(runs("lora", "8", {0.6, 0.6}), 0.6);
+  EXPECT_EQ(make_score_table(rows).columns[0].majority, 0.6);
+  rows[1].majority_score = 0.4;
+  EXPECT_EQ(make_score_table(rows).columns[0].majority, std::nullopt);
+}
+
 TEST(ScoreTable, KeepsOneLineOverTasksThatHaveSettingsOfTheirOwn) {
   std::vector<ResultRow> rows =
       together({runs("lora", "8", {0.8, 0.9}), runs("lora", "8", {0.5, 0.6}, 100, "rte")});
