@@ -37,20 +37,6 @@ void require_trained(const AdaptedModel& adapted, const EvaluationRequest& reque
               request.adapter.string(), join(adapted.untrained, ", "));
 }
 
-/// The names of the model's outputs in their order; none where config.json has only LABEL_0, ...
-std::vector<std::string> model_classes(const fs::path& model) {
-  const ConfigFile config(model / "config.json");
-  const JsonField names(config.values(), config.path());
-  std::vector<std::string> classes;
-  const auto given = names.find("id2label");
-  for (std::size_t k = 0; given && k < given->members().size(); ++k) {
-    const auto name = given->find(std::to_string(k));
-    if (!name || !name->is_string() || name->string() == fmt::format("LABEL_{}", k)) return {};
-    classes.push_back(name->string());
-  }
-  return classes;
-}
-
 /// What is given, and else what the adapter knows.
 TaskChoice choice_of(const EvaluationRequest& request, const AdapterDescription& description,
                      const std::vector<std::string>& classes) {
@@ -116,7 +102,10 @@ void order_outputs(const Task& task, const std::vector<std::string>& classes,
       return normalise_text(other) == normalise_text(name);
     };
     const auto found = std::ranges::find_if(classes, same);
-    if (found == classes.end()) return;
+    if (found == classes.end()) {
+      notes.push_back(foreign_classes_note(task, classes));
+      return;
+    }
     positions.push_back(static_cast<std::size_t>(found - classes.begin()));
   }
   const std::set<std::size_t> distinct(positions.begin(), positions.end());
@@ -132,6 +121,29 @@ void order_outputs(const Task& task, const std::vector<std::string>& classes,
 }
 
 }  // namespace
+
+std::vector<std::string> model_classes(const fs::path& model) {
+  const ConfigFile config(model / "config.json");
+  const JsonField names(config.values(), config.path());
+  std::vector<std::string> classes;
+  const auto given = names.find("id2label");
+  for (std::size_t k = 0; given && k < given->members().size(); ++k) {
+    const auto name = given->find(std::to_string(k));
+    if (!name || !name->is_string() || name->string() == fmt::format("LABEL_{}", k)) return {};
+    classes.push_back(name->string());
+  }
+  return classes;
+}
+
+std::string foreign_classes_note(const Task& task, const std::vector<std::string>& classes) {
+  const auto same = [](const std::string& a, const std::string& b) {
+    return normalise_text(a) == normalise_text(b);
+  };
+  if (classes.size() != task.classes.size() || std::ranges::equal(classes, task.classes, same))
+    return "";
+  return fmt::format("the model's classes are {}: its outputs stand for {} by their order",
+                     printable(join(classes, ", "), 200), printable(join(task.classes, ", "), 200));
+}
 
 Evaluation evaluate(const EvaluationRequest& request, const Registry& registry) {
   const auto start = Clock::now();

@@ -10,6 +10,7 @@
 #include "experiments/models/trained_parts.h"
 #include "experiments/tasks/task.h"
 #include "experiments/training/classifier_data.h"
+#include "experiments/training/evaluate.h"
 #include "experiments/training/optimizer.h"
 #include "experiments/training/start_samples.h"
 
@@ -61,7 +62,10 @@ void TrainingRun::load() {
   content_->expect_unchanged(true);
   result_.fingerprints = {content_->fingerprint(), rows_fingerprint(dataset.train),
                           rows_fingerprint(scored)};
-  for (const std::string& note : dataset.notes) {
+  std::vector<std::string> told = dataset.notes;
+  if (const std::string note = foreign_classes_note(task_, model_classes(model)); !note.empty())
+    told.push_back(note);
+  for (const std::string& note : told) {
     result_.notes.push_back(note);
     if (options_.message) options_.message(note);
   }

@@ -175,6 +175,14 @@ TEST_F(TableRun, MnliHasScoresOfBothItsParts) {
   write_atomically(folder / "merged/config.json", config.dump());
   EXPECT_EQ(evaluate(asked, builtin_registry()).scores, result.scores);
   EXPECT_NE(read_text(asked.predictions), turned);
+  // Other names are taken by their order, which is told; so does training, whatever the order.
+  config["id2label"] = {{"0", "happy"}, {"1", "sad"}, {"2", "so-so"}};
+  write_atomically(folder / "merged/config.json", config.dump());
+  EXPECT_THAT(evaluate(asked, builtin_registry()).notes,
+              Contains(HasSubstr("happy, sad, so-so: its outputs stand for entailment")));
+  wanted.values["model"] = (folder / "merged").string();
+  EXPECT_THAT(finetune(wanted, folder / "other", builtin_registry()).notes,
+              Contains(HasSubstr("happy, sad, so-so: its outputs stand for entailment")));
 }
 
 }  // namespace
