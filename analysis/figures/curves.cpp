@@ -1,6 +1,11 @@
 #include "analysis/figures/curves.h"
 
 #include <algorithm>
+#include <cmath>
+
+#include <fmt/core.h>
+
+#include "core/base/error.h"
 
 namespace rankfold {
 namespace {
@@ -38,6 +43,41 @@ Curves curves_of(const LinePlanner& planner, const Rows& of_task) {
   std::ranges::stable_sort(found.lines, {},
                            [](const CurveRuns& curve) { return method_order(curve.name.method); });
   return found;
+}
+
+FigurePoint curve_point(const Rows& runs, double x, const std::vector<double>& values,
+                        const Bounds& possible) {
+  FigurePoint point;
+  point.x = x;
+  point.value = estimate_mean(values, possible);
+  point.runs = values;
+  point.rank = runs[0]->rank;
+  point.layers = runs[0]->layers;
+  point.parameters = runs[0]->parameters;
+  point.trainable = runs[0]->trainable;
+  return point;
+}
+
+ScoredRuns scored_runs(const std::vector<ResultRow>& rows) {
+  ScoredRuns runs;
+  for (const ResultRow& row : rows) {
+    if (!row.score) continue;
+    if (!std::isfinite(*row.score)) {
+      ++runs.diverged;
+      continue;
+    }
+    runs.scored.push_back(&row);
+    runs.models.insert(row.model);
+  }
+  if (runs.scored.empty()) throw Error("{}: no finished run to draw", rows[0].origin);
+  return runs;
+}
+
+std::string curves_note(const FigurePlan& plan, const ScoredRuns& runs, bool is_best) {
+  return join_sentences(
+      {model_note(runs.models), interval_note(plan.panels, plan.spread),
+       is_best ? "Each method's best-scoring setting." : "",
+       runs.diverged == 0 ? "" : fmt::format("{} diverged runs are left out.", runs.diverged)});
 }
 
 }  // namespace rankfold

@@ -72,15 +72,8 @@ std::vector<FigurePoint> points_of(const Rows& runs) {
       for (std::size_t run = 0; run < runs.size(); ++run)
         means[run] += losses[at].second[run] / static_cast<double>(end - begin);
     }
-    FigurePoint point;
-    point.x = static_cast<double>(losses[end - 1].first);
-    point.value = estimate_mean(means, loss_range);
-    point.runs = means;
-    point.rank = runs[0]->rank;
-    point.layers = runs[0]->layers;
-    point.parameters = runs[0]->parameters;
-    point.trainable = runs[0]->trainable;
-    points.push_back(point);
+    points.push_back(
+        curve_point(runs, static_cast<double>(losses[end - 1].first), means, loss_range));
   }
   return points;
 }
@@ -99,20 +92,14 @@ double seconds_per_step(const Rows& runs, const std::vector<FigurePoint>& points
 
 FigurePlan plan_convergence(const std::vector<ResultRow>& rows, const FigureOptions& options) {
   const LinePlanner planner(FigureKind::convergence, rows, options.axis);
-  Rows scored, diverged;
-  std::set<std::string> models;
-  for (const ResultRow& row : rows) {
-    if (row.score) (std::isfinite(*row.score) ? scored : diverged).push_back(&row);
-  }
-  if (scored.empty()) throw Error("{}: no finished run to draw", rows[0].origin);
-  for (const ResultRow* row : scored) models.insert(row->model);
+  const ScoredRuns runs = scored_runs(rows);
   FigurePlan plan;
   bool is_best = false;
-  for (const auto& [name, of_task] : by_task(scored)) {
+  for (const auto& [name, of_task] : by_task(runs.scored)) {
     const Curves curves = curves_of(planner, of_task);
     is_best = is_best || curves.is_best;
     const std::string title =
-        panel_title(name.first, name.second, models.size() == 1, of_task, scored);
+        panel_title(name.first, name.second, runs.models.size() == 1, of_task, runs.scored);
     FigurePanel by_step{title + ": by step", "step", AxisScale::linear, "training loss"};
     by_step.is_dense = true;
     by_step.group = title;
@@ -135,10 +122,7 @@ FigurePlan plan_convergence(const std::vector<ResultRow>& rows, const FigureOpti
     plan.panels.push_back(std::move(by_time));
   }
   plan.spread = spread_of(options.look, plan.panels);
-  plan.note = join_sentences(
-      {model_note(models), interval_note(plan.panels, plan.spread),
-       is_best ? "Each method's best-scoring setting." : "",
-       diverged.empty() ? "" : fmt::format("{} diverged runs are left out.", diverged.size())});
+  plan.note = curves_note(plan, runs, is_best);
   return plan;
 }
 

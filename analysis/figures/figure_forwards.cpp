@@ -47,15 +47,8 @@ std::vector<FigurePoint> points_of(const Rows& runs, double factor, const Bounds
       if (const auto score = run.scores.find(step); score != run.scores.end())
         values.push_back(factor * score->second);
     if (values.size() < all.size()) continue;
-    FigurePoint point;
-    point.x = static_cast<double>(step) * all.front().forwards_a_step;
-    point.value = estimate_mean(values, possible);
-    point.runs = values;
-    point.rank = runs[0]->rank;
-    point.layers = runs[0]->layers;
-    point.parameters = runs[0]->parameters;
-    point.trainable = runs[0]->trainable;
-    points.push_back(point);
+    points.push_back(curve_point(runs, static_cast<double>(step) * all.front().forwards_a_step,
+                                 values, possible));
   }
   return points;
 }
@@ -64,19 +57,15 @@ std::vector<FigurePoint> points_of(const Rows& runs, double factor, const Bounds
 
 FigurePlan plan_forwards(const std::vector<ResultRow>& rows, const FigureOptions& options) {
   const LinePlanner planner(FigureKind::forwards, rows, options.axis);
-  Rows scored, diverged;
-  std::set<std::string> models;
-  for (const ResultRow& row : rows)
-    if (row.score) (std::isfinite(*row.score) ? scored : diverged).push_back(&row);
-  if (scored.empty()) throw Error("{}: no finished run to draw", rows[0].origin);
-  for (const ResultRow* row : scored) models.insert(row->model);
+  const ScoredRuns runs = scored_runs(rows);
   FigurePlan plan;
   bool is_best = false;
-  for (const auto& [name, of_task] : by_task(scored)) {
+  for (const auto& [name, of_task] : by_task(runs.scored)) {
     const auto [label, factor] = label_of_metric(of_task.front()->metric);
     const Bounds range = score_metric(of_task.front()->metric).range;
-    FigurePanel panel{panel_title(name.first, name.second, models.size() == 1, of_task, scored),
-                      "forward passes", AxisScale::log10, label};
+    FigurePanel panel{
+        panel_title(name.first, name.second, runs.models.size() == 1, of_task, runs.scored),
+        "forward passes", AxisScale::log10, label};
     panel.possible = {factor * range.low, factor * range.high};
     panel.is_dense = true;
     const Curves curves = curves_of(planner, of_task);
@@ -90,10 +79,7 @@ FigurePlan plan_forwards(const std::vector<ResultRow>& rows, const FigureOptions
     plan.panels.push_back(std::move(panel));
   }
   plan.spread = spread_of(options.look, plan.panels);
-  plan.note = join_sentences(
-      {model_note(models), interval_note(plan.panels, plan.spread),
-       is_best ? "Each method's best-scoring setting." : "",
-       diverged.empty() ? "" : fmt::format("{} diverged runs are left out.", diverged.size())});
+  plan.note = curves_note(plan, runs, is_best);
   return plan;
 }
 
