@@ -6,6 +6,7 @@
 
 #include "core/device/device.h"
 #include "decompositions/registry.h"
+#include "training/six_sequences.h"
 #include "training/workplace.h"
 
 namespace rankfold {
@@ -28,19 +29,6 @@ class TrainingSessions : public Workplace {
     wanted.values["targets"] = chosen_targets(wanted, method, SiteCatalogue{});
     return wanted;
   }
-
-  static Batch batch() {
-    Batch batch;
-    batch.starts.push_back(0);
-    for (std::size_t sequence = 0; sequence < 6; ++sequence) {
-      for (std::size_t i = 0; i < 3 + sequence; ++i)
-        batch.ids.push_back(static_cast<std::int32_t>(5 + (17 * sequence + 31 * i) % 90));
-      batch.starts.push_back(batch.ids.size());
-      batch.labels.push_back(static_cast<float>(sequence % 2));
-    }
-    batch.type_ids.assign(batch.ids.size(), 0);
-    return batch;
-  }
 };
 
 std::vector<std::vector<float>> values_of(const TrainingSession& session) {
@@ -52,7 +40,7 @@ std::vector<std::vector<float>> values_of(const TrainingSession& session) {
 
 TEST_F(TrainingSessions, TrainEveryFactorOfEveryBuiltInMethod) {
   const Registry registry = builtin_registry();
-  const Batch data = batch();
+  const Batch data = six_sequences();
   constexpr int steps = 12;
   for (const Method& method : registry.methods()) {
     SCOPED_TRACE(method.name);
@@ -100,7 +88,7 @@ TEST_F(TrainingSessions, TakeTheSameStepsForTheSameSeed) {
   const Method& method = registry.at("lotr");
   RunSettings wanted = settings_of(method);
   wanted.values["dropout"] = "0.1";
-  const Batch data = batch();
+  const Batch data = six_sequences();
   std::vector<std::vector<std::vector<float>>> results;
   for (int run = 0; run < 2; ++run) {
     TrainingSession trained = session(method, wanted);

@@ -14,6 +14,7 @@
 #include "experiments/training/trainer.h"
 #include "experiments/training/training_session.h"
 #include "experiments/training/zero_order_log.h"
+#include "training/six_sequences.h"
 #include "training/workplace.h"
 
 namespace rankfold {
@@ -49,18 +50,6 @@ class ZeroOrderTraining : public Workplace {
     session.begin(optimizer_settings(wanted));
     return session;
   }
-  static Batch batch() {
-    Batch batch;
-    batch.starts.push_back(0);
-    for (std::size_t sequence = 0; sequence < 6; ++sequence) {
-      for (std::size_t i = 0; i < 3 + sequence; ++i)
-        batch.ids.push_back(static_cast<std::int32_t>(5 + (17 * sequence + 31 * i) % 90));
-      batch.starts.push_back(batch.ids.size());
-      batch.labels.push_back(static_cast<float>(sequence % 2));
-    }
-    batch.type_ids.assign(batch.ids.size(), 0);
-    return batch;
-  }
   /// z of a query, tensor by tensor.
   static Values directions(const std::vector<TrainedSpan>& tensors, std::uint64_t index) {
     Values z;
@@ -85,11 +74,11 @@ TEST_F(ZeroOrderTraining, ProjectsTheGradientAndLeavesTheParametersAsTheyWere) {
   settings.values["zo-epsilon"] = "1e-2";
   TrainingSession probed = session(settings), exact = session(wanted("sgd"));
   const Values before = values_of(probed.tensors());
-  const double loss = probed.form_gradients(batch());
+  const double loss = probed.form_gradients(six_sequences());
   EXPECT_EQ(values_of(probed.tensors()), before);
   EXPECT_EQ(probed.forwards(), 4U);
 
-  EXPECT_NEAR(loss, exact.form_gradients(batch()), 0.02);
+  EXPECT_NEAR(loss, exact.form_gradients(six_sequences()), 0.02);
   const Values gradient = values_of(exact.tensors(), true);
   for (std::size_t sample = 0; sample < 2; ++sample) {
     const Values z = directions(probed.tensors(), sample);
@@ -110,7 +99,7 @@ TEST_F(ZeroOrderTraining, DescendsAlongZWithRatesAndDecayByGroup) {
   for (const TrainedSpan& tensor : trained.tensors())
     for (float& value : tensor.value) value += 0.25f;
   const Values before = values_of(trained.tensors()), z = directions(trained.tensors(), 0);
-  trained.form_gradients(batch());
+  trained.form_gradients(six_sequences());
   EXPECT_EQ(trained.norm(), std::abs(trained.projections()[0]));
   trained.update(1e-2, 1);
   const Values after = values_of(trained.tensors());
@@ -130,7 +119,7 @@ TEST_F(ZeroOrderTraining, FormsTheGradientForAdam) {
   RunSettings settings = wanted("zo-adam");
   settings.values["zo-samples"] = "2";
   TrainingSession trained = session(settings);
-  trained.form_gradients(batch());
+  trained.form_gradients(six_sequences());
   const Values gradient = values_of(trained.tensors(), true),
                first = directions(trained.tensors(), 0), second = directions(trained.tensors(), 1),
                before = values_of(trained.tensors());
@@ -157,9 +146,9 @@ TEST_F(ZeroOrderTraining, ComputesTheLayersBelowOnceForBothPasses) {
     TrainingSession counted = session(settings, device);
     device->reset();
     if (forward)
-      counted.host().mean_loss(batch());
+      counted.host().mean_loss(six_sequences());
     else
-      counted.form_gradients(batch());
+      counted.form_gradients(six_sequences());
     return static_cast<double>(device->count().flops());
   };
   EXPECT_NEAR(flops("all", false) / flops("all", true), 2, 0.01);

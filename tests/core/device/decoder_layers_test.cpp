@@ -175,22 +175,6 @@ TEST_P(DecoderLayers, TurnPairsByTheirPositionAndBack) {
   expect_close(get(turned), x);
 }
 
-double function_of(HiddenActivation activation, double x) {
-  switch (activation) {
-    case HiddenActivation::gelu:
-      return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
-    case HiddenActivation::gelu_tanh:
-      return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-    case HiddenActivation::relu:
-      return std::max(x, 0.0);
-    case HiddenActivation::silu:
-      return x / (1 + std::exp(-x));
-    case HiddenActivation::tanh:
-      return std::tanh(x);
-  }
-  return NAN;
-}
-
 TEST_P(DecoderLayers, GateAndFormBothGradients) {
   for (const auto activation :
        {HiddenActivation::gelu, HiddenActivation::gelu_tanh, HiddenActivation::relu,

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -50,5 +51,22 @@ class EveryDevice : public testing::TestWithParam<std::string> {
     check(0.0);
   }
 };
+
+/// The activation at x, in double.
+inline double function_of(HiddenActivation activation, double x) {
+  switch (activation) {
+    case HiddenActivation::gelu:
+      return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
+    case HiddenActivation::gelu_tanh:
+      return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case HiddenActivation::relu:
+      return std::max(x, 0.0);
+    case HiddenActivation::silu:
+      return x / (1 + std::exp(-x));
+    case HiddenActivation::tanh:
+      return std::tanh(x);
+  }
+  return NAN;
+}
 
 }  // namespace rankfold
