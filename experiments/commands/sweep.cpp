@@ -17,6 +17,7 @@
 #include "core/device/machine_rates.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/setting_options.h"
+#include "experiments/commands/sweep_plan.h"
 #include "experiments/commands/sweep_report.h"
 #include "experiments/commands/text_table.h"
 #include "experiments/sweep/count_sweep.h"
@@ -248,13 +249,16 @@ std::string ended_text(const SweepRun& run, const fs::path& out) {
 int train_sweep(const Sweep& sweep, Expansion expansion, const Arguments& arguments,
                 Context& context) {
   Contents contents;
+  const bool dry_run = arguments.has("dry-run");
   SweepPlan plan = plan_runs(std::move(expansion.runs), sweep.out, context.registry, contents,
-                             arguments.has("rerun-changed"));
+                             {.rerun_changed = arguments.has("rerun-changed"), .dry_run = dry_run});
   for (const std::string& note : plan.notes) context.err << note << '\n';
   const fs::path out = sweep.out;
   const ReportPlace place{out, context.registry, context.json, context.out};
-  if (arguments.has("dry-run")) {
-    print_plan(plan, sweep.jobs, place);
+  if (dry_run) {
+    ShapeStore store(SweepKind::train, true);
+    Forecaster forecaster(context.registry, store);
+    print_plan(plan, sweep.jobs, forecaster, place);
     return 0;
   }
   std::vector<SweepRun>& runs = plan.runs;
@@ -312,7 +316,8 @@ int run_sweep_command(const Arguments& arguments, Context& context) {
         });
     return fit_sweep(sweep, expansion, dry_run, files, context);
   }
-  ShapeStore store(sweep.kind);
+  if (dry_run) sweep.common.try_emplace("data", std::vector<std::string>{unknown_data});
+  ShapeStore store(sweep.kind, dry_run);
   Expansion expansion = expand_or_refuse(
       sweep, context, [&](const Method& method, const PlannedRun& planned, std::size_t budget) {
         return rank_within_budget(method, planned, budget, store);
@@ -341,7 +346,8 @@ std::vector<Option> scoped_options(const std::vector<std::string>& words,
 
 Command sweep_command() {
   std::vector<Option> options = {
-      {"dry-run", "", "", "print the runs, their number and about how long they take; run nothing"},
+      {"dry-run", "", "",
+       "print the runs, what they train, their steps and about how long they take; run nothing"},
       {"rerun-changed", "", "", "make finished runs again whose model or data is another by now"}};
   for (const SettingSpec& spec : sweep_settings())
     options.push_back({spec.name, spec.value, spec.fallback, spec.meaning});

@@ -1,13 +1,21 @@
 #include "experiments/sweep/shape_store.h"
 
+#include <filesystem>
+
 #include "core/adapter/rank_budget.h"
 
 namespace rankfold {
 
+bool ShapeStore::is_folder(const std::string& model) const {
+  if (kind_ != SweepKind::train || !dry_run_) return kind_ == SweepKind::train;
+  std::error_code failure;
+  return std::filesystem::is_directory(model, failure);
+}
+
 const ModelShape& ShapeStore::shape(const std::string& model) {
   const auto found = shapes_.find(model);
   if (found != shapes_.end()) return found->second;
-  return shapes_.emplace(model, kind_ == SweepKind::train ? read_shape(model) : find_shape(model))
+  return shapes_.emplace(model, is_folder(model) ? read_shape(model) : find_shape(model))
       .first->second;
 }
 

@@ -1,0 +1,170 @@
+#include "experiments/sweep/forecast.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include <fmt/core.h>
+
+#include "core/base/error.h"
+#include "core/base/machine.h"
+#include "core/base/text.h"
+#include "core/device/device.h"
+#include "core/device/machine_rates.h"
+#include "experiments/models/trained_parts.h"
+#include "experiments/sweep/step_work.h"
+#include "experiments/tasks/task.h"
+#include "experiments/tokenizers/tokenizer.h"
+#include "experiments/training/data.h"
+
+namespace rankfold {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Rows whose tokens stand for those of all.
+constexpr std::size_t tokenised_rows = 1000;
+
+/// What a forecast depends on.
+std::string forecast_key(const RunSettings& settings) {
+  using enum SettingRole;
+  RunSettings key = settings_with(settings, {content, data_cost, method_cost, check, counting});
+  for (const char* name : {"epochs", "steps"}) key.values[name] = settings.text(name);
+  key.options = settings.options;
+  return settings_text(key);
+}
+
+std::size_t parts_of(std::size_t whole, std::size_t part) {
+  return (whole + part - 1) / part;
+}
+
+/// What trains beside the adapter: the output of a classifier does, whatever `--train` says.
+std::string parts_with_head(const RunSettings& settings, const Method& method) {
+  std::string parts = all_trained_parts(settings.text("train"), method);
+  bool has_head = false, has_tensor_train = false;
+  for (const std::string& part : split(parts, ',')) {
+    has_head |= trim(part) == "head" || trim(part) == "output";
+    has_tensor_train |= trim(part) == "tt-head";
+  }
+  if (has_head) return parts;
+  return parts + (parts.empty() ? "" : ",") + (has_tensor_train ? "output" : "head");
+}
+
+/// As TrainingRun plans them.
+void count_steps(const RunSettings& settings, RunForecast& forecast) {
+  const std::size_t accumulate = settings.count("accumulate");
+  const std::size_t given = settings.count("steps");
+  if (given > 0)
+    forecast.steps = given;
+  else
+    forecast.epochs = settings.count("epochs");
+  const bool zero_order = settings.text("optimizer").starts_with("zo-");
+  if (forecast.rows) {
+    const std::size_t batches = parts_of(*forecast.rows, settings.count("batch"));
+    const std::size_t of_epoch = parts_of(batches, accumulate);
+    if (given > 0)
+      forecast.epochs = parts_of(given, of_epoch);
+    else
+      forecast.steps = *forecast.epochs * of_epoch;
+    forecast.forwards =
+        *forecast.steps / of_epoch * batches + *forecast.steps % of_epoch * accumulate;
+  } else if (given > 0 && accumulate == 1) {
+    forecast.forwards = given;
+  }
+  if (zero_order && forecast.forwards) *forecast.forwards *= 2 * settings.count("zo-samples");
+}
+
+/// Of a step.
+double rows_at_most(const RunSettings& settings) {
+  return static_cast<double>(settings.count("batch") * settings.count("accumulate"));
+}
+
+}  // namespace
+
+const RunForecast& Forecaster::of(const RunSettings& settings) {
+  const auto [known, is_new] = known_.try_emplace(forecast_key(settings));
+  if (is_new) known->second = make(settings);
+  return known->second;
+}
+
+std::vector<std::string> Forecaster::rates() const {
+  std::vector<std::string> lines;
+  for (const auto& [threads, rate] : rates_)
+    lines.push_back(fmt::format("{:.0f} GFLOP/s with {} {}", 1e-9 * rate, threads,
+                                threads == 1 ? "thread" : "threads"));
+  return lines;
+}
+
+RunForecast Forecaster::make(const RunSettings& settings) {
+  const Method& method = registry_.at(settings.text("method"));
+  RunForecast forecast;
+  PlannedRun run{settings, find_task(task_choice(settings)).labels};
+  run.settings.values["train"] = parts_with_head(settings, method);
+  const ModelCount count = store_.count(method, run);
+  forecast.adapter = count.adapter;
+  forecast.trainable = count.trainable;
+
+  const Rows& rows = rows_of(settings);
+  forecast.rows = rows.count;
+  count_steps(settings, forecast);
+  if (!forecast.steps || !rows.tokens) return forecast;
+  const std::string& model = settings.text("model");
+  const double rows_of_step =
+      static_cast<double>(*forecast.rows * *forecast.epochs) / static_cast<double>(*forecast.steps);
+  const double work = step_work(
+      store_.shape(model), store_.places(model), method, store_.stack(method, settings), settings,
+      {.sequences = std::min(rows_of_step, rows_at_most(settings)), .length = *rows.tokens});
+  const std::size_t threads =
+      settings.text("threads").empty() ? cpu_count() : settings.count("threads");
+  forecast.least_seconds = static_cast<double>(*forecast.steps) * work / rate_of(threads);
+  return forecast;
+}
+
+const Forecaster::Rows& Forecaster::rows_of(const RunSettings& settings) {
+  RunSettings key = settings_with(settings, {SettingRole::content});
+  key.values["max-length"] = settings.text("max-length");
+  const auto [known, is_new] = rows_.try_emplace(settings_text(key));
+  if (is_new) known->second = read_rows(settings);
+  return known->second;
+}
+
+Forecaster::Rows Forecaster::read_rows(const RunSettings& settings) {
+  Rows rows;
+  const fs::path model = settings.text("model"), data = settings.text("data");
+  if (data == unknown_data) {
+    note("no --data is given: steps, and what follows from them, are unknown where epochs count");
+    return rows;
+  }
+  const Task task = find_task(task_choice(settings));
+  try {
+    Dataset dataset = load_dataset(task, data, settings.count("max-train"));
+    rows.count = dataset.train.size();
+    std::error_code failure;
+    if (!fs::is_directory(model, failure)) {
+      note(printable(model.string(), 80) +
+           " is a shape without tokenizer: how long rows are, and so the time, is unknown");
+      return rows;
+    }
+    dataset.train.resize(std::min(dataset.train.size(), tokenised_rows));
+    const EncodedSplit split = encode_split(dataset.train, {dataset.train_file},
+                                            *load_tokenizer(model), settings.count("max-length"));
+    rows.tokens = static_cast<double>(mean_batch_tokens(split, tokenised_rows)) /
+                  static_cast<double>(tokenised_rows);
+  } catch (const Error& error) {
+    note(fmt::format("{}: unknown: {}", task.name, error.what()));
+  }
+  return rows;
+}
+
+double Forecaster::rate_of(std::size_t threads) {
+  const auto [known, is_new] = rates_.try_emplace(threads);
+  if (!is_new) return known->second;
+  set_threads(static_cast<int>(threads));
+  known->second = make_calibrated_device()->rates().large_flops;
+  return known->second;
+}
+
+void Forecaster::note(const std::string& line) {
+  if (std::ranges::find(notes_, line) == notes_.end()) notes_.push_back(line);
+}
+
+}  // namespace rankfold
