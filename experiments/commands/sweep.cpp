@@ -49,26 +49,25 @@ const SweepPreset* chosen_preset(const Arguments& arguments) {
   return nullptr;
 }
 
-std::vector<SweepEntry> read_entries(const Arguments& arguments) {
-  std::vector<SweepEntry> entries;
+std::vector<SweepEntry> read_entries(const Arguments& arguments, Context& context) {
+  std::vector<SweepEntry> file, given;
   const SweepPreset* const preset = chosen_preset(arguments);
   if (preset)
-    entries = read_sweep_text(std::string(preset->text), fmt::format("preset {}", preset->name));
+    file = read_sweep_text(std::string(preset->text), fmt::format("preset {}", preset->name));
   else if (!arguments.positional(0).empty())
-    entries = read_sweep_file(arguments.positional(0));
-  const auto add = [&](const std::string& key, const std::string& value) {
-    // The command line has the last word.
-    std::erase_if(entries, [&](const SweepEntry& entry) { return entry.key == key; });
-    entries.push_back({key, value, "--" + key});
+    file = read_sweep_file(arguments.positional(0));
+  const auto add = [&](const std::string& key) {
+    if (arguments.has(key)) given.push_back({key, arguments.text(key), "--" + key});
   };
   for (const SettingSpec& spec : run_settings())
-    if (arguments.has(spec.name) && !(preset && spec.name == "preset"))
-      add(spec.name, arguments.text(spec.name));
-  for (const SettingSpec& spec : sweep_settings())
-    if (arguments.has(spec.name)) add(spec.name, arguments.text(spec.name));
+    if (!(preset && spec.name == "preset")) add(spec.name);
+  for (const SettingSpec& spec : sweep_settings()) add(spec.name);
   for (const std::string& name : arguments.names())
-    if (name.find('.') != std::string::npos) add(name, arguments.text(name));
-  if (arguments.has("set")) entries.push_back({"set", join(arguments.texts("set"), " "), "--set"});
+    if (name.find('.') != std::string::npos) add(name);
+  if (arguments.has("set")) given.push_back({"set", join(arguments.texts("set"), " "), "--set"});
+  std::vector<std::string> told;
+  std::vector<SweepEntry> entries = with_last_word(std::move(file), given, context.registry, told);
+  for (const std::string& line : told) context.err << line << '\n';
   return entries;
 }
 
@@ -300,7 +299,7 @@ Expansion expand_or_refuse(const Sweep& sweep, Context& context, const RankChoos
 }
 
 int run_sweep_command(const Arguments& arguments, Context& context) {
-  const std::vector<SweepEntry> entries = read_entries(arguments);
+  const std::vector<SweepEntry> entries = read_entries(arguments, context);
   if (entries.empty())
     throw UsageError("sweep: found no settings; expected a sweep file or options such as --method");
   Sweep sweep = parse_sweep(entries, context.registry);
@@ -327,16 +326,15 @@ int run_sweep_command(const Arguments& arguments, Context& context) {
              : train_sweep(sweep, std::move(expansion), arguments, context);
 }
 
-/// `--lotr.stack VALUE`, `--cola.epochs VALUE` and the like, for those that the words name.
-std::vector<Option> scoped_options(const std::vector<std::string>& words,
-                                   const Registry& registry) {
+/// `--lotr.stack VALUE`, `--cola.epochs VALUE` and the like, for those that the words name;
+/// parse_sweep knows which there are.
+std::vector<Option> scoped_options(const std::vector<std::string>& words, const Registry&) {
   std::vector<Option> options;
   for (const std::string& word : words) {
     if (!word.starts_with("--")) continue;
     const std::string name = word.substr(2, std::min(word.find('='), word.size()) - 2);
     if (name.find('.') == std::string::npos) continue;
     if (std::ranges::find(options, name, &Option::name) != options.end()) continue;
-    parse_scoped_key("--" + name, name, registry);
     options.push_back({name, "VALUES", "", "", false});
   }
   return options;
@@ -361,9 +359,12 @@ Command sweep_command() {
       "Every setting may be a list: scalars with commas (--rank 1,2,4), lists with ';' between "
       "them\n(--targets 'q,v;q,k,v,o'). --METHOD.KEY gives a setting, or a key of the method, for "
       "one method,\n--TASK.KEY a setting for one task, --METHOD.TASK.KEY for both: --lora.lr "
-      "1e-3,2e-3 --lotr.stack\none,per-type --cola.epochs 10. FILE holds the same as `key = value` "
-      "lines; '#' begins a comment; the\ncommand line has the last word. The narrower setting "
-      "replaces the common one.\n\n"
+      "1e-3,2e-3 --lotr.stack\none,per-type --cola.epochs 10. A table of your own is TASK by its "
+      "file "
+      "without the ending. The narrower\nsetting replaces the common one. FILE holds the same as "
+      "`key = value` lines; '#' begins a comment; the\ncommand line has the last word, over "
+      "narrower "
+      "keys of FILE too.\n\n"
       "Results lie in OUT/TASK/MODEL/METHOD/lr=.../rank=.../.../seed=.../: lr, rank and seed, "
       "and what varies\nor differs from its default. Finished runs are found by their settings "
       "and not repeated, so a sweep\nmay grow: add values and run it again.",
