@@ -315,7 +315,9 @@ int run_sweep_command(const Arguments& arguments, Context& context) {
         });
     return fit_sweep(sweep, expansion, dry_run, files, context);
   }
-  if (dry_run) sweep.common.try_emplace("data", std::vector<std::string>{unknown_data});
+  if (dry_run && sweep.kind == SweepKind::train)
+    for (const char* name : {"task", "data"})
+      sweep.common.try_emplace(name, std::vector<std::string>{unknown_place});
   ShapeStore store(sweep.kind, dry_run);
   Expansion expansion = expand_or_refuse(
       sweep, context, [&](const Method& method, const PlannedRun& planned, std::size_t budget) {

@@ -120,7 +120,9 @@ std::vector<std::string> explanations(const PlanTime& time, const Forecaster& fo
 
 /// A run's document without the paths of a shape and of data that are unknown.
 void tell_as_given(const RunSettings& given, json& document) {
-  if (given.text("data") == unknown_data) document["settings"].erase("data");
+  for (const char* name : {"task", "data"})
+    if (given.text(name) == unknown_place) document["settings"].erase(name);
+  if (given.text("task") == unknown_place) document["task"] = json();
   std::error_code failure;
   const std::string& model = given.text("model");
   if (!fs::is_directory(model, failure))
@@ -134,7 +136,7 @@ json json_of(const std::optional<Number>& value) {
 
 json forecast_json(const RunForecast& forecast, const RunTime& time) {
   return {{"adapter", forecast.adapter},
-          {"trainable", forecast.trainable},
+          {"trainable", json_of(forecast.trainable)},
           {"rows", json_of(forecast.rows)},
           {"epochs", json_of(forecast.epochs)},
           {"steps", json_of(forecast.steps)},
@@ -161,7 +163,7 @@ void print_groups(const std::vector<PlanGroup>& groups, std::ostream& stream) {
     const RunForecast& forecast = *group.forecast;
     std::vector<std::string>& row = rows.emplace_back();
     row = {std::to_string(group.runs), std::to_string(forecast.adapter),
-           std::to_string(forecast.trainable), number_text(forecast.epochs),
+           number_text(forecast.trainable), number_text(forecast.epochs),
            number_text(forecast.steps)};
     if (some_forwards) row.push_back(number_text(forecast.forwards));
     row.push_back(time_text(group));

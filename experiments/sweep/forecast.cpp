@@ -97,11 +97,15 @@ std::vector<std::string> Forecaster::rates() const {
 RunForecast Forecaster::make(const RunSettings& settings) {
   const Method& method = registry_.at(settings.text("method"));
   RunForecast forecast;
-  PlannedRun run{settings, find_task(task_choice(settings)).labels};
-  run.settings.values["train"] = parts_with_head(settings, method);
+  PlannedRun run{settings};
+  const bool knows_task = settings.text("task") != unknown_place;
+  if (knows_task) {
+    run.labels = find_task(task_choice(settings)).labels;
+    run.settings.values["train"] = parts_with_head(settings, method);
+  }
   const ModelCount count = store_.count(method, run);
   forecast.adapter = count.adapter;
-  forecast.trainable = count.trainable;
+  if (knows_task) forecast.trainable = count.trainable;
 
   const Rows& rows = rows_of(settings);
   forecast.rows = rows.count;
@@ -130,7 +134,7 @@ const Forecaster::Rows& Forecaster::rows_of(const RunSettings& settings) {
 Forecaster::Rows Forecaster::read_rows(const RunSettings& settings) {
   Rows rows;
   const fs::path model = settings.text("model"), data = settings.text("data");
-  if (data == unknown_data) {
+  if (data == unknown_place || settings.text("task") == unknown_place) {
     note("no --data is given: steps, and what follows from them, are unknown where epochs count");
     return rows;
   }

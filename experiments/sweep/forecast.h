@@ -12,13 +12,14 @@
 
 namespace rankfold {
 
-/// The data of a dry run that is told none.
-inline constexpr const char* unknown_data = "(unknown)";
+/// The task and the data of a dry run that is told none.
+inline constexpr const char* unknown_place = "UNKNOWN";
 
 /// What is known of a run before it is run; the rest is missing.
 struct RunForecast {
-  std::size_t adapter = 0, trainable = 0;  ///< with the head of the task's outputs
-  std::optional<std::size_t> rows;         ///< that it trains on
+  std::size_t adapter = 0;
+  std::optional<std::size_t> trainable;  ///< with the head of the task's outputs
+  std::optional<std::size_t> rows;       ///< that it trains on
   std::optional<std::size_t> epochs, steps;
   std::optional<std::size_t> forwards;  ///< passes over a batch
   /// Of training at least: step_work at the machine's rate of large products with the run's

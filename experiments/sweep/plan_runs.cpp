@@ -57,11 +57,12 @@ bool is_shape_alone(const std::string& model, bool dry_run) {
 void check_run(const PlannedRun& run, const Registry& registry, ShapeStore& store, bool dry_run) {
   const RunSettings& settings = run.settings;
   check_settings(settings);
-  find_task(task_choice(settings));
+  const bool knows_task = !dry_run || settings.text("task") != unknown_place;
+  if (knows_task) find_task(task_choice(settings));
   const bool is_shape = is_shape_alone(settings.text("model"), dry_run);
   if (!is_shape) check_model_folder(settings.text("model"));
   const fs::path data = settings.text("data");
-  if (!is_table_file(data) && !(dry_run && data == unknown_data)) check_data_folder(data);
+  if (!is_table_file(data) && !(dry_run && data == unknown_place)) check_data_folder(data);
   check_precision(settings.text("precision"));
   const ModelShape& shape = store.shape(settings.text("model"));
   if (settings.count("max-length") > shape.positions)

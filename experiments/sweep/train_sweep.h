@@ -56,8 +56,8 @@ struct SweepPlan {
 
 struct PlanOptions {
   bool rerun_changed = false;
-  /// Nothing will run: a model that is no folder may be a built-in shape, and the data unknown_data
-  /// (experiments/sweep/forecast.h).
+  /// Nothing will run: a model that is no folder may be a built-in shape, and the data
+  /// unknown_place (experiments/sweep/forecast.h).
   bool dry_run = false;
 };
 

@@ -6,6 +6,7 @@
 #include "commands/process.h"
 #include "core/base/text.h"
 #include "decompositions/registry.h"
+#include "experiments/sweep/presets.h"
 #include "experiments/sweep/step_work.h"
 
 namespace rankfold {
@@ -35,6 +36,23 @@ TEST(SweepPlan, OfAShapeByItsNameKnowsCountsWithoutWeightsAndData) {
   EXPECT_TRUE(run["forecast"]["steps"].is_null());
   EXPECT_TRUE(run["forecast"]["seconds"].is_null());
   EXPECT_TRUE(run["forecast"]["forwards"].is_null());
+}
+
+TEST(SweepPlan, OfEveryPresetNeedsNothingElse) {
+  ASSERT_GE(sweep_presets().size(), 4u);
+  for (const SweepPreset& preset : sweep_presets()) {
+    SCOPED_TRACE(preset.name);
+    const Outcome outcome = call(fmt::format("sweep --preset {} --seed 1 --dry-run", preset.name));
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_EQ(outcome.err, "");
+    EXPECT_THAT(outcome.out, testing::StartsWith("runs "));
+    EXPECT_THAT(outcome.out, HasSubstr("\nno --data is given"));
+  }
+  // Without a folder of weights there is nothing to run.
+  const Outcome run =
+      call("sweep --preset tenslora-glue --data " RANKFOLD_GOLDEN_DIR " --out /x/y");
+  EXPECT_EQ(run.status, 1);
+  EXPECT_THAT(run.err, HasSubstr("is a built-in shape, which has no weights"));
 }
 
 using SweepPlanOfFiles = Process;
