@@ -55,6 +55,51 @@ TEST(SweepPlan, OfEveryPresetNeedsNothingElse) {
   EXPECT_THAT(run.err, HasSubstr("is a built-in shape, which has no weights"));
 }
 
+/// The commands in the tables of a page's section, word by word.
+std::vector<std::vector<std::string>> commands_of(const fs::path& page,
+                                                  const std::string& section) {
+  const std::string text = read_text(page);
+  const std::size_t begin = text.find("\n## " + section + "\n");
+  std::vector<std::vector<std::string>> commands;
+  for (const std::string& line :
+       split(text.substr(begin, text.find("\n## ", begin + 1) - begin), '\n')) {
+    const std::size_t start = line.find("`rankfold sweep ");
+    if (!line.starts_with("|") || start == std::string::npos) continue;
+    const std::string command = line.substr(start + 1, line.find('`', start + 1) - start - 1);
+    std::vector<std::string> words(1);
+    bool quoted = false;
+    for (const char letter : command.substr(std::string("rankfold ").size())) {
+      if (letter == '\'')
+        quoted = !quoted;
+      else if (letter == ' ' && !quoted)
+        words.emplace_back();
+      else
+        words.back() += letter;
+    }
+    commands.push_back(words);
+  }
+  return commands;
+}
+
+TEST(SweepPlan, OfEveryCommandOnThePageOfPapersIsOne) {
+  const auto commands = commands_of(RANKFOLD_SOURCE_DIR "/docs/papers.md", "Tables");
+  EXPECT_GE(commands.size(), 10u);
+  std::string all;
+  for (std::vector<std::string> words : commands) {
+    SCOPED_TRACE(join(words, " "));
+    all += join(words, " ") + "\n";
+    // What has to be brought is not there.
+    for (const char* file : {"--data", "--task=FILE.jsonl"})
+      if (const auto place = std::ranges::find(words, file); place != words.end())
+        words.erase(place, place + (std::string_view(file) == "--data" ? 2 : 1));
+    words.insert(words.end(), {"--seed", "1", "--dry-run"});
+    const Outcome outcome = call(words);
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+  }
+  for (const SweepPreset& preset : sweep_presets())
+    EXPECT_THAT(all, HasSubstr(fmt::format("--preset {} ", preset.name)));
+}
+
 using SweepPlanOfFiles = Process;
 
 TEST_F(SweepPlanOfFiles, SaysWhatTheRunsThenTellOfThemselves) {
