@@ -1,6 +1,7 @@
 #include "experiments/sweep/forecast.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 
 #include <fmt/core.h>
@@ -12,9 +13,11 @@
 #include "core/device/machine_rates.h"
 #include "experiments/models/trained_parts.h"
 #include "experiments/sweep/step_work.h"
+#include "experiments/tasks/prompt_data.h"
 #include "experiments/tasks/task.h"
 #include "experiments/tokenizers/tokenizer.h"
 #include "experiments/training/data.h"
+#include "experiments/training/prompt_split.h"
 
 namespace rankfold {
 namespace {
@@ -100,8 +103,9 @@ RunForecast Forecaster::make(const RunSettings& settings) {
   PlannedRun run{settings};
   const bool knows_task = settings.text("task") != unknown_place;
   if (knows_task) {
-    run.labels = find_task(task_choice(settings)).labels;
-    run.settings.values["train"] = parts_with_head(settings, method);
+    const Task task = find_task(task_choice(settings));
+    run.labels = task.labels;
+    if (!task.prompt) run.settings.values["train"] = parts_with_head(settings, method);
   }
   const ModelCount count = store_.count(method, run);
   forecast.adapter = count.adapter;
@@ -132,31 +136,72 @@ const Forecaster::Rows& Forecaster::rows_of(const RunSettings& settings) {
 }
 
 Forecaster::Rows Forecaster::read_rows(const RunSettings& settings) {
-  Rows rows;
-  const fs::path model = settings.text("model"), data = settings.text("data");
-  if (data == unknown_place || settings.text("task") == unknown_place) {
-    note("no --data is given: steps, and what follows from them, are unknown where epochs count");
-    return rows;
-  }
-  const Task task = find_task(task_choice(settings));
-  try {
-    Dataset dataset = load_dataset(task, data, settings.count("max-train"));
-    rows.count = dataset.train.size();
-    std::error_code failure;
-    if (!fs::is_directory(model, failure)) {
-      note(printable(model.string(), 80) +
-           " is a shape without tokenizer: how long rows are, and so the time, is unknown");
-      return rows;
+  const std::string& task = settings.text("task");
+  if (task == unknown_place) return unknown_rows();
+  const TaskChoice choice = task_choice(settings);
+  const Task found = find_task(choice);
+  if (choice.data != unknown_place) {
+    try {
+      return found.prompt ? asked_rows(found, choice, settings) : labelled_rows(found, settings);
+    } catch (const Error& error) {
+      note(fmt::format("{}: unknown: {}", found.name, error.what()));
+      return {};
     }
-    dataset.train.resize(std::min(dataset.train.size(), tokenised_rows));
-    const EncodedSplit split = encode_split(dataset.train, {dataset.train_file},
-                                            *load_tokenizer(model), settings.count("max-length"));
-    rows.tokens = static_cast<double>(mean_batch_tokens(split, tokenised_rows)) /
-                  static_cast<double>(tokenised_rows);
-  } catch (const Error& error) {
-    note(fmt::format("{}: unknown: {}", task.name, error.what()));
   }
+  if (!found.prompt) return unknown_rows();
+  note(
+      "no --data is given: of a task by prompt as many rows as are drawn of a file that has enough "
+      "(those of cb, copa and wsc have fewer)");
+  const std::size_t most = settings.count("max-train");
+  return {.count = most > 0 ? most : PromptSizes{}.train};
+}
+
+Forecaster::Rows Forecaster::unknown_rows() {
+  note("no --data is given: steps, and what follows from them, are unknown where epochs count");
+  return {};
+}
+
+Forecaster::Rows Forecaster::labelled_rows(const Task& task, const RunSettings& settings) {
+  Dataset dataset = load_dataset(task, settings.text("data"), settings.count("max-train"));
+  Rows rows{.count = dataset.train.size()};
+  if (!has_tokenizer(settings)) return rows;
+  dataset.train.resize(std::min(dataset.train.size(), tokenised_rows));
+  const EncodedSplit split =
+      encode_split(dataset.train, {dataset.train_file}, *load_tokenizer(settings.text("model")),
+                   settings.count("max-length"));
+  rows.tokens = static_cast<double>(mean_batch_tokens(split, tokenised_rows)) /
+                static_cast<double>(tokenised_rows);
   return rows;
+}
+
+Forecaster::Rows Forecaster::asked_rows(const Task& task, const TaskChoice& choice,
+                                        const RunSettings& settings) {
+  PromptDataset dataset = load_prompt_rows(task, choice, settings.count("max-train"),
+                                           settings.count("seed"), std::array{Split::train});
+  Rows rows{.count = dataset.train.size()};
+  if (!has_tokenizer(settings)) return rows;
+  dataset.train.resize(std::min(dataset.train.size(), tokenised_rows));
+  const PromptSplit split =
+      encode_prompts(*task.prompt, dataset.train, *load_tokenizer(settings.text("model")),
+                     {.positions = store_.shape(settings.text("model")).positions,
+                      .max_length = settings.count("max-length")});
+  rows.tokens = static_cast<double>(mean_batch_tokens(split, tokenised_rows)) /
+                static_cast<double>(tokenised_rows);
+  for (const EncodedPrompt& prompt : split.examples)
+    for (std::size_t i = 0; i < prompt.options.size(); ++i)
+      if (split.loss == PromptLoss::options || i == prompt.gold)
+        rows.told += static_cast<double>(prompt.options[i].answer);
+  rows.told /= static_cast<double>(split.size());
+  return rows;
+}
+
+bool Forecaster::has_tokenizer(const RunSettings& settings) {
+  std::error_code failure;
+  const std::string& model = settings.text("model");
+  if (fs::is_directory(model, failure)) return true;
+  note(printable(model, 80) +
+       " is a shape without tokenizer: how long rows are, and so the time, is unknown");
+  return false;
 }
 
 double Forecaster::rate_of(std::size_t threads) {

@@ -44,13 +44,18 @@ class Forecaster {
  private:
   /// What a run trains on.
   struct Rows {
-    std::optional<std::size_t> count;
-    std::optional<double> tokens;  ///< of a row, on average
+    std::optional<std::size_t> count = {};
+    std::optional<double> tokens = {};  ///< of a row, on average
+    double told = 0;                    ///< of them those whose logits over a vocabulary are formed
   };
 
   RunForecast make(const RunSettings& settings);
   const Rows& rows_of(const RunSettings& settings);
   Rows read_rows(const RunSettings& settings);
+  Rows unknown_rows();
+  Rows labelled_rows(const Task& task, const RunSettings& settings);
+  Rows asked_rows(const Task& task, const TaskChoice& choice, const RunSettings& settings);
+  bool has_tokenizer(const RunSettings& settings);
   double rate_of(std::size_t threads);
   void note(const std::string& line);
 

@@ -20,6 +20,7 @@
 #include "experiments/tasks/table_file.h"
 #include "experiments/tasks/task.h"
 #include "experiments/training/feature_cache.h"
+#include "experiments/training/prompted_data.h"
 #include "experiments/training/run_folder.h"
 
 namespace rankfold {
@@ -69,9 +70,21 @@ void check_run(const PlannedRun& run, const Registry& registry, ShapeStore& stor
     throw UsageError("--max-length is {}; expected at most the {} positions of the model",
                      settings.text("max-length"), shape.positions);
   expect_trainable(settings.text("targets"));
+  if (settings.text("scoring") == "prompt")
+    check_prompted(settings, store.tells_tokens(settings.text("model")));
   const Method& method = registry.at(settings.text("method"));
   if (!is_shape) check_features(settings, method, store);
   store.count(method, run);
+}
+
+/// A model that cannot be read is refused by check_runs, with the run.
+void fill_from_model(RunSettings& settings, ShapeStore& store) {
+  fill_table(settings);
+  const std::string& model = settings.text("model");
+  try {
+    fill_scoring(settings, store.tells_tokens(model), store.shape(model).positions);
+  } catch (const Error&) {
+  }
 }
 
 /// What a run is checked by, as one text: expand has checked all settings by themselves.
@@ -244,8 +257,8 @@ RunSettings settings_of(const SweepRun& run, const Registry& registry, KnownFold
 SweepPlan plan_runs(std::vector<PlannedRun> runs, const fs::path& out, const Registry& registry,
                     Contents& contents, const PlanOptions& options) {
   check_out(out);
-  for (PlannedRun& run : runs) fill_table(run.settings);
   ShapeStore store(SweepKind::train, options.dry_run);
+  for (PlannedRun& run : runs) fill_from_model(run.settings, store);
   check_runs(runs, registry, store, options.dry_run);
   SweepPlan plan;
   KnownFolders known;

@@ -3,6 +3,8 @@
 #include <filesystem>
 
 #include "core/adapter/rank_budget.h"
+#include "experiments/models/families/family.h"
+#include "experiments/models/host.h"
 
 namespace rankfold {
 
@@ -17,6 +19,14 @@ const ModelShape& ShapeStore::shape(const std::string& model) {
   if (found != shapes_.end()) return found->second;
   return shapes_.emplace(model, is_folder(model) ? read_shape(model) : find_shape(model))
       .first->second;
+}
+
+bool ShapeStore::tells_tokens(const std::string& model) {
+  const auto found = tells_tokens_.find(model);
+  if (found != tells_tokens_.end()) return found->second;
+  const bool tells =
+      is_folder(model) ? rankfold::tells_tokens(model) : family_of(shape(model)).tells_tokens;
+  return tells_tokens_.emplace(model, tells).first->second;
 }
 
 const SiteCatalogue& ShapeStore::places(const std::string& model) {

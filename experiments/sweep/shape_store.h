@@ -22,6 +22,8 @@ class ShapeStore {
 
   /// Throws as find_shape or read_shape does.
   const ModelShape& shape(const std::string& model);
+  /// Whether its folder's model can be asked in words (see tells_tokens).
+  bool tells_tokens(const std::string& model);
   const SiteCatalogue& places(const std::string& model);
   /// Of a run. Throws as select_stack does.
   const Stack& stack(const Method& method, const RunSettings& settings);
@@ -33,6 +35,7 @@ class ShapeStore {
   SweepKind kind_;
   bool dry_run_;
   std::map<std::string, ModelShape> shapes_;
+  std::map<std::string, bool> tells_tokens_;
   std::map<std::string, SiteCatalogue> catalogues_;
   std::map<std::tuple<std::string, std::string, std::string>, Stack> stacks_;
 };

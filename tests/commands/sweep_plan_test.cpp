@@ -38,6 +38,32 @@ TEST(SweepPlan, OfAShapeByItsNameKnowsCountsWithoutWeightsAndData) {
   EXPECT_TRUE(run["forecast"]["forwards"].is_null());
 }
 
+TEST(SweepPlan, OfATaskByPromptHasNoHeadAndAFixedNumberOfRows) {
+  const json runs =
+      call(
+          "sweep --dry-run --json --model llama-2-7b --task cb,sst2 --method lora,full "
+          "--rank 8 --lr 1e-3 --batch 10 --full.optimizer zo-sgd --max-train 0,400")
+          .json()["runs"];
+  ASSERT_EQ(runs.size(), 8u);
+  for (const json& run : runs) {
+    const json& forecast = run["forecast"];
+    EXPECT_EQ(run["settings"]["scoring"], "prompt");
+    EXPECT_EQ(forecast["trainable"], forecast["adapter"]);
+    const int rows = run["settings"]["max-train"] == 0 ? 1000 : 400;
+    EXPECT_EQ(forecast["rows"], rows);
+    EXPECT_EQ(forecast["steps"], 3 * rows / 10);
+    EXPECT_EQ(forecast["forwards"], (run["method"] == "full" ? 6 : 3) * rows / 10);
+    EXPECT_TRUE(forecast["seconds"].is_null());
+  }
+  // A head is asked for.
+  const json run = call(
+                       "sweep --dry-run --json --model llama-2-7b --task sst2 --scoring head "
+                       "--method lora --rank 8 --lr 1e-3")
+                       .json()["runs"][0];
+  EXPECT_EQ(run["forecast"]["trainable"], 4194304 + 2 * 4096);
+  EXPECT_TRUE(run["forecast"]["rows"].is_null());
+}
+
 TEST(SweepPlan, OfEveryPresetNeedsNothingElse) {
   ASSERT_GE(sweep_presets().size(), 4u);
   for (const SweepPreset& preset : sweep_presets()) {
@@ -89,9 +115,12 @@ TEST(SweepPlan, OfEveryCommandOnThePageOfPapersIsOne) {
     SCOPED_TRACE(join(words, " "));
     all += join(words, " ") + "\n";
     // What has to be brought is not there.
-    for (const char* file : {"--data", "--task=FILE.jsonl"})
-      if (const auto place = std::ranges::find(words, file); place != words.end())
-        words.erase(place, place + (std::string_view(file) == "--data" ? 2 : 1));
+    for (std::size_t i = 0; i + 1 < words.size();)
+      if (words[i] == "--data" || words[i + 1].starts_with("FILE."))
+        words.erase(words.begin() + static_cast<std::ptrdiff_t>(i),
+                    words.begin() + static_cast<std::ptrdiff_t>(i) + 2);
+      else
+        ++i;
     words.insert(words.end(), {"--seed", "1", "--dry-run"});
     const Outcome outcome = call(words);
     EXPECT_EQ(outcome.status, 0) << outcome.err;
