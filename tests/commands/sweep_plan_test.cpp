@@ -8,6 +8,7 @@
 #include "decompositions/registry.h"
 #include "experiments/sweep/presets.h"
 #include "experiments/sweep/step_work.h"
+#include "word_tokenizer.h"
 
 namespace rankfold {
 namespace {
@@ -177,6 +178,50 @@ TEST_F(SweepPlanOfFiles, SaysWhatTheRunsThenTellOfThemselves) {
   EXPECT_THAT(run(dry_words).out, HasSubstr("done    sst2/tiny/lora/lr=0.01/rank=1/"));
 }
 
+TEST_F(SweepPlanOfFiles, KnowsTheRowsOfATableThatIsAskedInWords) {
+  const fs::path model = folder_.path / "llama";
+  fs::create_directories(model);
+  for (const char* name : {"config.json", "model.safetensors"})
+    fs::copy_file(fs::path(RANKFOLD_GOLDEN_DIR) / "models/llama" / name, model / name);
+  write_word_tokenizer(model, 101);
+  std::string rows = "text\tlabel\n";
+  for (int i = 0; i < 60; ++i) rows += fmt::format("w{} w{}\tw{}\n", 9 + i, 20 + i, 7 + i % 2);
+  write_atomically(folder_.path / "moods.tsv", rows);
+  std::vector<std::string> words = {"sweep",
+                                    "--model",
+                                    model.string(),
+                                    "--task",
+                                    (folder_.path / "moods.tsv").string(),
+                                    "--prompt",
+                                    "{text} is {label}",
+                                    "--method",
+                                    "lora",
+                                    "--rank",
+                                    "1",
+                                    "--lr",
+                                    "1e-3",
+                                    "--batch",
+                                    "8",
+                                    "--moods.epochs",
+                                    "2",
+                                    "--out",
+                                    (folder_.path / "out").string(),
+                                    "--json"};
+  std::vector<std::string> dry_words = words;
+  dry_words.emplace_back("--dry-run");
+  const Result dry = run(dry_words);
+  ASSERT_EQ(dry.status, 0) << dry.err;
+  const json forecast = json::parse(dry.out)["runs"][0]["forecast"];
+  EXPECT_EQ(forecast["epochs"], 2);
+  EXPECT_GT(forecast["seconds"], 0);
+  const Result made = run(words);
+  ASSERT_EQ(made.status, 0) << made.err;
+  const json found = json::parse(read_text(finished().at(0)));
+  EXPECT_EQ(forecast["trainable"], found["parameters"]["trainable"]);
+  EXPECT_EQ(forecast["forwards"], found["forwards"]);
+  EXPECT_EQ(forecast["steps"], found["evaluations"].back()["step"]);
+}
+
 TEST(StepWork, IsALittleLessThanTheBenchCounts) {
   const Registry registry = builtin_registry();
   const auto ratio = [&](const std::string& folder, const std::string& method,
@@ -195,8 +240,9 @@ TEST(StepWork, IsALittleLessThanTheBenchCounts) {
     const Method& chosen = registry.at(method);
     const Stack stack =
         select_stack(places, chosen_targets(settings, chosen, places), settings.text("layers"));
-    const double work =
-        step_work(shape, places, chosen, stack, settings, {.sequences = 4, .length = 12});
+    const double told = settings.values.contains("loss") ? 4 * 11 : 0;
+    const double work = step_work(shape, places, chosen, stack, settings,
+                                  {.sequences = 4, .length = 12, .told = told});
     return work / outcome.json()["flops"].get<double>();
   };
   const std::tuple<const char*, const char*, const char*> cases[] = {
@@ -205,7 +251,8 @@ TEST(StepWork, IsALittleLessThanTheBenchCounts) {
       {"bert", "lora", "--rank 1 --optimizer zo-sgd"},
       {"albert", "none", ""},
       {"gpt2-classifier", "lora", "--rank 1 --targets o"},
-      {"llama-classifier", "full", ""}};
+      {"llama-classifier", "full", ""},
+      {"llama", "lora", "--rank 1 --loss tokens"}};
   for (const auto& [folder, method, more] : cases) {
     SCOPED_TRACE(fmt::format("{} {} {}", folder, method, more));
     const double found = ratio(folder, method, more);
