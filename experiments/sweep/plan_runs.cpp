@@ -118,13 +118,6 @@ void check_out(const fs::path& out) {
                 printable(out.string()));
 }
 
-RunSettings content_settings(const RunSettings& run) {
-  RunSettings settings;
-  for (const SettingSpec& spec : run_settings())
-    if (spec.has_role({SettingRole::content})) settings.values[spec.name] = run.text(spec.name);
-  return settings;
-}
-
 struct FoundRun {
   RunSettings settings;  // the identity, of what Contents asks for
   fs::path folder;
