@@ -40,6 +40,13 @@ std::size_t parts_of(std::size_t whole, std::size_t part) {
   return (whole + part - 1) / part;
 }
 
+/// Of a row.
+template <class Split>
+double mean_tokens(const Split& split) {
+  return static_cast<double>(mean_batch_tokens(split, tokenised_rows)) /
+         static_cast<double>(tokenised_rows);
+}
+
 /// What trains beside the adapter: the output of a classifier does, whatever `--train` says.
 std::string parts_with_head(const RunSettings& settings, const Method& method) {
   std::string parts = all_trained_parts(settings.text("train"), method);
@@ -169,8 +176,7 @@ Forecaster::Rows Forecaster::labelled_rows(const Task& task, const RunSettings& 
   const EncodedSplit split =
       encode_split(dataset.train, {dataset.train_file}, *load_tokenizer(settings.text("model")),
                    settings.count("max-length"));
-  rows.tokens = static_cast<double>(mean_batch_tokens(split, tokenised_rows)) /
-                static_cast<double>(tokenised_rows);
+  rows.tokens = mean_tokens(split);
   return rows;
 }
 
@@ -185,8 +191,7 @@ Forecaster::Rows Forecaster::asked_rows(const Task& task, const TaskChoice& choi
       encode_prompts(*task.prompt, dataset.train, *load_tokenizer(settings.text("model")),
                      {.positions = store_.shape(settings.text("model")).positions,
                       .max_length = settings.count("max-length")});
-  rows.tokens = static_cast<double>(mean_batch_tokens(split, tokenised_rows)) /
-                static_cast<double>(tokenised_rows);
+  rows.tokens = mean_tokens(split);
   for (const EncodedPrompt& prompt : split.examples)
     for (std::size_t i = 0; i < prompt.options.size(); ++i)
       if (split.loss == PromptLoss::options || i == prompt.gold)
