@@ -137,7 +137,7 @@ void TrainingRun::load_prompted(const Host& host, std::size_t max_length) {
 
 /// Refuses what does not go together, before anything is read.
 void TrainingRun::check_trainer() const {
-  if (task_.prompt) check_prompted(settings_);
+  if (task_.prompt) check_prompted(settings_, tells_tokens(settings_.text("model")));
   const std::string& optimizer = settings_.text("optimizer");
   if (optimizer.starts_with("zo-") && accumulate_ > 1)
     throw UsageError("--accumulate is {}; a step of {} takes one batch, expected 1", accumulate_,
