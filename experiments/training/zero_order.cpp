@@ -1,14 +1,15 @@
 #include "experiments/training/zero_order.h"
 
 #include "core/base/error.h"
+#include "experiments/runs/setting_limits.h"
 
 namespace rankfold {
 
 ZeroOrder::ZeroOrder(const ZeroOrderSettings& settings, std::vector<TrainedSpan> tensors,
                      std::shared_ptr<const Device> device, bool forms)
     : settings_(settings), tensors_(std::move(tensors)), device_(std::move(device)), forms_(forms) {
-  if (!(settings.epsilon > 0))
-    throw UsageError("--zo-epsilon is {}; expected a positive number", settings.epsilon);
+  if (const SettingLimit& limit = setting_limits::probe_distance; !limit.holds(settings.epsilon))
+    throw UsageError("--zo-epsilon is {}; expected {}", settings.epsilon, limit.expected);
   if (settings.samples == 0) throw UsageError("--zo-samples is 0; expected 1 or more");
   projections_.assign(settings.samples, 0);
 }

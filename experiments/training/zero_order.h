@@ -30,7 +30,7 @@ namespace rankfold {
 class ZeroOrder final : public GradientSource {
  public:
   /// `forms`: whether G goes into the gradients; else they are used up. Throws UsageError where
-  /// epsilon is not positive or there are no samples.
+  /// epsilon is below what moves a float (setting_limits) or there are no samples.
   ZeroOrder(const ZeroOrderSettings& settings, std::vector<TrainedSpan> tensors,
             std::shared_ptr<const Device> device, bool forms);
 

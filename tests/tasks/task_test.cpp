@@ -2,15 +2,10 @@
 
 #include <set>
 
-#include <gmock/gmock.h>
-
 #include "folder.h"
 
 namespace rankfold {
 namespace {
-
-using ::testing::AllOf;
-using ::testing::HasSubstr;
 
 TEST(Tasks, HaveUniqueNamesAndConsistentShapes) {
   std::set<std::string> names;

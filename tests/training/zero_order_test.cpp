@@ -222,7 +222,8 @@ TEST_F(ZeroOrderTraining, RefusesWhatItCannotDo) {
     settings.values[name] = value;
     return error_of([&] { run(settings, "refused"); });
   };
-  EXPECT_THAT(error("zo-sgd", "zo-epsilon", "0"), HasSubstr("--zo-epsilon is 0"));
+  for (const char* epsilon : {"0", "1e-30", "5e-8"})
+    EXPECT_THAT(error("zo-sgd", "zo-epsilon", epsilon), HasSubstr("expected at least 6e-8"));
   EXPECT_THAT(error("zo-sgd", "clip", "1"), HasSubstr("--clip is 1; zo-sgd forms no gradient"));
   EXPECT_THAT(error("zo-adam", "accumulate", "2"), HasSubstr("--accumulate is 2"));
   EXPECT_THAT(error("zo-adam", "dropout", "0.1"), HasSubstr("--dropout is 0.1; zo-adam"));
