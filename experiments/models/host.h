@@ -75,6 +75,9 @@ enum class HostOutput {
 };
 /// What the "architectures" of a config.json name; a classifier where they name nothing.
 HostOutput declared_output(const ConfigFile& config);
+/// Whether a folder's model can be asked for next tokens: its family tells them, and its
+/// config.json names no classifier. Throws Error as ConfigFile does.
+bool tells_tokens(const std::filesystem::path& model);
 
 struct HostSettings {
   HostOutput output = HostOutput::classifier;

@@ -111,6 +111,7 @@ std::string canonical_value(const SettingSpec& spec, const std::string& text, Kn
         throw unknown_name(spec.name, text, spec.choices);
       }
       return text;
+    case SettingKind::phrase:
     case SettingKind::text:
       break;
   }

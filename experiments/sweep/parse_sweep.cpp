@@ -46,6 +46,12 @@ std::vector<std::string> split_grid(const SweepEntry& entry, const std::string& 
   return values;
 }
 
+std::vector<std::string> values_of(const SweepEntry& entry, const SettingSpec& spec,
+                                   const std::string& value) {
+  if (spec.kind == SettingKind::phrase) return {value};
+  return split_grid(entry, value, spec.is_list());
+}
+
 /// The paths of a grid. Throws where they are one path that has commas.
 std::vector<std::string> split_paths(const SweepEntry& entry) {
   std::vector<std::string> paths = split_grid(entry, entry.value, false);
@@ -131,7 +137,7 @@ class Parser {
     } else if (const SettingSpec* spec = find_setting_called(entry.key)) {
       std::vector<std::string>& values = sweep_.common[spec->name];
       values = spec->kind == SettingKind::folder ? split_paths(entry)
-                                                 : split_grid(entry, entry.value, spec->is_list());
+                                                 : values_of(entry, *spec, entry.value);
       for (const std::string& value : values) check_setting_of(entry, spec->name, value);
     } else if (find_sweep_setting(entry.key) != nullptr) {
       add_own(entry);
@@ -201,7 +207,8 @@ class Parser {
   static std::vector<std::string> grid_of(const SweepEntry& entry, const std::string& name,
                                           const std::string& value) {
     const SettingSpec* spec = find_setting(name);
-    return split_grid(entry, value, spec != nullptr ? spec->is_list() : name.starts_with("shape"));
+    return spec != nullptr ? values_of(entry, *spec, value)
+                           : split_grid(entry, value, name.starts_with("shape"));
   }
 
   void check_values(const SweepEntry& entry, const std::string& method, const std::string& name,

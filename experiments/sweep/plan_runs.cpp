@@ -19,6 +19,7 @@
 #include "experiments/tasks/table_file.h"
 #include "experiments/tasks/task.h"
 #include "experiments/training/feature_cache.h"
+#include "experiments/training/prompted_data.h"
 #include "experiments/training/run_folder.h"
 
 namespace rankfold {
@@ -60,9 +61,20 @@ void check_run(const PlannedRun& run, const Registry& registry, ShapeStore& stor
     throw UsageError("--max-length is {}; expected at most the {} positions of the model",
                      settings.text("max-length"), shape.positions);
   expect_trainable(settings.text("targets"));
+  if (settings.text("scoring") == "prompt") check_prompted(settings);
   const Method& method = registry.at(settings.text("method"));
   check_features(settings, method, store);
   store.count(method, run);
+}
+
+/// A model that cannot be read is refused by check_runs, with the run.
+void fill_from_model(RunSettings& settings, ShapeStore& store) {
+  fill_table(settings);
+  const std::string& model = settings.text("model");
+  try {
+    fill_scoring(settings, store.tells_tokens(model), store.shape(model).positions);
+  } catch (const Error&) {
+  }
 }
 
 /// What a run is checked by, as one text: expand has checked all settings by themselves.
@@ -234,8 +246,8 @@ RunSettings settings_of(const SweepRun& run, const Registry& registry, KnownFold
 SweepPlan plan_runs(std::vector<PlannedRun> runs, const fs::path& out, const Registry& registry,
                     Contents& contents, bool rerun_changed) {
   check_out(out);
-  for (PlannedRun& run : runs) fill_table(run.settings);
   ShapeStore store(SweepKind::train);
+  for (PlannedRun& run : runs) fill_from_model(run.settings, store);
   check_runs(runs, registry, store);
   SweepPlan plan;
   KnownFolders known;

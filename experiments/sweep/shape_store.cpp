@@ -1,6 +1,7 @@
 #include "experiments/sweep/shape_store.h"
 
 #include "core/adapter/rank_budget.h"
+#include "experiments/models/host.h"
 
 namespace rankfold {
 
@@ -9,6 +10,12 @@ const ModelShape& ShapeStore::shape(const std::string& model) {
   if (found != shapes_.end()) return found->second;
   return shapes_.emplace(model, kind_ == SweepKind::train ? read_shape(model) : find_shape(model))
       .first->second;
+}
+
+bool ShapeStore::tells_tokens(const std::string& model) {
+  const auto found = tells_tokens_.find(model);
+  if (found != tells_tokens_.end()) return found->second;
+  return tells_tokens_.emplace(model, rankfold::tells_tokens(model)).first->second;
 }
 
 const SiteCatalogue& ShapeStore::places(const std::string& model) {

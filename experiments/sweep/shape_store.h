@@ -21,6 +21,8 @@ class ShapeStore {
 
   /// Throws as find_shape or read_shape does.
   const ModelShape& shape(const std::string& model);
+  /// Whether its folder's model can be asked in words (see tells_tokens).
+  bool tells_tokens(const std::string& model);
   const SiteCatalogue& places(const std::string& model);
   /// Of a run. Throws as select_stack does.
   const Stack& stack(const Method& method, const RunSettings& settings);
@@ -29,6 +31,7 @@ class ShapeStore {
  private:
   SweepKind kind_;
   std::map<std::string, ModelShape> shapes_;
+  std::map<std::string, bool> tells_tokens_;
   std::map<std::string, SiteCatalogue> catalogues_;
   std::map<std::tuple<std::string, std::string, std::string>, Stack> stacks_;
 };

@@ -1,5 +1,8 @@
 #include "experiments/training/training_run.h"
 
+#include <array>
+#include <utility>
+
 #include "core/adapter/explain.h"
 #include "core/base/error.h"
 #include "core/device/device.h"
@@ -12,14 +15,12 @@
 #include "experiments/training/classifier_data.h"
 #include "experiments/training/evaluate.h"
 #include "experiments/training/optimizer.h"
+#include "experiments/training/prompted_data.h"
 #include "experiments/training/start_samples.h"
 
 namespace rankfold {
-namespace {
 
 namespace fs = std::filesystem;
-
-}  // namespace
 
 void TrainingRun::load() {
   check_trainer();
@@ -32,11 +33,11 @@ void TrainingRun::load() {
                           tensor_train_head_rank(settings_.text("rank")));
 
   HostSettings wanted = host_settings(settings_, seed_);
+  if (task_.prompt) wanted.output = HostOutput::language_model;
   wanted.labels = task_.labels;
   wanted.regression = task_.regression;
   wanted.parts = parse_trained_parts(train, settings_.text("rank"));
-  const auto pause = [this] { check_stop(); };
-  content_.emplace(model, pause);
+  content_.emplace(model, [this] { check_stop(); });
   std::unique_ptr<Host> loaded = load_host(model, wanted, device);
   Host& host = *loaded;
   result_.dropout = host.dropouts();
@@ -56,22 +57,7 @@ void TrainingRun::load() {
     check_cacheable(settings_, method_, host.frozen_layers(),
                     result_.dropout["hidden"] > 0 || result_.dropout["attention"] > 0);
 
-  const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(model);
-  const Dataset dataset = load_dataset(task_, settings_.text("data"), settings_.count("max-train"));
-  const std::vector<Example>& scored = scored_examples(task_, dataset, settings_.text("score-on"));
-  content_->expect_unchanged(true);
-  result_.fingerprints = {content_->fingerprint(), rows_fingerprint(dataset.train),
-                          rows_fingerprint(scored)};
-  std::vector<std::string> told = dataset.notes;
-  if (const std::string note = foreign_classes_note(task_, model_classes(model)); !note.empty())
-    told.push_back(note);
-  for (const std::string& note : told) {
-    result_.notes.push_back(note);
-    if (options_.message) options_.message(note);
-  }
-  data_ =
-      std::make_unique<ClassifierData>(task_, dataset, scored, *tokenizer, max_length, host, pause);
-  result_.majority_scores = data_->majority_scores();
+  load_rows(host, max_length);
 
   if (const StartSamples samples = adapter.start_samples(); samples != StartSamples::none) {
     adapter.set_samples(sample_start(
@@ -102,9 +88,60 @@ void TrainingRun::load() {
                                     : std::vector<ZeroOrderStep>());
 }
 
+void TrainingRun::load_rows(const Host& host, std::size_t max_length) {
+  if (task_.prompt)
+    load_prompted(host, max_length);
+  else
+    load_labelled(host, max_length);
+  result_.majority_scores = data_->majority_scores();
+}
+
+void TrainingRun::tell(const std::vector<std::string>& notes) {
+  for (const std::string& note : notes) {
+    result_.notes.push_back(note);
+    if (options_.message) options_.message(note);
+  }
+}
+
+void TrainingRun::load_labelled(const Host& host, std::size_t max_length) {
+  const fs::path model = settings_.text("model");
+  const Dataset dataset = load_dataset(task_, settings_.text("data"), settings_.count("max-train"));
+  const std::vector<Example>& scored = scored_examples(task_, dataset, settings_.text("score-on"));
+  content_->expect_unchanged(true);
+  result_.fingerprints = {content_->fingerprint(), rows_fingerprint(dataset.train),
+                          rows_fingerprint(scored)};
+  tell(dataset.notes);
+  if (const std::string note = foreign_classes_note(task_, model_classes(model)); !note.empty())
+    tell({note});
+  data_ = std::make_unique<ClassifierData>(task_, dataset, scored, *load_tokenizer(model),
+                                           max_length, host, [this] { check_stop(); });
+}
+
+void TrainingRun::load_prompted(const Host& host, std::size_t max_length) {
+  const fs::path model = settings_.text("model");
+  const std::string& score_on = settings_.text("score-on");
+  const PromptDataset dataset =
+      load_prompt_rows(task_, task_choice(settings_), settings_.count("max-train"), seed_,
+                       std::array{Split::train, scored_split(score_on)});
+  const std::vector<PromptExample>& scored = scored_examples(task_, dataset, score_on);
+  content_->expect_unchanged(true);
+  result_.fingerprints = {content_->fingerprint(), rows_fingerprint(dataset.train),
+                          rows_fingerprint(scored)};
+  tell(dataset.notes);
+  auto data =
+      std::make_unique<PromptedData>(*task_.prompt, dataset.train, scored, load_tokenizer(model),
+                                     model, max_length, host, [this] { check_stop(); });
+  if (const std::string note = cut_note(data->cut(), max_length); !note.empty()) tell({note});
+  data_ = std::move(data);
+}
+
 /// Refuses what does not go together, before anything is read.
 void TrainingRun::check_trainer() const {
+<<<<<<< HEAD
   optimizer_settings(settings_);
+=======
+  if (task_.prompt) check_prompted(settings_);
+>>>>>>> main
   const std::string& optimizer = settings_.text("optimizer");
   if (optimizer.starts_with("zo-") && accumulate_ > 1)
     throw UsageError("--accumulate is {}; a step of {} takes one batch, expected 1", accumulate_,
@@ -184,6 +221,7 @@ void TrainingRun::save() {
   description.classes = task_.classes;
   description.table = table_settings(settings_);
   description.regression = task_.regression;
+  if (task_.prompt) description.output = HostOutput::language_model;
   const fs::path model = settings_.text("model");
   description.model = fs::absolute(model).lexically_normal().filename().string();
   content_->expect_unchanged(false);

@@ -26,6 +26,15 @@ TEST(Expand, IsTheProductOfTheGrid) {
   EXPECT_EQ(runs[6].settings.text("method"), "lotr");
 }
 
+TEST(Expand, TakesAPromptAsItStands) {
+  const std::string prompt = "Review, {text}; or \\n {title} was {label}";
+  const auto runs = runs_of(
+      "model = m\ndata = d\ntask = own.csv\nlr = 1e-3\nmethod = lora\nrank = 1,2\nprompt = " +
+      prompt + "\n");
+  ASSERT_EQ(runs.size(), 2U);
+  EXPECT_EQ(runs[1].settings.text("prompt"), prompt);
+}
+
 TEST(Expand, IsDeterministic) {
   const std::string lines =
       training + "method = lotr, lora\nrank = 4,2\nlotr.stack = one,per-type\n";

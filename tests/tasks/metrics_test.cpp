@@ -88,6 +88,7 @@ TEST(Predictions, RefuseALogitThatIsNotFinite) {
 
 TEST(Scores, HoldEveryMetricOfTheTask) {
   for (const Task& task : tasks()) {
+    if (task.prompt) continue;
     const Floats logits = task.regression    ? Floats{1, 2, 4}
                           : task.labels == 3 ? Floats{0, 1, 0, 1, 0, 0, 0, 1, 0}
                                              : Floats{0, 1, 1, 0, 0, 1};
