@@ -137,11 +137,8 @@ void TrainingRun::load_prompted(const Host& host, std::size_t max_length) {
 
 /// Refuses what does not go together, before anything is read.
 void TrainingRun::check_trainer() const {
-<<<<<<< HEAD
-  optimizer_settings(settings_);
-=======
   if (task_.prompt) check_prompted(settings_);
->>>>>>> main
+  optimizer_settings(settings_);
   const std::string& optimizer = settings_.text("optimizer");
   if (optimizer.starts_with("zo-") && accumulate_ > 1)
     throw UsageError("--accumulate is {}; a step of {} takes one batch, expected 1", accumulate_,
@@ -171,11 +168,10 @@ void TrainingRun::plan_steps() {
   schedule_.rate = settings_.number("lr");
   schedule_.final_rate = settings_.number("lr-end");
   schedule_.power = settings_.number("lr-power");
-  if (schedule_.warmup < steps_) return;
-  result_.notes.push_back(fmt::format(
-      "--warmup: the rate rises for {} steps and the run has {}, so that it never reaches --lr",
-      schedule_.warmup, steps_));
-  if (options_.message) options_.message(result_.notes.back());
+  if (schedule_.warmup >= steps_)
+    tell({fmt::format("--warmup: the rate rises for {} steps and the run has {}, so that it never "
+                      "reaches --lr",
+                      schedule_.warmup, steps_)});
 }
 
 /// As they are now: where ranks adapt, they change.
