@@ -54,6 +54,7 @@ class ZeroOrder final : public GradientSource {
  private:
   RandomStream stream(const TrainedSpan& tensor, std::size_t sample) const;
   void perturb(std::size_t sample, double scale) const;
+  void reflect() const;
   void write_gradients() const;
   const Batch& with_features(Host& host, const Batch& batch);
 

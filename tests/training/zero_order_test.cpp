@@ -10,6 +10,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/device/counting_device.h"
+#include "core/device/forwarding_device.h"
 #include "decompositions/registry.h"
 #include "experiments/training/trainer.h"
 #include "experiments/training/training_session.h"
@@ -153,6 +154,28 @@ TEST_F(ZeroOrderTraining, ComputesTheLayersBelowOnceForBothPasses) {
   };
   EXPECT_NEAR(flops("all", false) / flops("all", true), 2, 0.01);
   EXPECT_LT(flops("last:1", false), 1.6 * flops("last:1", true));
+}
+
+class DrawCounter final : public ForwardingDevice {
+ public:
+  explicit DrawCounter(std::shared_ptr<const Device> inner) : ForwardingDevice(std::move(inner)) {}
+  void add_normals(const RandomStream& stream, float keep, float scale, std::size_t n,
+                   const float* x, float* y) const override {
+    ++draws;
+    ForwardingDevice::add_normals(stream, keep, scale, n, x, y);
+  }
+  mutable std::size_t draws = 0;
+};
+
+TEST_F(ZeroOrderTraining, DrawsZOnceForBothPassesAndOnceToDescend) {
+  RunSettings settings = wanted("zo-sgd");
+  settings.values["zo-samples"] = "3";
+  const auto device = std::make_shared<DrawCounter>(make_cpu_device());
+  TrainingSession trained = session(settings, device);
+  trained.form_gradients(six_sequences());
+  EXPECT_EQ(device->draws, 3 * trained.tensors().size());
+  trained.update(1e-3, 1);
+  EXPECT_EQ(device->draws, 6 * trained.tensors().size());
 }
 
 TEST_F(ZeroOrderTraining, LowersTheLossAndTellsItsForwards) {
