@@ -83,6 +83,8 @@ struct HostSettings {
   HostOutput output = HostOutput::classifier;
   std::size_t labels = 2;
   bool regression = false;
+  /// Of the checkpoint's output layer the row of each label; empty: as they stand there.
+  std::vector<std::size_t> output_rows = {};
   /// Of a classifier's labels in training: each loses that share of its weight to all of them
   /// alike.
   double label_smoothing = 0;
