@@ -54,7 +54,7 @@ DescribedMethod resolve_description(AdapterDescription& description, const SiteC
   const Method& method = registry.at(description.method);
   Stack stack;
   if (description.sites.empty()) {
-    stack = select_stack(catalogue, description.targets, description.layers);
+    stack = adapted_stack(catalogue, description.targets, description.layers);
   } else {
     std::vector<Site> sites;
     for (const SiteChoice& choice : description.sites) {

@@ -49,8 +49,8 @@ class DecoderReader {
 
 LayerNorm DecoderReader::read_norm(const std::string& module, std::size_t width) {
   LayerNorm norm;
-  norm.weight = weights_->tensor(module + ".weight", {width});
-  if (details_.centred) norm.shift = weights_->tensor(module + ".bias", {width});
+  norm.weight = weights_->frozen(module + ".weight", {width});
+  if (details_.centred) norm.shift = weights_->frozen(module + ".bias", {width});
   norm.epsilon = details_.epsilon;
   norm.name = module;
   norm.centred = details_.centred;
@@ -117,6 +117,8 @@ DecoderNetwork DecoderReader::read() {
   network.limits = {network.catalogue.model, shape_.vocabulary,    0,           shape_.positions,
                     settings_.labels,        settings_.regression, tells_tokens};
   network.padding = padding_;
+  if (!details_.padding_trains) network.untrained_word = padding_;
+  if (settings_.parts.everything) weights_->train();
   network.hidden = shape_.hidden;
   network.key_width = shape_.key_value_heads * shape_.head_size;
   network.dropouts = {{"hidden", details_.hidden_dropout},

@@ -59,7 +59,6 @@ void check_run(const PlannedRun& run, const Registry& registry, ShapeStore& stor
   if (settings.count("max-length") > shape.positions)
     throw UsageError("--max-length is {}; expected at most the {} positions of the model",
                      settings.text("max-length"), shape.positions);
-  expect_trainable(settings.text("targets"));
   const Method& method = registry.at(settings.text("method"));
   check_features(settings, method, store);
   store.count(method, run);
