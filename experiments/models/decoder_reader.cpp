@@ -93,15 +93,16 @@ void DecoderReader::read_heads(DecoderNetwork& network) {
                           device_, network.notes);
     return;
   }
-  const std::string output = "lm_head.weight",
+  const std::string output = token_output_tensor,
                     words = std::string(details_.modules.words) + ".weight";
+  const bool follows = weights_->replaced() && weights_->replaced()->keeps_ties();
   for (const std::string& tensor : {output, words})
-    if (shape_.tied_output && weights_->is_replaced(tensor))
+    if (shape_.tied_output && !follows && weights_->is_replaced(tensor))
       throw Error(
           "{}: {} stands in the place of the model's, whose tie_word_embeddings is on: with it the "
           "embeddings and the output would be two tensors",
           settings_.replaced->source(), tensor);
-  if (shape_.tied_output && weights_->differ(output, words))
+  if (shape_.tied_output && !follows && weights_->differ(output, words))
     throw Error("{}: tie_word_embeddings is on, but {} differs from {}", network.catalogue.model,
                 output, words);
   const float* weight = shape_.tied_output
