@@ -19,8 +19,8 @@
 #include "experiments/sweep/train_sweep.h"
 #include "experiments/tasks/table_file.h"
 #include "experiments/tasks/task.h"
+#include "experiments/training/check_trainer.h"
 #include "experiments/training/feature_cache.h"
-#include "experiments/training/prompted_data.h"
 #include "experiments/training/run_folder.h"
 
 namespace rankfold {
@@ -55,28 +55,7 @@ bool is_shape_alone(const std::string& model, bool dry_run) {
   return dry_run && !fs::is_directory(model, failure);
 }
 
-void check_run(const PlannedRun& run, const Registry& registry, ShapeStore& store, bool dry_run) {
-  const RunSettings& settings = run.settings;
-  check_settings(settings);
-  const bool knows_task = !dry_run || settings.text("task") != unknown_place;
-  if (knows_task) find_task(task_choice(settings));
-  const bool is_shape = is_shape_alone(settings.text("model"), dry_run);
-  if (!is_shape) check_model_folder(settings.text("model"));
-  const fs::path data = settings.text("data");
-  if (!is_table_file(data) && !(dry_run && data == unknown_place)) check_data_folder(data);
-  check_precision(settings.text("precision"));
-  const ModelShape& shape = store.shape(settings.text("model"));
-  if (settings.count("max-length") > shape.positions)
-    throw UsageError("--max-length is {}; expected at most the {} positions of the model",
-                     settings.text("max-length"), shape.positions);
-  if (settings.text("scoring") == "prompt")
-    check_prompted(settings, store.tells_tokens(settings.text("model")));
-  const Method& method = registry.at(settings.text("method"));
-  if (!is_shape) check_features(settings, method, store);
-  store.count(method, run);
-}
-
-/// A model that cannot be read is refused by check_runs, with the run.
+/// A model that cannot be read is refused by RunChecks, with the run.
 void fill_from_model(RunSettings& settings, ShapeStore& store) {
   fill_table(settings);
   const std::string& model = settings.text("model");
@@ -86,26 +65,68 @@ void fill_from_model(RunSettings& settings, ShapeStore& store) {
   }
 }
 
-/// What a run is checked by, as one text: expand has checked all settings by themselves.
+/// What a run is checked by, as one text: expand has checked all settings by themselves. Seeds and
+/// where features lie are not among it.
 std::string checked_text(const PlannedRun& run) {
-  RunSettings checked = settings_with(run.settings, {SettingRole::check});
-  checked.options = run.settings.options;
+  RunSettings checked = run.settings;
+  for (const SettingSpec& spec : run_settings())
+    if (spec.incidental || spec.place == SettingPlace::last) checked.values.erase(spec.name);
   return settings_text(checked);
 }
 
-/// Runs that are checked by the same are checked once.
-void check_runs(const std::vector<PlannedRun>& runs, const Registry& registry, ShapeStore& store,
-                bool dry_run) {
-  std::unordered_set<std::string> checked;
-  for (const PlannedRun& run : runs) {
-    if (!checked.insert(checked_text(run)).second) continue;
+/// The checks of a sweep's runs; those that are checked by the same are checked once.
+class RunChecks {
+ public:
+  RunChecks(const Registry& registry, ShapeStore& store, bool dry_run)
+      : registry_(registry), store_(store), dry_run_(dry_run) {}
+
+  void check(const PlannedRun& run) {
+    if (!checked_.insert(checked_text(run)).second) return;
     try {
-      check_run(run, registry, store, dry_run);
+      check_new(run);
     } catch (const UsageError& error) {
       throw UsageError("{} (in {})", error.what(), describe(run));
     }
   }
-}
+
+ private:
+  void check_new(const PlannedRun& run) {
+    const RunSettings& settings = run.settings;
+    check_settings(settings);
+    const Task& task = task_of(settings);
+    const std::string& model = settings.text("model");
+    const bool is_shape = is_shape_alone(model, dry_run_);
+    if (!is_shape) check_model_folder(model);
+    const fs::path data = settings.text("data");
+    if (!is_table_file(data) && !(dry_run_ && data == unknown_place)) check_data_folder(data);
+    check_precision(settings.text("precision"));
+    const ModelShape& shape = store_.shape(model);
+    if (settings.count("max-length") > shape.positions)
+      throw UsageError("--max-length is {}; expected at most the {} positions of the model",
+                       settings.text("max-length"), shape.positions);
+    check_trainer(settings, task, store_.tells_tokens(model));
+    const Method& method = registry_.at(settings.text("method"));
+    if (!is_shape) check_features(settings, method, store_);
+    store_.count(method, run);
+  }
+
+  /// One that nothing is known of where a dry run is told none.
+  const Task& task_of(const RunSettings& settings) {
+    RunSettings key;
+    for (const char* name : {"task", "data", "text", "label", "dev", "metric", "scoring", "prompt"})
+      key.values[name] = settings.text(name);
+    const std::string text = settings_text(key);
+    if (const auto known = tasks_.find(text); known != tasks_.end()) return known->second;
+    const bool is_known = !dry_run_ || settings.text("task") != unknown_place;
+    return tasks_.emplace(text, is_known ? find_task(task_choice(settings)) : Task{}).first->second;
+  }
+
+  const Registry& registry_;
+  ShapeStore& store_;
+  bool dry_run_;
+  std::unordered_set<std::string> checked_;
+  std::unordered_map<std::string, Task> tasks_;
+};
 
 void check_out(const fs::path& out) {
   std::error_code failure;
@@ -251,7 +272,8 @@ SweepPlan plan_runs(std::vector<PlannedRun> runs, const fs::path& out, const Reg
   check_out(out);
   ShapeStore store(SweepKind::train, options.dry_run);
   for (PlannedRun& run : runs) fill_from_model(run.settings, store);
-  check_runs(runs, registry, store, options.dry_run);
+  RunChecks checks(registry, store, options.dry_run);
+  for (const PlannedRun& run : runs) checks.check(run);
   SweepPlan plan;
   KnownFolders known;
   RunPaths paths(registry);

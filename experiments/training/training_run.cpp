@@ -12,6 +12,7 @@
 #include "experiments/models/shapes.h"
 #include "experiments/models/trained_parts.h"
 #include "experiments/tasks/task.h"
+#include "experiments/training/check_trainer.h"
 #include "experiments/training/class_order.h"
 #include "experiments/training/classifier_data.h"
 #include "experiments/training/optimizer.h"
@@ -23,8 +24,8 @@ namespace rankfold {
 namespace fs = std::filesystem;
 
 void TrainingRun::load() {
-  check_trainer();
   const fs::path model = settings_.text("model");
+  check_trainer(settings_, task_, task_.prompt && tells_tokens(model));
   const auto device = make_calibrated_device();
   check_everything(settings_);
   // Refuses parts that do not go together, as count does.
@@ -137,26 +138,6 @@ void TrainingRun::load_prompted(const Host& host, std::size_t max_length) {
                                      model, max_length, host, [this] { check_stop(); });
   if (const std::string note = cut_note(data->cut(), max_length); !note.empty()) tell({note});
   data_ = std::move(data);
-}
-
-/// Refuses what does not go together, before anything is read.
-void TrainingRun::check_trainer() const {
-  if (task_.prompt) check_prompted(settings_, tells_tokens(settings_.text("model")));
-  optimizer_settings(settings_);
-  const std::string& optimizer = settings_.text("optimizer");
-  if (optimizer.starts_with("zo-") && accumulate_ > 1)
-    throw UsageError("--accumulate is {}; a step of {} takes one batch, expected 1", accumulate_,
-                     optimizer);
-  if (optimizer == "zo-sgd" && clip_ > 0)
-    throw UsageError("--clip is {}; zo-sgd forms no gradient that has a norm, expected 0",
-                     settings_.text("clip"));
-  if (task_.regression && settings_.number("label-smoothing") > 0)
-    throw UsageError("--label-smoothing is {}; task {} has numbers for labels, expected 0",
-                     settings_.text("label-smoothing"), task_.name);
-  if (settings_.text("schedule") == "polynomial" &&
-      settings_.number("lr-end") > settings_.number("lr"))
-    throw UsageError("--lr-end is {}; expected at most --lr, which is {}", settings_.text("lr-end"),
-                     settings_.text("lr"));
 }
 
 /// How many epochs and steps there are, and their rates.

@@ -68,7 +68,6 @@ class TrainingRun {
   void save();
 
  private:
-  void check_trainer() const;
   /// Reads the rows and gives them to the host; then it says what it found.
   void load_rows(const Host& host, std::size_t max_length);
   void load_labelled(const Host& host, std::size_t max_length);

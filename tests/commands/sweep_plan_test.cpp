@@ -56,6 +56,9 @@ TEST(SweepPlan, OfATaskByPromptHasNoHeadAndAFixedNumberOfRows) {
     EXPECT_EQ(forecast["forwards"], (run["method"] == "full" ? 6 : 3) * rows / 10);
     EXPECT_TRUE(forecast["seconds"].is_null());
   }
+  // All that the dry run of LoRETTA's table 1 says of full fine-tuning: 139.19M.
+  const std::string all = call("sweep --preset loretta-glue --task sst2 --dry-run").out;
+  EXPECT_THAT(all, HasSubstr("1  139192320  139193858      20  unknown"));
   // A head is asked for.
   const json run = call(
                        "sweep --dry-run --json --model llama-2-7b --task sst2 --scoring head "

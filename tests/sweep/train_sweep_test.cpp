@@ -240,6 +240,17 @@ TEST_F(TrainSweep, ChecksEveryRunBeforeTheFirst) {
   EXPECT_FALSE(fs::exists(out_));
 }
 
+TEST_F(TrainSweep, ChecksTrainersBeforeTheFirstRun) {
+  const auto refusal = [&](const std::string& more) {
+    return message_of<UsageError>([&] { plan("method = lora\nrank = 1\n" + more); });
+  };
+  EXPECT_THAT(refusal("optimizer = adamw, zo-sgd\nclip = 0, 1\n"),
+              testing::AllOf(HasSubstr("--clip is 1; zo-sgd"), HasSubstr("lora rank 1")));
+  EXPECT_THAT(refusal("schedule = polynomial\nlora.lr = 1e-3, 1e-8\n"),
+              HasSubstr("--lr-end is 1e-7; expected at most --lr"));
+  EXPECT_FALSE(fs::exists(out_));
+}
+
 TEST_F(TrainSweep, ChecksModelAndDataAndLength) {
   lines_.replace(lines_.find("max-length = 32"), 15, "max-length = 65");
   EXPECT_THAT(message_of<Error>([&] { plan("method = none\n"); }), HasSubstr("64 positions"));
