@@ -22,6 +22,9 @@ int run_evaluate(const Arguments& arguments, Context& context) {
   request.label = arguments.text("label");
   request.dev = arguments.text("dev");
   request.metric = arguments.text("metric");
+  request.scoring = arguments.text("scoring");
+  request.prompt = arguments.text("prompt");
+  if (arguments.has("seed")) request.seed = arguments.count("seed", 0);
   request.score_on = arguments.text("score-on");
   request.precision = arguments.text("precision");
   request.predictions = arguments.text("predictions");
@@ -64,28 +67,36 @@ int run_evaluate(const Arguments& arguments, Context& context) {
 }  // namespace
 
 Command evaluate_command() {
-  return {"evaluate",
-          "scores a model, with or without an adapter, on a task's dev set",
-          {},
-          {{"model", "DIR", "", "model folder", true},
-           {"adapter", "DIR", "", "the run's folder adapter/; without it the model's own head"},
-           {"task", "NAME", "", "default: the adapter's; " + task_names()},
-           {"data", "DIR", "",
-            "as in finetune; train.tsv need not be there. Of a table, FILE as in --task"},
-           {"text", "COLUMN", "", "of a table, as in finetune; default: the adapter's"},
-           {"label", "COLUMN", "", "the same"},
-           {"dev", "FILE", "", "of a table: another one, all of whose rows are scored"},
-           {"metric", "NAME", "", "of a table; default: the adapter's"},
-           {"score-on", "SPLIT", "", "dev or held-out; default: the adapter's, else dev"},
-           {"precision", "TYPE", "", "f32 or bf16; default: the adapter's, else f32"},
-           {"predictions", "FILE", "",
-            "writes index, prediction, label, logits and text of every row as TSV"},
-           {"batch", "N", "", "sequences at once; default: the adapter's, else 32"},
-           {"max-length", "N", "", "default: the adapter's, else 128"},
-           {"threads", "N", "", "default: all processors"}},
-          "",
-          run_evaluate,
-          {}};
+  return {
+      "evaluate",
+      "scores a model, with or without an adapter, on a task's dev set",
+      {},
+      {{"model", "DIR", "", "model folder", true},
+       {"adapter", "DIR", "", "the run's folder adapter/; without it the model's own head"},
+       {"task", "NAME", "", "default: the adapter's; " + task_names()},
+       {"data", "DIR", "",
+        "as in finetune; train.tsv need not be there. Of a table, FILE as in --task"},
+       {"text", "COLUMN", "", "of a table, as in finetune; default: the adapter's"},
+       {"label", "COLUMN", "", "the same"},
+       {"dev", "FILE", "", "of a table: another one, all of whose rows are scored"},
+       {"metric", "NAME", "", "of a table; default: the adapter's"},
+       {"scoring", "HOW", "",
+        "head or prompt; default: the adapter's, else prompt for models that tell next tokens "
+        "where the task has a prompt"},
+       {"prompt", "TEXT", "", "of a table, as in finetune; default: the adapter's"},
+       {"seed", "N", "",
+        "by prompt: draws the rows that are scored; default: the adapter's, else 42"},
+       {"score-on", "SPLIT", "", "dev or held-out; default: the adapter's, else dev"},
+       {"precision", "TYPE", "", "f32 or bf16; default: the adapter's, else f32"},
+       {"predictions", "FILE", "",
+        "writes index, prediction, label, logits (or scores of options) and text of every row as "
+        "TSV"},
+       {"batch", "N", "", "sequences at once; default: the adapter's, else 32"},
+       {"max-length", "N", "", "default: the adapter's, else 128 (by prompt: as in finetune)"},
+       {"threads", "N", "", "default: all processors"}},
+      "",
+      run_evaluate,
+      {}};
 }
 
 }  // namespace rankfold

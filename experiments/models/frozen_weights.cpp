@@ -124,6 +124,19 @@ const float* FrozenWeights::tensor(std::string_view name, const std::vector<std:
   return values;
 }
 
+const float* FrozenWeights::frozen(std::string_view name, const std::vector<std::size_t>& shape,
+                                   std::span<const std::size_t> rows) {
+  const float* const values = frozen(name, shape);
+  if (rows.empty()) return values;
+  if (rows.size() != shape.at(0) ||
+      std::ranges::any_of(rows, [&](std::size_t row) { return row >= shape[0]; }))
+    throw Error("tensor {}: asked for rows [{}], expected {} below {}", name, fmt::join(rows, ", "),
+                shape[0], shape[0]);
+  const std::size_t width =
+      std::accumulate(shape.begin() + 1, shape.end(), std::size_t{1}, std::multiplies<>());
+  return gather({values, shape[0], width}, rows);
+}
+
 const float* FrozenWeights::transposed(std::string_view name, std::size_t rows,
                                        std::size_t columns) {
   if (const auto known = transposed_.find(name); known != transposed_.end()) return known->second;

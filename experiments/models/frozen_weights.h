@@ -55,6 +55,10 @@ class FrozenWeights {
   const float* tensor(std::string_view name, const std::vector<std::size_t>& shape);
   /// The same of a tensor that does not train here, whatever the others do: its reader copies it.
   const float* frozen(std::string_view name, const std::vector<std::size_t>& shape);
+  /// The same with its rows (along the first axis) in another order: row k is the tensor's rows[k].
+  /// Empty: as they stand. Throws Error where there are not as many or one lies outside.
+  const float* frozen(std::string_view name, const std::vector<std::size_t>& shape,
+                      std::span<const std::size_t> rows);
   /// The same of a tensor that the checkpoint has as [columns, rows]: turned once into
   /// [rows, columns].
   const float* transposed(std::string_view name, std::size_t rows, std::size_t columns);

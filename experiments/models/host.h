@@ -78,11 +78,16 @@ enum class HostOutput {
 };
 /// What the "architectures" of a config.json name; a classifier where they name nothing.
 HostOutput declared_output(const ConfigFile& config);
+/// Whether a folder's model can be asked for next tokens: its family tells them, and its
+/// config.json names no classifier. Throws Error as ConfigFile does.
+bool tells_tokens(const std::filesystem::path& model);
 
 struct HostSettings {
   HostOutput output = HostOutput::classifier;
   std::size_t labels = 2;
   bool regression = false;
+  /// Of the checkpoint's output layer the row of each label; empty: as they stand there.
+  std::vector<std::size_t> output_rows = {};
   /// Of a classifier's labels in training: each loses that share of its weight to all of them
   /// alike.
   double label_smoothing = 0;

@@ -45,6 +45,16 @@ void expect_own_layers(const HostSource& source, const Family& family) {
 
 }  // namespace
 
+bool tells_tokens(const std::filesystem::path& model) {
+  const ConfigFile config(model / "config.json");
+  const Family* family = find_family(config.text("model_type"));
+  if (!family || !family->tells_tokens) return false;
+  if (!config.has("architectures")) return true;
+  return std::ranges::none_of(config.texts("architectures"), [](const std::string& name) {
+    return name.ends_with("ForSequenceClassification");
+  });
+}
+
 std::unique_ptr<Host> load_host(const std::filesystem::path& folder, const HostSettings& settings,
                                 std::shared_ptr<const Device> device) {
   ConfigFile config(folder / "config.json");

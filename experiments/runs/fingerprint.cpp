@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -11,6 +12,7 @@
 #include "core/base/files.h"
 #include "core/base/hash.h"
 #include "core/base/text.h"
+#include "experiments/tasks/prompt_data.h"
 
 namespace rankfold {
 namespace {
@@ -122,6 +124,23 @@ std::string rows_fingerprint(std::span<const Example> rows) {
   return text_of(hash_of(bytes_of(text)));
 }
 
+std::string rows_fingerprint(std::span<const PromptExample> rows) {
+  std::string text;
+  const auto add = [&](const std::string& part) {
+    text += fmt::format("{} ", part.size());
+    text += part;
+  };
+  for (const PromptExample& row : rows) {
+    text += fmt::format("{} {} {} {} ", row.options.size(), row.gold, row.right.size(),
+                        row.answers.size());
+    add(row.prompt);
+    for (const std::string& option : row.options) add(option);
+    for (const std::size_t right : row.right) text += fmt::format("{} ", right);
+    for (const std::string& answer : row.answers) add(answer);
+  }
+  return text_of(hash_of(bytes_of(text)));
+}
+
 ModelContent::Stamp ModelContent::stamp_of(const fs::path& file) {
   struct stat status {};
   if (::stat(file.c_str(), &status) != 0) return {file};
@@ -167,15 +186,24 @@ RunFingerprints FingerprintStore::of(const RunSettings& settings) {
   if (!models_.contains(model)) models_[model] = ModelContent(model).fingerprint();
   const std::size_t max_train = settings.count("max-train");
   RunSettings rows;
-  for (const char* name : {"task", "data", "text", "label", "dev", "metric"})
+  for (const char* name : {"task", "data", "text", "label", "dev", "metric", "scoring", "prompt"})
     rows.values[name] = settings.text(name);
+  // Rows that are drawn depend on it.
+  if (settings.text("scoring") == "prompt") rows.values["seed"] = settings.text("seed");
   const std::string read = settings_text(rows);
   const std::string train = read + std::to_string(max_train), scored = read + score_on;
   if (!train_.contains(train) || !scored_.contains(scored)) {
-    const Task task = find_task(task_choice(settings));
-    const Dataset dataset = load_dataset(task, settings.text("data"), max_train);
-    train_[train] = rows_fingerprint(dataset.train);
-    scored_[scored] = rows_fingerprint(scored_examples(task, dataset, score_on));
+    const TaskChoice choice = task_choice(settings);
+    const Task task = find_task(choice);
+    const auto add = [&](const auto& dataset) {
+      train_[train] = rows_fingerprint(dataset.train);
+      scored_[scored] = rows_fingerprint(scored_examples(task, dataset, score_on));
+    };
+    if (task.prompt)
+      add(load_prompt_rows(task, choice, max_train, settings.count("seed"),
+                           std::array{Split::train, scored_split(score_on)}));
+    else
+      add(load_dataset(task, choice.data, max_train));
   }
   return {models_.at(model), train_.at(train), scored_.at(scored)};
 }

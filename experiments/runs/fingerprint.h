@@ -11,6 +11,7 @@
 
 #include "core/base/safetensors.h"
 #include "experiments/runs/settings.h"
+#include "experiments/tasks/prompt_task.h"
 #include "experiments/tasks/task.h"
 
 namespace rankfold {
@@ -34,6 +35,8 @@ bool is_unknown(const RunFingerprints& fingerprints);
 
 /// Of rows, in order.
 std::string rows_fingerprint(std::span<const Example> rows);
+/// The same of rows in words: prompts, options, which are right, and answers.
+std::string rows_fingerprint(std::span<const PromptExample> rows);
 
 /// A model folder as it was read once.
 class ModelContent {

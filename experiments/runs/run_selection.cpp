@@ -52,6 +52,7 @@ std::vector<RunClause> run_clauses(const std::vector<std::string>& where) {
     const SettingSpec* spec = find_setting(key);
     const bool is_list = spec != nullptr && spec->is_list();
     clause->values.insert(value_form(key, value));
+    if (spec != nullptr && spec->kind == SettingKind::phrase) continue;
     for (const std::string& part : split(value, is_list ? ';' : ','))
       clause->values.insert(value_form(key, std::string(trim(part))));
   }

@@ -53,6 +53,7 @@ ScoreMetric score_metric(const std::string& name) {
       {"pearson", {"Pearson correlation \u00d7 100", 100, correlation, false, true}},
       {"spearman", {"Spearman correlation \u00d7 100", 100, correlation, false, true}},
       {"f1", {"F1 \u00d7 100", 100, share}},
+      {"exact_match", {"exact match, %", 100, share}},
       {"accuracy or f1", {"accuracy or F1, %", 100, share}},
       {"pearson or spearman", {"Pearson or Spearman \u00d7 100", 100, correlation, false, true}},
       {"mean", {"mean over tasks \u00d7 100", 100, correlation}},

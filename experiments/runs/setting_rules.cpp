@@ -170,6 +170,8 @@ std::string stored_form(const std::string& name, const std::string& text) {
 
 std::string setting_form(const std::string& name, std::string_view given) {
   if (is_missing_text(given)) return "";
+  const SettingSpec* spec = find_setting(name);
+  if (spec && spec->kind == SettingKind::phrase) return std::string(trim(given));
   const auto bracketed = inside_brackets(trim(given));
   const std::string_view text = bracketed.value_or(trim(given));
   if (!bracketed && text.find(',') == std::string_view::npos && name != "layers")
@@ -181,7 +183,7 @@ std::string setting_form(const std::string& name, std::string_view given) {
     parts.pop_back();  // Python's (8,)
   if (name == "layers")
     if (const auto layers = layers_form(parts)) return *layers;
-  if (const SettingSpec* spec = find_setting(name); spec && spec->is_list() && !spec->ordered) {
+  if (spec && spec->is_list() && !spec->ordered) {
     std::ranges::sort(parts);
     parts.erase(std::unique(parts.begin(), parts.end()), parts.end());
     if (name == "targets") {

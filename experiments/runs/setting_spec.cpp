@@ -1,28 +1,17 @@
 #include "experiments/runs/setting_spec.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/adapter/method.h"
 #include "core/base/text.h"
 #include "core/network/model_parts.h"
+#include "experiments/runs/setting_limits.h"
 #include "experiments/runs/trainer_settings.h"
 #include "experiments/tasks/metrics.h"
 #include "experiments/tasks/task.h"
 
 namespace rankfold {
 namespace {
-
-constexpr SettingLimit positive{[](double value) { return value > 0; }, "a positive number"};
-constexpr SettingLimit one_or_more{[](double value) { return value > 0; }, "1 or more"};
-constexpr SettingLimit not_negative{[](double value) { return value >= 0; }, "0 or more"};
-constexpr SettingLimit below_one{[](double value) { return value >= 0 && value < 1; },
-                                 "0 or more, below 1"};
-constexpr SettingLimit share_or_steps{
-    [](double value) { return value >= 0 && (value < 1 || value == std::floor(value)); },
-    "a share of the steps below 1, or a whole number of steps"};
-constexpr SettingLimit thread_count{[](double value) { return value > 0 && value <= 4096; },
-                                    "1 to 4096"};
 
 bool has_rank(const Method& method) {
   return method.has_rank;
@@ -45,6 +34,7 @@ std::vector<std::string> sorted_parts() {
 std::vector<SettingSpec> make_table() {
   using enum SettingKind;
   using enum SettingRole;
+  using namespace setting_limits;
   return {
       {.name = "model",
        .value = "DIR",
@@ -94,6 +84,21 @@ std::vector<SettingSpec> make_table() {
        .kind = choice,
        .choices = metric_names(),
        .roles = {content, check},
+       .of_tables = true},
+      {.name = "scoring",
+       .value = "HOW",
+       .fallback = "head",
+       .meaning = "by a trained head, or prompt: a model that tells next tokens is asked in words; "
+                  "default for such models where the task has a prompt",
+       .kind = choice,
+       .choices = {"head", "prompt"},
+       .roles = {content, data_cost, check}},
+      {.name = "prompt",
+       .value = "TEXT",
+       .meaning = "of a table: asks its rows by 'Review: {text} It was {label}', with columns in "
+                  "braces and the answer last",
+       .kind = phrase,
+       .roles = {content, data_cost, check},
        .of_tables = true},
       {.name = "method",
        .value = "NAME",
@@ -164,7 +169,8 @@ std::vector<SettingSpec> make_table() {
       {.name = "max-length",
        .value = "N",
        .fallback = "128",
-       .meaning = "tokens a sequence is cut to",
+       .meaning = "tokens a sequence is cut to; by prompt its default is 2048, or the model's "
+                  "positions where it has fewer, and the beginning is cut",
        .kind = count,
        .limit = one_or_more,
        .roles = {data_cost, check}},
@@ -173,6 +179,7 @@ std::vector<SettingSpec> make_table() {
        .fallback = "0",
        .meaning = "first N rows of the training set; 0: all",
        .kind = count,
+       .limit = any_count,
        .roles = {content, data_cost}},
       {.name = "optimizer",
        .value = "NAME",

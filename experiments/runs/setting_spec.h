@@ -18,6 +18,7 @@ enum class SettingKind {
   number,  ///< a finite number; see canonical_number
   list,    ///< comma-separated words; blanks around them do not matter
   rank,    ///< "8", or one a mode: "8x8x4"
+  phrase,  ///< a text that is taken as it stands: in sweep files no sign in it separates values
   choice   ///< one of `choices`
 };
 
@@ -76,10 +77,10 @@ struct SettingSpec {
 };
 
 /// Every setting of a training run, in the order of --help: model, data, task, text, label, dev,
-/// metric, method, rank, alpha, preset, targets, layers, train, lr, epochs, batch, max-length,
-/// max-train, optimizer, weight-decay, beta1, beta2, epsilon, schedule, warmup, clip, those of
-/// trainer_settings, dropout, precision, score-on, seed, threads, cache-features, cache-dir,
-/// cache-limit. The method's own keys (`--set`) are not among them.
+/// metric, scoring, prompt, method, rank, alpha, preset, targets, layers, train, lr, epochs, batch,
+/// max-length, max-train, optimizer, weight-decay, beta1, beta2, epsilon, schedule, warmup, clip,
+/// those of trainer_settings, dropout, precision, score-on, seed, threads, cache-features,
+/// cache-dir, cache-limit. The method's own keys (`--set`) are not among them.
 const std::vector<SettingSpec>& run_settings();
 
 /// The same in the order of their names.

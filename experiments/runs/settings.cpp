@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "experiments/tasks/prompt_task.h"
 #include "experiments/tasks/table_file.h"
 
 namespace rankfold {
@@ -241,8 +242,11 @@ void fill_table(RunSettings& settings) {
     throw UsageError("--task is '{}'; expected a name, or a table FILE.tsv, .csv or .jsonl",
                      printable(task.string(), 80));
   }
+  const bool in_words = !settings.text("prompt").empty();
+  if (in_words) settings.values.try_emplace("scoring", "prompt");
   for (const auto& [name, value] : table_defaults)
-    if (settings.text(name).empty()) settings.values[name] = value;
+    if (settings.text(name).empty() && (!in_words || std::string_view(name) == "label"))
+      settings.values[name] = value;
 }
 
 TaskChoice task_choice(const RunSettings& settings) {
@@ -251,13 +255,16 @@ TaskChoice task_choice(const RunSettings& settings) {
           .text = settings.text("text"),
           .label = settings.text("label"),
           .dev = settings.text("dev"),
-          .metric = settings.text("metric")};
+          .metric = settings.text("metric"),
+          .scoring = settings.text("scoring"),
+          .prompt = settings.text("prompt")};
 }
 
 std::map<std::string, std::string> table_settings(const RunSettings& settings) {
   std::map<std::string, std::string> chosen;
   if (!is_table_file(settings.text("data"))) return chosen;
-  for (const auto& [name, value] : table_defaults) chosen[name] = settings.text(name);
+  for (const char* name : {"text", "label", "metric", "prompt"})
+    if (!settings.text(name).empty()) chosen[name] = settings.text(name);
   return chosen;
 }
 
@@ -265,6 +272,15 @@ void fill_targets(RunSettings& settings, const Method& method, const SiteCatalog
   const std::string targets = chosen_targets(settings, method, catalogue);
   if (method.adapts_sites && targets != chosen_targets(settings, method, SiteCatalogue{}))
     settings.values["targets"] = targets;
+}
+
+void fill_scoring(RunSettings& settings, bool tells_tokens, std::size_t positions) {
+  constexpr std::size_t usual_length = 2048;
+  if (tells_tokens && find_prompt_task(settings.text("task")) &&
+      !is_table_file(settings.text("data")))
+    settings.values.try_emplace("scoring", "prompt");
+  if (settings.text("scoring") == "prompt")
+    settings.values.try_emplace("max-length", std::to_string(std::min(usual_length, positions)));
 }
 
 }  // namespace rankfold

@@ -66,15 +66,22 @@ std::string chosen_targets(const RunSettings& settings, const Method& method,
 void check_everything(const RunSettings& settings);
 /// Where the task is a table of one's own, or the data are: the file becomes the data, the task is
 /// called after it (see table_task_name), and text, label and metric have their defaults, which
-/// they have nowhere else. Throws UsageError where the task can only be a file of another kind.
+/// they have nowhere else; with a prompt, which names the columns, scoring is by prompt and text
+/// and metric have none. Throws UsageError where the task can only be a file of another kind.
 void fill_table(RunSettings& settings);
 /// What a run says of its task, canonical or filled.
 TaskChoice task_choice(const RunSettings& settings);
-/// What has to be known to read the table again: text, label and metric by name; empty for others.
+/// What has to be known to read the table again: text, label, metric and prompt by name; empty for
+/// others.
 std::map<std::string, std::string> table_settings(const RunSettings& settings);
 
 /// Names the targets of a run that leaves them to a model whose default is not q,v, so that
 /// `canonical`, which knows no model, keeps them.
 void fill_targets(RunSettings& settings, const Method& method, const SiteCatalogue& catalogue);
+
+/// What the settings leave to a model with so many positions, which can tell next tokens or not:
+/// scoring by prompt where it can and the task has a prompt; and by prompt a max-length of 2048
+/// tokens (LoRETTA, MeZO), or of all positions where there are fewer.
+void fill_scoring(RunSettings& settings, bool tells_tokens, std::size_t positions);
 
 }  // namespace rankfold

@@ -4,10 +4,13 @@
 #include <map>
 #include <string>
 #include <system_error>
+#include <unordered_set>
 
 #include "core/base/error.h"
 #include "core/base/random.h"
 #include "core/base/text.h"
+#include "experiments/tasks/prompt_own.h"
+#include "experiments/tasks/sources.h"
 
 namespace rankfold {
 namespace {
@@ -63,6 +66,25 @@ std::vector<PromptExample> draw(const PromptTask& task, const fs::path& file, st
   return examples;
 }
 
+/// Of a prompt and its options: equal for rows of the same texts.
+std::uint64_t texts_hash(const PromptExample& example) {
+  Example texts;
+  texts.text = example.prompt;
+  texts.pair = join(example.options, "\n");
+  return texts_hash(texts);
+}
+
+void tell_shared(PromptDataset& dataset) {
+  std::unordered_set<std::uint64_t> seen;
+  for (const PromptExample& row : dataset.train) seen.insert(texts_hash(row));
+  const auto shared = std::ranges::count_if(
+      dataset.dev, [&](const PromptExample& row) { return seen.contains(texts_hash(row)); });
+  if (shared > 0)
+    dataset.notes.push_back(
+        fmt::format("{}: {} of the {} rows of dev stand in train, too (the same texts)",
+                    printable(dataset.train_file.string()), shared, dataset.dev.size()));
+}
+
 }  // namespace
 
 PromptDataset load_prompt_dataset(const PromptTask& task, const fs::path& data,
@@ -86,6 +108,28 @@ PromptDataset load_prompt_dataset(const PromptTask& task, const fs::path& data,
   }
   if (wants(Split::dev)) dataset.dev = draw(task, dataset.dev_file, sizes.dev, seed);
   return dataset;
+}
+
+PromptDataset load_prompt_rows(const Task& task, const TaskChoice& choice, std::size_t max_train,
+                               std::uint64_t seed, std::span<const Split> wanted) {
+  PromptDataset dataset;
+  if (is_table_file(choice.data)) {
+    dataset = load_own_prompt_rows(*task.prompt, choice);
+  } else {
+    PromptSizes sizes;
+    sizes.train = std::max(sizes.train, max_train);
+    sizes.held_out = task.prompt->held_out_rows;
+    dataset = load_prompt_dataset(*task.prompt, choice.data, sizes, seed, wanted);
+  }
+  if (max_train > 0 && dataset.train.size() > max_train) dataset.train.resize(max_train);
+  tell_shared(dataset);
+  return dataset;
+}
+
+const std::vector<PromptExample>& scored_examples(const Task& task, const PromptDataset& dataset,
+                                                  const std::string& score_on) {
+  return expect_examples(task, score_on,
+                         scored_split(score_on) == Split::dev ? dataset.dev : dataset.held_out);
 }
 
 }  // namespace rankfold

@@ -23,6 +23,7 @@ struct PromptSizes {
 struct PromptDataset {
   std::vector<PromptExample> train, held_out, dev;
   std::filesystem::path train_file, dev_file;  ///< held_out is of the first
+  std::vector<std::string> notes = {};         ///< what a user should know of the rows, a line each
 };
 
 /// Draws the wanted splits of a task from `data`: a folder with its files, or with a folder of the
@@ -46,6 +47,18 @@ struct PromptDataset {
 PromptDataset load_prompt_dataset(const PromptTask& task, const std::filesystem::path& data,
                                   const PromptSizes& sizes, std::uint64_t seed,
                                   std::span<const Split> wanted);
+
+/// What a run reads of a task that is asked in words (Task::prompt): the rows of a named task as
+/// load_prompt_dataset draws them, or those of a table as load_own_prompt_rows divides them. Of
+/// train the first `max_train` rows, 0: as many as the protocol has (1,000), or the table; more
+/// than that are drawn, with other held-out rows behind them. A note tells the rows of dev whose
+/// texts stand in train.
+PromptDataset load_prompt_rows(const Task& task, const TaskChoice& choice, std::size_t max_train,
+                               std::uint64_t seed, std::span<const Split> wanted);
+
+/// As scored_examples of a Dataset.
+const std::vector<PromptExample>& scored_examples(const Task& task, const PromptDataset& dataset,
+                                                  const std::string& score_on);
 
 /// Visits the rows of a file in order. Only rows that are asked for are formed.
 using PromptRowMaker = std::function<PromptRow()>;

@@ -12,15 +12,19 @@
 namespace rankfold {
 namespace {
 
+std::string label_column(const TaskChoice& choice) {
+  return choice.label.empty() ? "label" : choice.label;
+}
+
 /// The fields of the prompt, and the label's column behind them.
-std::vector<std::string> prompt_columns(const OwnPrompt& own, const PromptTask& task) {
+std::vector<std::string> prompt_columns(const PromptTask& task, const std::string& label) {
   std::vector<std::string> columns;
   for (const std::string& field : PromptTemplate(task.prompt, "--prompt").fields())
     if (std::ranges::find(columns, field) == columns.end()) columns.push_back(field);
-  if (std::ranges::find(columns, own.label) != columns.end())
-    throw UsageError("--prompt: '{}' asks with the label's column '{}', expected {{label}} alone",
-                     printable(own.prompt, 200), printable(own.label, 80));
-  columns.push_back(own.label);
+  if (std::ranges::find(columns, label) != columns.end())
+    throw UsageError("--prompt: asks with the label's column '{}', expected {{label}} alone",
+                     printable(label, 80));
+  columns.push_back(label);
   return columns;
 }
 
@@ -46,20 +50,30 @@ std::vector<PromptExample> write_table(const PromptTask& task, const std::filesy
 
 }  // namespace
 
-OwnPromptDataset load_own_prompt_dataset(const OwnPrompt& own) {
-  const std::vector<std::string> classes =
-      own.classes.empty() ? find_classes(own.data, {own.label}) : own.classes;
-  OwnPromptDataset loaded{own_prompt_task(own.prompt, classes), {}};
-  const std::vector<std::string> columns = prompt_columns(own, loaded.task);
-  PromptDataset& rows = loaded.rows;
-  rows.train_file = own.data;
-  rows.dev_file = own.dev.empty() ? own.data : own.dev;
-  if (!own.dev.empty()) {
-    rows.train = write_table(loaded.task, own.data, columns);
-    rows.dev = write_table(loaded.task, own.dev, columns);
-    return loaded;
+PromptTask own_prompt(const TaskChoice& choice) {
+  for (const auto& [option, value] : {std::pair("text", &choice.text), {"metric", &choice.metric}})
+    if (!value->empty() && *value != "accuracy")
+      throw UsageError(
+          "--{} is '{}'; a prompt names its columns and is scored by accuracy, expected none",
+          option, printable(*value, 80));
+  if (!choice.dev.empty() && !is_table_file(choice.dev))
+    throw UsageError("--dev {}: expected a file .tsv, .csv or .jsonl", printable(choice.dev, 300));
+  const std::string label = label_column(choice);
+  return own_prompt_task(
+      choice.prompt, choice.classes.empty() ? find_classes(choice.data, {label}) : choice.classes);
+}
+
+PromptDataset load_own_prompt_rows(const PromptTask& task, const TaskChoice& choice) {
+  const std::vector<std::string> columns = prompt_columns(task, label_column(choice));
+  PromptDataset rows;
+  rows.train_file = choice.data;
+  rows.dev_file = choice.dev.empty() ? choice.data : std::filesystem::path(choice.dev);
+  if (!choice.dev.empty()) {
+    rows.train = write_table(task, choice.data, columns);
+    rows.dev = write_table(task, choice.dev, columns);
+    return rows;
   }
-  for (PromptExample& example : write_table(loaded.task, own.data, columns)) {
+  for (PromptExample& example : write_table(task, choice.data, columns)) {
     Example by_text;
     by_text.text = example.prompt;
     const Split part = table_split(by_text);
@@ -68,12 +82,16 @@ OwnPromptDataset load_own_prompt_dataset(const OwnPrompt& own) {
                                                : rows.dev;
     examples.push_back(std::move(example));
   }
+  const std::string file = printable(choice.data.string());
   if (rows.train.empty() || rows.dev.empty())
     throw Error(
         "{}: a hash of the prompts puts {} of its rows in train and {} in dev, expected both; give "
         "--dev FILE",
-        printable(own.data.string()), rows.train.size(), rows.dev.size());
-  return loaded;
+        file, rows.train.size(), rows.dev.size());
+  rows.notes.push_back(
+      fmt::format("{}: a hash of the prompts puts {} rows in train, {} in held-out, {} in dev",
+                  file, rows.train.size(), rows.held_out.size(), rows.dev.size()));
+  return rows;
 }
 
 }  // namespace rankfold

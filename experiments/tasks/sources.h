@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "core/base/bounds.h"
+#include "core/base/error.h"
 #include "experiments/tasks/table_file.h"
 #include "experiments/tasks/task.h"
 
@@ -12,7 +13,7 @@ namespace rankfold {
 std::vector<Task> glue_tasks();
 std::vector<Task> sentiment_tasks();
 
-/// The task of a table of one's own.
+/// The task of a table of one's own, by a head.
 Task table_task(const TaskChoice& choice);
 /// The classes of a table whose last column, of these, is the label, as TaskChoice::classes says.
 std::vector<std::string> find_classes(const std::filesystem::path& file,
@@ -25,6 +26,14 @@ struct LabelReading {
   bool by_number = false;
 };
 std::vector<Example> examples_of(const Task& task, Table table, const LabelReading& labels);
+
+/// The examples, of a split that score-on names. Throws UsageError where there are none.
+template <class Rows>
+const Rows& expect_examples(const Task& task, const std::string& score_on, const Rows& rows) {
+  if (rows.empty())
+    throw UsageError("--score-on {}: task {} has no such examples", score_on, task.name);
+  return rows;
+}
 
 /// What a slot of 10 means, 0 to 9: 0 to 6 train, 7 held_out, 8 and 9 dev.
 Split split_of_slot(std::uint64_t hash);

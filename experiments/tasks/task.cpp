@@ -7,13 +7,26 @@
 #include "core/base/error.h"
 #include "core/base/hash.h"
 #include "core/base/text.h"
+#include "experiments/tasks/prompt_own.h"
 #include "experiments/tasks/sources.h"
 
 namespace rankfold {
 namespace {
 
+/// What a language model is asked in words. A head has nothing to do with it.
+Task asked_task(PromptTask asked) {
+  Task task;
+  task.name = asked.name;
+  task.metrics = asked.metrics;
+  task.prompt = std::make_shared<const PromptTask>(std::move(asked));
+  return task;
+}
+
 std::vector<Task> make_tasks() {
   std::vector<Task> all = glue_tasks();
+  for (const PromptTask& asked : prompt_tasks())
+    if (std::ranges::find(all, asked.name, &Task::name) == all.end())
+      all.push_back(asked_task(asked));
   std::ranges::move(sentiment_tasks(), std::back_inserter(all));
   return all;
 }
@@ -45,6 +58,36 @@ const Task& find_task(std::string_view name) {
   throw unknown_name("task", name, names);
 }
 
+namespace {
+
+/// Throws UsageError where a task has no use for how it is asked.
+void expect_asked_so(const Task& task, const TaskChoice& choice) {
+  const bool in_words = choice.scoring == "prompt";
+  if (in_words && !find_prompt_task(task.name)) {
+    std::vector<std::string> names;
+    for (const PromptTask& asked : prompt_tasks()) names.push_back(asked.name);
+    throw UsageError("--scoring prompt: task {} has no prompt; expected one of {}, or head",
+                     task.name, join(names, ", "));
+  }
+  if (!in_words && task.prompt)
+    throw UsageError(
+        "--task {}: is asked in words alone; expected --scoring prompt and a model that tells next "
+        "tokens (llama, gpt2, ...)",
+        task.name);
+}
+
+/// As table_task, of a prompt of one's own.
+Task own_asked_task(const TaskChoice& choice) {
+  Task task = asked_task(own_prompt(choice));
+  task.name = choice.task;
+  task.classes.clear();
+  for (const PromptOption& option : task.prompt->options) task.classes.push_back(option.label);
+  task.labels = task.classes.size();
+  return task;
+}
+
+}  // namespace
+
 Task find_task(const TaskChoice& choice) {
   const bool is_known = std::ranges::find(tasks(), choice.task, &Task::name) != tasks().end();
   if (is_table_file(choice.data) && is_known)
@@ -52,18 +95,29 @@ Task find_task(const TaskChoice& choice) {
         "--data {}: is a file; task {} needs the folder of its files (--task FILE reads "
         "a table of your own)",
         printable(choice.data.string(), 300), choice.task);
-  if (is_table_file(choice.data)) return table_task(choice);
+  const bool in_words = choice.scoring == "prompt";
+  if (!in_words && !choice.prompt.empty())
+    throw UsageError("--prompt is for --scoring prompt, expected none with --scoring head");
+  if (is_table_file(choice.data)) {
+    if (in_words && choice.prompt.empty())
+      throw UsageError(
+          "--scoring prompt: a table of your own has no prompt; expected --prompt such as "
+          "'Review: {{text}} It was {{label}}'");
+    return in_words ? own_asked_task(choice) : table_task(choice);
+  }
   const Task& task = find_task(choice.task);
+  expect_asked_so(task, choice);
   for (const auto& [option, value] : {std::pair("text", &choice.text),
                                       {"label", &choice.label},
                                       {"dev", &choice.dev},
-                                      {"metric", &choice.metric}})
+                                      {"metric", &choice.metric},
+                                      {"prompt", &choice.prompt}})
     if (!value->empty())
       throw UsageError(
           "--{} is for a table of your own (--task FILE.tsv, .csv or .jsonl); task {} "
           "has its own",
           option, task.name);
-  return task;
+  return in_words ? asked_task(*find_prompt_task(task.name)) : task;
 }
 
 std::string table_task_name(const std::filesystem::path& file) {
@@ -84,14 +138,15 @@ const std::vector<Example>& examples(const Dataset& dataset, Split split) {
   return dataset.dev;
 }
 
-const std::vector<Example>& scored_examples(const Task& task, const Dataset& dataset,
-                                            const std::string& score_on) {
+Split scored_split(const std::string& score_on) {
   if (score_on != "dev" && score_on != "held-out")
     throw UsageError("--score-on is '{}'; expected dev or held-out", printable(score_on));
-  const std::vector<Example>& chosen = score_on == "dev" ? dataset.dev : dataset.held_out;
-  if (chosen.empty())
-    throw UsageError("--score-on {}: task {} has no such examples", score_on, task.name);
-  return chosen;
+  return score_on == "dev" ? Split::dev : Split::held_out;
+}
+
+const std::vector<Example>& scored_examples(const Task& task, const Dataset& dataset,
+                                            const std::string& score_on) {
+  return expect_examples(task, score_on, examples(dataset, scored_split(score_on)));
 }
 
 Dataset load_dataset(const Task& task, const std::filesystem::path& data, std::size_t max_train,

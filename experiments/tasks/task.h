@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,7 @@ struct Example {
 
 struct Task;
 struct Dataset;
+struct PromptTask;
 
 /// To score a model, the rows to train on need not be there.
 enum class RowsNeeded { all, scored };
@@ -40,12 +42,16 @@ struct Task {
   /// the names of its scores ("" for the first, "mismatched").
   std::vector<std::string> parts = {};
   TaskReader read = {};
+  /// How a language model is asked in words, instead of a head (see prompt_data.h); else null.
+  std::shared_ptr<const PromptTask> prompt = {};
 };
 
 /// Every task that has a name, in the order of the documentation (docs/tasks.md):
 ///
 ///   cola, sst2, stsb, mrpc, qqp, mnli, qnli, rte, wnli
 ///              GLUE, with GLUE's metrics
+///   cb, boolq, wsc, wic, multirc, copa, record, squad, drop
+///              asked in words alone, see prompt_task.h (so can be sst2 and rte)
 ///   movies, products, tweets, editorials
 ///              sentiment (1 positive), see load_dataset; accuracy, F1, Matthews correlation
 ///   movies-regression, products-regression, tweets-regression, editorials-regression
@@ -68,12 +74,14 @@ struct TaskChoice {
   /// The classes of the outputs of a model that is there already; empty: those of the table, sorted
   /// (by value where all are whole numbers, else by bytes).
   std::vector<std::string> classes = {};
+  std::string scoring = {};  ///< "prompt": asked in words; "" and "head": by a head
+  std::string prompt = {};   ///< of a table, asked in words: see own_prompt_task
 };
 
-/// The same; reads a table for its classes. Throws UsageError where columns or a metric are named
-/// for a task that is no table, the metric is not for such labels, or labels are numbers that can
-/// only be meant for regression while the metric is of classes; Error naming the file, row and
-/// column as load_dataset does, and where all labels are alike.
+/// The same; reads a table for its classes. Throws UsageError where columns, a metric or a prompt
+/// are named for a task that is no table, the metric is not for such labels, labels are numbers
+/// that can only be meant for regression while the metric is of classes, or the task is not asked
+/// so; Error naming the file, row and column as load_dataset does, and where all labels are alike.
 Task find_task(const TaskChoice& choice);
 
 /// What a run calls a table: its file's name without the ending, which stays where a task has that
@@ -98,8 +106,10 @@ struct Dataset {
 /// The examples of one split.
 const std::vector<Example>& examples(const Dataset& dataset, Split split);
 
-/// The examples that the setting score-on names: "dev", or "held-out" (for choosing learning rates,
-/// so that dev stays unseen). Throws UsageError for another word or where there are none.
+/// The split that the setting score-on names: "dev", or "held-out" (for choosing learning rates, so
+/// that dev stays unseen). Throws UsageError for another word.
+Split scored_split(const std::string& score_on);
+/// Its examples. Throws UsageError where there are none.
 const std::vector<Example>& scored_examples(const Task& task, const Dataset& dataset,
                                             const std::string& score_on);
 

@@ -1,8 +1,8 @@
 #include "experiments/training/evaluate.h"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
-#include <set>
 
 #include "core/base/elapsed.h"
 #include "core/base/error.h"
@@ -12,14 +12,16 @@
 #include "core/device/device.h"
 #include "core/device/machine_rates.h"
 #include "experiments/adapter_files/adapter_folder.h"
-#include "experiments/models/config_file.h"
 #include "experiments/models/families/family.h"
 #include "experiments/models/input_checks.h"
 #include "experiments/runs/settings.h"
 #include "experiments/tasks/metrics.h"
+#include "experiments/tasks/prompt_data.h"
 #include "experiments/tasks/table_file.h"
 #include "experiments/tasks/task.h"
-#include "experiments/training/run_folder.h"
+#include "experiments/training/class_order.h"
+#include "experiments/training/prompt_score.h"
+#include "experiments/training/prompted_data.h"
 
 namespace rankfold {
 namespace {
@@ -39,14 +41,16 @@ void require_trained(const AdaptedModel& adapted, const EvaluationRequest& reque
 
 /// What is given, and else what the adapter knows.
 TaskChoice choice_of(const EvaluationRequest& request, const AdapterDescription& description,
-                     const std::vector<std::string>& classes) {
+                     const std::vector<std::string>& classes, bool in_words) {
   RunSettings settings;
   settings.values = {{"task", request.task.empty() ? description.task : request.task},
                      {"data", request.data.string()},
                      {"text", request.text},
                      {"label", request.label},
                      {"dev", request.dev},
-                     {"metric", request.metric}};
+                     {"metric", request.metric},
+                     {"prompt", request.prompt},
+                     {"scoring", in_words ? "prompt" : "head"}};
   if (settings.text("task").empty())
     throw UsageError("--task is missing; expected a task such as sst2");
   const bool is_table =
@@ -65,7 +69,7 @@ TaskChoice choice_of(const EvaluationRequest& request, const AdapterDescription&
 Task choose_task(const TaskChoice& choice, const EvaluationRequest& request,
                  const AdapterDescription* description) {
   const Task task = find_task(choice);
-  if (description != nullptr &&
+  if (description != nullptr && !task.prompt &&
       (task.labels != description->labels || task.regression != description->regression)) {
     throw UsageError("--task is {}, with {}; the adapter in {} has {}{}", task.name,
                      outputs(task.labels, task.regression), request.adapter.string(),
@@ -91,113 +95,144 @@ void require_classifier(const fs::path& model, const Task& task) {
               join(output_weights(), " or "));
 }
 
-/// Where the model has the task's classes by name in another order, the outputs in the task's; adds
-/// to `notes`.
-void order_outputs(const Task& task, const std::vector<std::string>& classes,
-                   std::vector<float>& logits, std::vector<std::string>& notes) {
-  if (classes.size() != task.classes.size() || classes == task.classes) return;
-  std::vector<std::size_t> positions;
-  for (const std::string& name : task.classes) {
-    const auto same = [&](const std::string& other) {
-      return normalise_text(other) == normalise_text(name);
-    };
-    const auto found = std::ranges::find_if(classes, same);
-    if (found == classes.end()) {
-      notes.push_back(foreign_classes_note(task, classes));
-      return;
-    }
-    positions.push_back(static_cast<std::size_t>(found - classes.begin()));
-  }
-  const std::set<std::size_t> distinct(positions.begin(), positions.end());
-  if (std::ranges::is_sorted(positions) || distinct.size() < classes.size()) return;
-  std::vector<float> row(task.labels);
+/// Whether a model without adapter is asked in words.
+bool is_asked_in_words(const EvaluationRequest& request) {
+  if (!request.scoring.empty()) return request.scoring == "prompt";
+  if (!request.prompt.empty()) return true;
+  return find_prompt_task(request.task) && !is_table_file(request.data) &&
+         tells_tokens(request.model);
+}
+
+/// The outputs in the order of the task's classes; adds to `notes`.
+void order_outputs(const ClassOrder& order, std::vector<float>& logits,
+                   std::vector<std::string>& notes) {
+  if (!order.note.empty()) notes.push_back(order.note);
+  if (order.outputs.empty()) return;
+  std::vector<float> row(order.outputs.size());
   for (auto begin = logits.begin(); begin != logits.end(); begin += std::ssize(row)) {
     for (std::size_t k = 0; k < row.size(); ++k)
-      row[k] = *(begin + static_cast<std::ptrdiff_t>(positions[k]));
+      row[k] = *(begin + static_cast<std::ptrdiff_t>(order.outputs[k]));
     std::ranges::copy(row, begin);
   }
-  notes.push_back(fmt::format("the model's classes are {}: its outputs are read by name",
-                              printable(join(classes, ", "), 200)));
+}
+
+/// What is scored, and how.
+struct Scored {
+  AdaptedModel adapted;
+  TaskChoice choice;
+  Task task;
+  std::string score_on;
+  std::size_t batch = 0, max_length = 0;
+};
+
+Evaluation evaluate_head(const EvaluationRequest& request, const Scored& scored) {
+  const Task& task = scored.task;
+  Host& host = *scored.adapted.host;
+  const Dataset dataset = load_dataset(task, scored.choice.data, 0, RowsNeeded::scored);
+  const std::vector<Example>& rows = scored_examples(task, dataset, scored.score_on);
+  const EncodedSplit split =
+      encode_split(rows, dataset.scored_files, *load_tokenizer(request.model), scored.max_length);
+  check_split(split, rows, dataset.scored_files, host);
+  std::vector<float> logits =
+      predict_split(host, split, scored.batch, task.labels, request.progress);
+  Evaluation result;
+  result.notes = dataset.notes;
+  order_outputs(class_order(task, scored.choice.classes), logits, result.notes);
+  result.scores = score(task, logits, split.labels, split.parts);
+  result.constant_predictions = constant_predictions(task, logits);
+  result.majority_scores = majority_scores(task, split.labels, split.parts);
+  result.examples = split.size();
+  if (!request.predictions.empty()) write_predictions(request.predictions, task, rows, logits);
+  return result;
+}
+
+Evaluation evaluate_prompts(const EvaluationRequest& request, const Scored& scored) {
+  const PromptTask& task = *scored.task.prompt;
+  Host& host = *scored.adapted.host;
+  const std::uint64_t seed = request.seed.value_or(scored.adapted.description.seed);
+  const PromptDataset dataset = load_prompt_rows(scored.task, scored.choice, 0, seed,
+                                                 std::array{scored_split(scored.score_on)});
+  const std::vector<PromptExample>& rows = scored_examples(scored.task, dataset, scored.score_on);
+  const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(request.model);
+  const PromptSplit split =
+      encode_prompts(task, rows, *tokenizer, {host.max_tokens(), scored.max_length});
+  check_prompts(split, rows, host);
+  const PromptScores found = score_prompts(host, task, split, scored.batch, request.progress,
+                                           answer_generation(*tokenizer, request.model));
+  Evaluation result;
+  result.notes = dataset.notes;
+  if (const std::string note = cut_note(split.cut, scored.max_length); !note.empty())
+    result.notes.push_back(note);
+  result.scores = found.scores;
+  result.constant_predictions = found.constant;
+  result.majority_scores = majority_scores(task, split);
+  result.examples = split.size();
+  if (!request.predictions.empty())
+    write_prompt_predictions(request.predictions, task, rows, found);
+  return result;
+}
+
+std::unique_ptr<Host> load_plain_host(const EvaluationRequest& request, const Task& task,
+                                      std::shared_ptr<const Device> device) {
+  if (!task.prompt) require_classifier(request.model, task);
+  check_precision(request.precision);
+  HostSettings settings;
+  if (task.prompt) settings.output = HostOutput::language_model;
+  settings.labels = task.labels;
+  settings.regression = task.regression;
+  settings.bfloat16 = request.precision == "bf16";
+  return load_host(request.model, settings, std::move(device));
+}
+
+/// --max-length, the adapter's, or the default of how the model is asked.
+std::size_t chosen_length(const EvaluationRequest& request, const Scored& scored) {
+  if (request.max_length > 0) return request.max_length;
+  if (!request.adapter.empty()) return scored.adapted.description.max_length;
+  RunSettings settings;
+  settings.values["scoring"] = scored.choice.scoring;
+  fill_scoring(settings, true, scored.adapted.host->max_tokens());
+  return settings.count("max-length");
 }
 
 }  // namespace
 
-std::vector<std::string> model_classes(const fs::path& model) {
-  const ConfigFile config(model / "config.json");
-  const JsonField names(config.values(), config.path());
-  std::vector<std::string> classes;
-  const auto given = names.find("id2label");
-  for (std::size_t k = 0; given && k < given->members().size(); ++k) {
-    const auto name = given->find(std::to_string(k));
-    if (!name || !name->is_string() || name->string() == fmt::format("LABEL_{}", k)) return {};
-    classes.push_back(name->string());
-  }
-  return classes;
-}
-
-std::string foreign_classes_note(const Task& task, const std::vector<std::string>& classes) {
-  const auto same = [](const std::string& a, const std::string& b) {
-    return normalise_text(a) == normalise_text(b);
-  };
-  if (classes.size() != task.classes.size() || std::ranges::equal(classes, task.classes, same))
-    return "";
-  return fmt::format("the model's classes are {}: its outputs stand for {} by their order",
-                     printable(join(classes, ", "), 200), printable(join(task.classes, ", "), 200));
-}
-
 Evaluation evaluate(const EvaluationRequest& request, const Registry& registry) {
   const auto start = Clock::now();
-  if (!request.score_on.empty()) check_setting("score-on", request.score_on);
-  if (!request.precision.empty()) check_setting("precision", request.precision);
+  for (const auto& [name, value] : {std::pair("score-on", &request.score_on),
+                                    {"precision", &request.precision},
+                                    {"scoring", &request.scoring}})
+    if (!value->empty()) check_setting(name, *value);
   check_model_folder(request.model);
   if (!request.data.empty() && !is_table_file(request.data) && !is_table_file(request.task))
     check_data_folder(request.data);
   set_threads(static_cast<int>(request.threads == 0 ? cpu_count() : request.threads));
   const auto device = make_calibrated_device();
 
-  AdaptedModel adapted;
+  Scored scored;
   const bool with_adapter = !request.adapter.empty();
   if (with_adapter) {
-    adapted = load_adapted_model(request.model, request.adapter, registry, device,
-                                 request.precision, HostOutput::classifier);
-    require_trained(adapted, request);
+    std::optional<HostOutput> output;
+    if (!request.scoring.empty())
+      output = request.scoring == "prompt" ? HostOutput::language_model : HostOutput::classifier;
+    scored.adapted = load_adapted_model(request.model, request.adapter, registry, device,
+                                        request.precision, output);
+    require_trained(scored.adapted, request);
   }
-  const std::vector<std::string> classes =
-      with_adapter ? adapted.description.classes : model_classes(request.model);
-  const TaskChoice choice = choice_of(request, adapted.description, classes);
-  const Task task = choose_task(choice, request, with_adapter ? &adapted.description : nullptr);
-  if (!with_adapter) {
-    require_classifier(request.model, task);
-    check_precision(request.precision);
-    HostSettings settings;
-    settings.labels = task.labels;
-    settings.regression = task.regression;
-    settings.bfloat16 = request.precision == "bf16";
-    adapted.host = load_host(request.model, settings, device);
-  }
+  const AdapterDescription& description = scored.adapted.description;
+  const bool in_words =
+      with_adapter ? description.output == HostOutput::language_model : is_asked_in_words(request);
+  std::vector<std::string> classes = description.classes;
+  if (!with_adapter && !in_words) classes = model_classes(request.model);
+  scored.choice = choice_of(request, description, classes, in_words);
+  scored.task = choose_task(scored.choice, request, with_adapter ? &description : nullptr);
+  if (!with_adapter) scored.adapted.host = load_plain_host(request, scored.task, device);
+  scored.max_length = chosen_length(request, scored);
+  check_max_length(scored.max_length, *scored.adapted.host, request.model);
+  scored.batch = request.batch == 0 ? description.batch : request.batch;
+  scored.score_on = request.score_on.empty() ? description.score_on : request.score_on;
 
-  const std::size_t max_length =
-      request.max_length == 0 ? adapted.description.max_length : request.max_length;
-  check_max_length(max_length, *adapted.host, request.model);
-  const std::size_t batch = request.batch == 0 ? adapted.description.batch : request.batch;
-  const Dataset dataset = load_dataset(task, choice.data, 0, RowsNeeded::scored);
-  const std::vector<Example>& rows = scored_examples(
-      task, dataset, request.score_on.empty() ? adapted.description.score_on : request.score_on);
-  const EncodedSplit split =
-      encode_split(rows, dataset.scored_files, *load_tokenizer(request.model), max_length);
-  check_split(split, rows, dataset.scored_files, *adapted.host);
-  std::vector<float> logits =
-      predict_split(*adapted.host, split, batch, task.labels, request.progress);
-
-  Evaluation result;
-  result.task = task.name;
-  result.notes = dataset.notes;
-  order_outputs(task, classes, logits, result.notes);
-  result.scores = score(task, logits, split.labels, split.parts);
-  result.constant_predictions = constant_predictions(task, logits);
-  result.majority_scores = majority_scores(task, split.labels, split.parts);
-  result.examples = split.size();
-  if (!request.predictions.empty()) write_predictions(request.predictions, task, rows, logits);
+  Evaluation result = in_words ? evaluate_prompts(request, scored) : evaluate_head(request, scored);
+  result.task = scored.task.name;
   result.seconds = seconds_since(start);
   return result;
 }

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,12 +19,15 @@ struct EvaluationRequest {
   std::string task;                      ///< empty: the adapter's
   std::filesystem::path data;            ///< empty where task is a table
   std::string text, label, dev, metric;  ///< of a table: see TaskChoice; empty: the adapter's
-  std::string score_on;                  ///< dev or held-out; empty: the adapter's, else dev
-  std::string precision;                 ///< f32 or bf16; empty: the adapter's, else f32
-  std::filesystem::path predictions;     ///< empty: none; else see write_predictions
-  std::size_t batch = 0;                 ///< 0: the adapter's, else 32
-  std::size_t max_length = 0;            ///< 0: the adapter's, else 128
-  std::size_t threads = 0;               ///< 0: all cores
+  std::string scoring, prompt;        ///< head or prompt, and one of a table; empty: see evaluate
+  std::string score_on;               ///< dev or held-out; empty: the adapter's, else dev
+  std::string precision;              ///< f32 or bf16; empty: the adapter's, else f32
+  std::filesystem::path predictions;  ///< empty: none; else see write_predictions, or
+                                      ///< write_prompt_predictions
+  std::optional<std::uint64_t> seed;  ///< of the rows by prompt; none: the adapter's, else 42
+  std::size_t batch = 0;              ///< 0: the adapter's, else 32
+  std::size_t max_length = 0;         ///< 0: the adapter's, else 128 (by prompt: fill_scoring)
+  std::size_t threads = 0;            ///< 0: all cores
   ScoringProgress progress;
 };
 
@@ -36,19 +41,14 @@ struct Evaluation {
   double seconds = 0;
 };
 
-/// The scores on the task's dev set (see score_on). Where the model's classes have the task's names
-/// in another order (config.json's id2label), its outputs are read by name; of a table, its names
-/// are the classes. With an adapter those that its run reported
-/// (same bits on the same machine with the same batch size and threads). Throws Error where neither
-/// the adapter nor the model folder has a classifier, or where the adapter belongs to another model
-/// or task, or the precision cannot be had here; UsageError for a wrong score_on or precision,
-/// worded as check_setting does.
+/// The scores on the task's dev set (see score_on): of an adapter as it was trained, of a model
+/// alone by prompt where it tells next tokens and the task has a prompt, else by its own head.
+/// Where the model's classes have the task's names in another order (config.json's id2label), its
+/// outputs are read by name; of a table, its names are the classes. With an adapter those that its
+/// run reported (same bits on the same machine with the same batch size and threads). Throws Error
+/// where neither the adapter nor the model folder has a classifier, or where the adapter belongs to
+/// another model or task, or the precision cannot be had here; UsageError for a wrong scoring,
+/// score_on or precision, worded as check_setting does.
 Evaluation evaluate(const EvaluationRequest& request, const Registry& registry);
-
-/// The names of a model's outputs in their order; none where config.json has only LABEL_0, ...
-std::vector<std::string> model_classes(const std::filesystem::path& model);
-/// A line that says so where a head with these classes is taken for the task's by their order,
-/// which is another one or of other names; "" where they are the same or one side has no names.
-std::string foreign_classes_note(const Task& task, const std::vector<std::string>& classes);
 
 }  // namespace rankfold

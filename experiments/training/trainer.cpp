@@ -4,6 +4,7 @@
 #include "core/base/machine.h"
 #include "core/base/text.h"
 #include "core/device/device.h"
+#include "experiments/models/host.h"
 #include "experiments/models/input_checks.h"
 #include "experiments/models/shapes.h"
 #include "experiments/tasks/table_file.h"
@@ -60,6 +61,8 @@ std::string constant_notice(const Task& task, const RunResult& result) {
   if (task.regression)
     return fmt::format("every scored row got the same number: {} is undefined and stands as 0",
                        join(task.metrics, " and "));
+  if (result.majority_scores.empty())
+    return "every scored row got the same answer: the score says nothing of the model";
   std::string scores;
   for (const auto& [metric, value] : result.majority_scores)
     scores += fmt::format("{}{} {:.4f}", scores.empty() ? "" : ", ", metric, value);
@@ -68,10 +71,14 @@ std::string constant_notice(const Task& task, const RunResult& result) {
       scores);
 }
 
-/// With the targets that the model decides. One that cannot be read is refused where it is loaded.
-RunSettings with_targets(RunSettings settings, const Method& method) {
+/// With what the model decides. One that cannot be read is refused where it is loaded.
+RunSettings filled_from_model(RunSettings settings, const Method& method) {
+  fill_table(settings);
+  const std::string& model = settings.text("model");
   try {
-    fill_targets(settings, method, catalogue(read_shape(settings.text("model"))));
+    const ModelShape shape = read_shape(model);
+    fill_targets(settings, method, catalogue(shape));
+    fill_scoring(settings, tells_tokens(model), shape.positions);
   } catch (const Error&) {
   }
   return settings;
@@ -84,7 +91,7 @@ RunResult finetune(const RunSettings& settings, const fs::path& out, const Regis
   check_settings(settings);
   const Method& method = registry.at(settings.text("method"));
   RunResult result;
-  result.settings = canonical(with_targets(settings, method), &method);
+  result.settings = canonical(filled_from_model(settings, method), &method);
   const Task task = find_task(task_choice(result.settings));
   const bool threads_are_free = settings.text("threads").empty();
   if (threads_are_free) result.settings.values["threads"] = std::to_string(cpu_count());

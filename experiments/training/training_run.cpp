@@ -1,5 +1,8 @@
 #include "experiments/training/training_run.h"
 
+#include <array>
+#include <utility>
+
 #include "core/adapter/explain.h"
 #include "core/base/error.h"
 #include "core/device/device.h"
@@ -9,17 +12,15 @@
 #include "experiments/models/shapes.h"
 #include "experiments/models/trained_parts.h"
 #include "experiments/tasks/task.h"
+#include "experiments/training/class_order.h"
 #include "experiments/training/classifier_data.h"
-#include "experiments/training/evaluate.h"
 #include "experiments/training/optimizer.h"
+#include "experiments/training/prompted_data.h"
 #include "experiments/training/start_samples.h"
 
 namespace rankfold {
-namespace {
 
 namespace fs = std::filesystem;
-
-}  // namespace
 
 void TrainingRun::load() {
   check_trainer();
@@ -32,13 +33,14 @@ void TrainingRun::load() {
                           tensor_train_head_rank(settings_.text("rank")));
 
   HostSettings wanted = host_settings(settings_, seed_);
+  if (task_.prompt) wanted.output = HostOutput::language_model;
   wanted.labels = task_.labels;
   wanted.regression = task_.regression;
+  wanted.output_rows = class_order(task_, model_classes(model)).outputs;
   const bool everything_trains = wanted.parts.everything;
   wanted.parts = parse_trained_parts(train, settings_.text("rank"));
   wanted.parts.everything = everything_trains;
-  const auto pause = [this] { check_stop(); };
-  content_.emplace(model, pause);
+  content_.emplace(model, [this] { check_stop(); });
   std::unique_ptr<Host> loaded = load_host(model, wanted, device);
   Host& host = *loaded;
   result_.dropout = host.dropouts();
@@ -58,22 +60,7 @@ void TrainingRun::load() {
     check_cacheable(settings_, method_, host.frozen_layers(),
                     result_.dropout["hidden"] > 0 || result_.dropout["attention"] > 0);
 
-  const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(model);
-  const Dataset dataset = load_dataset(task_, settings_.text("data"), settings_.count("max-train"));
-  const std::vector<Example>& scored = scored_examples(task_, dataset, settings_.text("score-on"));
-  content_->expect_unchanged(true);
-  result_.fingerprints = {content_->fingerprint(), rows_fingerprint(dataset.train),
-                          rows_fingerprint(scored)};
-  std::vector<std::string> told = dataset.notes;
-  if (const std::string note = foreign_classes_note(task_, model_classes(model)); !note.empty())
-    told.push_back(note);
-  for (const std::string& note : told) {
-    result_.notes.push_back(note);
-    if (options_.message) options_.message(note);
-  }
-  data_ =
-      std::make_unique<ClassifierData>(task_, dataset, scored, *tokenizer, max_length, host, pause);
-  result_.majority_scores = data_->majority_scores();
+  load_rows(host, max_length);
 
   if (const StartSamples samples = adapter.start_samples(); samples != StartSamples::none) {
     adapter.set_samples(sample_start(
@@ -105,8 +92,57 @@ void TrainingRun::load() {
                                     : std::vector<ZeroOrderStep>());
 }
 
+void TrainingRun::load_rows(const Host& host, std::size_t max_length) {
+  if (task_.prompt)
+    load_prompted(host, max_length);
+  else
+    load_labelled(host, max_length);
+  result_.majority_scores = data_->majority_scores();
+}
+
+void TrainingRun::tell(const std::vector<std::string>& notes) {
+  for (const std::string& note : notes) {
+    result_.notes.push_back(note);
+    if (options_.message) options_.message(note);
+  }
+}
+
+void TrainingRun::load_labelled(const Host& host, std::size_t max_length) {
+  const fs::path model = settings_.text("model");
+  const Dataset dataset = load_dataset(task_, settings_.text("data"), settings_.count("max-train"));
+  const std::vector<Example>& scored = scored_examples(task_, dataset, settings_.text("score-on"));
+  content_->expect_unchanged(true);
+  result_.fingerprints = {content_->fingerprint(), rows_fingerprint(dataset.train),
+                          rows_fingerprint(scored)};
+  tell(dataset.notes);
+  if (const std::string note = class_order(task_, model_classes(model)).note; !note.empty())
+    tell({note});
+  data_ = std::make_unique<ClassifierData>(task_, dataset, scored, *load_tokenizer(model),
+                                           max_length, host, [this] { check_stop(); });
+}
+
+void TrainingRun::load_prompted(const Host& host, std::size_t max_length) {
+  const fs::path model = settings_.text("model");
+  const std::string& score_on = settings_.text("score-on");
+  const PromptDataset dataset =
+      load_prompt_rows(task_, task_choice(settings_), settings_.count("max-train"), seed_,
+                       std::array{Split::train, scored_split(score_on)});
+  const std::vector<PromptExample>& scored = scored_examples(task_, dataset, score_on);
+  content_->expect_unchanged(true);
+  result_.fingerprints = {content_->fingerprint(), rows_fingerprint(dataset.train),
+                          rows_fingerprint(scored)};
+  tell(dataset.notes);
+  auto data =
+      std::make_unique<PromptedData>(*task_.prompt, dataset.train, scored, load_tokenizer(model),
+                                     model, max_length, host, [this] { check_stop(); });
+  if (const std::string note = cut_note(data->cut(), max_length); !note.empty()) tell({note});
+  data_ = std::move(data);
+}
+
 /// Refuses what does not go together, before anything is read.
 void TrainingRun::check_trainer() const {
+  if (task_.prompt) check_prompted(settings_, tells_tokens(settings_.text("model")));
+  optimizer_settings(settings_);
   const std::string& optimizer = settings_.text("optimizer");
   if (optimizer.starts_with("zo-") && accumulate_ > 1)
     throw UsageError("--accumulate is {}; a step of {} takes one batch, expected 1", accumulate_,
@@ -136,6 +172,11 @@ void TrainingRun::plan_steps() {
   schedule_.rate = settings_.number("lr");
   schedule_.final_rate = settings_.number("lr-end");
   schedule_.power = settings_.number("lr-power");
+  if (schedule_.warmup >= steps_)
+    tell(
+        {fmt::format("--warmup: the rate rises for {} steps and the run has {}, so that it never "
+                     "reaches --lr",
+                     schedule_.warmup, steps_)});
 }
 
 /// As they are now: where ranks adapt, they change.
@@ -181,6 +222,7 @@ void TrainingRun::save() {
   description.classes = task_.classes;
   description.table = table_settings(settings_);
   description.regression = task_.regression;
+  if (task_.prompt) description.output = HostOutput::language_model;
   const fs::path model = settings_.text("model");
   description.model = fs::absolute(model).lexically_normal().filename().string();
   content_->expect_unchanged(false);

@@ -69,10 +69,16 @@ class TrainingRun {
 
  private:
   void check_trainer() const;
+  /// Reads the rows and gives them to the host; then it says what it found.
+  void load_rows(const Host& host, std::size_t max_length);
+  void load_labelled(const Host& host, std::size_t max_length);
+  void load_prompted(const Host& host, std::size_t max_length);
+  void tell(const std::vector<std::string>& notes);
   void plan_steps();
   std::optional<Checkpoint> find_checkpoint() const;
   void go_on_from(const Checkpoint& checkpoint);
   void train_epochs();
+  void replay();
   void train_epoch();
   double take_step(const std::vector<std::vector<std::size_t>>& batches);
   void end_epoch();

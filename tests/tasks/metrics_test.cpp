@@ -3,7 +3,6 @@
 #include <cmath>
 #include <limits>
 
-#include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
 #include "folder.h"
@@ -12,9 +11,6 @@
 namespace rankfold {
 namespace {
 
-using ::testing::AllOf;
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::Key;
 using ::testing::UnorderedElementsAre;
 
@@ -92,6 +88,7 @@ TEST(Predictions, RefuseALogitThatIsNotFinite) {
 
 TEST(Scores, HoldEveryMetricOfTheTask) {
   for (const Task& task : tasks()) {
+    if (task.prompt) continue;
     const Floats logits = task.regression    ? Floats{1, 2, 4}
                           : task.labels == 3 ? Floats{0, 1, 0, 1, 0, 0, 0, 1, 0}
                                              : Floats{0, 1, 1, 0, 0, 1};

@@ -1,7 +1,5 @@
 #include "experiments/tasks/prompt_task.h"
 
-#include <gmock/gmock.h>
-
 #include <algorithm>
 #include <array>
 #include <set>
@@ -12,9 +10,6 @@
 
 namespace rankfold {
 namespace {
-
-using testing::ElementsAre;
-using testing::HasSubstr;
 
 std::vector<PromptExample> examples_of(const char* task, const std::filesystem::path& file) {
   const PromptTask* found = find_prompt_task(task);
@@ -263,9 +258,15 @@ TEST(PromptTemplates, ReadATableOfTheUsersOwn) {
   for (int i = 0; i < 40; ++i)
     table += fmt::format("T{0},\"a, b {0}\",{1}\nT{0},\"a, b {0}\",{1}\n", i,
                          i % 3 == 0 ? "sad" : "glad");
-  OwnPrompt own{"{title}: {body} It is {label}", folder.write("own.csv", table), "mood"};
-  const OwnPromptDataset loaded = load_own_prompt_dataset(own);
-  const PromptDataset& rows = loaded.rows;
+  TaskChoice choice{.task = "own",
+                    .data = folder.write("own.csv", table),
+                    .label = "mood",
+                    .scoring = "prompt",
+                    .prompt = "{title}: {body} It is {label}"};
+  const auto load = [&](std::size_t max_train = 0) {
+    return load_prompt_rows(find_task(choice), choice, max_train, 1, {});
+  };
+  const PromptDataset rows = load();
   EXPECT_EQ(rows.train.size() + rows.held_out.size() + rows.dev.size(), 80u);
   EXPECT_FALSE(rows.train.empty());
   EXPECT_FALSE(rows.dev.empty());
@@ -274,25 +275,27 @@ TEST(PromptTemplates, ReadATableOfTheUsersOwn) {
   // Equal prompts never straddle.
   const auto train = prompts(rows.train), dev = prompts(rows.dev);
   for (const std::string& prompt : dev) EXPECT_EQ(std::ranges::count(train, prompt), 0) << prompt;
+  EXPECT_EQ(prompts(load(5).train), std::vector(train.begin(), train.begin() + 5));
 
-  own.dev = folder.write("dev.tsv", "mood\tbody\ttitle\nsad\tx\tT\n");
-  const OwnPromptDataset apart = load_own_prompt_dataset(own);
-  EXPECT_EQ(apart.rows.train.size(), 80u);
-  ASSERT_EQ(apart.rows.dev.size(), 1u);
-  EXPECT_EQ(apart.rows.dev[0].prompt, "T: x It is");
-  EXPECT_EQ(apart.rows.dev[0].gold, 1u);
+  choice.dev = folder.write("dev.tsv", "mood\tbody\ttitle\nsad\tx\tT\nsad\ta, b 0\tT0\n");
+  const PromptDataset apart = load();
+  EXPECT_EQ(apart.train.size(), 80u);
+  ASSERT_EQ(apart.dev.size(), 2u);
+  EXPECT_EQ(apart.dev[0].prompt, "T: x It is");
+  EXPECT_EQ(apart.dev[0].gold, 1u);
+  EXPECT_THAT(apart.notes, ElementsAre(HasSubstr("1 of the 2 rows of dev stand in train")));
 
-  own.dev = folder.write("dev.tsv", "mood\tbody\ttitle\nbad\tx\tT\n");
-  EXPECT_THAT(message_of([&] { load_own_prompt_dataset(own); }),
-              HasSubstr("dev.tsv:2: the label is 'bad', expected glad, sad"));
-  own.dev = folder.write("dev.tsv", "mood\tbody\ttitle\nsad\t \tT\n");
-  EXPECT_THAT(message_of([&] { load_own_prompt_dataset(own); }),
-              HasSubstr("dev.tsv:2: found no text in column 'body'"));
-  own.prompt = "{tiitle} {label}";
-  EXPECT_THAT(message_of([&] { load_own_prompt_dataset(own); }), HasSubstr("'tiitle'"));
-  own.prompt = "{mood} {label}";
-  EXPECT_THAT(message_of([&] { load_own_prompt_dataset(own); }),
-              HasSubstr("asks with the label's column 'mood'"));
+  const auto failure = [&] { return message_of(load); };
+  choice.dev = folder.write("dev.tsv", "mood\tbody\ttitle\nbad\tx\tT\n");
+  EXPECT_THAT(failure(), HasSubstr("dev.tsv:2: the label is 'bad', expected glad, sad"));
+  choice.dev = folder.write("dev.tsv", "mood\tbody\ttitle\nsad\t \tT\n");
+  EXPECT_THAT(failure(), HasSubstr("dev.tsv:2: found no text in column 'body'"));
+  choice.prompt = "{tiitle} {label}";
+  EXPECT_THAT(failure(), HasSubstr("'tiitle'"));
+  choice.prompt = "{mood} {label}";
+  EXPECT_THAT(failure(), HasSubstr("asks with the label's column 'mood'"));
+  choice.metric = "f1";
+  EXPECT_THAT(failure(), HasSubstr("--metric is 'f1'"));
 }
 
 }  // namespace

@@ -2,25 +2,52 @@
 
 #include <set>
 
-#include <gmock/gmock.h>
-
+#include "experiments/tasks/prompt_task.h"
 #include "folder.h"
 
 namespace rankfold {
 namespace {
 
-using ::testing::AllOf;
-using ::testing::HasSubstr;
-
 TEST(Tasks, HaveUniqueNamesAndConsistentShapes) {
   std::set<std::string> names;
   for (const Task& task : tasks()) {
     EXPECT_TRUE(names.insert(task.name).second) << task.name;
+    EXPECT_FALSE(task.metrics.empty()) << task.name;
+    // By a head, or asked in words alone.
+    EXPECT_EQ(task.read == nullptr, task.prompt != nullptr) << task.name;
+    if (task.prompt) continue;
     EXPECT_EQ(task.labels, task.regression ? 1 : task.classes.size()) << task.name;
     EXPECT_EQ(task.regression, task.classes.empty()) << task.name;
-    EXPECT_FALSE(task.metrics.empty()) << task.name;
   }
-  EXPECT_EQ(names.size(), 17);
+  EXPECT_EQ(names.size(), 26);
+  for (const PromptTask& asked : prompt_tasks()) EXPECT_TRUE(names.contains(asked.name));
+}
+
+TEST(Tasks, AreAskedInWordsWhereTheChoiceSaysSo) {
+  for (const PromptTask& asked : prompt_tasks()) {
+    const Task task = find_task(TaskChoice{.task = asked.name, .scoring = "prompt"});
+    ASSERT_TRUE(task.prompt) << asked.name;
+    EXPECT_EQ(task.prompt->prompt, asked.prompt);
+    EXPECT_EQ(task.metrics, asked.metrics);
+  }
+  EXPECT_EQ(find_task(TaskChoice{.task = "sst2"}).prompt, nullptr);
+  EXPECT_THAT(message_of([] { find_task(TaskChoice{.task = "cb"}); }),
+              HasSubstr("--task cb: is asked in words alone; expected --scoring prompt"));
+  EXPECT_THAT(message_of([] { find_task(TaskChoice{.task = "cola", .scoring = "prompt"}); }),
+              HasSubstr("task cola has no prompt; expected one of cb, boolq"));
+  EXPECT_THAT(
+      message_of([] {
+        find_task(TaskChoice{.task = "sst2", .scoring = "prompt", .prompt = "{text} {label}"});
+      }),
+      HasSubstr("--prompt is for a table of your own"));
+  EXPECT_THAT(message_of([] {
+                find_task(TaskChoice{.task = "own", .data = "own.csv", .prompt = "{text} {label}"});
+              }),
+              HasSubstr("--prompt is for --scoring prompt"));
+  EXPECT_THAT(message_of([] {
+                find_task(TaskChoice{.task = "own", .data = "own.csv", .scoring = "prompt"});
+              }),
+              HasSubstr("a table of your own has no prompt; expected --prompt such as"));
 }
 
 TEST(Tasks, ScoreFirstByGluesMetric) {

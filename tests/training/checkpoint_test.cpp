@@ -162,6 +162,22 @@ TEST_F(Checkpoints, ThatAreDamagedAreToldAndStartedAnew) {
   }
 }
 
+TEST_F(Checkpoints, OutliveAnEventFileThatWasCutWhereItBegan) {
+  EXPECT_EQ(run({}, "plain"), "");
+  std::string version_record;
+  for (const std::size_t left : {0U, 3U, 20U, 40U, 70U}) {
+    const std::string out = fmt::format("out{}", left);
+    EXPECT_THAT(run({{"checkpoint-steps", "3"}}, out, 5), HasSubstr("accident"));
+    for (const auto& entry : fs::directory_iterator(folder / out))
+      if (entry.path().filename().native().starts_with("events"))
+        fs::resize_file(entry.path(), left);
+    told.clear();
+    EXPECT_EQ(run({}, out), "") << left;
+    EXPECT_THAT(told, HasSubstr("goes on from the checkpoint behind step 3 of"));
+    expect_same(out, "plain");
+  }
+}
+
 TEST_F(Checkpoints, AreNotTakenForAFileOfSomebodyElse) {
   fs::create_directories(folder / "out");
   std::ofstream(file("out")) << "weights of my own";

@@ -10,6 +10,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/device/counting_device.h"
+#include "core/device/forwarding_device.h"
 #include "decompositions/registry.h"
 #include "experiments/training/trainer.h"
 #include "experiments/training/training_session.h"
@@ -186,6 +187,28 @@ TEST_F(ZeroOrderTraining, ComputesTheLayersBelowOnceForBothPasses) {
   EXPECT_LT(flops("last:1", false), 1.6 * flops("last:1", true));
 }
 
+class DrawCounter final : public ForwardingDevice {
+ public:
+  explicit DrawCounter(std::shared_ptr<const Device> inner) : ForwardingDevice(std::move(inner)) {}
+  void add_normals(const RandomStream& stream, float keep, float scale, std::size_t n,
+                   const float* x, float* y) const override {
+    ++draws;
+    ForwardingDevice::add_normals(stream, keep, scale, n, x, y);
+  }
+  mutable std::size_t draws = 0;
+};
+
+TEST_F(ZeroOrderTraining, DrawsZOnceForBothPassesAndOnceToDescend) {
+  RunSettings settings = wanted("zo-sgd");
+  settings.values["zo-samples"] = "3";
+  const auto device = std::make_shared<DrawCounter>(make_cpu_device());
+  TrainingSession trained = session(settings, device);
+  trained.form_gradients(six_sequences());
+  EXPECT_EQ(device->draws, 3 * trained.tensors().size());
+  trained.update(1e-3, 1);
+  EXPECT_EQ(device->draws, 6 * trained.tensors().size());
+}
+
 TEST_F(ZeroOrderTraining, LowersTheLossAndTellsItsForwards) {
   RunSettings settings = wanted("zo-adam");
   settings.values["steps"] = "60";
@@ -253,7 +276,8 @@ TEST_F(ZeroOrderTraining, RefusesWhatItCannotDo) {
     settings.values[name] = value;
     return error_of([&] { run(settings, "refused"); });
   };
-  EXPECT_THAT(error("zo-sgd", "zo-epsilon", "0"), HasSubstr("--zo-epsilon is 0"));
+  for (const char* epsilon : {"0", "1e-30", "5e-8"})
+    EXPECT_THAT(error("zo-sgd", "zo-epsilon", epsilon), HasSubstr("expected at least 6e-8"));
   EXPECT_THAT(error("zo-sgd", "clip", "1"), HasSubstr("--clip is 1; zo-sgd forms no gradient"));
   EXPECT_THAT(error("zo-adam", "accumulate", "2"), HasSubstr("--accumulate is 2"));
   EXPECT_THAT(error("zo-adam", "dropout", "0.1"), HasSubstr("--dropout is 0.1; zo-adam"));

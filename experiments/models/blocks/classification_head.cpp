@@ -42,7 +42,7 @@ ClassificationHead::ClassificationHead(HeadDescription description, std::size_t 
       seed_(settings.seed),
       device_(std::move(device)),
       output_(trained_layer(description_.output, labels_, hidden_, device_)) {
-  load_output(weights, notes);
+  load_output(weights, settings, notes);
   if (settings.parts.tt_head)
     tensor_train_ = make_tensor_train_head<float>(description_.dense, hidden_,
                                                   settings.parts.tt_rank, seed_, device_);
@@ -54,10 +54,11 @@ ClassificationHead::ClassificationHead(HeadDescription description, std::size_t 
     linear_.emplace(*description_.site, dense_, device_);
 }
 
-void ClassificationHead::read(FrozenWeights& weights, std::span<TrainedStorage> layer) const {
+void ClassificationHead::read(FrozenWeights& weights, std::span<TrainedStorage> layer,
+                              std::span<const std::size_t> rows) const {
   for (TrainedStorage& storage : layer)
-    device_->copy(weights.frozen(storage.name, storage.shape), storage.value.size() * sizeof(float),
-                  storage.value.data());
+    device_->copy(weights.frozen(storage.name, storage.shape, rows),
+                  storage.value.size() * sizeof(float), storage.value.data());
 }
 
 void ClassificationHead::draw(std::span<TrainedStorage> layer) {
@@ -66,10 +67,11 @@ void ClassificationHead::draw(std::span<TrainedStorage> layer) {
   for (const TrainedStorage& storage : layer) new_elements_ += storage.value.size();
 }
 
-void ClassificationHead::load_output(FrozenWeights& weights, std::vector<std::string>& notes) {
+void ClassificationHead::load_output(FrozenWeights& weights, const HostSettings& settings,
+                                     std::vector<std::string>& notes) {
   const TrainedStorage& weight = output_[0];
   const TensorEntry* found = weights.find(weight.name);
-  if (found && found->shape == weight.shape) return read(weights, output_);
+  if (found && found->shape == weight.shape) return read(weights, output_, settings.output_rows);
   draw(output_);
   if (found)
     notes.push_back(
