@@ -154,6 +154,15 @@ bool NetworkAdapter<T>::adds_bias(std::size_t site) const {
 }
 
 template <class T>
+const T* NetworkAdapter<T>::frozen_weight(std::size_t index) const {
+  const T* weight = this->frozen_[index].weight;
+  if (!weight)
+    throw Error("[{}] site {}: the update depends on the frozen weight, which was not given",
+                this->method_, this->stack_.sites[index].name);
+  return weight;
+}
+
+template <class T>
 void NetworkAdapter<T>::do_start(std::uint64_t seed) {
   for (std::size_t index = 0; index < sites_.size(); ++index) {
     const CompiledSite& compiled = sites_[index];

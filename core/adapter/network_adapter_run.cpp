@@ -177,15 +177,6 @@ typename NetworkAdapter<T>::Magnitudes NetworkAdapter<T>::magnitudes(const Compi
 }
 
 template <class T>
-const T* NetworkAdapter<T>::frozen_weight(std::size_t index) const {
-  const T* weight = this->frozen_[index].weight;
-  if (!weight)
-    throw Error("[{}] site {}: the update depends on the frozen weight, which was not given",
-                this->method_, this->stack_.sites[index].name);
-  return weight;
-}
-
-template <class T>
 void NetworkAdapter<T>::run_forward(const SitesProgram& entry, MatrixView<const T> x,
                                     std::span<const Output> outputs, bool residual) const {
   const WorkTimer timer(*this->device_, Work::adapter);

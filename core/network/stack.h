@@ -45,6 +45,9 @@ struct Site {
   bool beside_all = false;
   /// How much of a bias the model has here: in a fused weight some parts may have one.
   enum class BiasRows { none, some, all } bias = BiasRows::all;
+  /// The model adds it behind the module (DeBERTa's q_bias and v_bias): what acts after the weight
+  /// does not see it, as in PEFT, which replaces modules.
+  bool bias_apart = false;
 };
 
 /// The ordered sites of a model for a selection of targets and layers: layers ascending, within a

@@ -43,7 +43,7 @@ class PeftFolder : public ForeignFolder {
 
 struct PeftExport {
   std::size_t sites = 0, largest_rank = 0, parameters = 0;
-  std::vector<std::size_t> ranks;  ///< one a module
+  std::vector<std::size_t> ranks = {};  ///< one a module
 };
 
 /// Writes the update of every module as a LoRA of the smallest sufficient rank, exact to rounding:
@@ -54,5 +54,11 @@ struct PeftExport {
 /// source has no model that tells where they lie, or `out` exists and is not empty.
 PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry,
                           const std::filesystem::path& out, const std::string& base_name = "");
+
+/// The same of an adapter of ia3 as PEFT's IA3: parts of a fused weight are one module, whose other
+/// parts have scales of 1. Throws Error where the adapter is of another method, or scales the input
+/// of a part.
+PeftExport export_as_ia3(const LoneAdapter& source, const std::filesystem::path& out,
+                         const std::string& base_name = "");
 
 }  // namespace rankfold

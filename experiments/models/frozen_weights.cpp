@@ -115,6 +115,15 @@ const float* FrozenWeights::frozen(std::string_view name, const std::vector<std:
   return place_on_device(device_, read(name, shape), placed_);
 }
 
+const float* FrozenWeights::tensor(std::string_view name, const std::vector<std::size_t>& shape) {
+  if (!trained_) return frozen(name, shape);
+  if (const float* const known = trained_->find(name)) return known;
+  const std::size_t converted = converted_.size(), placed = placed_.size();
+  const float* const values = trained_->add(name, shape, frozen(name, shape));
+  forget_since(converted, placed, name);
+  return values;
+}
+
 const float* FrozenWeights::frozen(std::string_view name, const std::vector<std::size_t>& shape,
                                    std::span<const std::size_t> rows) {
   const float* const values = frozen(name, shape);
@@ -126,15 +135,6 @@ const float* FrozenWeights::frozen(std::string_view name, const std::vector<std:
   const std::size_t width =
       std::accumulate(shape.begin() + 1, shape.end(), std::size_t{1}, std::multiplies<>());
   return gather({values, shape[0], width}, rows);
-}
-
-const float* FrozenWeights::tensor(std::string_view name, const std::vector<std::size_t>& shape) {
-  if (!trained_) return frozen(name, shape);
-  if (const float* const known = trained_->find(name)) return known;
-  const std::size_t converted = converted_.size(), placed = placed_.size();
-  const float* const values = trained_->add(name, shape, frozen(name, shape));
-  forget_since(converted, placed, name);
-  return values;
 }
 
 const float* FrozenWeights::transposed(std::string_view name, std::size_t rows,
@@ -170,7 +170,8 @@ std::vector<float> FrozenWeights::turned(std::string_view name, std::size_t rows
 }
 
 /// Nobody reads the stored values of this tensor again, nor what was made of them since.
-void FrozenWeights::forget_since(std::size_t converted, std::size_t placed, std::string_view name) {
+void FrozenWeights::forget_since(std::size_t converted, std::size_t placed,
+                                 std::string_view name) {
   if (folder_ && converted_.size() == converted) release(name);
   converted_.resize(converted);
   placed_.resize(placed);

@@ -76,7 +76,12 @@ void attach_linears(std::span<HostLinear* const> linears, Adapter<float>* adapte
                     const SiteCatalogue& catalogue) {
   const std::vector<Site> sites = adapter ? adapter->stack().sites : std::vector<Site>();
   std::vector<FrozenLinear<float>> frozen;
-  for (const Site& site : sites) frozen.push_back(find_frozen(linears, site, catalogue));
+  for (const Site& site : sites) {
+    frozen.push_back(find_frozen(linears, site, catalogue));
+    // The host adds it behind the adapter.
+    if (site.bias_apart && adapter->place(frozen.size() - 1) == Place::after)
+      frozen.back().bias = nullptr;
+  }
   if (adapter) adapter->set_frozen(std::move(frozen));
   for (HostLinear* linear : linears) {
     const auto found = std::ranges::find(sites, linear->site().name, &Site::name);

@@ -57,7 +57,8 @@ RunSettings settings_with(const RunSettings& settings, std::initializer_list<Set
 /// One text for settings, to look runs up by.
 std::string settings_text(const RunSettings& settings);
 
-/// --targets, or the method's default, or the model's: "q,v", in_proj where these are its parts.
+/// --targets, or the method's default (of `all`, parts of fused weights where only some of them have
+/// a bias), or the model's: "q,v", in_proj where these are its parts.
 std::string chosen_targets(const RunSettings& settings, const Method& method,
                            const SiteCatalogue& catalogue);
 /// Throws UsageError for what --targets everything does not go with: parts of --train that it holds,

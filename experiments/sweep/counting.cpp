@@ -16,9 +16,12 @@ std::string canonical_targets(const std::string& targets, const Stack& stack) {
   return joined;
 }
 
-/// All weights of the network below the head.
-Count count_of_everything(const ModelShape& shape) {
-  const std::size_t weights = parameters_below_head(shape);
+/// All weights of the network below the head; of a language model with an output layer of its own,
+/// that too.
+Count count_of_everything(const ModelShape& shape, bool tells_tokens) {
+  const std::size_t output =
+      tells_tokens && !shape.tied_output ? shape.vocabulary * shape.hidden : 0;
+  const std::size_t weights = parameters_below_head(shape) + output;
   return {weights, {{"weights", {weights}, 1}}};
 }
 
@@ -38,7 +41,8 @@ ModelCount count_stack(const ModelShape& shape, const Method& method, const RunS
   result.targets = canonical_targets(chosen_targets(settings, method, SiteCatalogue{}), stack);
   result.matrices = stack.sites.size();
   check_everything(settings);
-  if (result.targets == everything) counted = count_of_everything(shape);
+  if (result.targets == everything)
+    counted = count_of_everything(shape, settings.text("scoring") == "prompt");
   result.adapter = counted.trainable;
   result.trainable =
       counted.trainable +

@@ -104,6 +104,7 @@ class RunChecks {
     if (settings.count("max-length") > shape.positions)
       throw UsageError("--max-length is {}; expected at most the {} positions of the model",
                        settings.text("max-length"), shape.positions);
+    check_everything(settings);
     check_trainer(settings, task, store_.tells_tokens(model));
     const Method& method = registry_.at(settings.text("method"));
     if (!is_shape) check_features(settings, method, store_);

@@ -44,17 +44,6 @@ TEST(FrozenWeights, AreFoundWithAndWithoutThePrefixAndUnderOlderNames) {
   EXPECT_THAT(weights.unused(), ElementsAre("extra"));
 }
 
-TEST(FrozenWeights, ComeInAnotherOrderOfRowsWhereOneIsGiven) {
-  const Checkpoint checkpoint;
-  FrozenWeights weights(checkpoint.folder.path, "net.", make_cpu_device());
-  const std::vector<std::size_t> turned{1, 0}, outside{0, 2};
-  const std::span<const float> rows(weights.frozen("net.a.weight", {2, 2}, turned), 4);
-  EXPECT_THAT(rows, ElementsAre(3, 4, 1, 2));
-  EXPECT_EQ(weights.frozen("net.b.LayerNorm.weight", {2}, turned)[0], -0.25f);
-  for (const std::vector<std::size_t>& wrong : {outside, std::vector<std::size_t>{0}})
-    EXPECT_THROW(weights.frozen("net.a.weight", {2, 2}, wrong), Error);
-}
-
 /// What trains has memory of its own; two readers of one tensor share it.
 TEST(FrozenWeights, ThatTrainHaveGradientsWhereTheirValuesLie) {
   const Checkpoint checkpoint;
@@ -94,6 +83,17 @@ TEST(FrozenWeights, ThatTrainHaveGradientsWhereTheirValuesLie) {
   EXPECT_THAT(std::span(trained.gradient(whole), 5), testing::Each(0.0f));
   trained.zero_gradients();
   EXPECT_THAT(std::span(trained.gradient(c), 4), testing::Each(0.0f));
+}
+
+TEST(FrozenWeights, ComeInAnotherOrderOfRowsWhereOneIsGiven) {
+  const Checkpoint checkpoint;
+  FrozenWeights weights(checkpoint.folder.path, "net.", make_cpu_device());
+  const std::vector<std::size_t> turned{1, 0}, outside{0, 2};
+  const std::span<const float> rows(weights.frozen("net.a.weight", {2, 2}, turned), 4);
+  EXPECT_THAT(rows, ElementsAre(3, 4, 1, 2));
+  EXPECT_EQ(weights.frozen("net.b.LayerNorm.weight", {2}, turned)[0], -0.25f);
+  for (const std::vector<std::size_t>& wrong : {outside, std::vector<std::size_t>{0}})
+    EXPECT_THROW(weights.frozen("net.a.weight", {2, 2}, wrong), Error);
 }
 
 TEST(FrozenWeights, StayMappedWhereTheyAreInFloat32) {

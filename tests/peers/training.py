@@ -11,15 +11,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from place import Failure, Place, golden, peft, run_cases, torch, transformers
+from place import Failure, Place, golden, ia3_config, peft, run_cases, torch, transformers
 from safetensors.torch import load_file, save_file
 
 limit = 1e-5
 steps, warmup = 12, 3
-# What IA3 scales the outputs of, and the inputs; DeBERTa's in_proj and GPT-2's c_attn hold q too.
-keys = (".key", ".value", ".key_proj", ".value_proj", ".k_proj", ".v_proj", ".c_attn", ".in_proj")
-downs = (".output.dense", ".fc2", ".down_proj", ".ffn_output", ".mlp.c_proj")
-no_downs = (".attention.output.dense",)
 
 
 def load(source):
@@ -83,11 +79,7 @@ def module_name(name):
 def ia3(place, work, source, rate=5e-3):
     """Scales of outputs and inputs, and the head, from starts of their own."""
     model, task = load(source)
-    modules = [name for name, _ in model.named_modules()]
-    outputs = [name for name in modules if name.endswith(keys)]
-    inputs = [name for name in modules if name.endswith(downs) and not name.endswith(no_downs)]
-    config = peft.IA3Config(task_type=task, target_modules=outputs + inputs, feedforward_modules=inputs)
-    model = peft.get_peft_model(model, config)
+    model = peft.get_peft_model(model, ia3_config(model, task))
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for name, weight in model.named_parameters():

@@ -7,6 +7,19 @@
 #include "core/device/work.h"
 
 namespace rankfold {
+namespace {
+
+/// Every row of y += row, which may be null.
+void add_row(const Device& device, const float* row, MatrixView<float> y) {
+  if (!row) return;
+  const WorkTimer timer(device, Work::elementwise);
+  StridedLoop loop;
+  loop.add({y.rows, 0, 0, y.stride});
+  loop.add({y.columns, 1, 0, 1});
+  device.accumulate(loop, 1.0f, row, nullptr, y.data);
+}
+
+}  // namespace
 
 HostLinear::HostLinear(Site site, FrozenLinear<float> frozen, std::shared_ptr<const Device> device,
                        bool bfloat16)
@@ -70,7 +83,7 @@ const float* HostLinear::forward_without_bias(MatrixView<const float> x, MatrixV
   const bool beside = adapter_->place(index_) == Place::beside;
   const SiteMatrix<float> output{index_, y};
   adapter_->forward({&output, 1}, x, trace, beside ? Bias::omit : Bias::add);
-  return beside ? frozen().bias : nullptr;
+  return beside || adds_bias_behind() ? frozen().bias : nullptr;
 }
 
 void HostLinear::backward(MatrixView<const float> x, MatrixView<const float> dy,
@@ -94,6 +107,9 @@ void forward_together(std::span<const HostLinear* const> linears, MatrixView<con
     }
   }
   if (adapter) adapter->forward({outputs.data(), count}, x, trace);
+  for (std::size_t i = 0; i < linears.size(); ++i)
+    if (const HostLinear& linear = *linears[i]; linear.adds_bias_behind())
+      add_row(*linear.device_, linear.frozen().bias, ys[i]);
 }
 
 void backward_together(std::span<const HostLinear* const> linears, MatrixView<const float> x,

@@ -55,6 +55,10 @@ class HostLinear {
   friend void backward_together(std::span<const HostLinear* const>, MatrixView<const float>,
                                 std::span<const MatrixView<const float>>, const Trace<float>&,
                                 MatrixView<float>, Into);
+  /// Whether the adapter left the bias out, which is added behind it (Site::bias_apart).
+  bool adds_bias_behind() const {
+    return adapter_ && site_.bias_apart && adapter_->place(index_) == Place::after;
+  }
   void add_gradients(MatrixView<const float> x, MatrixView<const float> dy) const;
 
   struct Weight {
