@@ -53,7 +53,10 @@ DescribedMethod resolve_description(AdapterDescription& description, const SiteC
                                     const Registry& registry) {
   const Method& method = registry.at(description.method);
   Stack stack;
-  if (description.sites.empty()) {
+  if (method.entry != Entry::weights && !catalogue.virtual_sites.empty()) {
+    stack = select_sites(method, catalogue, description.targets, description.layers,
+                         {"", {}, "", description.settings.options});
+  } else if (description.sites.empty()) {
     stack = select_stack(catalogue, description.targets, description.layers);
   } else {
     std::vector<Site> sites;

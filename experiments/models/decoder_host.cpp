@@ -12,6 +12,7 @@
 #include "experiments/models/blocks/option_loss.h"
 #include "experiments/models/decoder_rows.h"
 #include "experiments/models/host_parts.h"
+#include "experiments/models/virtual_tokens.h"
 
 namespace rankfold {
 namespace {
@@ -38,20 +39,23 @@ class DecoderHost final : public Host {
   std::size_t max_tokens() const override { return network_.limits.positions; }
   std::size_t hidden_size() const override { return network_.hidden; }
   std::size_t frozen_layers() const override { return frozen_layers_; }
-  void features(const Batch& batch, MatrixView<float> rows) override;
+  void features(const Batch& given, MatrixView<float> rows) override;
+  std::vector<float> words(std::span<const std::int32_t> ids) const override {
+    return read_words(network_.embedding.words, network_.hidden, network_.limits, ids, *device_);
+  }
   std::map<std::string, double> dropouts() const override { return network_.dropouts; }
   const std::vector<std::string>& notes() const override { return network_.notes; }
 
   void check(const Batch& batch) const override { check_batch(batch, network_.limits, false); }
   std::vector<float> predict(const Batch& given) override;
   double train_pass(const Batch& given, std::uint64_t seed, std::uint64_t step) override;
-  std::vector<std::vector<float>> hidden_states(const Batch& batch) override;
+  std::vector<std::vector<float>> hidden_states(const Batch& given) override;
 
   double mean_loss(const Batch& given) override;
-  std::vector<double> answer_scores(const Batch& batch) override;
-  std::vector<float> token_logits(const Batch& batch) override;
+  std::vector<double> answer_scores(const Batch& given) override;
+  std::vector<float> token_logits(const Batch& given) override;
   KeyValueCache make_cache(std::span<const std::size_t> tokens) const override;
-  std::vector<float> next_logits(const Batch& batch, std::span<const std::size_t> cached,
+  std::vector<float> next_logits(const Batch& given, std::span<const std::size_t> cached,
                                  KeyValueCache& cache) override;
 
  private:
@@ -60,14 +64,15 @@ class DecoderHost final : public Host {
   void expect_language_model() const;
 
   const Batch& read_part(const Batch& batch, bool with_labels);
-  DecoderPass start_pass(const Batch& batch) { return turned(rows_.start(batch)); }
+  const Batch& whole(const Batch& batch) { return virtual_.with_tokens(batch, 0); }
+  DecoderPass start_pass(const Batch& batch, const PassKind& kind = {});
   DecoderPass turned(DecoderPass pass);
-  void embed(const Batch& batch, const DecoderPass& pass, MatrixView<float> rows);
   void form_input(const Batch& batch, const DecoderPass& pass, MatrixView<float> rows);
+  MatrixView<float> run_layer(std::size_t i, MatrixView<float> rows, const DecoderPass& pass,
+                              DecoderApplication& application);
   MatrixView<float> run_layers(const DecoderPass& pass, MatrixView<float> rows, std::size_t first);
   MatrixView<float> last_rows(const Batch& batch, const DecoderPass& pass);
   MatrixView<float> all_rows(const Batch& batch, const DecoderPass& pass);
-  std::vector<float> downloaded(MatrixView<const float> x) const;
   std::vector<float> logits_of(MatrixView<float> rows);
   double classify(const Batch& batch, MatrixView<const float> rows, bool training,
                   MatrixView<float> gradient);
@@ -89,6 +94,8 @@ class DecoderHost final : public Host {
   PaddingCut cut_;
   std::vector<double> losses_, scores_;  ///< of labelled tokens, of answers
   std::vector<float> scales_;
+  VirtualTokens virtual_;
+  std::size_t positions_;                                        ///< with those of virtual tokens
   DecoderApplication of_all_rows_{""}, of_last_rows_{"", true};  ///< of passes without backward
 };
 
@@ -100,15 +107,12 @@ DecoderHost::DecoderHost(DecoderNetwork network, const HostSettings& settings,
       linears_(linears()),
       norms_(device),
       arena_(device),
-      cut_(network_.score ? network_.padding : -1) {
-  const auto train = [&](LayerNorm& norm) {
-    settings_.parts.norms ? norms_.train(norm) : norms_.train_shift(norm);
-  };
-  if (settings_.parts.norms || settings_.parts.norm_shifts) {
-    for (DecoderLayer& layer : network_.layers)
-      for (LayerNorm* norm : layer.norms()) train(*norm);
-    train(network_.last_norm);
-  }
+      cut_(network_.score ? network_.padding : -1),
+      virtual_(device),
+      positions_(network_.limits.positions) {
+  for (DecoderLayer& layer : network_.layers)
+    for (LayerNorm* norm : layer.norms()) norms_.train(*norm, settings_.parts);
+  norms_.train(network_.last_norm, settings_.parts);
   attach(nullptr);
 }
 
@@ -120,13 +124,15 @@ std::vector<HostLinear*> DecoderHost::linears() {
 }
 
 void DecoderHost::attach(Adapter<float>* adapter) {
+  virtual_.attach(adapter, network_.catalogue, positions_);
+  network_.limits.positions = positions_ - virtual_.count();
   attach_linears(linears_, adapter, network_.catalogue);
-  layers_train_ = false;
+  layers_train_ = virtual_.embedded() > 0;
   frozen_layers_ = 0;
   for (std::size_t i = 0; i < network_.layers.size(); ++i) {
     DecoderApplication& application = network_.applications[i];
     application.traces = {};
-    application.reach = network_.layers[i].reach(layers_train_);
+    application.reach = network_.layers[i].reach(layers_train_, virtual_.has_keys(i));
     layers_train_ = application.reach.any;
     if (!layers_train_) ++frozen_layers_;
   }
@@ -153,25 +159,35 @@ void DecoderHost::expect_language_model() const {
 DecoderPass DecoderHost::turned(DecoderPass pass) {
   arena_.reset();
   if (network_.rotary) pass.turn = network_.rotary->of_length(rows_.longest());
+  virtual_.form(pass.training, arena_);
+  pass.virtual_tokens = virtual_.embeddings();
   return pass;
 }
 
-void DecoderHost::embed(const Batch& batch, const DecoderPass& pass, MatrixView<float> rows) {
-  const WorkTimer timer(*device_, Work::elementwise);
-  device_->embed_tokens(network_.words, network_.positions, batch.ids, pass.positions, rows);
-  device_->apply_dropout(pass.dropout(network_.embedding_dropout, "dropout/embeddings"), rows);
+DecoderPass DecoderHost::start_pass(const Batch& batch, const PassKind& kind) {
+  const VirtualKeys keys = virtual_.place_keys(batch.starts, batch.prefixes);
+  DecoderPass pass = rows_.start(batch, keys.count);
+  pass.virtual_keys = keys;
+  static_cast<PassKind&>(pass) = kind;
+  return turned(pass);
 }
 
 /// Overwrites rows with what goes into the first layer that runs: features, or embeddings.
 void DecoderHost::form_input(const Batch& batch, const DecoderPass& pass, MatrixView<float> rows) {
-  if (!batch.features.data) return embed(batch, pass, rows);
+  if (!batch.features.data) return network_.embedding.forward(batch, pass, rows, arena_);
   upload_features(batch.features, rows, *device_);
+}
+
+MatrixView<float> DecoderHost::run_layer(std::size_t i, MatrixView<float> rows,
+                                         const DecoderPass& pass, DecoderApplication& application) {
+  application.learned = pass.virtual_keys.count > 0 ? virtual_.keys(i) : VirtualRows();
+  return network_.layers[i].forward(rows, pass, application, arena_);
 }
 
 MatrixView<float> DecoderHost::run_layers(const DecoderPass& pass, MatrixView<float> rows,
                                           std::size_t first) {
   for (std::size_t i = first; i < network_.layers.size(); ++i)
-    rows = network_.layers[i].forward(rows, pass, network_.applications[i], arena_);
+    rows = run_layer(i, rows, pass, network_.applications[i]);
   return rows;
 }
 
@@ -181,41 +197,35 @@ MatrixView<float> DecoderHost::last_rows(const Batch& batch, const DecoderPass& 
   MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
   form_input(batch, pass, rows);
   for (std::size_t i = batch.features.data ? frozen_layers_ : 0; i < last; ++i)
-    rows = network_.layers[i].forward(rows, pass, of_all_rows_, arena_);
-  return network_.layers[last].forward(rows, pass, of_last_rows_, arena_);
+    rows = run_layer(i, rows, pass, of_all_rows_);
+  return run_layer(last, rows, pass, of_last_rows_);
 }
 
-void DecoderHost::features(const Batch& batch, MatrixView<float> rows) {
-  check_batch(batch, network_.limits, false);
-  check_room_for_features(batch, rows, network_.hidden, model());
+void DecoderHost::features(const Batch& given, MatrixView<float> rows) {
+  check_batch(given, network_.limits, false);
+  check_room_for_features(given, rows, network_.hidden, model());
+  const Batch& batch = whole(given);
   const DecoderPass pass = start_pass(batch);
   const MatrixView<float> x = arena_.take_matrix(batch.tokens(), network_.hidden);
-  embed(batch, pass, x);
-  for (std::size_t i = 0; i < frozen_layers_; ++i)
-    network_.layers[i].forward(x, pass, network_.applications[i], arena_);
-  download_rows(x, rows, *device_);
-}
-
-std::vector<float> DecoderHost::downloaded(MatrixView<const float> x) const {
-  std::vector<float> values(x.rows * x.columns);
-  device_->download(x.data, values.size() * sizeof(float), values.data());
-  return values;
+  network_.embedding.forward(batch, pass, x, arena_);
+  for (std::size_t i = 0; i < frozen_layers_; ++i) run_layer(i, x, pass, network_.applications[i]);
+  download_rows(virtual_.own_rows_of(x, arena_), rows, *device_);
 }
 
 /// Of the rows behind the layers, by the last norm and either head. Uses the rows up.
 std::vector<float> DecoderHost::logits_of(MatrixView<float> rows) {
   normalise(network_.last_norm, rows, rows, *device_);
-  if (network_.score) return downloaded(network_.score->forward(rows, arena_));
+  if (network_.score) return downloaded(network_.score->forward(rows, arena_), *device_);
   const MatrixView<float> logits = arena_.take_matrix(rows.rows, network_.output->vocabulary());
   network_.output->logits(rows, logits);
-  return downloaded(logits);
+  return downloaded(logits, *device_);
 }
 
-/// The checked batch as far as the head reads it.
+/// The checked batch as far as the head reads it, with its virtual tokens.
 const Batch& DecoderHost::read_part(const Batch& batch, bool with_labels) {
   check_batch(batch, network_.limits, with_labels);
   check_features(batch, frozen_layers_, network_.hidden, model());
-  return cut_.of(batch);
+  return whole(cut_.of(batch));
 }
 
 std::vector<float> DecoderHost::predict(const Batch& given) {
@@ -224,18 +234,19 @@ std::vector<float> DecoderHost::predict(const Batch& given) {
   return logits_of(last_rows(batch, pass));
 }
 
-std::vector<std::vector<float>> DecoderHost::hidden_states(const Batch& batch) {
-  check_batch(batch, network_.limits, false);
+std::vector<std::vector<float>> DecoderHost::hidden_states(const Batch& given) {
+  check_batch(given, network_.limits, false);
+  const Batch& batch = whole(given);
   const DecoderPass pass = start_pass(batch);
   const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
   std::vector<std::vector<float>> states;
-  embed(batch, pass, rows);
-  states.push_back(downloaded(rows));
-  for (const DecoderLayer& layer : network_.layers) {
-    layer.forward(rows, pass, of_all_rows_, arena_);
+  network_.embedding.forward(batch, pass, rows, arena_);
+  states.push_back(downloaded(virtual_.own_rows_of(rows, arena_), *device_));
+  for (std::size_t i = 0; i < network_.layers.size(); ++i) {
+    run_layer(i, rows, pass, of_all_rows_);
     if (states.size() == network_.layers.size())
       normalise(network_.last_norm, rows, rows, *device_);
-    states.push_back(downloaded(rows));
+    states.push_back(downloaded(virtual_.own_rows_of(rows, arena_), *device_));
   }
   return states;
 }
@@ -301,9 +312,9 @@ double DecoderHost::mean_loss(const Batch& given) {
   return loss(batch, all_rows(batch, pass), false, {});
 }
 
-std::vector<double> DecoderHost::answer_scores(const Batch& batch) {
+std::vector<double> DecoderHost::answer_scores(const Batch& given) {
   expect_language_model();
-  read_part(batch, true);
+  const Batch& batch = read_part(given, true);
   const DecoderPass pass = start_pass(batch);
   const MatrixView<float> rows = all_rows(batch, pass);
   rows_.find_labels(batch);
@@ -317,10 +328,7 @@ std::vector<double> DecoderHost::answer_scores(const Batch& batch) {
 
 double DecoderHost::train_pass(const Batch& given, std::uint64_t seed, std::uint64_t step) {
   const Batch& batch = read_part(given, true);
-  DecoderPass pass = start_pass(batch);
-  pass.training = true;
-  pass.seed = seed;
-  pass.step = step;
+  const DecoderPass pass = start_pass(batch, {true, seed, step});
   const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
   const bool of_last_rows = network_.applications.back().last_rows_only;
   MatrixView<float> all(nullptr, rows.rows, rows.columns), gradient = all;
@@ -335,19 +343,22 @@ double DecoderHost::train_pass(const Batch& given, std::uint64_t seed, std::uint
   for (std::size_t i = network_.layers.size(); i-- > 0;) {
     DecoderApplication& application = network_.applications[i];
     network_.layers[i].backward(pass, application, gradient, all, arena_);
-    if (!application.reach.input) break;
     gradient = all;
+    if (!application.reach.input) break;
   }
+  if (virtual_.embedded() > 0) network_.embedding.backward(pass, gradient, *device_);
+  virtual_.backward();
   return value;
 }
 
-std::vector<float> DecoderHost::token_logits(const Batch& batch) {
+std::vector<float> DecoderHost::token_logits(const Batch& given) {
   expect_language_model();
-  check_batch(batch, network_.limits, false);
+  check_batch(given, network_.limits, false);
+  const Batch& batch = whole(given);
   const DecoderPass pass = start_pass(batch);
   const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
-  embed(batch, pass, rows);
-  return logits_of(run_layers(pass, rows, 0));
+  network_.embedding.forward(batch, pass, rows, arena_);
+  return logits_of(virtual_.own_rows_of(run_layers(pass, rows, 0), arena_));
 }
 
 KeyValueCache DecoderHost::make_cache(std::span<const std::size_t> tokens) const {
@@ -355,19 +366,24 @@ KeyValueCache DecoderHost::make_cache(std::span<const std::size_t> tokens) const
   for (const std::size_t count : tokens)
     if (count > max_tokens())
       throw Error("{}: {} tokens are asked for, expected at most {}", model(), count, max_tokens());
-  return {network_.layers.size(), network_.key_width, tokens, device_};
+  std::vector<std::size_t> rooms(tokens.begin(), tokens.end());
+  for (std::size_t& room : rooms) room += virtual_.count();
+  return {network_.layers.size(), network_.key_width, rooms, device_};
 }
 
-std::vector<float> DecoderHost::next_logits(const Batch& batch, std::span<const std::size_t> cached,
+std::vector<float> DecoderHost::next_logits(const Batch& given, std::span<const std::size_t> cached,
                                             KeyValueCache& cache) {
   expect_language_model();
   if (cache.layers() != network_.layers.size() || cache.width() != network_.key_width)
     throw Error("{}: the cache has {} layers of width {}, expected {} of {}", model(),
                 cache.layers(), cache.width(), network_.layers.size(), network_.key_width);
-  check_batch(batch, network_.limits, false);
-  check_cached(batch, cached, cache, model());
-  const std::vector<float> logits =
-      logits_of(last_rows(batch, turned(rows_.start(batch, cached, cache))));
+  check_batch(given, network_.limits, false);
+  check_cached(given, cached, cache, virtual_.count(), model());
+  const Batch& batch = virtual_.with_tokens(given, 0, cached, &cache);
+  virtual_.begin(cached, cache, model());
+  const DecoderPass pass = turned(rows_.start(batch, cached, cache));
+  virtual_.fill(cache);
+  const std::vector<float> logits = logits_of(last_rows(batch, pass));
   for (std::size_t s = 0; s < batch.sequences(); ++s)
     cache.add_tokens(cached[s], batch.starts[s + 1] - batch.starts[s]);
   return logits;

@@ -75,7 +75,9 @@ void attach_linears(std::span<HostLinear* const> linears, Adapter<float>* adapte
                     const SiteCatalogue& catalogue) {
   const std::vector<Site> sites = adapter ? adapter->stack().sites : std::vector<Site>();
   std::vector<FrozenLinear<float>> frozen;
-  for (const Site& site : sites) frozen.push_back(find_frozen(linears, site, catalogue));
+  for (const Site& site : sites)
+    frozen.push_back(is_virtual(site.matrix) ? FrozenLinear<float>()
+                                             : find_frozen(linears, site, catalogue));
   if (adapter) adapter->set_frozen(std::move(frozen));
   for (HostLinear* linear : linears) {
     const auto found = std::ranges::find(sites, linear->site().name, &Site::name);
@@ -110,6 +112,24 @@ void upload_features(MatrixView<const float> features, MatrixView<float> rows,
   if (device.reaches_host()) return device.copy_matrix(features, rows);
   for (std::size_t i = 0; i < rows.rows; ++i)
     device.upload(features.row(i), rows.columns * sizeof(float), rows.row(i));
+}
+
+std::vector<float> read_words(const float* words, std::size_t width, const BatchLimits& limits,
+                              std::span<const std::int32_t> ids, const Device& device) {
+  std::vector<float> rows(ids.size() * width);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i] < 0 || static_cast<std::size_t>(ids[i]) >= limits.vocabulary)
+      throw Error("{}: token id {}, expected 0 to {}", limits.model, ids[i], limits.vocabulary - 1);
+    device.download(words + static_cast<std::size_t>(ids[i]) * width, width * sizeof(float),
+                    rows.data() + i * width);
+  }
+  return rows;
+}
+
+std::vector<float> downloaded(MatrixView<const float> x, const Device& device) {
+  std::vector<float> values(x.rows * x.columns);
+  device.download(x.data, values.size() * sizeof(float), values.data());
+  return values;
 }
 
 void download_rows(MatrixView<const float> rows, MatrixView<float> features, const Device& device) {

@@ -75,6 +75,10 @@ std::map<std::string, std::string> table_settings(const RunSettings& settings);
 /// `canonical`, which knows no model, keeps them.
 void fill_targets(RunSettings& settings, const Method& method, const SiteCatalogue& catalogue);
 
+/// Positions that the method's virtual tokens take in a model; 0 for most methods. Throws
+/// UsageError as resolve_settings.
+std::size_t virtual_tokens(const RunSettings& settings, const Method& method);
+
 /// What the settings leave to a model with so many positions, which can tell next tokens or not:
 /// scoring by prompt where it can and the task has a prompt; and by prompt a max-length of 2048
 /// tokens (LoRETTA, MeZO), or of all positions where there are fewer.

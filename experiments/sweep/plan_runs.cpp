@@ -64,15 +64,23 @@ void check_run(const PlannedRun& run, const Registry& registry, ShapeStore& stor
   if (settings.text("scoring") == "prompt") check_prompted(settings);
   const Method& method = registry.at(settings.text("method"));
   check_features(settings, method, store);
+  if (const std::size_t tokens = virtual_tokens(settings, method);
+      tokens + settings.count("max-length") > shape.positions)
+    throw UsageError(
+        "--max-length is {}; expected, with {} virtual tokens, at most the {} positions of the "
+        "model",
+        settings.text("max-length"), tokens, shape.positions);
   store.count(method, run);
 }
 
 /// A model that cannot be read is refused by check_runs, with the run.
-void fill_from_model(RunSettings& settings, ShapeStore& store) {
+void fill_from_model(RunSettings& settings, const Registry& registry, ShapeStore& store) {
   fill_table(settings);
   const std::string& model = settings.text("model");
   try {
-    fill_scoring(settings, store.tells_tokens(model), store.shape(model).positions);
+    const std::size_t positions = store.shape(model).positions,
+                      taken = virtual_tokens(settings, registry.at(settings.text("method")));
+    fill_scoring(settings, store.tells_tokens(model), positions - std::min(taken, positions - 1));
   } catch (const Error&) {
   }
 }
@@ -247,7 +255,7 @@ SweepPlan plan_runs(std::vector<PlannedRun> runs, const fs::path& out, const Reg
                     Contents& contents, bool rerun_changed) {
   check_out(out);
   ShapeStore store(SweepKind::train);
-  for (PlannedRun& run : runs) fill_from_model(run.settings, store);
+  for (PlannedRun& run : runs) fill_from_model(run.settings, registry, store);
   check_runs(runs, registry, store);
   SweepPlan plan;
   KnownFolders known;

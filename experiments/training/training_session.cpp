@@ -50,8 +50,8 @@ TrainingSession::TrainingSession(std::unique_ptr<Host> host, const Method& metho
       gradients_(std::make_unique<Backpropagation>()),
       adapter_dropout_(settings.number("adapter-dropout")) {
   const SiteCatalogue& places = host_->catalogue();
-  const Stack stack =
-      select_stack(places, chosen_targets(settings, method, places), settings.text("layers"));
+  const Stack stack = select_sites(method, places, chosen_targets(settings, method, places),
+                                   settings.text("layers"), method_request(settings));
   method_settings_ = resolve_settings(method, method_request(settings), stack);
   told(method.notes ? method.notes(stack, method_settings_) : std::vector<std::string>());
   adapter_ = make_adapter<float>(trained_form(method), stack, method_settings_, device_);
@@ -67,6 +67,9 @@ void TrainingSession::begin(const OptimizerSettings& optimizer) {
         method_.name);
   if (method_.truncation && !optimizer.groups.factor_rates.empty())
     throw UsageError("--lr-ratio: {} trains whole updates, no factors by themselves", method_.name);
+  if (method_.entry != Entry::weights && adapter_dropout_ > 0)
+    throw UsageError("--adapter-dropout is {}; {} reads no input that could be dropped, expected 0",
+                     adapter_dropout_, method_.name);
   adapter_->initialise(seed_);
   adapter_->set_samples({});
   try {

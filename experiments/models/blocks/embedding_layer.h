@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -31,11 +32,18 @@ class EmbeddingLayer {
         place_(std::move(place)),
         map_(std::move(map)) {}
 
+  const float* words() const { return tables_.words; }
+  std::size_t width() const { return width_; }
   LayerNorm& norm() { return norm_; }
   HostLinear* map() { return map_ ? &*map_ : nullptr; }
   const HostLinear* map() const { return map_ ? &*map_ : nullptr; }
 
-  /// x [tokens, hidden] is overwritten; the same again for the same pass. `trace`, where given,
+  /// An id whose embedding a virtual token may stand in the place of.
+  std::int32_t placeholder() const { return tables_.padding == 0 ? 1 : 0; }
+
+  /// x [tokens, hidden] is overwritten; the same again for the same pass. Positions count from
+  /// behind the pass's virtual keys. Virtual tokens, those that begin every sequence, have learned
+  /// rows in the place of words. `trace`, where given,
   /// keeps what the backward of an adapted map needs.
   void forward(const Batch& batch, const EncoderPass& pass, MatrixView<float> x,
                Trace<float>* trace, Arena& arena) const;
@@ -47,7 +55,12 @@ class EmbeddingLayer {
  private:
   /// `normalised` receives the normalised sums where it has memory.
   void embed(const Batch& batch, const EncoderPass& pass, MatrixView<float> normalised,
-             MatrixView<float> x, const Device& device) const;
+             MatrixView<float> x, Arena& arena) const;
+  /// Sums [virtual tokens, width]: row, position, type 0.
+  MatrixView<float> virtual_sums(const EncoderPass& pass, Arena& arena) const;
+  void embed_virtual(const EncoderPass& pass, MatrixView<float> x, Arena& arena) const;
+  /// Takes the gradients of the virtual tokens' rows out of dx.
+  void backward_virtual(const EncoderPass& pass, MatrixView<float> dx, Arena& arena) const;
   Dropout dropout(const EncoderPass& pass) const { return pass.dropout(dropout_, place_); }
 
   EmbeddingTables tables_;
