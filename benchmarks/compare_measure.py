@@ -19,10 +19,12 @@ def median(values, key=None):
 
 
 class Side:
-    def __init__(self, root, threads):
+    """`script` is the Python program of the other side."""
+
+    def __init__(self, root, threads, script="compare_torch.py"):
         self.threads = ["--threads", str(threads)]
         self._program = str(root / "build" / "release" / "rankfold")
-        self._torch = str(root / "benchmarks" / "compare_torch.py")
+        self._torch = str(root / "benchmarks" / script)
         self._environment = dict(os.environ, HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
         # They force slower kernels on shared machines.
         for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):

@@ -6,7 +6,6 @@ of JSON.
 
 import argparse
 import contextlib
-import csv
 import json
 import os
 import pathlib
@@ -20,6 +19,8 @@ import safetensors.torch
 import tensorly
 import torch
 import transformers
+
+from glue_rows import padded, read_rows
 
 WARM_UP = 2
 
@@ -194,24 +195,12 @@ def measure_step(options):
     }
 
 
-def read_task(task, folder, max_train):
-    """Texts and labels of GLUE's train.tsv."""
-    name = {"sst2": "SST-2", "cola": "CoLA"}[task]
-    file = pathlib.Path(folder) / name / "train.tsv"
-    with open(file, encoding="utf-8", newline="") as lines:
-        rows = list(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
-    rows = [(row[0], row[1]) for row in rows[1:]] if task == "sst2" else [(row[3], row[1]) for row in rows]
-    if max_train:
-        rows = rows[:max_train]
-    return [text for text, _ in rows], [int(label) for _, label in rows]
-
-
 def measure_training(options):
     """One epoch with dynamic padding; tokens are those of the attention mask."""
     torch.manual_seed(42)
-    texts, labels = read_task(options.task, options.data, options.max_train)
+    texts, labels = zip(*read_rows(options.task, options.data, "train", options.max_train))
     tokenizer = transformers.AutoTokenizer.from_pretrained(options.model)
-    encoded = tokenizer(texts, truncation=True, max_length=128)
+    encoded = tokenizer([text for text, in texts], truncation=True, max_length=128)
     model, trained = adapt(load_model(options.model, "classification"), options.rank)
     optimizer = torch.optim.AdamW(trained, lr=5e-4, weight_decay=0)
     order = torch.randperm(len(texts)).tolist()
@@ -220,19 +209,16 @@ def measure_training(options):
     tokens = 0
     start = time.perf_counter()
     for rows in batches:
-        ids = [encoded["input_ids"][row] for row in rows]
-        longest = max(len(row) for row in ids)
-        input_ids = torch.tensor([row + [tokenizer.pad_token_id] * (longest - len(row)) for row in ids])
-        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in ids])
+        input_ids, mask = padded([encoded["input_ids"][row] for row in rows], tokenizer.pad_token_id)
         optimizer.zero_grad()
         loss = model(
-            input_ids=input_ids, attention_mask=mask, labels=torch.tensor([labels[row] for row in rows])
+            input_ids=input_ids, attention_mask=mask, labels=torch.tensor([int(labels[row]) for row in rows])
         ).loss
         loss.backward()
         optimizer.step()
         schedule.step()
         loss.item()
-        tokens += sum(len(row) for row in ids)
+        tokens += int(mask.sum())
     seconds = time.perf_counter() - start
     return {"tokens_per_second": tokens / seconds, "tokens": tokens, "peak_memory_mib": peak_memory_mib()}
 

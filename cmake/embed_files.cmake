@@ -1,9 +1,8 @@
-# cmake -DOUT=FILE.cpp -DFOLDER=DIR -DENDING=csv -DNAME=NAME|NAME_WE -DHEADER=H -DTYPE=T -DFUNCTION=F -P embed_files.cmake: the
-# files of DIR with that ending, by name, as the C++ function std::span<const T> F() that header H declares.
-file(GLOB files ${FOLDER}/*.${ENDING})
-list(SORT files)
+# cmake -DOUT=FILE.cpp -DFILES=LIST -DNAME=NAME|NAME_WE -DHEADER=H -DTYPE=T -DFUNCTION=F -P embed_files.cmake: the files of
+# LIST, by name, as the C++ function std::span<const T> F() that header H declares.
+list(SORT FILES)
 set(entries "")
-foreach(file ${files})
+foreach(file ${FILES})
   get_filename_component(name ${file} ${NAME})
   file(READ ${file} text)
   string(APPEND entries "    {\"${name}\", R\"file(${text})file\"},\n")

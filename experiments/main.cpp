@@ -61,9 +61,10 @@ void occupy_standard_streams() {
 /// the program is loaded: commands that compute start once more with some microseconds of it,
 /// unless the user chose.
 void spin_briefly(int count, char** words) {
+  constexpr std::string_view computing[] = {"finetune", "rerun", "evaluate",
+                                            "generate", "bench", "check"};
   const std::string_view command = count > 1 ? words[1] : "";
-  if (command != "finetune" && command != "evaluate" && command != "bench" && command != "check")
-    return;
+  if (std::ranges::find(computing, command) == std::end(computing)) return;
   if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
   ::setenv("GOMP_SPINCOUNT", "2000", 1);
   ::execv("/proc/self/exe", words);  // returns only if it failed; then threads spin for long

@@ -100,7 +100,8 @@ std::vector<RankLabel> rank_labels(const FigurePlan& plan, const FigurePanel& pa
     if (line.look.published || line.look.muted) continue;
     for (std::size_t i = everywhere ? 0 : line.points.size() - 1; i < line.points.size(); ++i) {
       const FigurePoint& point = line.points[i];
-      if (!point.value.value || point.rank.empty() || !is_inside(point, frame.x, frame.y)) continue;
+      const bool is_named = !point.rank.empty() || (everywhere && line.points.size() == 1);
+      if (!point.value.value || !is_named || !is_inside(point, frame.x, frame.y)) continue;
       // Lines of one method may share a point: first:N and last:N meet where N is all layers.
       if (!labelled.emplace(line.look.method, point.rank, point.x, *point.value.value).second)
         continue;
@@ -138,11 +139,13 @@ std::vector<PanelLabel> panel_labels(const FigurePlan& plan, const FigurePanel& 
   if (plan.labels == LabelChoice::none || plan.rank_labels == RankLabels::none) return labels;
   for (const RankLabel& rank : rank_labels(plan, panel, frame)) {
     const FigurePoint& point = *rank.point;
-    const double width = dejavu_width(point.rank, frame.rank_size);
+    // A method without a rank has its name there.
+    const std::string& text = point.rank.empty() ? rank.line->name : point.rank;
+    const double width = dejavu_width(text, frame.rank_size);
     const bool everywhere = plan.labels == LabelChoice::all || rank.priority == 0;
     const auto box = placer.place_beside(frame.left(point), frame.up(point), width, frame.rank_size,
                                          everywhere ? INFINITY : most_crowding);
-    if (box) labels.push_back({point.rank, *box, rank.line, point.dominated});
+    if (box) labels.push_back({text, *box, rank.line, point.dominated});
   }
   return labels;
 }

@@ -9,7 +9,8 @@
 
 namespace rankfold {
 
-/// A text inside a panel: the name of a reference, or the rank of a point.
+/// A text inside a panel: the name of a reference, or the rank of a point, or its name where it has
+/// none.
 struct PanelLabel {
   std::string text;
   Box box;                           ///< origin at the panel's lower left

@@ -46,8 +46,8 @@ struct FrozenLinear {
 };
 
 /// Dropout of what an adapter beside its weight reads, in calls with a trace: y = W x + F(drop(x)),
-/// where W and what else reads x see all of it (PEFT's lora_dropout). Calls of one pass have masks
-/// of their own, in the order in which they are made; the sites of one call share a mask.
+/// where W and what else reads x see all of it (PEFT's lora_dropout). Every site of
+/// every call has a mask of its own, calls in the order in which a pass makes them.
 struct AdapterDropout {
   double probability = 0;  ///< 0 or more, below 1
   std::uint64_t seed = 0, pass = 0;
@@ -175,7 +175,7 @@ class Adapter {
   void set_policy(const PlanPolicy& policy) { policy_ = policy; }
   /// Of the calls from now on, which begin a pass. Throws Error naming the site where dropout of
   /// its input means nothing: the adapter acts after or before the weight, normalises it or adds a
-  /// bias alone; or for a probability outside [0, 1).
+  /// bias alone, or there are no factors at all; or for a probability outside [0, 1).
   void set_dropout(const AdapterDropout& dropout);
 
  protected:

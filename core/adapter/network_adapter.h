@@ -90,12 +90,13 @@ class NetworkAdapter final : public Adapter<T> {
                        const Trace<T>& trace, MatrixView<T> dx, Into into);
   void backward_around(const Gradient& d_output, MatrixView<const T> x, const Buffer<T>& kept,
                        MatrixView<T> dx, Into into);
-  void drop(const Trace<T>& trace, MatrixView<T> x) const;
-  MatrixView<const T> kept_input(const Trace<T>& trace, MatrixView<const T> x) const;
-  void forward_dropped(const SitesProgram& entry, std::span<const Output> outputs,
-                       MatrixView<const T> x, const Trace<T>& trace) const;
-  void backward_dropped(const SitesProgram& entry, std::span<const Gradient> d_outputs,
-                        MatrixView<const T> x, const Trace<T>& trace, MatrixView<T> dx);
+  void drop(const Trace<T>& trace, std::size_t site, MatrixView<T> x) const;
+  MatrixView<const T> kept_input(const Trace<T>& trace, std::size_t site,
+                                 MatrixView<const T> x) const;
+  void forward_dropped(const SitesProgram& entry, const Output& output, MatrixView<const T> x,
+                       const Trace<T>& trace) const;
+  void backward_dropped(const SitesProgram& entry, const Gradient& d_output, MatrixView<const T> x,
+                        const Trace<T>& trace, MatrixView<T> dx);
   void run_forward(const SitesProgram& entry, MatrixView<const T> x,
                    std::span<const Output> outputs, bool residual = false) const;
   void run_backward(const SitesProgram& entry, MatrixView<const T> x,

@@ -256,9 +256,12 @@ void NetworkAdapter<T>::forward_beside(std::span<const Output> outputs, MatrixVi
                                       kept.outputs[i].data());
     }
   }
-  if (training && kept.dropout.probability > 0)
-    return forward_dropped(program(outputs, x.columns, x.columns), outputs, x, kept);
-  if (!kept.merged) run_forward(entry, x, outputs);
+  if (training && kept.dropout.probability > 0) {
+    for (std::size_t i = 0; i < outputs.size(); ++i)
+      forward_dropped(program(outputs.subspan(i, 1), x.columns, x.columns), outputs[i], x, kept);
+  } else if (!kept.merged) {
+    run_forward(entry, x, outputs);
+  }
 }
 
 /// A site that acts after its weight, y = z + f(z) with z = W x + b, or before it, y = W (x + f(x))
@@ -341,8 +344,12 @@ void NetworkAdapter<T>::backward_beside(std::span<const Gradient> d_outputs, Mat
     if (!by_tokens && (trace.dense || site.normalised)) add_dense_gradients(d_output, x);
     into = Into::add;
   }
-  if (trace.dropout.probability > 0)
-    return backward_dropped(program(d_outputs, x.columns, x.columns), d_outputs, x, trace, dx);
+  if (trace.dropout.probability > 0) {
+    for (std::size_t i = 0; i < d_outputs.size(); ++i)
+      backward_dropped(program(d_outputs.subspan(i, 1), x.columns, x.columns), d_outputs[i], x,
+                       trace, dx);
+    return;
+  }
   if (!normalised)
     return run_backward(entry, x, d_outputs, trace.merged ? MatrixView<T>() : dx, !trace.dense);
   if (trace.dense) return;

@@ -106,5 +106,9 @@ bool is_module_pattern(std::string_view targets);
 /// with a part of it.
 Stack select_stack(const SiteCatalogue& catalogue, const std::string& targets,
                    const std::string& layers);
+/// The sites of these that an adapter acts on: none of `everything`, where the model's own weights
+/// train in place.
+Stack adapted_stack(const SiteCatalogue& catalogue, const std::string& targets,
+                    const std::string& layers);
 
 }  // namespace rankfold

@@ -38,6 +38,7 @@ Command models_command();
 Command count_command();
 Command sweep_command();
 Command finetune_command();
+Command rerun_command();
 Command evaluate_command();
 Command merge_command();
 Command unmerge_command();

@@ -1,12 +1,9 @@
-#include <memory>
-
 #include <fmt/core.h>
 
 #include "core/base/error.h"
-#include "core/base/progress.h"
 #include "experiments/commands/command.h"
-#include "experiments/commands/scoring_bar.h"
 #include "experiments/commands/setting_options.h"
+#include "experiments/commands/training_bars.h"
 #include "experiments/training/interrupt.h"
 #include "experiments/training/trainer.h"
 
@@ -33,24 +30,10 @@ std::string run_text(const RunResult& run, const std::string& out) {
 
 int run_finetune(const Arguments& arguments, Context& context) {
   const InterruptGuard guard;
-  std::unique_ptr<Progress> bar;
-  FinetuneOptions options;
+  TrainingBars bars(context.err);
+  FinetuneOptions options = bars.hooks();
   options.force = arguments.has("force");
   options.explain = arguments.has("explain");
-  options.stop_requested = InterruptGuard::requested;
-  const bool terminal = standard_error_is_terminal();
-  options.message = [&](const std::string& line) {
-    // A bar may stand in the line; it is drawn again.
-    context.err << (bar && terminal ? "\r\x1b[K" : "") << line << '\n';
-  };
-  options.progress = [&](const TrainingProgress& progress) {
-    if (!bar) bar = std::make_unique<Progress>("training", progress.steps, terminal);
-    bar->update(progress.step, fmt::format("loss {:.4f}, {:.0f} tokens/s", progress.loss,
-                                           progress.tokens_per_second));
-    if (progress.step == progress.steps) bar->finish();
-  };
-  ScoringBar scoring;
-  options.scoring = [&](std::size_t done, std::size_t examples) { scoring.update(done, examples); };
   const std::string out = arguments.text("out");
   RunSettings settings = given_settings(arguments);
   if (arguments.has("budget")) {

@@ -132,15 +132,15 @@ int dispatch(const Words& words, std::ostream& out, std::ostream& err) {
 }  // namespace
 
 std::vector<Command> commands() {
-  return {methods_command(),     models_command(),         count_command(),
-          sweep_command(),       finetune_command(),       evaluate_command(),
-          generate_command(),    merge_command(),          unmerge_command(),
-          export_command(),      compress_command(),       diagnose_command(),
-          fit_command(),         collect_command(),        figure_command(),
-          table_command(),       report_command(),         bench_layer_command(),
-          bench_step_command(),  bench_fit_command(),      check_method_command(),
-          check_model_command(), check_training_command(), check_tokenizer_command(),
-          doctor_command()};
+  return {methods_command(),         models_command(),      count_command(),
+          sweep_command(),           finetune_command(),    evaluate_command(),
+          rerun_command(),           generate_command(),    merge_command(),
+          unmerge_command(),         export_command(),      compress_command(),
+          diagnose_command(),        fit_command(),         collect_command(),
+          figure_command(),          table_command(),       report_command(),
+          bench_layer_command(),     bench_step_command(),  bench_fit_command(),
+          check_method_command(),    check_model_command(), check_training_command(),
+          check_tokenizer_command(), doctor_command()};
 }
 
 int run_command(const Words& arguments, std::ostream& out, std::ostream& err) {

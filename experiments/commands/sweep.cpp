@@ -17,6 +17,7 @@
 #include "core/device/machine_rates.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/setting_options.h"
+#include "experiments/commands/sweep_plan.h"
 #include "experiments/commands/sweep_report.h"
 #include "experiments/commands/text_table.h"
 #include "experiments/sweep/count_sweep.h"
@@ -48,26 +49,25 @@ const SweepPreset* chosen_preset(const Arguments& arguments) {
   return nullptr;
 }
 
-std::vector<SweepEntry> read_entries(const Arguments& arguments) {
-  std::vector<SweepEntry> entries;
+std::vector<SweepEntry> read_entries(const Arguments& arguments, Context& context) {
+  std::vector<SweepEntry> file, given;
   const SweepPreset* const preset = chosen_preset(arguments);
   if (preset)
-    entries = read_sweep_text(std::string(preset->text), fmt::format("preset {}", preset->name));
+    file = read_sweep_text(std::string(preset->text), fmt::format("preset {}", preset->name));
   else if (!arguments.positional(0).empty())
-    entries = read_sweep_file(arguments.positional(0));
-  const auto add = [&](const std::string& key, const std::string& value) {
-    // The command line has the last word.
-    std::erase_if(entries, [&](const SweepEntry& entry) { return entry.key == key; });
-    entries.push_back({key, value, "--" + key});
+    file = read_sweep_file(arguments.positional(0));
+  const auto add = [&](const std::string& key) {
+    if (arguments.has(key)) given.push_back({key, arguments.text(key), "--" + key});
   };
   for (const SettingSpec& spec : run_settings())
-    if (arguments.has(spec.name) && !(preset && spec.name == "preset"))
-      add(spec.name, arguments.text(spec.name));
-  for (const SettingSpec& spec : sweep_settings())
-    if (arguments.has(spec.name)) add(spec.name, arguments.text(spec.name));
+    if (!(preset && spec.name == "preset")) add(spec.name);
+  for (const SettingSpec& spec : sweep_settings()) add(spec.name);
   for (const std::string& name : arguments.names())
-    if (name.find('.') != std::string::npos) add(name, arguments.text(name));
-  if (arguments.has("set")) entries.push_back({"set", join(arguments.texts("set"), " "), "--set"});
+    if (name.find('.') != std::string::npos) add(name);
+  if (arguments.has("set")) given.push_back({"set", join(arguments.texts("set"), " "), "--set"});
+  std::vector<std::string> told;
+  std::vector<SweepEntry> entries = with_last_word(std::move(file), given, context.registry, told);
+  for (const std::string& line : told) context.err << line << '\n';
   return entries;
 }
 
@@ -248,13 +248,16 @@ std::string ended_text(const SweepRun& run, const fs::path& out) {
 int train_sweep(const Sweep& sweep, Expansion expansion, const Arguments& arguments,
                 Context& context) {
   Contents contents;
+  const bool dry_run = arguments.has("dry-run");
   SweepPlan plan = plan_runs(std::move(expansion.runs), sweep.out, context.registry, contents,
-                             arguments.has("rerun-changed"));
+                             {.rerun_changed = arguments.has("rerun-changed"), .dry_run = dry_run});
   for (const std::string& note : plan.notes) context.err << note << '\n';
   const fs::path out = sweep.out;
   const ReportPlace place{out, context.registry, context.json, context.out};
-  if (arguments.has("dry-run")) {
-    print_plan(plan, sweep.jobs, place);
+  if (dry_run) {
+    ShapeStore store(SweepKind::train, true);
+    Forecaster forecaster(context.registry, store);
+    print_plan(plan, sweep.jobs, forecaster, place);
     return 0;
   }
   std::vector<SweepRun>& runs = plan.runs;
@@ -296,7 +299,7 @@ Expansion expand_or_refuse(const Sweep& sweep, Context& context, const RankChoos
 }
 
 int run_sweep_command(const Arguments& arguments, Context& context) {
-  const std::vector<SweepEntry> entries = read_entries(arguments);
+  const std::vector<SweepEntry> entries = read_entries(arguments, context);
   if (entries.empty())
     throw UsageError("sweep: found no settings; expected a sweep file or options such as --method");
   Sweep sweep = parse_sweep(entries, context.registry);
@@ -312,7 +315,10 @@ int run_sweep_command(const Arguments& arguments, Context& context) {
         });
     return fit_sweep(sweep, expansion, dry_run, files, context);
   }
-  ShapeStore store(sweep.kind);
+  if (dry_run && sweep.kind == SweepKind::train)
+    for (const char* name : {"task", "data"})
+      sweep.common.try_emplace(name, std::vector<std::string>{unknown_place});
+  ShapeStore store(sweep.kind, dry_run);
   Expansion expansion = expand_or_refuse(
       sweep, context, [&](const Method& method, const PlannedRun& planned, std::size_t budget) {
         return rank_within_budget(method, planned, budget, store);
@@ -322,16 +328,15 @@ int run_sweep_command(const Arguments& arguments, Context& context) {
              : train_sweep(sweep, std::move(expansion), arguments, context);
 }
 
-/// `--lotr.stack VALUE`, `--cola.epochs VALUE` and the like, for those that the words name.
-std::vector<Option> scoped_options(const std::vector<std::string>& words,
-                                   const Registry& registry) {
+/// `--lotr.stack VALUE`, `--cola.epochs VALUE` and the like, for those that the words name;
+/// parse_sweep knows which there are.
+std::vector<Option> scoped_options(const std::vector<std::string>& words, const Registry&) {
   std::vector<Option> options;
   for (const std::string& word : words) {
     if (!word.starts_with("--")) continue;
     const std::string name = word.substr(2, std::min(word.find('='), word.size()) - 2);
     if (name.find('.') == std::string::npos) continue;
     if (std::ranges::find(options, name, &Option::name) != options.end()) continue;
-    parse_scoped_key("--" + name, name, registry);
     options.push_back({name, "VALUES", "", "", false});
   }
   return options;
@@ -341,7 +346,8 @@ std::vector<Option> scoped_options(const std::vector<std::string>& words,
 
 Command sweep_command() {
   std::vector<Option> options = {
-      {"dry-run", "", "", "print the runs, their number and about how long they take; run nothing"},
+      {"dry-run", "", "",
+       "print the runs, what they train, their steps and about how long they take; run nothing"},
       {"rerun-changed", "", "", "make finished runs again whose model or data is another by now"}};
   for (const SettingSpec& spec : sweep_settings())
     options.push_back({spec.name, spec.value, spec.fallback, spec.meaning});
@@ -355,9 +361,12 @@ Command sweep_command() {
       "Every setting may be a list: scalars with commas (--rank 1,2,4), lists with ';' between "
       "them\n(--targets 'q,v;q,k,v,o'). --METHOD.KEY gives a setting, or a key of the method, for "
       "one method,\n--TASK.KEY a setting for one task, --METHOD.TASK.KEY for both: --lora.lr "
-      "1e-3,2e-3 --lotr.stack\none,per-type --cola.epochs 10. FILE holds the same as `key = value` "
-      "lines; '#' begins a comment; the\ncommand line has the last word. The narrower setting "
-      "replaces the common one.\n\n"
+      "1e-3,2e-3 --lotr.stack\none,per-type --cola.epochs 10. A table of your own is TASK by its "
+      "file "
+      "without the ending. The narrower\nsetting replaces the common one. FILE holds the same as "
+      "`key = value` lines; '#' begins a comment; the\ncommand line has the last word, over "
+      "narrower "
+      "keys of FILE too.\n\n"
       "Results lie in OUT/TASK/MODEL/METHOD/lr=.../rank=.../.../seed=.../: lr, rank and seed, "
       "and what varies\nor differs from its default. Finished runs are found by their settings "
       "and not repeated, so a sweep\nmay grow: add values and run it again.",

@@ -17,22 +17,6 @@ namespace {
 using json = nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-const char* state_name(RunState state) {
-  switch (state) {
-    case RunState::open:
-      return "open";
-    case RunState::finished:
-      return "done";
-    case RunState::diverged:
-      return "diverged";
-    case RunState::failed:
-      return "failed";
-    case RunState::stopped:
-      return "stopped";
-  }
-  return "";
-}
-
 /// The metric that stands for the run's task; "" where there is no score.
 std::string main_metric_of(const SweepRun& run) {
   if (run.state != RunState::finished || !run.result || run.result->scores.empty()) return "";
@@ -62,30 +46,46 @@ json run_json(const SweepRun& run, const RunSettings& whole, const fs::path& out
   return document;
 }
 
-/// The document that json_text would make of `head` with the runs in it, a run at a time: there may
-/// be very many.
-void print_runs(const std::vector<SweepRun>& runs, const json& head, const ReportPlace& place) {
+json head_of(const std::vector<SweepRun>& runs, const fs::path& out) {
+  return {{"count", runs.size()}, {"out", out.string()}};
+}
+
+}  // namespace
+
+const char* state_name(RunState state) {
+  switch (state) {
+    case RunState::open:
+      return "open";
+    case RunState::finished:
+      return "done";
+    case RunState::diverged:
+      return "diverged";
+    case RunState::failed:
+      return "failed";
+    case RunState::stopped:
+      return "stopped";
+  }
+  return "";
+}
+
+void print_runs(const std::vector<SweepRun>& runs, const json& head, const ReportPlace& place,
+                const std::function<void(std::size_t run, json& document)>& add) {
   std::string text = json_text(head);
   text.erase(text.rfind("\n}"));
   place.stream << text << ",\n  \"runs\": [";
   KnownFolders known;
   const char* separator = "\n";
-  for (const SweepRun& run : runs) {
+  for (std::size_t i = 0; i < runs.size(); ++i) {
     place.stream << separator;
     separator = ",\n";
-    const json document = run_json(run, settings_of(run, place.registry, &known), place.out);
+    json document = run_json(runs[i], settings_of(runs[i], place.registry, &known), place.out);
+    if (add) add(i, document);
     const std::string lines = json_text(document);
     for (const std::string& line : split(trim(lines), '\n'))
       place.stream << (line == "{" ? "" : "\n") << "    " << line;
   }
   place.stream << (runs.empty() ? "]\n}\n" : "\n  ]\n}\n");
 }
-
-json head_of(const std::vector<SweepRun>& runs, const fs::path& out) {
-  return {{"count", runs.size()}, {"out", out.string()}};
-}
-
-}  // namespace
 
 std::string result_text(const SweepRun& run) {
   if (run.state == RunState::diverged)
@@ -128,24 +128,6 @@ std::string estimate_text(const TimeEstimate& estimate) {
     text += fmt::format(" for {}, unknown for {}", counted(estimate.known, "run", "runs"),
                         estimate.unknown);
   return text;
-}
-
-void print_plan(const SweepPlan& plan, std::size_t jobs, const ReportPlace& place) {
-  const TimeEstimate time = estimate(plan, jobs, place.registry);
-  if (place.json) {
-    json head = head_of(plan.runs, place.out);
-    head["open"] = time.known + time.unknown;
-    head["seconds"] = time.unknown > 0 ? json() : json(time.seconds);
-    return print_runs(plan.runs, head, place);
-  }
-  for (const SweepRun& run : plan.runs)
-    place.stream << run.folder.lexically_relative(place.out).string()
-                 << (run.state == RunState::open ? ""
-                                                 : fmt::format("  ({})", state_name(run.state)))
-                 << '\n';
-  place.stream << counted(plan.runs.size(), "run", "runs") << '\n';
-  if (const std::size_t open = time.known + time.unknown; open > 0)
-    place.stream << fmt::format("{} open, {} at a time: {}\n", open, jobs, estimate_text(time));
 }
 
 void print_settings(const std::vector<PlannedRun>& runs, bool json_wanted, std::ostream& stream) {

@@ -1,15 +1,20 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <ostream>
 #include <string>
 #include <vector>
+
+#include <nlohmann/json_fwd.hpp>
 
 #include "experiments/sweep/count_sweep.h"
 #include "experiments/sweep/train_sweep.h"
 
 namespace rankfold {
 
+/// "open", "done", ...
+const char* state_name(RunState state);
 /// "accuracy 0.9123, 35.1 s", "diverged (the loss at step 3 is not finite)".
 std::string result_text(const SweepRun& run);
 
@@ -31,8 +36,11 @@ TimeEstimate estimate(const SweepPlan& plan, std::size_t jobs, const Registry& r
 /// open.
 std::string estimate_text(const TimeEstimate& estimate);
 
-/// --dry-run: the runs with their folders and what is known of them, their number, and the time.
-void print_plan(const SweepPlan& plan, std::size_t jobs, const ReportPlace& place);
+/// The document `head` with the runs in it, a run at a time: there may be very many. `add` may add
+/// to a run's.
+void print_runs(
+    const std::vector<SweepRun>& runs, const nlohmann::ordered_json& head, const ReportPlace& place,
+    const std::function<void(std::size_t run, nlohmann::ordered_json& document)>& add = {});
 /// --dry-run of counts or fits: the settings, and their number.
 void print_settings(const std::vector<PlannedRun>& runs, bool json, std::ostream& stream);
 /// The results: task, model, method, rank, seed, parameters, main score.

@@ -1,103 +1,14 @@
 #include "experiments/models/decoder_host.h"
 
 #include <algorithm>
-#include <numeric>
 #include <span>
 #include <utility>
 
 #include "core/base/error.h"
-#include "core/device/arena.h"
 #include "core/device/work.h"
-#include "experiments/models/blocks/classification_loss.h"
-#include "experiments/models/blocks/option_loss.h"
-#include "experiments/models/decoder_rows.h"
-#include "experiments/models/host_parts.h"
-#include "experiments/models/virtual_tokens.h"
+#include "experiments/models/decoder_host_class.h"
 
 namespace rankfold {
-namespace {
-
-class DecoderHost final : public Host {
- public:
-  DecoderHost(DecoderNetwork network, const HostSettings& settings,
-              std::shared_ptr<const Device> device);
-
-  const SiteCatalogue& catalogue() const override { return network_.catalogue; }
-  FrozenLinear<float> frozen(const Site& site) const override {
-    return find_frozen(linears_, site, network_.catalogue);
-  }
-  void attach(Adapter<float>* adapter) override;
-  std::vector<TrainedTensor> trained() override;
-  void zero_gradients() override;
-  std::vector<DrawnTensor> drawn() const override { return {}; }
-  std::vector<DrawnTensor> replaced() const override {
-    return list_replaced(network_.weights->replaced());
-  }
-  std::size_t total_parameters() const override {
-    return network_.weights->elements() + (network_.score ? network_.score->new_elements() : 0);
-  }
-  std::size_t max_tokens() const override { return network_.limits.positions; }
-  std::size_t hidden_size() const override { return network_.hidden; }
-  std::size_t frozen_layers() const override { return frozen_layers_; }
-  void features(const Batch& given, MatrixView<float> rows) override;
-  std::vector<float> words(std::span<const std::int32_t> ids) const override {
-    return read_words(network_.embedding.words, network_.hidden, network_.limits, ids, *device_);
-  }
-  std::map<std::string, double> dropouts() const override { return network_.dropouts; }
-  const std::vector<std::string>& notes() const override { return network_.notes; }
-
-  void check(const Batch& batch) const override { check_batch(batch, network_.limits, false); }
-  std::vector<float> predict(const Batch& given) override;
-  double train_pass(const Batch& given, std::uint64_t seed, std::uint64_t step) override;
-  std::vector<std::vector<float>> hidden_states(const Batch& given) override;
-
-  double mean_loss(const Batch& given) override;
-  std::vector<double> answer_scores(const Batch& given) override;
-  std::vector<float> token_logits(const Batch& given) override;
-  KeyValueCache make_cache(std::span<const std::size_t> tokens) const override;
-  std::vector<float> next_logits(const Batch& given, std::span<const std::size_t> cached,
-                                 KeyValueCache& cache) override;
-
- private:
-  const std::string& model() const { return network_.catalogue.model; }
-  std::vector<HostLinear*> linears();
-  void expect_language_model() const;
-
-  const Batch& read_part(const Batch& batch, bool with_labels);
-  const Batch& whole(const Batch& batch) { return virtual_.with_tokens(batch, 0); }
-  DecoderPass start_pass(const Batch& batch, const PassKind& kind = {});
-  DecoderPass turned(DecoderPass pass);
-  void form_input(const Batch& batch, const DecoderPass& pass, MatrixView<float> rows);
-  MatrixView<float> run_layer(std::size_t i, MatrixView<float> rows, const DecoderPass& pass,
-                              DecoderApplication& application);
-  MatrixView<float> run_layers(const DecoderPass& pass, MatrixView<float> rows, std::size_t first);
-  MatrixView<float> last_rows(const Batch& batch, const DecoderPass& pass);
-  MatrixView<float> all_rows(const Batch& batch, const DecoderPass& pass);
-  std::vector<float> logits_of(MatrixView<float> rows);
-  double classify(const Batch& batch, MatrixView<const float> rows, bool training,
-                  MatrixView<float> gradient);
-  double predict_tokens(const Batch& batch, MatrixView<const float> rows, bool training,
-                        MatrixView<float> gradient);
-  double loss(const Batch& batch, MatrixView<const float> rows, bool training,
-              MatrixView<float> gradient);
-
-  DecoderNetwork network_;
-  HostSettings settings_;
-  std::shared_ptr<const Device> device_;
-  std::vector<HostLinear*> linears_;  ///< of all layers
-  TrainedNorms norms_;
-  bool layers_train_ = false;
-  std::size_t frozen_layers_ = 0;
-
-  Arena arena_;
-  DecoderRows rows_;
-  PaddingCut cut_;
-  std::vector<double> losses_, scores_;  ///< of labelled tokens, of answers
-  std::vector<float> scales_;
-  VirtualTokens virtual_;
-  std::size_t positions_;                                        ///< with those of virtual tokens
-  DecoderApplication of_all_rows_{""}, of_last_rows_{"", true};  ///< of passes without backward
-};
 
 DecoderHost::DecoderHost(DecoderNetwork network, const HostSettings& settings,
                          std::shared_ptr<const Device> device)
@@ -111,9 +22,18 @@ DecoderHost::DecoderHost(DecoderNetwork network, const HostSettings& settings,
       virtual_(device),
       positions_(network_.limits.positions) {
   for (DecoderLayer& layer : network_.layers)
-    for (LayerNorm* norm : layer.norms()) norms_.train(*norm, settings_.parts);
-  norms_.train(network_.last_norm, settings_.parts);
+    for (LayerNorm* norm : layer.norms()) norms_.train(*norm, settings_.parts, all());
+  norms_.train(network_.last_norm, settings_.parts, all());
+  if (all()) train_network(*all());
   attach(nullptr);
+}
+
+void DecoderHost::train_network(TrainedWeights& weights) {
+  train_linears(linears_, weights);
+  TokenEmbedding& embedding = network_.embedding;
+  embedding.gradients = {weights.gradient(embedding.words), weights.gradient(embedding.positions),
+                         nullptr, network_.untrained_word};
+  if (network_.output) network_.output->train(weights.gradient(network_.output->weight()));
 }
 
 std::vector<HostLinear*> DecoderHost::linears() {
@@ -127,7 +47,7 @@ void DecoderHost::attach(Adapter<float>* adapter) {
   virtual_.attach(adapter, network_.catalogue, positions_);
   network_.limits.positions = positions_ - virtual_.count();
   attach_linears(linears_, adapter, network_.catalogue);
-  layers_train_ = virtual_.embedded() > 0;
+  layers_train_ = all() || virtual_.embedded() > 0;
   frozen_layers_ = 0;
   for (std::size_t i = 0; i < network_.layers.size(); ++i) {
     DecoderApplication& application = network_.applications[i];
@@ -143,12 +63,15 @@ std::vector<TrainedTensor> DecoderHost::trained() {
   std::vector<TrainedTensor> tensors;
   if (network_.score) tensors.push_back(network_.score->trained());
   for (TrainedTensor& tensor : norms_.tensors()) tensors.push_back(std::move(tensor));
+  if (all())
+    for (TrainedTensor& tensor : all()->tensors()) tensors.push_back(std::move(tensor));
   return tensors;
 }
 
 void DecoderHost::zero_gradients() {
   norms_.zero_gradients();
   if (network_.score) network_.score->zero_gradients();
+  if (all()) all()->zero_gradients();
 }
 
 void DecoderHost::expect_language_model() const {
@@ -158,6 +81,7 @@ void DecoderHost::expect_language_model() const {
 /// The pass with its rotary positions, and the arena empty for it.
 DecoderPass DecoderHost::turned(DecoderPass pass) {
   arena_.reset();
+  if (all()) all()->refresh();
   if (network_.rotary) pass.turn = network_.rotary->of_length(rows_.longest());
   virtual_.form(pass.training, arena_);
   pass.virtual_tokens = virtual_.embeddings();
@@ -251,106 +175,6 @@ std::vector<std::vector<float>> DecoderHost::hidden_states(const Batch& given) {
   return states;
 }
 
-double DecoderHost::classify(const Batch& batch, MatrixView<const float> rows, bool training,
-                             MatrixView<float> gradient) {
-  const ArenaScope scope(arena_);
-  const MatrixView<float> normed = arena_.take_matrix(rows.rows, rows.columns);
-  normalise(network_.last_norm, rows, normed, *device_);
-  const MatrixView<float> logits = network_.score->forward(normed, arena_),
-                          d_logits = arena_.take_matrix(logits.rows, logits.columns);
-  const double loss = classification_loss(
-      logits, batch.labels, {settings_.regression, settings_.label_smoothing}, d_logits, *device_);
-  if (!training) return loss;
-  MatrixView<float> d_normed(nullptr, rows.rows, rows.columns);
-  if (gradient.data || network_.last_norm.weight_gradient)
-    d_normed = arena_.take_matrix(rows.rows, rows.columns);
-  network_.score->backward(normed, d_logits, d_normed);
-  if (d_normed.data)
-    normalise_backward(network_.last_norm, d_normed, rows, false, gradient, *device_);
-  return loss;
-}
-
-double DecoderHost::predict_tokens(const Batch& batch, MatrixView<const float> rows, bool training,
-                                   MatrixView<float> gradient) {
-  rows_.find_labels(batch);
-  const bool back = training && (gradient.data || network_.last_norm.weight_gradient);
-  const std::size_t labelled = rows_.labelled().size();
-  losses_.resize(labelled);
-  scales_.assign(back ? labelled : 0, 1.0f / static_cast<float>(labelled));
-  double loss = 0;
-  if (!batch.options.empty()) {
-    // How much a token weighs follows from the scores of all options.
-    network_.output->losses(network_.last_norm, rows, rows_.labelled(), rows_.labels(), losses_,
-                            arena_);
-    score_answers(losses_, rows_.answers(), scores_);
-    loss = option_loss({rows_.answers(), batch.options, batch.labels}, scores_, scales_);
-    if (!back) return loss;
-  }
-  network_.output->losses_and_gradients(network_.last_norm, rows, rows_.labelled(), rows_.labels(),
-                                        scales_, losses_, gradient, arena_);
-  if (!batch.options.empty()) return loss;
-  return std::accumulate(losses_.begin(), losses_.end(), 0.0) / static_cast<double>(labelled);
-}
-
-double DecoderHost::loss(const Batch& batch, MatrixView<const float> rows, bool training,
-                         MatrixView<float> gradient) {
-  return network_.score ? classify(batch, rows, training, gradient)
-                        : predict_tokens(batch, rows, training, gradient);
-}
-
-/// What the layers make of every token, without dropout.
-MatrixView<float> DecoderHost::all_rows(const Batch& batch, const DecoderPass& pass) {
-  const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
-  form_input(batch, pass, rows);
-  return run_layers(pass, rows, batch.features.data ? frozen_layers_ : 0);
-}
-
-double DecoderHost::mean_loss(const Batch& given) {
-  const Batch& batch = read_part(given, true);
-  const DecoderPass pass = start_pass(batch);
-  if (network_.score) return loss(batch, last_rows(batch, pass), false, {});
-  return loss(batch, all_rows(batch, pass), false, {});
-}
-
-std::vector<double> DecoderHost::answer_scores(const Batch& given) {
-  expect_language_model();
-  const Batch& batch = read_part(given, true);
-  const DecoderPass pass = start_pass(batch);
-  const MatrixView<float> rows = all_rows(batch, pass);
-  rows_.find_labels(batch);
-  losses_.resize(rows_.labelled().size());
-  network_.output->losses(network_.last_norm, rows, rows_.labelled(), rows_.labels(), losses_,
-                          arena_);
-  std::vector<double> scores;
-  score_answers(losses_, rows_.answers(), scores);
-  return scores;
-}
-
-double DecoderHost::train_pass(const Batch& given, std::uint64_t seed, std::uint64_t step) {
-  const Batch& batch = read_part(given, true);
-  const DecoderPass pass = start_pass(batch, {true, seed, step});
-  const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
-  const bool of_last_rows = network_.applications.back().last_rows_only;
-  MatrixView<float> all(nullptr, rows.rows, rows.columns), gradient = all;
-  if (layers_train_) gradient = all = arena_.take_matrix(rows.rows, rows.columns);
-  if (of_last_rows) {
-    gradient = {nullptr, batch.sequences(), rows.columns};
-    if (layers_train_) gradient = arena_.take_matrix(batch.sequences(), rows.columns);
-  }
-  form_input(batch, pass, rows);
-  const MatrixView<float> y = run_layers(pass, rows, batch.features.data ? frozen_layers_ : 0);
-  const double value = loss(batch, y, true, gradient);
-  for (std::size_t i = network_.layers.size(); i-- > 0;) {
-    DecoderApplication& application = network_.applications[i];
-    network_.layers[i].backward(pass, application, gradient, all, arena_);
-    gradient = all;
-    if (!application.reach.input) break;
-  }
-  if (virtual_.embedded() > 0) network_.embedding.backward(pass, gradient, *device_);
-  virtual_.backward();
-  return value;
-}
-
 std::vector<float> DecoderHost::token_logits(const Batch& given) {
   expect_language_model();
   check_batch(given, network_.limits, false);
@@ -388,8 +212,6 @@ std::vector<float> DecoderHost::next_logits(const Batch& given, std::span<const 
     cache.add_tokens(cached[s], batch.starts[s + 1] - batch.starts[s]);
   return logits;
 }
-
-}  // namespace
 
 std::unique_ptr<Host> make_decoder_host(DecoderNetwork network, const HostSettings& settings,
                                         std::shared_ptr<const Device> device) {

@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/device/work.h"
 #include "experiments/models/replaced_tensors.h"
+#include "experiments/models/trained_weights.h"
 
 namespace rankfold {
 
@@ -38,7 +39,7 @@ std::vector<TrainedTensor> TrainedNorms::tensors() {
   std::vector<TrainedTensor> tensors;
   for (TrainedStorage& storage : storages_) {
     tensors.push_back(storage.tensor());
-    tensors.back().is_norm = true;
+    tensors.back().part = TrainedTensor::Part::norm;
   }
   return tensors;
 }
@@ -83,6 +84,15 @@ void attach_linears(std::span<HostLinear* const> linears, Adapter<float>* adapte
     const auto found = std::ranges::find(sites, linear->site().name, &Site::name);
     linear->attach(found == sites.end() ? nullptr : adapter,
                    static_cast<std::size_t>(found - sites.begin()));
+  }
+}
+
+void train_linears(std::span<HostLinear* const> linears, TrainedWeights& weights) {
+  for (HostLinear* linear : linears) {
+    // A part of a fused weight trains with the whole.
+    if (!linear->site().part_of.empty()) continue;
+    const FrozenLinear<float>& values = linear->frozen();
+    linear->train(weights.gradient(values.weight), weights.gradient(values.bias));
   }
 }
 

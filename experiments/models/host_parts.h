@@ -18,6 +18,8 @@
 
 namespace rankfold {
 
+class TrainedWeights;
+
 /// Norms that train: memory of their own for weight and shift, in place of the frozen ones.
 class TrainedNorms {
  public:
@@ -27,9 +29,9 @@ class TrainedNorms {
   void train(LayerNorm& norm);
   /// Its shift alone; nothing of an RMS norm.
   void train_shift(LayerNorm& norm);
-  /// Whichever of the two the parts say, or neither.
-  void train(LayerNorm& norm, const TrainedParts& parts) {
-    if (parts.norms) return train(norm);
+  /// Whichever of the two the parts say, or neither; the first where `all` trains.
+  void train(LayerNorm& norm, const TrainedParts& parts, bool all) {
+    if (all || parts.norms) return train(norm);
     if (parts.norm_shifts) train_shift(norm);
   }
   std::vector<TrainedTensor> tensors();
@@ -54,6 +56,9 @@ FrozenLinear<float> find_frozen(std::span<HostLinear* const> linears, const Site
 /// sites have none); null detaches. Throws Error as find_frozen does, before anything is attached.
 void attach_linears(std::span<HostLinear* const> linears, Adapter<float>* adapter,
                     const SiteCatalogue& catalogue);
+
+/// Lets the linears that are among the trained weights train.
+void train_linears(std::span<HostLinear* const> linears, TrainedWeights& weights);
 
 /// Throws Error unless a batch has no features, or those [tokens, hidden] of a host with frozen
 /// layers below all that trains.

@@ -120,10 +120,15 @@ void name_folders(const std::vector<RunView>& runs, std::vector<std::string>& no
     const auto found = row.settings.find("data");
     if (found == row.settings.end() || found->second.empty()) continue;
     found->second = plain_path(found->second);
-    const auto part = row.settings.find("score-on");
+    const auto setting = [&](const char* name) {
+      const auto place = row.settings.find(name);
+      return place == row.settings.end() ? std::string() : place->second;
+    };
+    // Rows of a task that is asked in words are drawn by the seed.
+    const std::string drawn_by = setting("scoring") == "prompt" ? row.seed : "";
     data.push_back({&found->second, data_print,
-                    fmt::format("{}\n{}\n{}", row.task, row.train_rows.value_or(0),
-                                part == row.settings.end() ? "" : part->second)});
+                    fmt::format("{}\n{}\n{}\n{}", row.task, row.train_rows.value_or(0),
+                                setting("score-on"), drawn_by)});
   }
   give_names(std::move(models));
   give_names(std::move(data));

@@ -1,28 +1,17 @@
 #include "experiments/runs/setting_spec.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/adapter/method.h"
 #include "core/base/text.h"
 #include "core/network/model_parts.h"
+#include "experiments/runs/setting_limits.h"
 #include "experiments/runs/trainer_settings.h"
 #include "experiments/tasks/metrics.h"
 #include "experiments/tasks/task.h"
 
 namespace rankfold {
 namespace {
-
-constexpr SettingLimit positive{[](double value) { return value > 0; }, "a positive number"};
-constexpr SettingLimit one_or_more{[](double value) { return value > 0; }, "1 or more"};
-constexpr SettingLimit not_negative{[](double value) { return value >= 0; }, "0 or more"};
-constexpr SettingLimit below_one{[](double value) { return value >= 0 && value < 1; },
-                                 "0 or more, below 1"};
-constexpr SettingLimit share_or_steps{
-    [](double value) { return value >= 0 && (value < 1 || value == std::floor(value)); },
-    "a share of the steps below 1, or a whole number of steps"};
-constexpr SettingLimit thread_count{[](double value) { return value > 0 && value <= 4096; },
-                                    "1 to 4096"};
 
 bool has_rank(const Method& method) {
   return method.has_rank;
@@ -45,6 +34,7 @@ std::vector<std::string> sorted_parts() {
 std::vector<SettingSpec> make_table() {
   using enum SettingKind;
   using enum SettingRole;
+  using namespace setting_limits;
   return {
       {.name = "model",
        .value = "DIR",
@@ -189,6 +179,7 @@ std::vector<SettingSpec> make_table() {
        .fallback = "0",
        .meaning = "first N rows of the training set; 0: all",
        .kind = count,
+       .limit = any_count,
        .roles = {content, data_cost}},
       {.name = "optimizer",
        .value = "NAME",

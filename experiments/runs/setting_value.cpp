@@ -87,7 +87,9 @@ double setting_number(const std::string& name, const std::string& text) {
 std::uint64_t setting_count(const std::string& name, const std::string& text) {
   const auto value = parse_number<unsigned long long>(text);
   if (!value) {
-    throw UsageError("--{} is '{}'; expected a whole number, 0 or more", name, printable(text, 80));
+    const bool too_large = !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+    throw UsageError("--{} is '{}'; expected a whole number, {}", name, printable(text, 80),
+                     too_large ? "less than 2^64" : "0 or more");
   }
   return *value;
 }

@@ -187,6 +187,27 @@ std::string chosen_targets(const RunSettings& settings, const Method& method,
   return fused ? std::string(to_string(MatrixType::in_proj)) : "q,v";
 }
 
+void check_everything(const RunSettings& settings) {
+  if (settings.text("targets") != everything) return;
+  for (const std::string& part : split(settings.text("train"), ','))
+    if (const auto name = trim(part); name != "head" && name != "output" && !name.empty())
+      throw UsageError(
+          "--targets everything holds the norms and the dense layer of the head; "
+          "expected --train head, output or nothing");
+  if (settings.text("layers") != "all")
+    throw UsageError("--layers is {}; --targets everything trains all layers, expected all",
+                     printable(settings.text("layers"), 80));
+  if (settings.number("adapter-dropout") > 0)
+    throw UsageError(
+        "--adapter-dropout is {}; --targets everything trains the weights themselves, with no "
+        "adapter: expected 0",
+        settings.text("adapter-dropout"));
+  if (settings.text("precision") == "bf16")
+    throw UsageError(
+        "--precision bf16 rounds frozen weights, once; --targets everything freezes none: expected "
+        "f32");
+}
+
 void fill_table(RunSettings& settings) {
   const fs::path task = settings.text("task"), data = settings.text("data");
   const bool is_filled = is_table_file(data) && table_task_name(data) == task;

@@ -1,19 +1,13 @@
 #include "experiments/runs/trainer_settings.h"
 
+#include "experiments/runs/setting_limits.h"
+
 namespace rankfold {
-namespace {
-
-constexpr SettingLimit above_zero{[](double value) { return value > 0; }, "a positive number"};
-constexpr SettingLimit at_least_one{[](double value) { return value > 0; }, "1 or more"};
-constexpr SettingLimit zero_or_more{[](double value) { return value >= 0; }, "0 or more"};
-constexpr SettingLimit share_below_one{[](double value) { return value >= 0 && value < 1; },
-                                       "0 or more, below 1"};
-
-}  // namespace
 
 std::vector<SettingSpec> trainer_settings() {
   using enum SettingKind;
   using enum SettingRole;
+  using namespace setting_limits;
   return {
       {.name = "no-decay",
        .value = "LIST",
@@ -23,7 +17,7 @@ std::vector<SettingSpec> trainer_settings() {
        .value = "X",
        .meaning = "peak learning rate of the host's own tensors but norms; default: --lr",
        .kind = number,
-       .limit = above_zero},
+       .limit = positive},
       {.name = "lr-ratio",
        .value = "LIST",
        .meaning = "rates of factors, times --lr: FACTOR=X,... (LoRA+: B=16)",
@@ -33,56 +27,58 @@ std::vector<SettingSpec> trainer_settings() {
        .fallback = "1e-7",
        .meaning = "schedule polynomial: the rate at the end",
        .kind = number,
-       .limit = zero_or_more},
+       .limit = not_negative},
       {.name = "lr-power",
        .value = "X",
        .fallback = "1",
        .meaning = "schedule polynomial: its power",
        .kind = number,
-       .limit = above_zero},
+       .limit = positive},
       {.name = "steps",
        .value = "N",
        .fallback = "0",
        .meaning = "steps of the run, in place of epochs; 0: as --epochs says",
-       .kind = count},
+       .kind = count,
+       .limit = any_count},
       {.name = "accumulate",
        .value = "N",
        .fallback = "1",
        .meaning = "batches a step",
        .kind = count,
-       .limit = at_least_one,
+       .limit = one_or_more,
        .roles = {data_cost}},
       {.name = "label-smoothing",
        .value = "X",
        .fallback = "0",
        .meaning = "share of a label that all classes get alike, in training",
        .kind = number,
-       .limit = share_below_one},
+       .limit = below_one},
       {.name = "adapter-dropout",
        .value = "X",
        .fallback = "0",
        .meaning = "of what the adapter reads, beside its weight",
        .kind = number,
-       .limit = share_below_one,
+       .limit = below_one,
        .roles = {method_cost, check}},
       {.name = "zo-epsilon",
        .value = "X",
        .fallback = "1e-3",
        .meaning = "zo-sgd, zo-adam: how far the parameters are moved to find a slope",
        .kind = number,
-       .limit = above_zero},
+       .limit = probe_distance},
       {.name = "zo-samples",
        .value = "N",
        .fallback = "1",
        .meaning = "zo-sgd, zo-adam: directions a step",
        .kind = count,
-       .limit = at_least_one,
+       .limit = one_or_more,
        .roles = {data_cost}},
       {.name = "evaluate-every",
        .value = "N",
        .fallback = "0",
        .meaning = "score every N steps and after the last; 0: after every epoch",
-       .kind = count},
+       .kind = count,
+       .limit = any_count},
       {.name = "keep",
        .value = "WHICH",
        .fallback = "last",
@@ -99,20 +95,22 @@ std::vector<SettingSpec> trainer_settings() {
        .value = "N",
        .fallback = "0",
        .meaning = "stop after N evaluations without a better one; 0: never",
-       .kind = count},
+       .kind = count,
+       .limit = any_count},
       {.name = "checkpoint-every",
        .value = "SECONDS",
        .fallback = "0",
        .meaning = "keep what the run goes on from after a kill, at most so often; 0: never",
        .kind = number,
        .incidental = true,
-       .limit = zero_or_more},
+       .limit = not_negative},
       {.name = "checkpoint-steps",
        .value = "N",
        .fallback = "0",
        .meaning = "the same every N steps; 0: never",
        .kind = count,
-       .incidental = true},
+       .incidental = true,
+       .limit = any_count},
   };
 }
 

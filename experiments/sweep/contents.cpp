@@ -4,15 +4,21 @@
 
 namespace rankfold {
 
+RunSettings content_settings(const RunSettings& run) {
+  RunSettings settings;
+  for (const SettingSpec& spec : run_settings())
+    if (spec.has_role({SettingRole::content})) settings.values[spec.name] = run.text(spec.name);
+  if (run.text("scoring") == "prompt") settings.values["seed"] = run.text("seed");
+  return settings;
+}
+
 const RunFingerprints& Contents::of(const RunSettings& run) {
   RunSettings asked;
-  for (const SettingSpec& spec : run_settings()) {
-    if (!spec.has_role({SettingRole::content})) continue;
-    const std::string& value = run.text(spec.name);
-    if (value.empty()) continue;
-    asked.values[spec.name] =
-        spec.kind == SettingKind::folder ? real_folder(value, &known_folders_) : value;
-  }
+  for (const auto& [name, value] : content_settings(run).values)
+    if (!value.empty())
+      asked.values[name] = find_setting(name)->kind == SettingKind::folder
+                               ? real_folder(value, &known_folders_)
+                               : value;
   const auto [known, is_new] = known_.try_emplace(settings_text(asked));
   if (!is_new) return known->second;
   try {

@@ -38,14 +38,8 @@ ModelCount count_stack(const ModelShape& shape, const Method& method, const RunS
   result.rank = resolved.rank;
   result.targets = canonical_targets(chosen_targets(settings, method, SiteCatalogue{}), stack);
   result.matrices = stack.sites.size();
-  if (result.targets == everything) {
-    const TrainedParts parts = parse_trained_parts(settings.text("train"), "");
-    if (parts.norms || parts.norm_shifts || parts.tt_head)
-      throw UsageError(
-          "--targets everything holds the norms and the dense layer of the head; "
-          "expected --train head, output or nothing");
-    counted = count_of_everything(shape);
-  }
+  check_everything(settings);
+  if (result.targets == everything) counted = count_of_everything(shape);
   result.adapter = counted.trainable;
   result.trainable =
       counted.trainable +

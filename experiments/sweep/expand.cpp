@@ -29,8 +29,9 @@ bool matters(const SettingSpec& spec, const Sweep& sweep, const Method& method) 
 
 const std::vector<std::string>* find_values(const Sweep& sweep, const std::string& method,
                                             const std::string& task, const std::string& name) {
+  const std::string key = task_in_keys(task);
   for (const SweepScope& scope :
-       {SweepScope{method, task}, SweepScope{method, ""}, SweepScope{"", task}}) {
+       {SweepScope{method, key}, SweepScope{method, ""}, SweepScope{"", key}}) {
     const auto own = sweep.scoped.find(scope);
     if (own == sweep.scoped.end()) continue;
     const auto found = own->second.find(name);

@@ -7,7 +7,6 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "experiments/sweep/sweep.h"
-#include "experiments/tasks/task.h"
 
 namespace rankfold {
 namespace {
@@ -99,17 +98,6 @@ void check_option(const SweepEntry& entry, const Method& method, const std::stri
                        entry.where, kind, printable(value, 80));
 }
 
-bool is_task(std::string_view name) {
-  return std::ranges::find(tasks(), name, &Task::name) != tasks().end();
-}
-
-/// Whether a key is for the runs of a task.
-bool is_of_task(const std::string& key) {
-  for (const std::string& part : split(key, '.'))
-    if (is_task(part)) return true;
-  return false;
-}
-
 /// Keys that only kind = fit has.
 bool is_of_fits(const std::string& key) {
   static const std::vector<std::string> keys = {"input",  "minus",     "heads",
@@ -127,7 +115,8 @@ std::size_t positive(const SweepEntry& entry, const std::string& text, std::size
 
 class Parser {
  public:
-  explicit Parser(const Registry& registry) : registry_(registry) {}
+  Parser(const Registry& registry, std::vector<std::string> tables)
+      : registry_(registry), tables_(std::move(tables)) {}
 
   void add(const SweepEntry& entry) {
     if (entry.key == "set") {
@@ -147,6 +136,8 @@ class Parser {
   }
 
   Sweep take() { return std::move(sweep_); }
+  /// The first key of a task; null where there is none.
+  const SweepEntry* task_key() const { return task_key_; }
 
  private:
   void add_own(const SweepEntry& entry) {
@@ -197,9 +188,10 @@ class Parser {
   }
 
   void add_scoped(const SweepEntry& entry, const std::string& text, const std::string& value) {
-    const auto& [scope, name] = parse_scoped_key(entry.where, text, registry_);
+    const auto& [scope, name] = parse_scoped_key(entry.where, text, registry_, tables_);
     const std::vector<std::string> values = grid_of(entry, name, value);
     check_values(entry, scope.method, name, values);
+    if (!scope.task.empty() && task_key_ == nullptr) task_key_ = &entry;
     sweep_.scoped[scope][name] = values;
   }
 
@@ -272,7 +264,9 @@ class Parser {
   }
 
   const Registry& registry_;
+  std::vector<std::string> tables_;
   Sweep sweep_;
+  const SweepEntry* task_key_ = nullptr;
 };
 
 /// A key that the kind of the sweep has no use for, though others have.
@@ -283,8 +277,6 @@ void check_kind(const SweepEntry& entry, const Sweep& sweep) {
   if (entry.key == "labels" && sweep.kind == SweepKind::train)
     throw UsageError("{}: labels is for kind = count; in training the task has its own",
                      entry.where);
-  if (sweep.kind != SweepKind::train && is_of_task(entry.key))
-    throw UsageError("{}: {} is of a task, which is for kind = train", entry.where, entry.key);
   if (sweep.kind != SweepKind::fit) return;
   std::vector<std::string> known;
   for (const SettingSpec& spec : run_settings())
@@ -333,54 +325,15 @@ void take_common_of_fits(const std::vector<SweepEntry>& entries, Sweep& sweep) {
 
 }  // namespace
 
-ScopedKey parse_scoped_key(const std::string& where, const std::string& text,
-                           const Registry& registry) {
-  std::vector<std::string> parts = split(text, '.');
-  ScopedKey result;
-  result.key = parts.back();
-  parts.pop_back();
-  if (!parts.empty() && !is_task(parts.front())) {
-    result.scope.method = parts.front();
-    parts.erase(parts.begin());
-  }
-  if (!parts.empty()) {
-    try {
-      result.scope.task = find_task(parts.front()).name;
-    } catch (const UsageError& error) {
-      throw UsageError("{}: {}", where, error.what());
-    }
-    parts.erase(parts.begin());
-  }
-  if (!parts.empty())
-    throw UsageError("{}: found '{}', expected METHOD.KEY, TASK.KEY or METHOD.TASK.KEY", where,
-                     printable(text, 80));
-  std::vector<std::string> known;
-  if (!result.scope.method.empty()) {
-    try {
-      for (const MethodOption& option : registry.at(result.scope.method).options)
-        known.push_back(option.name);
-    } catch (const UsageError& error) {
-      throw UsageError("{}: {}", where, error.what());
-    }
-  }
-  if (const SettingSpec* spec = find_setting_called(result.key)) result.key = spec->name;
-  for (const SettingSpec& setting : run_settings())
-    if (setting.name != "method" && (setting.name != "task" || result.scope.task.empty()))
-      known.push_back(setting.name);
-  if (std::ranges::find(known, result.key) == known.end()) {
-    const std::string of = text.substr(0, text.rfind('.'));
-    throw UsageError("{}: {}", where, unknown_name("key of " + of, result.key, known).what());
-  }
-  return result;
-}
-
 Sweep parse_sweep(const std::vector<SweepEntry>& entries, const Registry& registry) {
-  Parser parser(registry);
+  Parser parser(registry, table_names(entries));
   // Methods first: keys are given to those of them that have them.
   for (const bool methods : {true, false})
     for (const SweepEntry& entry : entries)
       if ((entry.key == "method") == methods) parser.add(entry);
   Sweep sweep = parser.take();
+  if (const SweepEntry* entry = parser.task_key(); entry && sweep.kind != SweepKind::train)
+    throw UsageError("{}: {} is of a task, which is for kind = train", entry->where, entry->key);
   check_together(entries, sweep);
   if (sweep.kind == SweepKind::fit) take_common_of_fits(entries, sweep);
   return sweep;

@@ -13,6 +13,7 @@
 #include "experiments/models/trained_parts.h"
 #include "experiments/runs/run_paths.h"
 #include "experiments/sweep/count_sweep.h"
+#include "experiments/sweep/forecast.h"
 #include "experiments/sweep/run_state.h"
 #include "experiments/sweep/shape_store.h"
 #include "experiments/sweep/train_sweep.h"
@@ -48,22 +49,30 @@ void check_features(const RunSettings& settings, const Method& method, ShapeStor
   check_cacheable(settings, method, frozen, has_dropout(settings));
 }
 
-void check_run(const PlannedRun& run, const Registry& registry, ShapeStore& store) {
+/// A dry run needs no weights, and knows a shape by its name.
+bool is_shape_alone(const std::string& model, bool dry_run) {
+  std::error_code failure;
+  return dry_run && !fs::is_directory(model, failure);
+}
+
+void check_run(const PlannedRun& run, const Registry& registry, ShapeStore& store, bool dry_run) {
   const RunSettings& settings = run.settings;
   check_settings(settings);
-  find_task(task_choice(settings));
-  check_model_folder(settings.text("model"));
+  const bool knows_task = !dry_run || settings.text("task") != unknown_place;
+  if (knows_task) find_task(task_choice(settings));
+  const bool is_shape = is_shape_alone(settings.text("model"), dry_run);
+  if (!is_shape) check_model_folder(settings.text("model"));
   const fs::path data = settings.text("data");
-  if (!is_table_file(data)) check_data_folder(data);
+  if (!is_table_file(data) && !(dry_run && data == unknown_place)) check_data_folder(data);
   check_precision(settings.text("precision"));
   const ModelShape& shape = store.shape(settings.text("model"));
   if (settings.count("max-length") > shape.positions)
     throw UsageError("--max-length is {}; expected at most the {} positions of the model",
                      settings.text("max-length"), shape.positions);
-  expect_trainable(settings.text("targets"));
-  if (settings.text("scoring") == "prompt") check_prompted(settings);
+  if (settings.text("scoring") == "prompt")
+    check_prompted(settings, store.tells_tokens(settings.text("model")));
   const Method& method = registry.at(settings.text("method"));
-  check_features(settings, method, store);
+  if (!is_shape) check_features(settings, method, store);
   if (const std::size_t tokens = virtual_tokens(settings, method);
       tokens + settings.count("max-length") > shape.positions)
     throw UsageError(
@@ -93,12 +102,13 @@ std::string checked_text(const PlannedRun& run) {
 }
 
 /// Runs that are checked by the same are checked once.
-void check_runs(const std::vector<PlannedRun>& runs, const Registry& registry, ShapeStore& store) {
+void check_runs(const std::vector<PlannedRun>& runs, const Registry& registry, ShapeStore& store,
+                bool dry_run) {
   std::unordered_set<std::string> checked;
   for (const PlannedRun& run : runs) {
     if (!checked.insert(checked_text(run)).second) continue;
     try {
-      check_run(run, registry, store);
+      check_run(run, registry, store, dry_run);
     } catch (const UsageError& error) {
       throw UsageError("{} (in {})", error.what(), describe(run));
     }
@@ -113,13 +123,6 @@ void check_out(const fs::path& out) {
   if (fs::exists(out / "counts.csv", failure) && !fs::exists(out / "sweep.json", failure))
     throw Error("--out {}: holds a sweep of kind count (counts.csv); choose another folder",
                 printable(out.string()));
-}
-
-RunSettings content_settings(const RunSettings& run) {
-  RunSettings settings;
-  for (const SettingSpec& spec : run_settings())
-    if (spec.has_role({SettingRole::content})) settings.values[spec.name] = run.text(spec.name);
-  return settings;
 }
 
 struct FoundRun {
@@ -252,11 +255,11 @@ RunSettings settings_of(const SweepRun& run, const Registry& registry, KnownFold
 }
 
 SweepPlan plan_runs(std::vector<PlannedRun> runs, const fs::path& out, const Registry& registry,
-                    Contents& contents, bool rerun_changed) {
+                    Contents& contents, const PlanOptions& options) {
   check_out(out);
-  ShapeStore store(SweepKind::train);
+  ShapeStore store(SweepKind::train, options.dry_run);
   for (PlannedRun& run : runs) fill_from_model(run.settings, registry, store);
-  check_runs(runs, registry, store);
+  check_runs(runs, registry, store, options.dry_run);
   SweepPlan plan;
   KnownFolders known;
   RunPaths paths(registry);
@@ -271,7 +274,7 @@ SweepPlan plan_runs(std::vector<PlannedRun> runs, const fs::path& out, const Reg
   FoundRuns existing = find_runs(out, registry, known, plan);
   std::error_code failure;
   const bool is_new = !fs::exists(out, failure);
-  ContentCheck check(contents, rerun_changed);
+  ContentCheck check(contents, options.rerun_changed);
   std::unordered_map<std::string, std::size_t> owners;
   for (std::size_t i = 0; i < plan.runs.size(); ++i) {
     SweepRun& run = plan.runs[i];

@@ -1,21 +1,32 @@
 #include "experiments/sweep/shape_store.h"
 
+#include <filesystem>
+
 #include "core/adapter/rank_budget.h"
+#include "experiments/models/families/family.h"
 #include "experiments/models/host.h"
 
 namespace rankfold {
 
+bool ShapeStore::is_folder(const std::string& model) const {
+  if (kind_ != SweepKind::train || !dry_run_) return kind_ == SweepKind::train;
+  std::error_code failure;
+  return std::filesystem::is_directory(model, failure);
+}
+
 const ModelShape& ShapeStore::shape(const std::string& model) {
   const auto found = shapes_.find(model);
   if (found != shapes_.end()) return found->second;
-  return shapes_.emplace(model, kind_ == SweepKind::train ? read_shape(model) : find_shape(model))
+  return shapes_.emplace(model, is_folder(model) ? read_shape(model) : find_shape(model))
       .first->second;
 }
 
 bool ShapeStore::tells_tokens(const std::string& model) {
   const auto found = tells_tokens_.find(model);
   if (found != tells_tokens_.end()) return found->second;
-  return tells_tokens_.emplace(model, rankfold::tells_tokens(model)).first->second;
+  const bool tells =
+      is_folder(model) ? rankfold::tells_tokens(model) : family_of(shape(model)).tells_tokens;
+  return tells_tokens_.emplace(model, tells).first->second;
 }
 
 const SiteCatalogue& ShapeStore::places(const std::string& model) {

@@ -16,8 +16,9 @@ namespace rankfold {
 /// Shapes and stacks that the runs of a sweep share: each is read and selected once.
 class ShapeStore {
  public:
-  /// Training needs model folders; counting takes built-in names as well.
-  explicit ShapeStore(SweepKind kind) : kind_(kind) {}
+  /// Training needs model folders; counting takes built-in names as well, and so do dry runs for
+  /// models that are no folders.
+  explicit ShapeStore(SweepKind kind, bool dry_run = false) : kind_(kind), dry_run_(dry_run) {}
 
   /// Throws as find_shape or read_shape does.
   const ModelShape& shape(const std::string& model);
@@ -29,7 +30,10 @@ class ShapeStore {
   ModelCount count(const Method& method, const PlannedRun& run);
 
  private:
+  bool is_folder(const std::string& model) const;
+
   SweepKind kind_;
+  bool dry_run_;
   std::map<std::string, ModelShape> shapes_;
   std::map<std::string, bool> tells_tokens_;
   std::map<std::string, SiteCatalogue> catalogues_;

@@ -34,7 +34,7 @@ std::vector<SweepEntry> read_sweep_text(std::string text, const std::string& nam
 /// input, minus, heads, starts, tolerance, iterations.
 const std::vector<SettingSpec>& sweep_settings();
 
-/// Which runs a key is for: those of a method, of a task; "" stands for all.
+/// Which runs a key is for: those of a method, of a task (see task_in_keys); "" stands for all.
 struct SweepScope {
   std::string method, task;
   auto operator<=>(const SweepScope&) const = default;
@@ -67,15 +67,29 @@ struct Sweep {
 /// the method or task that a key is of; and where a method's key and a task's contradict.
 Sweep parse_sweep(const std::vector<SweepEntry>& entries, const Registry& registry);
 
-/// What "lora.cola.lr", a method's, a task's or both's, is for, and its key. Throws UsageError
-/// beginning with `where` unless there are such a method and task and the key is the method's or a
-/// setting.
+/// What tables of one's own are called in keys, those that entries for task and data name: a
+/// table's file without the ending (table_task_name), "reviews" of data/reviews.tsv.
+std::vector<std::string> table_names(const std::vector<SweepEntry>& entries);
+/// What a run's task is called in keys.
+std::string task_in_keys(const std::string& task);
+
+/// What "lora.cola.lr", a method's, a task's or both's, is for, and its key. Of a method and a
+/// table of one name it is the method's. Throws UsageError beginning with `where` unless there are
+/// such a method and task and the key is the method's or a setting.
 struct ScopedKey {
   SweepScope scope;
   std::string key;
 };
 ScopedKey parse_scoped_key(const std::string& where, const std::string& text,
-                           const Registry& registry);
+                           const Registry& registry, const std::vector<std::string>& tables);
+
+/// Of entries of a file and of the command line, in this order, those that count: the command line
+/// has the last word. A key of it takes the place of the same key of the file, and of the file's
+/// narrower ones (--lr of lora.lr and cola.lr, --lora.lr of lora.cola.lr), which `told` says in one
+/// line each.
+std::vector<SweepEntry> with_last_word(std::vector<SweepEntry> file,
+                                       const std::vector<SweepEntry>& command_line,
+                                       const Registry& registry, std::vector<std::string>& told);
 
 struct PlannedRun {
   RunSettings settings;  ///< as given; what its method or task ignores is left out

@@ -54,17 +54,24 @@ struct SweepPlan {
   std::vector<std::string> notes;  ///< lines on what below `out` could not be read or compared
 };
 
+struct PlanOptions {
+  bool rerun_changed = false;
+  /// Nothing will run: a model that is no folder may be a built-in shape, and the data
+  /// unknown_place (experiments/sweep/forecast.h).
+  bool dry_run = false;
+};
+
 /// Checks every run (names, values, targets, ranks, shapes, folders) and gives it its folder: the
 /// one that holds a run of its settings, wherever that is below `out`, else that of RunPaths. Runs
 /// that cache features and name no folder for them share `<out>/.features`.
 /// Runs are what they were made of, too: where the model or the rows under the paths of a finished
-/// run are others by now, it is open again if `rerun_changed` asks for it, and else refused.
+/// run are others by now, it is open again if the options ask for it, and else refused.
 /// Nothing is written. Throws UsageError naming the run, or two runs that would share a folder;
 /// Error where the folder of a model or data is missing, `out` holds a count sweep, a folder
 /// holds a run of other settings, a finished run on the same model, data and task (of this sweep or
 /// beside it) has other content, or something else lies in the place of a folder or a run.json.
 SweepPlan plan_runs(std::vector<PlannedRun> runs, const std::filesystem::path& out,
-                    const Registry& registry, Contents& contents, bool rerun_changed = false);
+                    const Registry& registry, Contents& contents, const PlanOptions& options = {});
 
 struct TrainSweepOptions {
   std::vector<std::string> program;  ///< the executable and the words of every run's beginning

@@ -1,5 +1,8 @@
 #include "experiments/tasks/json_lines.h"
 
+#include <cmath>
+#include <cstdint>
+
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
@@ -61,7 +64,10 @@ std::string take_cell(const JsonField& row, const std::string& name) {
   const JsonField field = row.member(name, expected);
   if (field.is_string()) return field.string();
   if (!field.is_number() && !field.is_boolean()) field.refuse(expected);
-  return field.value().dump();
+  // 1.0 is the number that 1 is; from 2^53 on a double has no digits for it.
+  const double number = field.is_number() ? field.value().get<double>() : 0.5;
+  const bool whole = number == std::trunc(number) && std::abs(number) < 0x1p53;
+  return whole ? std::to_string(static_cast<std::int64_t>(number)) : field.value().dump();
 }
 
 }  // namespace rankfold

@@ -33,8 +33,8 @@ void for_each_json_line(const std::filesystem::path& file,
 std::string take_sentence(const JsonField& row, const std::string& name);
 
 /// A member as the text of a table's cell: a string as it is; a number, true and false as JSON
-/// writes them. Throws Error naming file, line and key where it is missing, null, an array or an
-/// object.
+/// writes them, 1.0 as 1. Throws Error naming file, line and key where it is missing, null, an
+/// array or an object.
 std::string take_cell(const JsonField& row, const std::string& name);
 
 }  // namespace rankfold

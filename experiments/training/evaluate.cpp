@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
-#include <set>
 
 #include "core/base/elapsed.h"
 #include "core/base/error.h"
@@ -13,7 +12,6 @@
 #include "core/device/device.h"
 #include "core/device/machine_rates.h"
 #include "experiments/adapter_files/adapter_folder.h"
-#include "experiments/models/config_file.h"
 #include "experiments/models/families/family.h"
 #include "experiments/models/input_checks.h"
 #include "experiments/runs/settings.h"
@@ -21,6 +19,7 @@
 #include "experiments/tasks/prompt_data.h"
 #include "experiments/tasks/table_file.h"
 #include "experiments/tasks/task.h"
+#include "experiments/training/class_order.h"
 #include "experiments/training/prompt_score.h"
 #include "experiments/training/prompted_data.h"
 
@@ -104,61 +103,18 @@ bool is_asked_in_words(const EvaluationRequest& request) {
          tells_tokens(request.model);
 }
 
-/// Where the model has the task's classes by name in another order, the outputs in the task's; adds
-/// to `notes`.
-void order_outputs(const Task& task, const std::vector<std::string>& classes,
-                   std::vector<float>& logits, std::vector<std::string>& notes) {
-  if (classes.size() != task.classes.size() || classes == task.classes) return;
-  std::vector<std::size_t> positions;
-  for (const std::string& name : task.classes) {
-    const auto same = [&](const std::string& other) {
-      return normalise_text(other) == normalise_text(name);
-    };
-    const auto found = std::ranges::find_if(classes, same);
-    if (found == classes.end()) {
-      notes.push_back(foreign_classes_note(task, classes));
-      return;
-    }
-    positions.push_back(static_cast<std::size_t>(found - classes.begin()));
-  }
-  const std::set<std::size_t> distinct(positions.begin(), positions.end());
-  if (std::ranges::is_sorted(positions) || distinct.size() < classes.size()) return;
-  std::vector<float> row(task.labels);
+/// The outputs in the order of the task's classes; adds to `notes`.
+void order_outputs(const ClassOrder& order, std::vector<float>& logits,
+                   std::vector<std::string>& notes) {
+  if (!order.note.empty()) notes.push_back(order.note);
+  if (order.outputs.empty()) return;
+  std::vector<float> row(order.outputs.size());
   for (auto begin = logits.begin(); begin != logits.end(); begin += std::ssize(row)) {
     for (std::size_t k = 0; k < row.size(); ++k)
-      row[k] = *(begin + static_cast<std::ptrdiff_t>(positions[k]));
+      row[k] = *(begin + static_cast<std::ptrdiff_t>(order.outputs[k]));
     std::ranges::copy(row, begin);
   }
-  notes.push_back(fmt::format("the model's classes are {}: its outputs are read by name",
-                              printable(join(classes, ", "), 200)));
 }
-
-}  // namespace
-
-std::vector<std::string> model_classes(const fs::path& model) {
-  const ConfigFile config(model / "config.json");
-  const JsonField names(config.values(), config.path());
-  std::vector<std::string> classes;
-  const auto given = names.find("id2label");
-  for (std::size_t k = 0; given && k < given->members().size(); ++k) {
-    const auto name = given->find(std::to_string(k));
-    if (!name || !name->is_string() || name->string() == fmt::format("LABEL_{}", k)) return {};
-    classes.push_back(name->string());
-  }
-  return classes;
-}
-
-std::string foreign_classes_note(const Task& task, const std::vector<std::string>& classes) {
-  const auto same = [](const std::string& a, const std::string& b) {
-    return normalise_text(a) == normalise_text(b);
-  };
-  if (classes.size() != task.classes.size() || std::ranges::equal(classes, task.classes, same))
-    return "";
-  return fmt::format("the model's classes are {}: its outputs stand for {} by their order",
-                     printable(join(classes, ", "), 200), printable(join(task.classes, ", "), 200));
-}
-
-namespace {
 
 /// What is scored, and how.
 struct Scored {
@@ -181,7 +137,7 @@ Evaluation evaluate_head(const EvaluationRequest& request, const Scored& scored)
       predict_split(host, split, scored.batch, task.labels, request.progress);
   Evaluation result;
   result.notes = dataset.notes;
-  order_outputs(task, scored.choice.classes, logits, result.notes);
+  order_outputs(class_order(task, scored.choice.classes), logits, result.notes);
   result.scores = score(task, logits, split.labels, split.parts);
   result.constant_predictions = constant_predictions(task, logits);
   result.majority_scores = majority_scores(task, split.labels, split.parts);

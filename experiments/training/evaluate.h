@@ -51,10 +51,4 @@ struct Evaluation {
 /// score_on or precision, worded as check_setting does.
 Evaluation evaluate(const EvaluationRequest& request, const Registry& registry);
 
-/// The names of a model's outputs in their order; none where config.json has only LABEL_0, ...
-std::vector<std::string> model_classes(const std::filesystem::path& model);
-/// A line that says so where a head with these classes is taken for the task's by their order,
-/// which is another one or of other names; "" where they are the same or one side has no names.
-std::string foreign_classes_note(const Task& task, const std::vector<std::string>& classes);
-
 }  // namespace rankfold

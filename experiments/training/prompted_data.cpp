@@ -8,7 +8,7 @@
 
 namespace rankfold {
 
-void check_prompted(const RunSettings& settings) {
+void check_prompted(const RunSettings& settings, bool tells_tokens) {
   constexpr std::string_view of_heads[] = {"head", "tt-head", "output"};
   for (const std::string& part : split(settings.text("train"), ','))
     if (std::ranges::find(of_heads, trim(part)) != std::end(of_heads))
@@ -16,11 +16,11 @@ void check_prompted(const RunSettings& settings) {
           "--train {}: a run with --scoring prompt has no head; expected norms, "
           "norm-shifts or none",
           printable(part, 80));
-  if (const std::string& model = settings.text("model"); !tells_tokens(model))
+  if (!tells_tokens)
     throw UsageError(
         "--scoring prompt: the model in {} tells no next tokens (it is an encoder or has "
         "a classifier); expected --scoring head",
-        printable(model, 300));
+        printable(settings.text("model"), 300));
   if (settings.number("label-smoothing") > 0)
     throw UsageError(
         "--label-smoothing is {}; it is of a head's classes, expected 0 with --scoring "

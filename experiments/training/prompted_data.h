@@ -17,8 +17,9 @@
 namespace rankfold {
 
 /// Throws UsageError where settings of a run that is scored by prompt are for a head: trained parts
-/// of one, smoothed labels; or for examples that stand alone (cache-features).
-void check_prompted(const RunSettings& settings);
+/// of one, smoothed labels; for examples that stand alone (cache-features); or the model tells no
+/// next tokens.
+void check_prompted(const RunSettings& settings, bool tells_tokens);
 
 /// Rows that a language model is asked in words.
 class PromptedData final : public RunData {

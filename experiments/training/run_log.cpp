@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "analysis/logs/event_reader.h"
 #include "core/base/files.h"
 #include "experiments/runs/run_file.h"
 #include "experiments/runs/run_tags.h"
@@ -26,6 +27,23 @@ HyperParameterValues hyper_parameters(const RunSettings& settings) {
       values[name] = value.is_string() ? value.get<std::string>() : value.dump();
   }
   return values;
+}
+
+/// Whether an event file has no whole record but everybody's first, the version: what a process
+/// leaves that ends while it makes the file.
+bool holds_nothing(const std::filesystem::path& file) {
+  constexpr std::uint64_t version_record = 64;
+  EventFileReader reader(file);
+  std::vector<ScalarView> scalars;
+  const bool whole = reader.next(scalars);
+  if (whole && (!scalars.empty() || reader.valid_size() > version_record || reader.next(scalars)))
+    return false;
+  if (whole || reader.damage()) return !reader.damage();
+  // Of a short length that was cut off with its checksum all bytes but the first are 0.
+  std::error_code failure;
+  if (std::filesystem::file_size(file, failure) >= record_header) return true;
+  const std::string begin = read_text(file).substr(0, sizeof(std::uint64_t));
+  return begin.find_first_not_of('\0', 1) == begin.npos;
 }
 
 }  // namespace
@@ -82,12 +100,7 @@ void RunLog::finish_diverged(const std::map<std::string, double>& earlier_scores
 bool is_run_log(const std::filesystem::path& file) {
   if (const auto session = read_session(file))
     return session->contains("method") && session->contains("score-on");
-  // Everybody's first record alone tells nothing.
-  constexpr std::uintmax_t version_record = 64;
-  std::error_code failure;
-  if (std::filesystem::file_size(file, failure) > version_record || failure) return false;
-  const std::string text = read_text(file);
-  return text.empty() || text.find("brain.Event:") != std::string::npos;
+  return holds_nothing(file);
 }
 
 bool is_log_of(const std::filesystem::path& file, const RunSettings& settings) {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "core/adapter/registry.h"
@@ -20,10 +21,17 @@ struct TrainingProgress {
   double tokens_per_second = 0;       ///< since the start of training
 };
 
+/// Steps of a zeroth-order log that are taken again.
+struct ReplayedSteps {
+  std::filesystem::path log;
+  std::size_t steps = 0;  ///< so many of them
+};
+
 /// What a caller of finetune may hook into or change; none of it is part of a run's identity.
 struct FinetuneOptions {
-  bool explain = false;  ///< tell by `message` how the adapted sites are computed
-  bool force = false;    ///< runs again where --out already holds a finished run
+  bool explain = false;                   ///< tell by `message` how the adapted sites are computed
+  bool force = false;                     ///< runs again where --out already holds a finished run
+  std::optional<ReplayedSteps> replayed;  ///< in place of training: see replay_zero_order
   std::function<void(const TrainingProgress&)> progress;
   ScoringProgress scoring;
   std::function<void(const std::string&)> message;  ///< one line for standard error

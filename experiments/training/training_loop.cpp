@@ -3,6 +3,7 @@
 
 #include "core/base/memory_error.h"
 #include "core/base/progress.h"
+#include "core/base/text.h"
 #include "experiments/training/training_run.h"
 
 // The steps and evaluations of TrainingRun.
@@ -31,10 +32,24 @@ void TrainingRun::train() {
 void TrainingRun::train_epochs() {
   start_ = checkpoint_time_ = Clock::now();
   start_step_ = step();
-  while (!is_over()) train_epoch();
+  if (options_.replayed)
+    replay();
+  else
+    while (!is_over()) train_epoch();
   take_kept();
   count_parameters();
   log_->finish(result_, step());
+}
+
+void TrainingRun::replay() {
+  for (const ZeroOrderStep& taken :
+       replay_zero_order(options_.replayed->log, *session_, options_.replayed->steps))
+    zero_order_log_->add(taken);
+  if (step() < options_.replayed->steps)
+    throw Error("{}: ends after step {}, expected the {} steps of its run",
+                printable(options_.replayed->log.string()), step(), options_.replayed->steps);
+  result_.steps = step();
+  evaluate(false);
 }
 
 void TrainingRun::train_epoch() {
@@ -212,7 +227,7 @@ std::string TrainingRun::progress_line(const EvaluationResult& latest, bool afte
   if (const LowRankTraining* adapting = session_->low_rank())
     text += fmt::format(", mean rank {:.1f}", adapting->mean_rank());
   std::string left;
-  if (step() < steps_)
+  if (step() < steps_ && !options_.replayed)
     left = fmt::format(", {} left", duration_text(seconds_since(start_) /
                                                   static_cast<double>(step() - start_step_) *
                                                   static_cast<double>(steps_ - step())));
@@ -221,7 +236,10 @@ std::string TrainingRun::progress_line(const EvaluationResult& latest, bool afte
           ? fmt::format("epoch {} of {}: loss {:.4f}", result_.epochs.back().epoch, epochs_,
                         result_.epochs.back().loss)
           : fmt::format("step {} of {}: loss {:.4f} when scored", step(), steps_, latest.loss);
-  return fmt::format("{}{}, {:.0f} tokens/s{}", where, text, result_.tokens_per_second, left);
+  const std::string speed = result_.tokens_per_second > 0
+                                ? fmt::format(", {:.0f} tokens/s", result_.tokens_per_second)
+                                : "";
+  return fmt::format("{}{}{}{}", where, text, speed, left);
 }
 
 }  // namespace rankfold

@@ -12,8 +12,8 @@
 #include "experiments/models/shapes.h"
 #include "experiments/models/trained_parts.h"
 #include "experiments/tasks/task.h"
+#include "experiments/training/class_order.h"
 #include "experiments/training/classifier_data.h"
-#include "experiments/training/evaluate.h"
 #include "experiments/training/optimizer.h"
 #include "experiments/training/prompted_data.h"
 #include "experiments/training/start_samples.h"
@@ -26,7 +26,7 @@ void TrainingRun::load() {
   check_trainer();
   const fs::path model = settings_.text("model");
   const auto device = make_calibrated_device();
-  expect_trainable(settings_.text("targets"));
+  check_everything(settings_);
   // Refuses parts that do not go together, as count does.
   const std::string train = all_trained_parts(settings_.text("train"), method_);
   trained_part_parameters(read_shape(model), train, task_.labels,
@@ -36,7 +36,10 @@ void TrainingRun::load() {
   if (task_.prompt) wanted.output = HostOutput::language_model;
   wanted.labels = task_.labels;
   wanted.regression = task_.regression;
+  wanted.output_rows = class_order(task_, model_classes(model)).outputs;
+  const bool everything_trains = wanted.parts.everything;
   wanted.parts = parse_trained_parts(train, settings_.text("rank"));
+  wanted.parts.everything = everything_trains;
   content_.emplace(model, [this] { check_stop(); });
   std::unique_ptr<Host> loaded = load_host(model, wanted, device);
   Host& host = *loaded;
@@ -74,7 +77,8 @@ void TrainingRun::load() {
     for (const std::string& line : result_.plans) options_.message(line);
 
   count_parameters();
-  result_.adapted_layers = session_->stack().layers.size();
+  result_.adapted_layers =
+      everything_trains ? host.catalogue().layers : session_->stack().layers.size();
 
   plan_steps();
   if (caches_features()) keep_features();
@@ -112,7 +116,7 @@ void TrainingRun::load_labelled(const Host& host, std::size_t max_length) {
   result_.fingerprints = {content_->fingerprint(), rows_fingerprint(dataset.train),
                           rows_fingerprint(scored)};
   tell(dataset.notes);
-  if (const std::string note = foreign_classes_note(task_, model_classes(model)); !note.empty())
+  if (const std::string note = class_order(task_, model_classes(model)).note; !note.empty())
     tell({note});
   data_ = std::make_unique<ClassifierData>(task_, dataset, scored, *load_tokenizer(model),
                                            max_length, host, [this] { check_stop(); });
@@ -138,7 +142,8 @@ void TrainingRun::load_prompted(const Host& host, std::size_t max_length) {
 
 /// Refuses what does not go together, before anything is read.
 void TrainingRun::check_trainer() const {
-  if (task_.prompt) check_prompted(settings_);
+  if (task_.prompt) check_prompted(settings_, tells_tokens(settings_.text("model")));
+  optimizer_settings(settings_);
   const std::string& optimizer = settings_.text("optimizer");
   if (optimizer.starts_with("zo-") && accumulate_ > 1)
     throw UsageError("--accumulate is {}; a step of {} takes one batch, expected 1", accumulate_,
@@ -168,6 +173,11 @@ void TrainingRun::plan_steps() {
   schedule_.rate = settings_.number("lr");
   schedule_.final_rate = settings_.number("lr-end");
   schedule_.power = settings_.number("lr-power");
+  if (schedule_.warmup >= steps_)
+    tell(
+        {fmt::format("--warmup: the rate rises for {} steps and the run has {}, so that it never "
+                     "reaches --lr",
+                     schedule_.warmup, steps_)});
 }
 
 /// As they are now: where ranks adapt, they change.

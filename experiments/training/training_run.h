@@ -78,6 +78,7 @@ class TrainingRun {
   std::optional<Checkpoint> find_checkpoint() const;
   void go_on_from(const Checkpoint& checkpoint);
   void train_epochs();
+  void replay();
   void train_epoch();
   double take_step(const std::vector<std::vector<std::size_t>>& batches);
   void end_epoch();

@@ -1,14 +1,15 @@
 #include "experiments/training/zero_order.h"
 
 #include "core/base/error.h"
+#include "experiments/runs/setting_limits.h"
 
 namespace rankfold {
 
 ZeroOrder::ZeroOrder(const ZeroOrderSettings& settings, std::vector<TrainedSpan> tensors,
                      std::shared_ptr<const Device> device, bool forms)
     : settings_(settings), tensors_(std::move(tensors)), device_(std::move(device)), forms_(forms) {
-  if (!(settings.epsilon > 0))
-    throw UsageError("--zo-epsilon is {}; expected a positive number", settings.epsilon);
+  if (const SettingLimit& limit = setting_limits::probe_distance; !limit.holds(settings.epsilon))
+    throw UsageError("--zo-epsilon is {}; expected {}", settings.epsilon, limit.expected);
   if (settings.samples == 0) throw UsageError("--zo-samples is 0; expected 1 or more");
   projections_.assign(settings.samples, 0);
 }
@@ -22,6 +23,13 @@ void ZeroOrder::perturb(std::size_t sample, double scale) const {
   for (const TrainedSpan& tensor : tensors_)
     device_->add_normals(stream(tensor, sample), 1, static_cast<float>(scale), tensor.value.size(),
                          tensor.gradient.data(), tensor.value.data());
+}
+
+/// value = copy - scale z of the value that `perturb` has left, without another draw: 2 copy -
+/// value, which is as exact.
+void ZeroOrder::reflect() const {
+  for (const TrainedSpan& tensor : tensors_)
+    device_->combine(tensor.value.size(), 2.0f, tensor.gradient.data(), -1.0f, tensor.value.data());
 }
 
 /// The batch with what leaves the layers below all that trains, where there are any.
@@ -47,7 +55,7 @@ double ZeroOrder::form_gradients(Host& host, Adapter<float>&, const Batch& batch
   for (std::size_t sample = 0; sample < settings_.samples; ++sample) {
     perturb(sample, settings_.epsilon);
     const double above = host.mean_loss(given);
-    perturb(sample, -settings_.epsilon);
+    reflect();
     const double below = host.mean_loss(given);
     projections_[sample] = (above - below) / (2 * settings_.epsilon) / samples;
     sum += above + below;

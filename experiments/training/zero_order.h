@@ -30,7 +30,7 @@ namespace rankfold {
 class ZeroOrder final : public GradientSource {
  public:
   /// `forms`: whether G goes into the gradients; else they are used up. Throws UsageError where
-  /// epsilon is not positive or there are no samples.
+  /// epsilon is below what moves a float (setting_limits) or there are no samples.
   ZeroOrder(const ZeroOrderSettings& settings, std::vector<TrainedSpan> tensors,
             std::shared_ptr<const Device> device, bool forms);
 
@@ -54,6 +54,7 @@ class ZeroOrder final : public GradientSource {
  private:
   RandomStream stream(const TrainedSpan& tensor, std::size_t sample) const;
   void perturb(std::size_t sample, double scale) const;
+  void reflect() const;
   void write_gradients() const;
   const Batch& with_features(Host& host, const Batch& batch);
 

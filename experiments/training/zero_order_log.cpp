@@ -84,14 +84,18 @@ std::vector<ZeroOrderStep> read_zero_order_log(const fs::path& file) {
   return steps;
 }
 
-void replay_zero_order(const fs::path& file, TrainingSession& session) {
+std::vector<ZeroOrderStep> replay_zero_order(const fs::path& file, TrainingSession& session,
+                                             std::size_t most) {
   if (session.steps() > 0)
     throw Error("{}: is replayed from the start; the session has taken {} steps",
                 printable(file.string()), session.steps());
-  for (const ZeroOrderStep& step : read_zero_order_log(file)) {
+  std::vector<ZeroOrderStep> steps = read_zero_order_log(file);
+  if (steps.size() > most) steps.resize(most);
+  for (const ZeroOrderStep& step : steps) {
     session.replay(step.projections);
     session.update(step.rate, step.gradient_scale);
   }
+  return steps;
 }
 
 }  // namespace rankfold

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <vector>
 
@@ -42,8 +43,10 @@ bool is_zero_order_log(const std::filesystem::path& file);
 std::vector<ZeroOrderStep> read_zero_order_log(const std::filesystem::path& file);
 
 /// Takes the steps of a log again, from where a session of the run's settings and seed begins, and
-/// leaves it with the run's parameters, bit for bit; needs none of the run's data. Throws Error
-/// where the session is no zeroth-order one of as many samples or has begun.
-void replay_zero_order(const std::filesystem::path& file, TrainingSession& session);
+/// leaves it with the run's parameters, bit for bit; needs none of the run's data. Only the first
+/// `most` steps where the log has more. Returns what it took. Throws Error where the session is no
+/// zeroth-order one of as many samples or has begun.
+std::vector<ZeroOrderStep> replay_zero_order(const std::filesystem::path& file,
+                                             TrainingSession& session, std::size_t most = SIZE_MAX);
 
 }  // namespace rankfold

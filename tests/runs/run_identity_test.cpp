@@ -176,6 +176,16 @@ TEST_F(RunFolders, KnowModelsAndDataByWhatWasRead) {
   write_run_on(2, "/a/m", "abc", "b");
   ASSERT_EQ(lines().size(), 2u);
   EXPECT_THAT(lines()[0].name(), HasSubstr("data=glue@a/c"));
+  // Rows of a task that is asked in words are drawn by the seed: others are the same data.
+  for (int seed = 1; seed <= 2; ++seed) {
+    nlohmann::json document = run(seed, 0.5);
+    document["settings"]["data"] = "/glue";
+    document["settings"]["scoring"] = "prompt";
+    document["fingerprints"] = {
+        {"model", "abc"}, {"train", seed == 1 ? "a" : "b"}, {"scored", "c"}};
+    write(std::to_string(seed), document);
+  }
+  ASSERT_EQ(lines().size(), 1u);
 }
 
 TEST_F(RunFolders, TakeASettingThatOlderRunsLackForItsDefault) {

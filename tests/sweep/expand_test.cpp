@@ -1,7 +1,7 @@
-#include <set>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <set>
 
 #include "core/base/error.h"
 #include "experiments/runs/run_paths.h"
@@ -103,6 +103,59 @@ TEST(Expand, KeysOfATaskReplaceTheCommonOnesAndThoseOfBothEither) {
   EXPECT_EQ(tell(2), "cola lora 2e-3 80 -");
   EXPECT_EQ(tell(3), "cola lora 3e-3 80 -");
   EXPECT_EQ(tell(4), "cola lotr 5e-3 80 per-type");
+}
+
+TEST(Expand, ATableIsATaskByItsFileWithoutTheEnding) {
+  const std::string lines =
+      "model = m\ndata = d\nmethod = none, lora\nrank = 1\nlr = 1\n"
+      "task = cola, in/my.moods.csv, cola.tsv, lora.jsonl\nmy.moods.epochs = 7\n"
+      "none.my.moods.lr = 2\ncola.tsv.epochs = 8\ncola.epochs = 9\nlora.epochs = 10\n"
+      "lora.my.moods.epochs = 11\nlora.cola.epochs = 12\nlora.cola.tsv.epochs = 13\n";
+  std::set<std::string> found;
+  for (const PlannedRun& run : runs_of(lines)) {
+    const auto text = [&](const char* name) { return run.settings.text(name); };
+    found.insert(text("method") + " " + text("task") + " " + text("epochs") + " " + text("lr"));
+  }
+  EXPECT_EQ(found, (std::set<std::string>{"none cola 9 1", "none in/my.moods.csv 7 2",
+                                          "none cola.tsv 8 1", "none lora.jsonl 3 1",
+                                          "lora cola 12 1", "lora in/my.moods.csv 11 1",
+                                          "lora cola.tsv 13 1", "lora lora.jsonl 10 1"}));
+  // Those of a sweep alone.
+  const Registry registry = builtin_registry();
+  EXPECT_THAT(message_of<UsageError>([&] {
+                parse_sweep(entries_of("task = moods.csv\nlora.mood.lr = 1\n"), registry);
+              }),
+              HasSubstr("sweep.txt:2: unknown task 'mood'"));
+  EXPECT_THAT(message_of<UsageError>([&] {
+                parse_sweep(entries_of("kind = count\ntask = moods.csv\nmoods.lr = 1\n"), registry);
+              }),
+              HasSubstr("moods.lr is of a task, which is for kind = train"));
+}
+
+TEST(WithLastWord, TheCommandLineReplacesNarrowerKeysOfTheFile) {
+  const Registry registry = builtin_registry();
+  const std::vector<SweepEntry> file = entries_of(
+      "task = cola, moods.csv\nlr = 1\nlora.lr = 2\ncola.lr = 3\nlora.cola.lr = 4\n"
+      "lotr.lr = 5\nmoods.lr = 6\nlora.targets = q\nlr-head = 7\n");
+  const auto left = [&](const std::vector<SweepEntry>& given, std::vector<std::string>& told) {
+    std::string keys;
+    for (const SweepEntry& entry : with_last_word(file, given, registry, told))
+      keys += entry.key + "=" + entry.value + " ";
+    return keys;
+  };
+  std::vector<std::string> told;
+  EXPECT_EQ(left({{"lr", "9", "--lr"}, {"cola.lr", "8", "--cola.lr"}}, told),
+            "task=cola, moods.csv lora.targets=q lr-head=7 lr=9 cola.lr=8 ");
+  EXPECT_THAT(told, testing::ElementsAre("--lr has the last word: without lora.lr, cola.lr, "
+                                         "lora.cola.lr, lotr.lr, moods.lr of the file"));
+  told.clear();
+  EXPECT_EQ(left({{"lora.lr", "9", "--lora.lr"}}, told),
+            "task=cola, moods.csv lr=1 cola.lr=3 lotr.lr=5 moods.lr=6 lora.targets=q lr-head=7 "
+            "lora.lr=9 ");
+  EXPECT_THAT(told, testing::ElementsAre(HasSubstr("without lora.cola.lr of")));
+  told.clear();
+  left({{"targets-like", "q,v", "--targets-like"}, {"seed", "1", "--seed"}}, told);
+  EXPECT_THAT(told, testing::ElementsAre(HasSubstr("without lora.targets of")));
 }
 
 TEST(Expand, KeysOfAWrappedMethodAreThoseOfBoth) {

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "source_paths.h"
 #include "sweep/train_sweep_fixture.h"
 
 namespace rankfold {
@@ -212,6 +213,28 @@ TEST_F(TrainSweep, AResultOnOtherContentThanAtTheStartIsAFailure) {
   EXPECT_EQ(runs[1].state, RunState::failed);
   EXPECT_THAT(runs[1].reason, testing::AllOf(HasSubstr("model"), HasSubstr("xxh64-4"),
                                              HasSubstr("replaced while the sweep ran")));
+}
+
+TEST(Contents, AreTheRowsThatTheSeedDraws) {
+  const TemporaryFolder folder;
+  std::string rows = "sentence\tlabel\n";
+  for (int i = 0; i < 520; ++i) rows += fmt::format("w{}\t{}\n", i, i % 2);
+  for (const char* name : {"train.tsv", "dev.tsv"}) write_atomically(folder.path / name, rows);
+  Contents contents;
+  const auto rows_of = [&](const char* scoring, const char* seed) {
+    RunSettings run;
+    run.values = {{"model", RANKFOLD_GOLDEN_DIR "/models/llama"},
+                  {"data", folder.path.string()},
+                  {"task", "sst2"},
+                  {"scoring", scoring},
+                  {"seed", seed}};
+    const RunFingerprints& found = contents.of(run);
+    EXPECT_FALSE(is_unknown(found)) << scoring << seed;
+    return found.train;
+  };
+  EXPECT_NE(rows_of("prompt", "1"), rows_of("prompt", "2"));
+  EXPECT_EQ(rows_of("prompt", "2"), rows_of("prompt", "2"));
+  EXPECT_EQ(rows_of("head", "1"), rows_of("head", "2"));
 }
 
 TEST_F(TrainSweep, AFinishedSweepCanBeReadWhereNothingCanBeWritten) {

@@ -27,7 +27,9 @@ class TrainSweep : public testing::Test {
   }
 
   std::vector<SweepRun> plan(const std::string& more) {
-    return plan_runs(runs_of(lines_ + more), out_, registry_, contents_, rerun_changed_).runs;
+    return plan_runs(runs_of(lines_ + more), out_, registry_, contents_,
+                     {.rerun_changed = rerun_changed_})
+        .runs;
   }
 
   /// A script in place of the program: it finds run.json in the file `result`, one a folder, and

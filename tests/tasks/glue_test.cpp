@@ -1,7 +1,5 @@
 #include <cstdlib>
 
-#include <gmock/gmock.h>
-
 #include "experiments/tasks/task.h"
 #include "folder.h"
 
@@ -9,10 +7,6 @@ namespace rankfold {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::AllOf;
-using ::testing::EndsWith;
-using ::testing::HasSubstr;
-using ::testing::StartsWith;
 
 constexpr const char* cola =
     "gj04\t1\t\tThe dog slept.\n"
@@ -311,7 +305,7 @@ TEST(Glue, NamesLineAndKeyOfBrokenJsonRows) {
   const std::pair<const char*, const char*> cases[] = {
       {"{\"sentence\": \"A\", \"label\": -1}",
        "found label '-1' in column 'label', expected 0 or 1"},
-      {"{\"sentence\": \"A\", \"label\": 1.0}", "found label '1.0' in column 'label'"},
+      {"{\"sentence\": \"A\", \"label\": 1.5}", "found label '1.5' in column 'label'"},
       {"{\"sentence\": \"A\", \"label\": null}", "key 'label': found null"},
       {"{\"sentence\": \"A\"}", "key 'label': found missing"},
       {"{\"sentence\": [\"A\"], \"label\": 1}", "key 'sentence': found an array"},

@@ -1,16 +1,9 @@
 #include "experiments/tasks/json_lines.h"
 
-#include <gmock/gmock.h>
-
 #include "folder.h"
 
 namespace rankfold {
 namespace {
-
-using ::testing::AllOf;
-using ::testing::EndsWith;
-using ::testing::HasSubstr;
-using ::testing::StartsWith;
 
 TEST(JsonLines, AreObjectsWithTheLineWhereTheyStand) {
   const Folder folder;
@@ -98,16 +91,22 @@ TEST(JsonLines, NameTheKeyThatIsMissingBlankOrOfAnotherType) {
   }
 }
 
-TEST(JsonLines, CellsAreStringsAsTheyAreAndOthersAsJsonWritesThem) {
+TEST(JsonLines, CellsAreStringsAsTheyAreOthersAsJsonWritesThemAndWholeNumbersHaveNoPoint) {
   const Folder folder;
-  const auto rows = read_json_lines(folder.write(
-      "a.jsonl", "{\"a\": \" x \", \"b\": 1, \"c\": 2.50, \"d\": true, \"e\": -1e-7}\n"));
+  const auto rows = read_json_lines(
+      folder.write("a.jsonl",
+                   "{\"a\": \" x \", \"b\": 1, \"c\": 2.50, \"d\": true, \"e\": -1e-7, "
+                   "\"f\": 3.0, \"g\": -0.0, \"h\": 1e20, \"i\": 9007199254740993}\n"));
   const JsonField row = rows[0].fields();
   EXPECT_EQ(take_cell(row, "a"), " x ");
   EXPECT_EQ(take_cell(row, "b"), "1");
   EXPECT_EQ(take_cell(row, "c"), "2.5");
   EXPECT_EQ(take_cell(row, "d"), "true");
   EXPECT_EQ(take_cell(row, "e"), "-1e-07");
+  EXPECT_EQ(take_cell(row, "f"), "3");
+  EXPECT_EQ(take_cell(row, "g"), "0");
+  EXPECT_EQ(take_cell(row, "h"), "1e+20");
+  EXPECT_EQ(take_cell(row, "i"), "9007199254740993");
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 #include "experiments/tasks/prompt_task.h"
 
-#include <gmock/gmock.h>
-
 #include <algorithm>
 #include <array>
 #include <set>
@@ -12,9 +10,6 @@
 
 namespace rankfold {
 namespace {
-
-using testing::ElementsAre;
-using testing::HasSubstr;
 
 std::vector<PromptExample> examples_of(const char* task, const std::filesystem::path& file) {
   const PromptTask* found = find_prompt_task(task);

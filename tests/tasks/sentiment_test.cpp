@@ -4,7 +4,6 @@
 #include <set>
 
 #include <fmt/core.h>
-#include <gmock/gmock.h>
 
 #include "experiments/tasks/task.h"
 #include "folder.h"
@@ -14,9 +13,6 @@ namespace rankfold {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::AllOf;
-using ::testing::HasSubstr;
-using ::testing::StartsWith;
 
 constexpr const char* movies = "movieReviewSnippets_GroundTruth.txt";
 

@@ -1,18 +1,9 @@
 #include "experiments/tasks/table_file.h"
 
-#include <gmock/gmock.h>
-
 #include "folder.h"
 
 namespace rankfold {
 namespace {
-
-using ::testing::AllOf;
-using ::testing::ElementsAre;
-using ::testing::EndsWith;
-using ::testing::HasSubstr;
-using ::testing::Not;
-using ::testing::StartsWith;
 
 const TableLayout x_and_y = {{{"x", "y"}}};
 

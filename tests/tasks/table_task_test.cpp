@@ -1,17 +1,10 @@
 #include <fmt/core.h>
-#include <gmock/gmock.h>
 
 #include "experiments/tasks/task.h"
 #include "folder.h"
 
 namespace rankfold {
 namespace {
-
-using ::testing::AllOf;
-using ::testing::ElementsAre;
-using ::testing::EndsWith;
-using ::testing::HasSubstr;
-using ::testing::StartsWith;
 
 constexpr const char* reviews =
     "review,stars,mood\n"
@@ -46,6 +39,18 @@ TEST(TableTask, ClassesAreTheLabelsSortedByBytesOrByValue) {
   EXPECT_THAT(dataset.notes[0], HasSubstr("3 classes, numbered 0 happy, 1 neutral, 2 sad"));
   choice.label = "stars";
   EXPECT_THAT(find_task(choice).classes, ElementsAre("1", "3", "5", "10"));
+}
+
+TEST(TableTask, OneNumberIsOneClassHoweverJsonWritesIt) {
+  const Folder folder;
+  const auto file =
+      folder.write("a.jsonl",
+                   "{\"text\": \"x\", \"label\": 1}\n{\"text\": \"y\", \"label\": 0.0}\n"
+                   "{\"text\": \"z\", \"label\": 1.0}\n");
+  TaskChoice choice = choice_of(file, "", "");
+  choice.dev = file.string();
+  EXPECT_THAT(find_task(choice).classes, ElementsAre("0", "1"));
+  EXPECT_EQ(load(choice).train[2].label, 1.0F);
 }
 
 TEST(TableTask, AModelsOwnClassesKeepTheirOrder) {

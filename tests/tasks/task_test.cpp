@@ -2,16 +2,11 @@
 
 #include <set>
 
-#include <gmock/gmock.h>
-
 #include "experiments/tasks/prompt_task.h"
 #include "folder.h"
 
 namespace rankfold {
 namespace {
-
-using ::testing::AllOf;
-using ::testing::HasSubstr;
 
 TEST(Tasks, HaveUniqueNamesAndConsistentShapes) {
   std::set<std::string> names;

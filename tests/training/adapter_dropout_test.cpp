@@ -59,10 +59,10 @@ struct Lora {
   std::unique_ptr<Adapter<float>> adapter;
 };
 
-/// The factors of the first call of a pass.
-std::vector<float> mask(std::uint64_t pass) {
+/// The factors of a site in the first call of a pass.
+std::vector<float> mask(const std::string& site, std::uint64_t pass) {
   std::vector<float> factors(tokens * in, 1);
-  apply_dropout(Dropout(probability, 9, "dropout/adapter/0", pass),
+  apply_dropout(Dropout(probability, 9, "dropout/adapter/0/" + site, pass),
                 MatrixView<float>(factors.data(), tokens, in), *make_cpu_device());
   return factors;
 }
@@ -85,10 +85,11 @@ TEST(AdapterDropout, DropsWhatTheFactorsSeeAndNothingElse) {
   }
 
   // y = W x + b + s B A (m x), and its gradients, one number at a time.
-  const std::vector<float> m = mask(4);
-  EXPECT_TRUE(std::ranges::count(m, 0.0f) > 5 && std::ranges::count(m, 0.0f) < 30);
+  EXPECT_NE(mask("query", 4), mask("value", 4));
   std::vector<double> expected_dx(tokens * in, 0.5);
   for (std::size_t site = 0; site < 2; ++site) {
+    const std::vector<float> m = mask(lora.stack.sites[site].name, 4);
+    EXPECT_TRUE(std::ranges::count(m, 0.0f) > 5 && std::ranges::count(m, 0.0f) < 30);
     const std::vector<float> a = lora.factor("A", site), b = lora.factor("B", site);
     std::vector<double> da(rank * in), db(out * rank);
     for (std::size_t t = 0; t < tokens; ++t) {
@@ -174,6 +175,7 @@ TEST(AdapterDropout, IsRefusedWhereItMeansNothing) {
                                        "nothing here: the method normalises"));
   EXPECT_EQ(error("lotr"), "");
   EXPECT_EQ(error("full"), "");
+  EXPECT_THAT(error("none"), HasSubstr("the method reads no input"));
   const Lora lora;
   EXPECT_THAT(error_of([&] { lora.adapter->set_dropout({1, 1, 0}); }), HasSubstr("below 1"));
 }

@@ -84,6 +84,7 @@ TEST_F(Checkpoints, GiveTheBitsOfARunThatWasNotInterrupted) {
       {{"optimizer", "zo-adam"}, {"dropout", "0"}, {"zo-samples", "2"}, {"clip", "1"}},
       {{"optimizer", "zo-sgd"}, {"dropout", "0"}, {"keep", "best"}, {"keep-by", "loss"}},
       {{"method", "dlrt"}, {"rank", "4"}, {"keep", "best"}, {"evaluate-every", "2"}},
+      {{"method", "full"}, {"rank", ""}, {"targets", "everything"}, {"lr", "1e-3"}},
       {{"train", "norms"}, {"patience", "3"}, {"evaluate-every", "2"}, {"steps", "13"}}};
   int number = 0;
   for (Settings values : ways) {
@@ -157,6 +158,22 @@ TEST_F(Checkpoints, ThatAreDamagedAreToldAndStartedAnew) {
     told.clear();
     EXPECT_EQ(run({}, out), "");
     EXPECT_THAT(told, HasSubstr("the run starts anew")) << way;
+    expect_same(out, "plain");
+  }
+}
+
+TEST_F(Checkpoints, OutliveAnEventFileThatWasCutWhereItBegan) {
+  EXPECT_EQ(run({}, "plain"), "");
+  std::string version_record;
+  for (const std::size_t left : {0U, 3U, 20U, 40U, 70U}) {
+    const std::string out = fmt::format("out{}", left);
+    EXPECT_THAT(run({{"checkpoint-steps", "3"}}, out, 5), HasSubstr("accident"));
+    for (const auto& entry : fs::directory_iterator(folder / out))
+      if (entry.path().filename().native().starts_with("events"))
+        fs::resize_file(entry.path(), left);
+    told.clear();
+    EXPECT_EQ(run({}, out), "") << left;
+    EXPECT_THAT(told, HasSubstr("goes on from the checkpoint behind step 3 of"));
     expect_same(out, "plain");
   }
 }

@@ -131,6 +131,20 @@ TEST_F(Evaluations, CountStepsInPlaceOfEpochs) {
   EXPECT_TRUE(std::isfinite(result.epochs[1].loss));
 }
 
+TEST_F(Evaluations, TellOfAWarmUpThatIsLongerThanTheRun) {
+  const auto told = [&](const char* steps) {
+    const auto notes =
+        run({{"steps", steps}, {"warmup", "7"}, {"zo-epsilon", "0.001"}}, steps).notes;
+    return std::ranges::count_if(notes, [](const std::string& note) {
+      return note ==
+             "--warmup: the rate rises for 7 steps and the run has 7, so that it never "
+             "reaches --lr";
+    });
+  };
+  EXPECT_EQ(told("7"), 1);
+  EXPECT_EQ(told("8"), 0);
+}
+
 TEST_F(Evaluations, AccumulateBatchesOfAStep) {
   const RunResult result = run({{"accumulate", "2"}});
   // Two, two and one batches in each of two epochs.
@@ -147,7 +161,15 @@ TEST_F(Evaluations, RefuseWhatDoesNotGoTogether) {
               HasSubstr("--label-smoothing is 0.1; task movies-regression has numbers for labels"));
   EXPECT_THAT(error({{"schedule", "polynomial"}, {"lr-end", "1"}}), HasSubstr("--lr-end is 1"));
   EXPECT_THAT(error({{"method", "dora"}, {"adapter-dropout", "0.1"}}), HasSubstr("normalises"));
+  EXPECT_THAT(error({{"method", "none"}, {"rank", ""}, {"adapter-dropout", "0.1"}}),
+              HasSubstr("--adapter-dropout is 0.1; [none] site"));
   EXPECT_THAT(error({{"keep", "first"}}), HasSubstr("known: last, best"));
+  EXPECT_THAT(error({{"zo-samples", "2"}}),
+              HasSubstr("--zo-samples is 2; adamw probes no losses, expected 1"));
+  EXPECT_THAT(error({{"optimizer", "sgd"}, {"zo-epsilon", "1e-2"}}),
+              HasSubstr("--zo-epsilon is 0.01; sgd probes no losses, expected 1e-3"));
+  EXPECT_THAT(error({{"steps", "9999999999999999999"}}), HasSubstr("at most 1,000,000,000"));
+  EXPECT_THAT(error({{"steps", "99999999999999999999"}}), HasSubstr("less than 2^64"));
   EXPECT_FALSE(fs::exists(folder / "refused"));
 }
 

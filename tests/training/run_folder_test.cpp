@@ -162,6 +162,7 @@ TEST_F(ForeignFiles, UnderTheNamesOfARunAreRefusedAndStay) {
       {"events.out.tfevents.1.host.1.0", events},
       {"events.out.tfevents.2.host",
        "no event file at all, but of some length: more than a record"},
+      {"events.out.tfevents.3.host", "notes"},
   };
   for (const auto& [name, text] : foreign) {
     write_atomically(out() / name, text);

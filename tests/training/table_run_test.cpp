@@ -171,16 +171,25 @@ TEST_F(TableRun, MnliHasScoresOfBothItsParts) {
   const Evaluation other = evaluate(asked, builtin_registry());
   EXPECT_THAT(other.notes, Contains(HasSubstr("its outputs are read by name")));
   const std::string turned = read_text(asked.predictions);
+  // So is one that is trained on, and its adapter has the task's order.
+  wanted.values["model"] = (folder / "merged").string();
+  wanted.values["lr"] = "1e-12";
+  const RunResult again = finetune(wanted, folder / "again", builtin_registry());
+  EXPECT_THAT(again.notes, Contains(HasSubstr("its outputs are read by name")));
+  EXPECT_EQ(again.scores, other.scores);
+  asked.adapter = folder / "again/adapter";
+  EXPECT_EQ(evaluate(asked, builtin_registry()).scores, other.scores);
+  EXPECT_EQ(read_text(asked.predictions), turned);
+  asked.adapter = "";
   config["id2label"] = {{"0", "entailment"}, {"1", "neutral"}, {"2", "contradiction"}};
   write_atomically(folder / "merged/config.json", config.dump());
   EXPECT_EQ(evaluate(asked, builtin_registry()).scores, result.scores);
   EXPECT_NE(read_text(asked.predictions), turned);
-  // Other names are taken by their order, which is told; so does training, whatever the order.
+  // Other names are taken by their order, which is told.
   config["id2label"] = {{"0", "happy"}, {"1", "sad"}, {"2", "so-so"}};
   write_atomically(folder / "merged/config.json", config.dump());
   EXPECT_THAT(evaluate(asked, builtin_registry()).notes,
               Contains(HasSubstr("happy, sad, so-so: its outputs stand for entailment")));
-  wanted.values["model"] = (folder / "merged").string();
   EXPECT_THAT(finetune(wanted, folder / "other", builtin_registry()).notes,
               Contains(HasSubstr("happy, sad, so-so: its outputs stand for entailment")));
 }

@@ -10,6 +10,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/device/counting_device.h"
+#include "core/device/forwarding_device.h"
 #include "decompositions/registry.h"
 #include "experiments/training/trainer.h"
 #include "experiments/training/training_session.h"
@@ -90,6 +91,37 @@ TEST_F(ZeroOrderTraining, ProjectsTheGradientAndLeavesTheParametersAsTheyWere) {
   }
 }
 
+/// MeZO's main row: all weights, which come back exactly, with one copy of them and no gradient.
+TEST_F(ZeroOrderTraining, TrainsEverythingFromOneCopy) {
+  RunSettings settings = wanted("zo-sgd");
+  settings.values["method"] = "full";
+  settings.values.erase("rank");
+  settings.values["targets"] = "everything";
+  const auto device = std::make_shared<CountingDevice>(make_cpu_device());
+  TrainingSession probed = session(settings, device);
+  const Values before = values_of(probed.tensors());
+  std::vector<double> losses = {probed.form_gradients(six_sequences())};
+  EXPECT_EQ(values_of(probed.tensors()), before);
+  // In the place of the gradients lies what the weights were.
+  EXPECT_EQ(values_of(probed.tensors(), true), before);
+  settings.values["optimizer"] = "sgd";
+  TrainingSession exact = session(settings);
+  exact.form_gradients(six_sequences());
+  const Values gradient = values_of(exact.tensors(), true), z = directions(probed.tensors(), 0);
+  double expected = 0;
+  for (std::size_t i = 0; i < z.size(); ++i)
+    for (std::size_t j = 0; j < z[i].size(); ++j)
+      expected += double(z[i][j]) * double(gradient[i][j]);
+  EXPECT_NEAR(probed.projections()[0], expected, 0.05 * (1 + std::abs(expected)));
+  const std::size_t allocations = device->count().allocations;
+  for (int step = 0; step < 3; ++step) {
+    probed.update(1e-3, 1);
+    losses.push_back(probed.form_gradients(six_sequences()));
+  }
+  EXPECT_EQ(device->count().allocations, allocations);
+  EXPECT_NE(losses.back(), losses.front());
+}
+
 TEST_F(ZeroOrderTraining, DescendsAlongZWithRatesAndDecayByGroup) {
   RunSettings settings = wanted("zo-sgd");
   settings.values["weight-decay"] = "0.5";
@@ -153,6 +185,28 @@ TEST_F(ZeroOrderTraining, ComputesTheLayersBelowOnceForBothPasses) {
   };
   EXPECT_NEAR(flops("all", false) / flops("all", true), 2, 0.01);
   EXPECT_LT(flops("last:1", false), 1.6 * flops("last:1", true));
+}
+
+class DrawCounter final : public ForwardingDevice {
+ public:
+  explicit DrawCounter(std::shared_ptr<const Device> inner) : ForwardingDevice(std::move(inner)) {}
+  void add_normals(const RandomStream& stream, float keep, float scale, std::size_t n,
+                   const float* x, float* y) const override {
+    ++draws;
+    ForwardingDevice::add_normals(stream, keep, scale, n, x, y);
+  }
+  mutable std::size_t draws = 0;
+};
+
+TEST_F(ZeroOrderTraining, DrawsZOnceForBothPassesAndOnceToDescend) {
+  RunSettings settings = wanted("zo-sgd");
+  settings.values["zo-samples"] = "3";
+  const auto device = std::make_shared<DrawCounter>(make_cpu_device());
+  TrainingSession trained = session(settings, device);
+  trained.form_gradients(six_sequences());
+  EXPECT_EQ(device->draws, 3 * trained.tensors().size());
+  trained.update(1e-3, 1);
+  EXPECT_EQ(device->draws, 6 * trained.tensors().size());
 }
 
 TEST_F(ZeroOrderTraining, LowersTheLossAndTellsItsForwards) {
@@ -222,7 +276,8 @@ TEST_F(ZeroOrderTraining, RefusesWhatItCannotDo) {
     settings.values[name] = value;
     return error_of([&] { run(settings, "refused"); });
   };
-  EXPECT_THAT(error("zo-sgd", "zo-epsilon", "0"), HasSubstr("--zo-epsilon is 0"));
+  for (const char* epsilon : {"0", "1e-30", "5e-8"})
+    EXPECT_THAT(error("zo-sgd", "zo-epsilon", epsilon), HasSubstr("expected at least 6e-8"));
   EXPECT_THAT(error("zo-sgd", "clip", "1"), HasSubstr("--clip is 1; zo-sgd forms no gradient"));
   EXPECT_THAT(error("zo-adam", "accumulate", "2"), HasSubstr("--accumulate is 2"));
   EXPECT_THAT(error("zo-adam", "dropout", "0.1"), HasSubstr("--dropout is 0.1; zo-adam"));

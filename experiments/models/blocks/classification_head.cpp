@@ -42,11 +42,11 @@ ClassificationHead::ClassificationHead(HeadDescription description, std::size_t 
       seed_(settings.seed),
       device_(std::move(device)),
       output_(trained_layer(description_.output, labels_, hidden_, device_)) {
-  load_output(weights, notes);
+  load_output(weights, settings, notes);
   if (settings.parts.tt_head)
     tensor_train_ = make_tensor_train_head<float>(description_.dense, hidden_,
                                                   settings.parts.tt_rank, seed_, device_);
-  else if (description_.trains_dense)
+  else if (description_.trains_dense || settings.parts.everything)
     load_trained_dense(weights);
   else
     load_frozen_dense(weights, notes);
@@ -54,10 +54,11 @@ ClassificationHead::ClassificationHead(HeadDescription description, std::size_t 
     linear_.emplace(*description_.site, dense_, device_);
 }
 
-void ClassificationHead::read(FrozenWeights& weights, std::span<TrainedStorage> layer) const {
+void ClassificationHead::read(FrozenWeights& weights, std::span<TrainedStorage> layer,
+                              std::span<const std::size_t> rows) const {
   for (TrainedStorage& storage : layer)
-    device_->copy(weights.tensor(storage.name, storage.shape), storage.value.size() * sizeof(float),
-                  storage.value.data());
+    device_->copy(weights.frozen(storage.name, storage.shape, rows),
+                  storage.value.size() * sizeof(float), storage.value.data());
 }
 
 void ClassificationHead::draw(std::span<TrainedStorage> layer) {
@@ -66,10 +67,11 @@ void ClassificationHead::draw(std::span<TrainedStorage> layer) {
   for (const TrainedStorage& storage : layer) new_elements_ += storage.value.size();
 }
 
-void ClassificationHead::load_output(FrozenWeights& weights, std::vector<std::string>& notes) {
+void ClassificationHead::load_output(FrozenWeights& weights, const HostSettings& settings,
+                                     std::vector<std::string>& notes) {
   const TrainedStorage& weight = output_[0];
   const TensorEntry* found = weights.find(weight.name);
-  if (found && found->shape == weight.shape) return read(weights, output_);
+  if (found && found->shape == weight.shape) return read(weights, output_, settings.output_rows);
   draw(output_);
   if (found)
     notes.push_back(
@@ -93,8 +95,8 @@ void ClassificationHead::load_frozen_dense(FrozenWeights& weights,
                                            std::vector<std::string>& notes) {
   const std::string weight = description_.dense + ".weight";
   if (weights.find(weight)) {
-    dense_.weight = weights.tensor(weight, {hidden_, hidden_});
-    dense_.bias = weights.tensor(description_.dense + ".bias", {hidden_});
+    dense_.weight = weights.frozen(weight, {hidden_, hidden_});
+    dense_.bias = weights.frozen(description_.dense + ".bias", {hidden_});
     return;
   }
   new_dense_.assign(hidden_ * hidden_ + hidden_, 0.0f);
@@ -115,7 +117,10 @@ std::vector<TrainedTensor> ClassificationHead::trained_output() {
 
 std::vector<TrainedTensor> ClassificationHead::trained_dense() {
   std::vector<TrainedTensor> tensors;
-  for (TrainedStorage& storage : trained_dense_) tensors.push_back(storage.tensor());
+  for (TrainedStorage& storage : trained_dense_) {
+    tensors.push_back(storage.tensor());
+    if (!description_.trains_dense) tensors.back().part = TrainedTensor::Part::network;
+  }
   if (tensor_train_)
     for (Parameter<float>& parameter : tensor_train_->parameters())
       tensors.push_back({description_.dense + "." + parameter.factor,

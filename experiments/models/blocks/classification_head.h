@@ -33,7 +33,7 @@ struct HeadDescription {
 
 /// A head on the first row of each sequence: logits = output(dropout(f(dense(dropout(x))))). The
 /// output layer trains; the dense layer is frozen, and may have an adapter, unless it trains with
-/// it or a tensor train replaces it.
+/// it (or with everything), or a tensor train replaces it.
 class ClassificationHead {
  public:
   /// Tensors that the checkpoint lacks are drawn anew; `notes` says so of those that stay frozen.
@@ -65,11 +65,14 @@ class ClassificationHead {
                 MatrixView<float> dx, Arena& arena);
 
  private:
-  void load_output(FrozenWeights& weights, std::vector<std::string>& notes);
+  void load_output(FrozenWeights& weights, const HostSettings& settings,
+                   std::vector<std::string>& notes);
   void load_trained_dense(FrozenWeights& weights);
   void load_frozen_dense(FrozenWeights& weights, std::vector<std::string>& notes);
-  /// Overwrites the storages of a weight and a bias with the checkpoint's tensors.
-  void read(FrozenWeights& weights, std::span<TrainedStorage> layer) const;
+  /// Overwrites the storages of a weight and a bias with the checkpoint's tensors, their rows in
+  /// that order where one is given.
+  void read(FrozenWeights& weights, std::span<TrainedStorage> layer,
+            std::span<const std::size_t> rows = {}) const;
   /// The same with new numbers.
   void draw(std::span<TrainedStorage> layer);
   bool is_adapted() const { return linear_ && linear_->adapted(); }

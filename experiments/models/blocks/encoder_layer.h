@@ -150,8 +150,7 @@ class EncoderLayer {
     return linears_[fused() ? 0 : linears_.size() - 6 + part];
   }
   bool fused() const {
-    return has_whole() &&
-           !(linears_[1].adapted() || linears_[2].adapted() || linears_[3].adapted());
+    return has_whole() && !(linears_[1].trains() || linears_[2].trains() || linears_[3].trains());
   }
   const HostLinear& query() const { return projection(0); }
   const HostLinear& key() const { return projection(1); }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/adapter/frozen_product.h"
+#include "core/device/work.h"
 
 namespace rankfold {
 
@@ -35,6 +36,23 @@ const FrozenLinear<float>& HostLinear::frozen() const {
 void HostLinear::attach(Adapter<float>* adapter, std::size_t index) {
   adapter_ = adapter;
   index_ = index;
+}
+
+void HostLinear::train(float* weight_gradient, float* bias_gradient) {
+  weight_gradient_ = weight_gradient;
+  bias_gradient_ = bias_gradient;
+}
+
+void HostLinear::add_gradients(MatrixView<const float> x, MatrixView<const float> dy) const {
+  if (!weight_gradient_ || !dy.data) return;
+  {
+    const WorkTimer timer(*device_, Work::frozen_product);
+    device_->gemm(true, false, dy.columns, x.columns, dy.rows, 1.0f, dy.data, dy.stride, x.data,
+                  x.stride, 1.0f, weight_gradient_, x.columns);
+  }
+  if (!bias_gradient_) return;
+  const WorkTimer timer(*device_, Work::elementwise);
+  device_->add_column_sums(dy, bias_gradient_);
 }
 
 void HostLinear::forward(MatrixView<const float> x, MatrixView<float> y,
@@ -84,6 +102,7 @@ void backward_together(std::span<const HostLinear* const> linears, MatrixView<co
   std::array<SiteMatrix<const float>, most_sites_a_call> d_outputs;
   std::size_t count = 0;
   Adapter<float>* adapter = nullptr;
+  for (std::size_t i = 0; i < linears.size(); ++i) linears[i]->add_gradients(x, dys[i]);
   for (std::size_t i = 0; i < linears.size(); ++i) {
     const HostLinear& linear = *linears[i];
     if (linear.adapter_) {

@@ -34,14 +34,18 @@ void TokenEmbedding::forward(const Batch& batch, const DecoderPass& pass, Matrix
   device.apply_dropout(pass.dropout(dropout, dropout_place), x);
 }
 
-void TokenEmbedding::backward(const DecoderPass& pass, MatrixView<float> dx,
-                              const Device& device) const {
-  if (!pass.virtual_tokens) return;
+void TokenEmbedding::backward(const Batch& batch, const DecoderPass& pass, MatrixView<float> dx,
+                              std::vector<std::size_t>& rows, const Device& device) const {
   const WorkTimer timer(device, Work::elementwise);
   device.apply_dropout(pass.dropout(dropout, dropout_place), dx);
-  for_virtual_rows(pass, dx, [&](MatrixView<float> own) {
-    device.add_matrix(own, pass.virtual_tokens.gradient);
-  });
+  if (pass.virtual_tokens)
+    for_virtual_rows(pass, dx, [&](MatrixView<float> own) {
+      device.add_matrix(own, pass.virtual_tokens.gradient);
+    });
+  if (!gradients.words) return;
+  rows.assign(batch.ids.begin(), batch.ids.end());
+  add_to_table(dx, rows, gradients.padding, gradients.words, device);
+  add_to_table(dx, pass.positions, -1, gradients.positions, device);
 }
 
 }  // namespace rankfold

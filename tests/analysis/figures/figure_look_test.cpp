@@ -50,6 +50,18 @@ std::vector<PanelLabel> labels_of(const FigurePlan& shown, std::size_t panel = 0
   return panel_labels(shown, shown.panels[panel], frame);
 }
 
+TEST(FigureLook, NamesMethodsWithoutARankAtTheirPoints) {
+  std::vector<ResultRow> rows;
+  for (const char* rank : {"1", "2"})
+    for (int seed = 0; seed < 2; ++seed)
+      rows.push_back(result("sst2", "lora", rank, seed, rank[0] == '1' ? 1000 : 2000, 0.8));
+  for (int seed = 0; seed < 2; ++seed) rows.push_back(result("sst2", "ia3", "", seed, 500, 0.7));
+  std::vector<std::string> texts;
+  for (const PanelLabel& label : labels_of(plan_figure(FigureKind::parameter_efficiency, rows)))
+    texts.push_back(label.text);
+  EXPECT_THAT(texts, testing::UnorderedElementsAre("1", "2", "ia3"));
+}
+
 TEST(FigureLook, HasWidthsInUnitsOfPapers) {
   EXPECT_DOUBLE_EQ(width_in_points("5.5in"), 396);
   EXPECT_DOUBLE_EQ(width_in_points("25.4cm"), 720);
