@@ -23,8 +23,8 @@
 namespace rankfold {
 
 /// What the settings of a run say of its host: dropout (none in zeroth order), label smoothing and
-/// precision, whether all of it trains, and the seed of its head. Throws UsageError for dropout of network or adapter that
-/// zeroth order would leave out.
+/// precision, whether all of it trains, and the seed of its head. Throws UsageError for dropout of
+/// network or adapter that zeroth order would leave out.
 HostSettings host_settings(const RunSettings& settings, std::uint64_t seed);
 
 /// A host with an adapter attached, where their gradients come from, and the rule that they are
