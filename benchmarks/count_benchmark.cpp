@@ -11,7 +11,7 @@ namespace {
 void count_on_roberta(benchmark::State& state, const Method& method) {
   const SiteCatalogue sites = catalogue(find_shape("roberta-base"));
   const std::string targets = method.default_targets.empty() ? "q,v" : method.default_targets;
-  const Stack stack = select_stack(sites, targets, "all");
+  const Stack stack = select_sites(method, sites, targets, "all", {});
   const MethodSettings settings =
       resolve_settings(method, {method.has_rank ? "8" : "", {}, "", {}}, stack);
   std::size_t counted = 0;

@@ -15,6 +15,12 @@ LargestSides::LargestSides(const Stack& stack) {
   }
 }
 
+void expect_virtual(const std::string& method, const Site& site) {
+  if (!is_virtual(site.matrix))
+    throw UsageError("[{}] site {}: the method acts on no weight, expected rows of virtual tokens",
+                     method, site.name);
+}
+
 std::size_t site_position(const Stack& stack, const Site& site) {
   return static_cast<std::size_t>(std::ranges::find(stack.sites, site.name, &Site::name) -
                                   stack.sites.begin());

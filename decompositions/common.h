@@ -36,6 +36,9 @@ struct LargestSides {
   explicit LargestSides(const Stack& stack);
 };
 
+/// Throws UsageError unless the site stands for rows of virtual tokens.
+void expect_virtual(const std::string& method, const Site& site);
+
 /// Where the site stands in its stack.
 std::size_t site_position(const Stack& stack, const Site& site);
 

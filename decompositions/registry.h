@@ -30,6 +30,8 @@ Method lotr();
 Method metatt();
 Method nola();
 Method none();
+Method prefix();
+Method prompt();
 Method quanta();
 Method randlora();
 Method tenslora();

@@ -179,6 +179,8 @@ template <class T>
 void Adapter<T>::reconstruct(std::size_t site, MatrixView<T> delta) const {
   const auto where = [&] { return describe(method_, stack_, site); };
   check_site(site);
+  if (is_virtual(stack_.sites[site].matrix))
+    throw Error("{}: virtual tokens are no update of a weight", where());
   if (!is_weight_update(site))
     throw Error(
         "{}: the method acts {} the frozen weight by a map that is not linear, so it is no "

@@ -139,7 +139,7 @@ class Adapter {
   /// Whether every site's adapter changes its weight alone: then reconstruct and merge apply.
   bool is_weight_update() const;
   /// Whether that of one site does: it is linear in X, beside the weight (W' = W + F), after it
-  /// (W' = W + F W) or before it (W' = W + W F).
+  /// (W' = W + F W) or before it (W' = W + W F). Virtual tokens have no weight.
   virtual bool is_weight_update(std::size_t site) const = 0;
   /// Whether the update itself depends on the frozen weights: by norms, by factors of
   /// Storage::weight, or because it acts after or before them.

@@ -15,6 +15,10 @@
 
 namespace rankfold {
 
+/// Where a method acts: on weights, or by virtual tokens: their embeddings before those of every
+/// sequence, or their keys and values before those of every layer.
+enum class Entry { weights, embeddings, keys_and_values };
+
 /// What the registry knows of a method; all else is derived from `declare`.
 struct Method {
   std::string name;
@@ -30,6 +34,9 @@ struct Method {
   std::string default_targets = {};  ///< where it differs from q,v
   /// A part of the model that trains with it, as `--train` names them.
   std::string trained_part = {};
+  /// Where it acts. Of virtual tokens its option `tokens` tells how many there are, its
+  /// default_targets are what they enter by, and `declare` gets these sites.
+  Entry entry = Entry::weights;
   bool takes_everything = false;  ///< `--targets everything` means all weights of the model
   /// The modes that have a rank each (`--rank 8x8x4`; one number is that of all of them). Empty:
   /// the method has one rank.
@@ -53,6 +60,13 @@ struct Method {
 /// 0 or missing, rank beyond the limit: UsageError naming the method, the found and the expected.
 MethodSettings resolve_settings(const Method& method, const MethodRequest& request,
                                 const Stack& stack);
+
+/// The sites that a method acts on: those that select_stack chooses, or what its virtual tokens
+/// enter by in the chosen layers. Throws UsageError as select_stack; for virtual tokens where
+/// targets are others than theirs, some layers are chosen of what comes before all, or the model
+/// takes none.
+Stack select_sites(const Method& method, const SiteCatalogue& catalogue, const std::string& targets,
+                   const std::string& layers, const MethodRequest& request);
 
 /// The method's declaration of one site, its factors checked (check_factors).
 Declaration declare_site(const Method& method, const Site& site, const Stack& stack,

@@ -128,7 +128,8 @@ void NetworkAdapter<T>::add_parameters(const FactorCopies& copies) {
 template <class T>
 bool NetworkAdapter<T>::is_weight_update(std::size_t site) const {
   const CompiledSite& compiled = sites_.at(site);
-  return compiled.reconstructions.size() == compiled.stages.size();
+  return !is_virtual(this->stack_.sites[site].matrix) &&
+         compiled.reconstructions.size() == compiled.stages.size();
 }
 
 template <class T>

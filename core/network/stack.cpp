@@ -12,9 +12,21 @@
 namespace rankfold {
 namespace {
 
-constexpr std::array<std::string_view, 12> matrix_names = {
-    "q",    "k",       "v",          "o",          "gate",          "up",
-    "down", "in_proj", "position_k", "position_q", "embedding_map", "pooler"};
+constexpr std::array<std::string_view, 15> matrix_names = {"q",
+                                                           "k",
+                                                           "v",
+                                                           "o",
+                                                           "gate",
+                                                           "up",
+                                                           "down",
+                                                           "in_proj",
+                                                           "position_k",
+                                                           "position_q",
+                                                           "embedding_map",
+                                                           "pooler",
+                                                           "virtual_tokens",
+                                                           "prefix_k",
+                                                           "prefix_v"};
 
 std::vector<std::string> split_at(const std::string& text, char separator) {
   std::vector<std::string> parts(1);

@@ -12,7 +12,8 @@ namespace rankfold {
 /// The matrices that adapters attach to, in canonical order. position_k and position_q map the
 /// embedding of relative positions (DeBERTa). The embedding_map leads from narrow token embeddings
 /// to the hidden states (ALBERT); it counts as the first layer's. The pooler is the frozen dense
-/// layer between the layers and the output of a classifier; it counts as the last layer's.
+/// layer between the layers and the output of a classifier; it counts as the last layer's. The last
+/// three are no matrices of a model but rows that it reads beside its tokens' (see is_virtual).
 enum class MatrixType {
   q,
   k,
@@ -25,8 +26,18 @@ enum class MatrixType {
   position_k,
   position_q,
   embedding_map,
-  pooler
+  pooler,
+  virtual_tokens,
+  prefix_k,
+  prefix_v
 };
+
+/// Whether it stands for rows that a model reads beside those of its tokens: embeddings of virtual
+/// tokens before every sequence, or keys or values before those of a layer. Row t is what the site
+/// [width, tokens] makes of the unit vector t; it has no frozen weight.
+constexpr bool is_virtual(MatrixType type) {
+  return type >= MatrixType::virtual_tokens;
+}
 
 std::string_view to_string(MatrixType type);
 std::optional<MatrixType> find_matrix_type(std::string_view name);
@@ -71,6 +82,10 @@ struct SiteCatalogue {
   std::size_t layers = 0;
   std::vector<Site> sites;                 ///< every adaptable matrix of every layer
   std::vector<MatrixType> adapter_places;  ///< what target `adapters` means (LoRETTA_adp's places)
+  /// What virtual tokens enter by, for no number of them yet (in 0): no target chooses these.
+  std::vector<Site> virtual_sites = {};
+  /// Why attention takes no keys and values beside its tokens'; "" where it does.
+  std::string prefix_obstacle = {};
 };
 
 /// The target of methods that train all weights of a model, which are more than its sites.

@@ -56,7 +56,10 @@ DescribedMethod resolve_description(AdapterDescription& description, const SiteC
   if (description.targets == everything && !method.takes_everything)
     throw Error("targets is '{}', expected sites: it has no meaning for method {}", everything,
                 method.name);
-  if (description.sites.empty()) {
+  if (method.entry != Entry::weights && !catalogue.virtual_sites.empty()) {
+    stack = select_sites(method, catalogue, description.targets, description.layers,
+                         {"", {}, "", description.settings.options});
+  } else if (description.sites.empty()) {
     stack = adapted_stack(catalogue, description.targets, description.layers);
   } else {
     std::vector<Site> sites;

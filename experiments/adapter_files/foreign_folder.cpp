@@ -12,6 +12,7 @@
 #include "experiments/adapter_files/lorta_folder.h"
 #include "experiments/adapter_files/lotr_folder.h"
 #include "experiments/adapter_files/peft_folder.h"
+#include "experiments/adapter_files/peft_tokens_folder.h"
 #include "experiments/models/config_file.h"
 #include "experiments/models/families/family.h"
 #include "experiments/models/input_checks.h"
@@ -49,7 +50,11 @@ bool is_foreign_folder(const fs::path& folder) {
 
 std::unique_ptr<ForeignFolder> read_foreign_folder(const fs::path& folder) {
   const OrderedJsonDocument document = read_configuration(folder);
-  if (document.root().given("peft_type")) return std::make_unique<PeftFolder>(folder);
+  if (const auto type = document.root().given("peft_type")) {
+    if (PeftTokensFolder::is_type(type->string_or_nothing().value_or("")))
+      return std::make_unique<PeftTokensFolder>(folder);
+    return std::make_unique<PeftFolder>(folder);
+  }
   const OrderedJsonField field = document.root().member_or_null("layout");
   const auto layout = field.string_or_nothing();
   if (layout == "lotr") return std::make_unique<LotrFolder>(folder);

@@ -79,6 +79,13 @@ void PeftConfig::refuse(const char* key, std::string_view expected) const {
   document().member(key, expected).refuse(expected);
 }
 
+std::optional<HostOutput> peft_output(const PeftConfig& config) {
+  const std::string task = config.text("task_type");
+  if (task == "SEQ_CLS") return HostOutput::classifier;
+  if (task == "CAUSAL_LM") return HostOutput::language_model;
+  return {};
+}
+
 PeftPatterns::PeftPatterns(const PeftConfig& config, const char* key) {
   const auto patterns = config.find(key);
   if (!patterns) return;

@@ -9,6 +9,7 @@
 
 #include "core/base/json_field.h"
 #include "core/base/pattern.h"
+#include "experiments/models/host.h"
 
 namespace rankfold {
 
@@ -37,6 +38,9 @@ class PeftConfig {
  private:
   OrderedJsonDocument document_;
 };
+
+/// What task_type says of the model; nothing where it says neither.
+std::optional<HostOutput> peft_output(const PeftConfig& config);
 
 /// rank_pattern or alpha_pattern: the value of the first entry, in the file's order, whose key is a
 /// regular expression that matches the module's name or all of it behind a dot (PEFT's

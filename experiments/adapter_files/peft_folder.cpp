@@ -134,10 +134,7 @@ std::optional<std::size_t> PeftFolder::labels() const {
 }
 
 std::optional<HostOutput> PeftFolder::output() const {
-  const std::string task = contents_->config.text("task_type");
-  if (task == "SEQ_CLS") return HostOutput::classifier;
-  if (task == "CAUSAL_LM") return HostOutput::language_model;
-  return {};
+  return peft_output(contents_->config);
 }
 
 AdapterDescription PeftFolder::describe(const SiteCatalogue& catalogue) {

@@ -338,7 +338,8 @@ const PeftForm& find_peft_form(const PeftConfig& config) {
     expect_known_keys(config.document().value(), config.file(), "", {common_keys, form.keys});
     return form;
   }
-  config.refuse("peft_type", "one of " + join(known, ", "));
+  // Those of virtual tokens have a reader of their own (peft_tokens_folder.h).
+  config.refuse("peft_type", "one of " + join(known, ", ") + ", PROMPT_TUNING, PREFIX_TUNING");
 }
 
 PeftTensors::PeftTensors(const SafetensorsFile& file, const PeftForm& form) {

@@ -55,13 +55,13 @@ TrainingSession make_session(const StepRequest& request, const Method& method, b
   wanted.output = request.output;
   std::unique_ptr<Host> host = random_weights ? load_random_host(request.model, wanted, device)
                                               : load_host(request.model, wanted, device);
-  if (request.length > host->max_tokens())
-    throw UsageError("--length is {}; {} has {} positions", request.length, request.model,
-                     host->max_tokens());
   TrainingSession session(std::move(host), method, request.settings, seed, device,
                           [&](const std::vector<std::string>& notes) {
                             for (const std::string& note : notes) message(note);
                           });
+  if (request.length > session.host().max_tokens())
+    throw UsageError("--length is {}; {} has {} positions", request.length, request.model,
+                     session.host().max_tokens());
   session.begin(optimizer_settings(request.settings));
   return session;
 }

@@ -4,6 +4,7 @@
 #include "core/base/error.h"
 #include "core/base/json_value.h"
 #include "experiments/adapter_files/peft_folder.h"
+#include "experiments/adapter_files/peft_tokens_folder.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/text_table.h"
 
@@ -20,10 +21,10 @@ std::string base_name(const Arguments& arguments) {
 
 int run_export(const Arguments& arguments, Context& context) {
   const std::string form = arguments.text("as"), out = arguments.text("out");
-  if (form != "lora" && form != "ia3" && form != "native")
-    throw UsageError("--as is '{}', expected lora, ia3 or native", form);
+  if (form != "lora" && form != "peft" && form != "native")
+    throw UsageError("--as is '{}', expected lora, peft or native", form);
   if (arguments.has("base") && form == "native")
-    throw UsageError("--base goes with --as lora and ia3, not with {}", form);
+    throw UsageError("--base goes with --as lora or peft, not with {}", form);
   const LoneAdapter source = load_lone_adapter(arguments.text("adapter"), arguments.text("model"),
                                                context.registry, make_cpu_device());
   JsonValue document = {{"out", out},
@@ -33,19 +34,31 @@ int run_export(const Arguments& arguments, Context& context) {
   if (const std::string note = left_out_note(source.untrained); !note.empty())
     context.err << note << '\n';
   std::string text;
+  const std::string base = form == "native" ? "" : base_name(arguments);
+  const std::string& method = source.description.method;
   if (form != "native") {
-    const std::string base = base_name(arguments);
     if (base.empty())
       context.err << "base_model_name_or_path is null: neither --base nor --model was given\n";
-    const bool lora = form == "lora";
-    const PeftExport result = lora ? export_as_lora(source, context.registry, out, base)
-                                   : export_as_ia3(source, out, base);
     document["base"] = base.empty() ? JsonValue() : JsonValue(base);
-    if (lora) document["ranks"] = result.ranks;
+  }
+  if (form == "lora") {
+    const PeftExport result = export_as_lora(source, context.registry, out, base);
+    document["ranks"] = result.ranks;
     document["parameters"] = result.parameters;
-    text = fmt::format("{} as {}{}, {} parameters, {}", source.description.method, form,
-                       lora ? fmt::format(" of rank {}", result.largest_rank) : "",
+    text = fmt::format("{} as lora of rank {}, {} parameters, {}", method, result.largest_rank,
                        result.parameters, counted(result.sites, "weight", "weights"));
+  } else if (form == "peft" && context.registry.at(method).entry != Entry::weights) {
+    const PeftTokens result = export_as_tokens(source, out, base);
+    document["tokens"] = result.tokens;
+    document["parameters"] = result.parameters;
+    text =
+        fmt::format("{} of {}, {} parameters", method,
+                    counted(result.tokens, "virtual token", "virtual tokens"), result.parameters);
+  } else if (form == "peft") {
+    const PeftExport result = export_as_ia3(source, out, base);
+    document["parameters"] = result.parameters;
+    text = fmt::format("{}, {} parameters, {}", method, result.parameters,
+                       counted(result.sites, "weight", "weights"));
   } else {
     AtomicFolder folder(out);
     save_adapter(folder.path(), source);
@@ -63,21 +76,24 @@ int run_export(const Arguments& arguments, Context& context) {
 }  // namespace
 
 Command export_command() {
-  return {"export",
-          "writes an adapter as a LoRA or IA3 that PEFT loads, or PEFT's and LoTR's as ours",
-          {},
-          {{"adapter", "DIR", "", "a run's folder adapter/, or one of PEFT or LoTR", true},
-           {"as", "FORM", "",
-            "lora: exact, of the smallest sufficient rank; ia3: of that method; native", true},
-           {"out", "DIR", "", "new folder", true},
-           {"model", "DIR", "",
-            "the base model: for PEFT's and LoTR's folders, and where the update depends on its "
-            "weights"},
-           {"base", "NAME", "",
-            "lora, ia3: the base model's Hub id or path, for PEFT; default: the path of --model"}},
-          "",
-          run_export,
-          {}};
+  return {
+      "export",
+      "writes an adapter as one that PEFT loads, or PEFT's and LoTR's as ours",
+      {},
+      {{"adapter", "DIR", "", "a run's folder adapter/, or one of PEFT or LoTR", true},
+       {"as", "FORM", "",
+        "lora: exact, of the smallest sufficient rank; peft: ia3, prompt and prefix as PEFT has "
+        "them; native",
+        true},
+       {"out", "DIR", "", "new folder", true},
+       {"model", "DIR", "",
+        "the base model: for PEFT's and LoTR's folders, and where the update depends on its "
+        "weights"},
+       {"base", "NAME", "",
+        "lora, peft: the base model's Hub id or path, for PEFT; default: the path of --model"}},
+      "",
+      run_export,
+      {}};
 }
 
 }  // namespace rankfold

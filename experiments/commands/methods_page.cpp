@@ -98,7 +98,7 @@ std::string targets(const Method& method) {
 
 /// The method's own targets in all layers.
 Stack stack_on(const Method& method, const Model& model) {
-  return select_stack(catalogue(find_shape(model.shape)), targets(method), "all");
+  return select_sites(method, catalogue(find_shape(model.shape)), targets(method), "all", {});
 }
 
 Answer<Count> count_on(const Method& method, const Model& model, const char* rank) {
@@ -131,11 +131,12 @@ Answer<Cost> predict_cost(const Method& method) {
   });
 }
 
-/// The network of the first target in layer 1.
+/// The network of the first target in layer 1, or where that has none.
 Answer<std::string> draw(const Method& method, std::string& site_name) {
   return ask([&] {
     const Stack stack = stack_on(method, models[0]);
-    const auto site = std::ranges::find(stack.sites, std::size_t{1}, &Site::layer);
+    const std::size_t layer = stack.layers[stack.layers.size() > 1 ? 1 : 0];
+    const auto site = std::ranges::find(stack.sites, layer, &Site::layer);
     site_name = site->name;
     return network_diagram(
         method.declare(*site, stack, settings_at(method, page_rank, stack)),

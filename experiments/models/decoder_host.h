@@ -12,6 +12,7 @@
 #include "experiments/models/blocks/layer_norm.h"
 #include "experiments/models/blocks/rotary.h"
 #include "experiments/models/blocks/sequence_score.h"
+#include "experiments/models/blocks/token_embedding.h"
 #include "experiments/models/blocks/token_output.h"
 #include "experiments/models/check_batch.h"
 #include "experiments/models/frozen_weights.h"
@@ -29,10 +30,8 @@ struct DecoderNetwork {
   std::map<std::string, double> dropouts;  ///< see Host
   std::vector<std::string> notes;
 
-  const float* words = nullptr;       ///< [vocabulary, hidden]
-  const float* positions = nullptr;   ///< [positions, hidden] where they are learned,
-  std::optional<RotaryTable> rotary;  ///< or how they turn queries and keys
-  double embedding_dropout = 0;
+  TokenEmbedding embedding;
+  std::optional<RotaryTable> rotary;  ///< where positions turn queries and keys
 
   std::vector<DecoderLayer> layers;
   /// Of each layer; only the last may compute last rows alone.

@@ -106,7 +106,7 @@ void DecoderReader::read_heads(DecoderNetwork& network) {
     throw Error("{}: tie_word_embeddings is on, but {} differs from {}", network.catalogue.model,
                 output, words);
   const float* weight = shape_.tied_output
-                            ? network.words
+                            ? network.embedding.words
                             : weights_->tensor(output, {shape_.vocabulary, shape_.hidden});
   network.output.emplace(weight, shape_.vocabulary, shape_.hidden, device_, settings_.bfloat16);
 }
@@ -126,17 +126,17 @@ DecoderNetwork DecoderReader::read() {
                       {"attention", details_.attention_dropout},
                       {"embedding", details_.embedding_dropout}};
   const DecoderModules& modules = details_.modules;
-  network.words =
+  network.embedding.words =
       weights_->tensor(std::string(modules.words) + ".weight", {shape_.vocabulary, shape_.hidden});
   if (modules.positions)
-    network.positions = weights_->tensor(std::string(modules.positions) + ".weight",
-                                         {shape_.position_rows, shape_.hidden}) +
-                        details_.unused_positions * shape_.hidden;
+    network.embedding.positions = weights_->tensor(std::string(modules.positions) + ".weight",
+                                                   {shape_.position_rows, shape_.hidden}) +
+                                  details_.unused_positions * shape_.hidden;
   if (details_.rotary) network.rotary.emplace(*details_.rotary, device_);
   if (details_.rotary && details_.rotary->scaling == RotarySettings::Scaling::dynamic)
     network.limits.positions =
         static_cast<std::size_t>(static_cast<double>(shape_.positions) * details_.rotary->factor);
-  network.embedding_dropout = details_.embedding_dropout;
+  network.embedding.dropout = details_.embedding_dropout;
   LinearReader linears(shape_, *weights_, device_, settings_.bfloat16);
   network.layers.reserve(shape_.layers);
   for (std::size_t layer = 0; layer < shape_.layers; ++layer) {

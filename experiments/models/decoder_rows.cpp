@@ -32,8 +32,8 @@ DecoderPass DecoderRows::start_after(const Batch& batch, const Before& before) {
   return pass;
 }
 
-DecoderPass DecoderRows::start(const Batch& batch) {
-  return start_after(batch, [&](std::size_t s) { return batch.prefix_tokens(s); });
+DecoderPass DecoderRows::start(const Batch& batch, std::size_t learned) {
+  return start_after(batch, [&](std::size_t s) { return learned + batch.prefix_tokens(s); });
 }
 
 DecoderPass DecoderRows::start(const Batch& batch, std::span<const std::size_t> cached,
@@ -77,7 +77,8 @@ void DecoderRows::find_labels(const Batch& batch) {
 }
 
 void check_cached(const Batch& batch, std::span<const std::size_t> cached,
-                  const KeyValueCache& cache, const std::string& model) {
+                  const KeyValueCache& cache, std::size_t virtual_tokens,
+                  const std::string& model) {
   if (cached.size() != batch.sequences() || !batch.prefixes.empty())
     throw Error(
         "{}: the batch has {} sequences and {} prefixes, expected {} that go on those of "
@@ -87,10 +88,11 @@ void check_cached(const Batch& batch, std::span<const std::size_t> cached,
     if (cached[s] >= cache.sequences() || (s > 0 && cached[s] <= cached[s - 1]))
       throw Error("{}: sequence {} goes on sequence {} of the cache, expected rising ones below {}",
                   model, s, cached[s], cache.sequences());
-    const std::size_t count = batch.starts[s + 1] - batch.starts[s];
-    if (count > cache.room(cached[s]) - cache.tokens(cached[s]))
-      throw Error("{}: {} tokens follow {}, expected at most {} together", model, count,
-                  cache.tokens(cached[s]), cache.room(cached[s]));
+    const std::size_t count = batch.starts[s + 1] - batch.starts[s], has = cache.tokens(cached[s]),
+                      before = has > 0 ? has : virtual_tokens;
+    if (before + count > cache.room(cached[s]))
+      throw Error("{}: {} tokens follow {}, expected at most {} together", model, count, before,
+                  cache.room(cached[s]));
   }
 }
 

@@ -14,8 +14,9 @@ namespace rankfold {
 /// What a decoder reads of the batch at hand beside its tokens; its memory is kept over steps.
 class DecoderRows {
  public:
-  /// A pass over the batch. It refers to this object and to the batch.
-  DecoderPass start(const Batch& batch);
+  /// A pass over the batch, before whose first tokens lie `learned` keys. It refers to this object
+  /// and to the batch.
+  DecoderPass start(const Batch& batch, std::size_t learned = 0);
   /// The same, whose sequence s goes on sequence cached[s] of the cache; they rise.
   DecoderPass start(const Batch& batch, std::span<const std::size_t> cached, KeyValueCache& cache);
   std::size_t longest() const { return longest_; }  ///< sequence, with what the cache has
@@ -40,9 +41,10 @@ class DecoderRows {
 };
 
 /// Throws Error naming the model unless sequence s of the batch has room in sequence cached[s] of
-/// the cache, of which there is one for each and which rise.
+/// the cache, of which there is one for each and which rise; behind virtual tokens, where it is the
+/// first.
 void check_cached(const Batch& batch, std::span<const std::size_t> cached,
-                  const KeyValueCache& cache, const std::string& model);
+                  const KeyValueCache& cache, std::size_t virtual_tokens, const std::string& model);
 
 /// Batches of a classifier without the padding tokens at the ends of their texts: the class of a
 /// text is told from its last token that is no padding, and causal attention passes over what

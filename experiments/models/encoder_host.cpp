@@ -8,6 +8,7 @@
 #include "core/device/arena.h"
 #include "experiments/models/blocks/classification_loss.h"
 #include "experiments/models/host_parts.h"
+#include "experiments/models/virtual_tokens.h"
 
 namespace rankfold {
 namespace {
@@ -34,15 +35,19 @@ class EncoderHost final : public Host {
   std::size_t max_tokens() const override { return network_.limits.positions; }
   std::size_t hidden_size() const override { return network_.hidden; }
   std::size_t frozen_layers() const override { return frozen_steps_; }
-  void features(const Batch& batch, MatrixView<float> rows) override;
+  void features(const Batch& given, MatrixView<float> rows) override;
+  std::vector<float> words(std::span<const std::int32_t> ids) const override {
+    return read_words(network_.embedding.words(), network_.embedding.width(), network_.limits, ids,
+                      *device_);
+  }
   std::map<std::string, double> dropouts() const override { return network_.dropouts; }
   const std::vector<std::string>& notes() const override { return network_.notes; }
 
   void check(const Batch& batch) const override { check_batch(batch, network_.limits, false); }
-  std::vector<float> predict(const Batch& batch) override;
-  double train_pass(const Batch& batch, std::uint64_t seed, std::uint64_t step) override;
-  double mean_loss(const Batch& batch) override;
-  std::vector<std::vector<float>> hidden_states(const Batch& batch) override;
+  std::vector<float> predict(const Batch& given) override;
+  double train_pass(const Batch& given, std::uint64_t seed, std::uint64_t step) override;
+  double mean_loss(const Batch& given) override;
+  std::vector<std::vector<float>> hidden_states(const Batch& given) override;
 
  private:
   const std::string& model() const { return network_.catalogue.model; }
@@ -52,7 +57,11 @@ class EncoderHost final : public Host {
   void train_norms();
   void train_network(TrainedWeights& weights);
 
-  EncoderPass start_pass(const Batch& batch, EncoderPass pass = {});
+  const Batch& whole(const Batch& batch) {
+    return virtual_.with_tokens(batch, network_.embedding.placeholder());
+  }
+  const Batch& read(const Batch& batch, bool with_labels);
+  EncoderPass start_pass(const Batch& batch, const PassKind& kind = {});
   MatrixView<float> encode(const Batch& batch, const EncoderPass& pass, MatrixView<float> rows);
   void form_input(std::size_t index, const Batch& batch, const EncoderPass& pass,
                   MatrixView<float> x, Trace<float>* trace);
@@ -73,6 +82,8 @@ class EncoderHost final : public Host {
   std::vector<std::size_t> counting_;  ///< 0, 1, 2, ...
   RelativeRows relative_rows_;
   TableRows table_rows_;
+  VirtualTokens virtual_;
+  std::size_t positions_;  ///< with those of virtual tokens
 };
 
 EncoderHost::EncoderHost(EncoderNetwork network, const HostSettings& settings,
@@ -82,8 +93,10 @@ EncoderHost::EncoderHost(EncoderNetwork network, const HostSettings& settings,
       device_(device),
       linears_(linears()),
       norms_(device),
-      arena_(device) {
-  if (all() || settings_.parts.norms || settings_.parts.norm_shifts) train_norms();
+      arena_(device),
+      virtual_(device),
+      positions_(network_.limits.positions) {
+  train_norms();
   if (all()) train_network(*all());
   attach(nullptr);
 }
@@ -97,9 +110,7 @@ void EncoderHost::train_network(TrainedWeights& weights) {
 }
 
 void EncoderHost::train_norms() {
-  const auto train = [&](LayerNorm& norm) {
-    settings_.parts.norms || all() ? norms_.train(norm) : norms_.train_shift(norm);
-  };
+  const auto train = [&](LayerNorm& norm) { norms_.train(norm, settings_.parts, all()); };
   train(network_.embedding.norm());
   for (EncoderLayer& layer : network_.layers) {
     train(layer.attention_norm());
@@ -125,17 +136,20 @@ void EncoderHost::attach(Adapter<float>* adapter) {
         throw Error(
             "{}: a tensor train (--train tt-head) replaces {}, which the adapter attaches to",
             model(), site.name);
+  virtual_.attach(adapter, network_.catalogue, positions_);
+  network_.limits.positions = positions_ - virtual_.count();
   attach_linears(linears_, adapter, network_.catalogue);
   kept_by_head_ = {};
   kept_by_embedding_ = {};
   const HostLinear* const map = network_.embedding.map();
-  encoder_trains_ =
-      all() || settings_.parts.norms || settings_.parts.norm_shifts || (map && map->adapted());
+  encoder_trains_ = all() || settings_.parts.norms || settings_.parts.norm_shifts ||
+                    (map && map->adapted()) || virtual_.embedded() > 0;
   frozen_steps_ = 0;
   std::vector<EncoderNetwork::Step>& steps = network_.steps;
-  for (EncoderNetwork::Step& step : steps) {
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    EncoderNetwork::Step& step = steps[i];
     step.application.traces = {};
-    step.application.reach = layer(step).reach(encoder_trains_);
+    step.application.reach = layer(step).reach(encoder_trains_, virtual_.has_keys(i));
     encoder_trains_ = step.application.reach.any;
     if (!encoder_trains_) ++frozen_steps_;
   }
@@ -159,13 +173,20 @@ void EncoderHost::zero_gradients() {
   if (all()) all()->zero_gradients();
 }
 
-EncoderPass EncoderHost::start_pass(const Batch& batch, EncoderPass pass) {
+EncoderPass EncoderHost::start_pass(const Batch& batch, const PassKind& kind) {
   while (counting_.size() < batch.starts.size()) counting_.push_back(counting_.size());
   arena_.reset();
   if (all()) all()->refresh();
+  EncoderPass pass;
+  static_cast<PassKind&>(pass) = kind;
   pass.starts = batch.starts;
   pass.firsts = std::span(counting_).first(batch.starts.size());
   if (network_.relative) network_.relative->start(pass, relative_rows_, arena_);
+  virtual_.form(pass.training, arena_);
+  pass.virtual_tokens = virtual_.embeddings();
+  pass.virtual_keys = virtual_.place_keys(pass.starts);
+  for (std::size_t i = 0; i < network_.steps.size(); ++i)
+    network_.steps[i].application.learned = virtual_.keys(i);
   return pass;
 }
 
@@ -191,9 +212,10 @@ MatrixView<float> EncoderHost::encode(const Batch& batch, const EncoderPass& pas
   return rows;
 }
 
-void EncoderHost::features(const Batch& batch, MatrixView<float> rows) {
-  check_batch(batch, network_.limits, false);
-  check_room_for_features(batch, rows, network_.hidden, model());
+void EncoderHost::features(const Batch& given, MatrixView<float> rows) {
+  check_batch(given, network_.limits, false);
+  check_room_for_features(given, rows, network_.hidden, model());
+  const Batch& batch = whole(given);
   const EncoderPass pass = start_pass(batch);
   const MatrixView<float> x = arena_.take_matrix(batch.tokens(), network_.hidden);
   network_.embedding.forward(batch, pass, x, nullptr, arena_);
@@ -201,48 +223,49 @@ void EncoderHost::features(const Batch& batch, MatrixView<float> rows) {
     EncoderNetwork::Step& step = network_.steps[i];
     layer(step).forward(x, pass, step.application, arena_);
   }
-  download_rows(x, rows, *device_);
+  download_rows(virtual_.own_rows_of(x, arena_), rows, *device_);
 }
 
-std::vector<float> EncoderHost::predict(const Batch& batch) {
-  check_batch(batch, network_.limits, false);
+/// The checked batch with its virtual tokens.
+const Batch& EncoderHost::read(const Batch& batch, bool with_labels) {
+  check_batch(batch, network_.limits, with_labels);
   check_features(batch, frozen_steps_, network_.hidden, model());
+  return whole(batch);
+}
+
+std::vector<float> EncoderHost::predict(const Batch& given) {
+  const Batch& batch = read(given, false);
   const EncoderPass pass = start_pass(batch);
   const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
   const MatrixView<float> logits =
       network_.head->forward(encode(batch, pass, rows), pass, kept_by_head_, arena_);
-  std::vector<float> result(logits.rows * logits.columns);
-  device_->download(logits.data, result.size() * sizeof(float), result.data());
-  return result;
+  return downloaded(logits, *device_);
 }
 
-std::vector<std::vector<float>> EncoderHost::hidden_states(const Batch& batch) {
-  check_batch(batch, network_.limits, false);
+std::vector<std::vector<float>> EncoderHost::hidden_states(const Batch& given) {
+  check_batch(given, network_.limits, false);
+  const Batch& batch = whole(given);
   const EncoderPass pass = start_pass(batch);
   const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
   std::vector<std::vector<float>> states;
   const auto keep = [&] {
-    std::vector<float>& state = states.emplace_back(rows.rows * rows.columns);
-    device_->download(rows.data, state.size() * sizeof(float), state.data());
+    const ArenaScope scope(arena_);
+    states.push_back(downloaded(virtual_.own_rows_of(rows, arena_), *device_));
   };
   network_.embedding.forward(batch, pass, rows, nullptr, arena_);
   keep();
   for (const EncoderNetwork::Step& step : network_.steps) {
     EncoderApplication of_all_rows("");
+    of_all_rows.learned = step.application.learned;
     layer(step).forward(rows, pass, of_all_rows, arena_);
     keep();
   }
   return states;
 }
 
-double EncoderHost::train_pass(const Batch& batch, std::uint64_t seed, std::uint64_t step) {
-  check_batch(batch, network_.limits, true);
-  check_features(batch, frozen_steps_, network_.hidden, model());
-  EncoderPass training;
-  training.training = true;
-  training.seed = seed;
-  training.step = step;
-  const EncoderPass pass = start_pass(batch, training);
+double EncoderHost::train_pass(const Batch& given, std::uint64_t seed, std::uint64_t step) {
+  const Batch& batch = read(given, true);
+  const EncoderPass pass = start_pass(batch, {true, seed, step});
   const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
   MatrixView<float> d_first(nullptr, batch.sequences(), network_.hidden);
   if (encoder_trains_) d_first = arena_.take_matrix(batch.sequences(), network_.hidden);
@@ -260,12 +283,12 @@ double EncoderHost::train_pass(const Batch& batch, std::uint64_t seed, std::uint
     network_.head->backward(d_logits, pass, kept_by_head_, d_first, arena_);
   }
   if (encoder_trains_) backward_encoder(batch, pass, d_first, rows);
+  virtual_.backward();
   return loss;
 }
 
-double EncoderHost::mean_loss(const Batch& batch) {
-  check_batch(batch, network_.limits, true);
-  check_features(batch, frozen_steps_, network_.hidden, model());
+double EncoderHost::mean_loss(const Batch& given) {
+  const Batch& batch = read(given, true);
   const EncoderPass pass = start_pass(batch);
   const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
   const MatrixView<float> logits =

@@ -47,7 +47,7 @@ std::vector<std::vector<std::int32_t>> generate_greedily(
     Batch batch;
     batch.starts = {0};
     for (const std::size_t s : going) {
-      const auto unread = std::span(texts[s]).subspan(cache.tokens(s));
+      const auto unread = std::span(texts[s]).last(step == 0 ? texts[s].size() : 1);
       batch.ids.insert(batch.ids.end(), unread.begin(), unread.end());
       batch.starts.push_back(batch.ids.size());
     }

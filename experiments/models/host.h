@@ -112,7 +112,10 @@ class Host {
   virtual const SiteCatalogue& catalogue() const = 0;
   virtual FrozenLinear<float> frozen(const Site& site) const = 0;
   /// Lets the adapter act on the sites of its stack (and gives it their frozen weights); null
-  /// detaches. The adapter outlives its use.
+  /// detaches. The adapter outlives its use. What its virtual sites make of unit vectors are rows
+  /// that every pass reads beside its tokens': embeddings before each sequence that has no prefix
+  /// (then the first of them is the sequence's first token), or keys and values there in the
+  /// layers, and positions count on from them. Throws Error as VirtualTokens::attach.
   virtual void attach(Adapter<float>* adapter) = 0;
   virtual std::vector<TrainedTensor> trained() = 0;
   virtual void zero_gradients() = 0;
@@ -126,8 +129,12 @@ class Host {
   /// Those that HostSettings::replaced gave, by their full names.
   virtual std::vector<DrawnTensor> replaced() const = 0;
   virtual std::size_t total_parameters() const = 0;  ///< of the model with its head, no adapter
-  virtual std::size_t max_tokens() const = 0;        ///< positions that the model has
-  virtual std::size_t hidden_size() const = 0;       ///< width of the hidden states
+  /// Positions that the model has, less those of the adapter's virtual tokens.
+  virtual std::size_t max_tokens() const = 0;
+  virtual std::size_t hidden_size() const = 0;  ///< width of the hidden states
+  /// Rows of the token embedding, one an id, as wide as virtual tokens. Throws Error for an id that
+  /// is none.
+  virtual std::vector<float> words(std::span<const std::int32_t> ids) const = 0;
   /// Dropout probabilities of training by place: hidden, attention, classifier, and pooler where
   /// the dense layer before the output has one of its own.
   virtual std::map<std::string, double> dropouts() const = 0;
@@ -156,7 +163,8 @@ class Host {
   virtual double train_pass(const Batch& batch, std::uint64_t seed, std::uint64_t step) = 0;
   /// The loss of train_pass without dropout and backward.
   virtual double mean_loss(const Batch& batch) = 0;
-  /// predict, keeping the hidden states: [layers + 1] of [tokens, hidden]. For parity checks.
+  /// predict, keeping the hidden states: [layers + 1] of [tokens, hidden], virtual tokens left out.
+  /// For parity checks.
   virtual std::vector<std::vector<float>> hidden_states(const Batch& batch) = 0;
 
   // Of language models. Other hosts throw Error, naming themselves.

@@ -77,7 +77,8 @@ void attach_linears(std::span<HostLinear* const> linears, Adapter<float>* adapte
   const std::vector<Site> sites = adapter ? adapter->stack().sites : std::vector<Site>();
   std::vector<FrozenLinear<float>> frozen;
   for (const Site& site : sites) {
-    frozen.push_back(find_frozen(linears, site, catalogue));
+    frozen.push_back(is_virtual(site.matrix) ? FrozenLinear<float>()
+                                             : find_frozen(linears, site, catalogue));
     // The host adds it behind the adapter.
     if (site.bias_apart && adapter->place(frozen.size() - 1) == Place::after)
       frozen.back().bias = nullptr;
@@ -125,6 +126,24 @@ void upload_features(MatrixView<const float> features, MatrixView<float> rows,
   if (device.reaches_host()) return device.copy_matrix(features, rows);
   for (std::size_t i = 0; i < rows.rows; ++i)
     device.upload(features.row(i), rows.columns * sizeof(float), rows.row(i));
+}
+
+std::vector<float> read_words(const float* words, std::size_t width, const BatchLimits& limits,
+                              std::span<const std::int32_t> ids, const Device& device) {
+  std::vector<float> rows(ids.size() * width);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i] < 0 || static_cast<std::size_t>(ids[i]) >= limits.vocabulary)
+      throw Error("{}: token id {}, expected 0 to {}", limits.model, ids[i], limits.vocabulary - 1);
+    device.download(words + static_cast<std::size_t>(ids[i]) * width, width * sizeof(float),
+                    rows.data() + i * width);
+  }
+  return rows;
+}
+
+std::vector<float> downloaded(MatrixView<const float> x, const Device& device) {
+  std::vector<float> values(x.rows * x.columns);
+  device.download(x.data, values.size() * sizeof(float), values.data());
+  return values;
 }
 
 void download_rows(MatrixView<const float> rows, MatrixView<float> features, const Device& device) {

@@ -11,6 +11,7 @@
 #include "experiments/models/blocks/host_linear.h"
 #include "experiments/models/blocks/layer_norm.h"
 #include "experiments/models/blocks/trained_storage.h"
+#include "experiments/models/check_batch.h"
 #include "experiments/models/host.h"
 
 // What hosts of every kind do in the same way.
@@ -28,6 +29,11 @@ class TrainedNorms {
   void train(LayerNorm& norm);
   /// Its shift alone; nothing of an RMS norm.
   void train_shift(LayerNorm& norm);
+  /// Whichever of the two the parts say, or neither; the first where `all` trains.
+  void train(LayerNorm& norm, const TrainedParts& parts, bool all) {
+    if (all || parts.norms) return train(norm);
+    if (parts.norm_shifts) train_shift(norm);
+  }
   std::vector<TrainedTensor> tensors();
   void zero_gradients();
 
@@ -46,8 +52,8 @@ std::vector<Host::DrawnTensor> list_replaced(const ReplacedTensors* replaced);
 /// none of that name, or of another shape.
 FrozenLinear<float> find_frozen(std::span<HostLinear* const> linears, const Site& site,
                                 const SiteCatalogue& catalogue);
-/// Lets the adapter act on the linears of its sites, and gives it their frozen weights; null
-/// detaches. Throws Error as find_frozen does, before anything is attached.
+/// Lets the adapter act on the linears of its sites, and gives it their frozen weights (virtual
+/// sites have none); null detaches. Throws Error as find_frozen does, before anything is attached.
 void attach_linears(std::span<HostLinear* const> linears, Adapter<float>* adapter,
                     const SiteCatalogue& catalogue);
 
@@ -64,6 +70,12 @@ void check_room_for_features(const Batch& batch, MatrixView<const float> rows, s
 /// Features of a batch, in the host's memory, to the device's; and rows back.
 void upload_features(MatrixView<const float> features, MatrixView<float> rows,
                      const Device& device);
+/// Host::words of an embedding [limits.vocabulary, width].
+std::vector<float> read_words(const float* words, std::size_t width, const BatchLimits& limits,
+                              std::span<const std::int32_t> ids, const Device& device);
+
+/// A matrix without gaps.
+std::vector<float> downloaded(MatrixView<const float> x, const Device& device);
 void download_rows(MatrixView<const float> rows, MatrixView<float> features, const Device& device);
 
 }  // namespace rankfold

@@ -163,6 +163,21 @@ SiteCatalogue catalogue(const ModelShape& shape) {
     site.bias = bias_rows(shape, site);
     site.bias_apart = apart && (site.matrix == MatrixType::in_proj || !site.part_of.empty());
   }
+  const auto add_virtual = [&](std::string name, MatrixType type, std::size_t layer,
+                               std::size_t width, std::size_t heads) {
+    result.virtual_sites.push_back({std::move(name), type, layer, width, 0, heads});
+    result.virtual_sites.back().bias = Site::BiasRows::none;
+  };
+  add_virtual("virtual_tokens", MatrixType::virtual_tokens, 0, shape.embedding, 1);
+  for (std::size_t layer = 0; layer < shape.layers; ++layer) {
+    const std::size_t heads = shape.key_value_heads;
+    add_virtual(fmt::format("prefix.{}.k", layer), MatrixType::prefix_k, layer, key_value, heads);
+    add_virtual(fmt::format("prefix.{}.v", layer), MatrixType::prefix_v, layer, key_value, heads);
+  }
+  if (shape.relative_rows > 0)
+    result.prefix_obstacle =
+        "its attention reads relative positions, which keys before the tokens have not; expected "
+        "method prompt";
   return result;
 }
 

@@ -59,7 +59,9 @@ ModelShape read_shape(const ConfigFile& config, const Family& family);
 /// (its layers share their weights). Where q, k and v are one module (DeBERTa's in_proj, GPT-2's
 /// c_attn) the site in_proj is all of it; its parts q, k and v are named "<module>.q" and so on,
 /// and without a choice the whole is adapted. The pooler is of the last layer, the embedding_map of
-/// the first. Adapters sit after o and down in encoders, at gate, up and down in Llama.
+/// the first. Adapters sit after o and down in encoders, at gate, up and down in Llama. Virtual
+/// tokens are as wide as the token embedding; keys and values have every layer that runs, also
+/// where layers share weights.
 SiteCatalogue catalogue(const ModelShape& shape);
 
 /// Where a checkpoint keeps the weight of a site: rows of the weight [rows, in] of a module, which

@@ -274,6 +274,11 @@ void fill_targets(RunSettings& settings, const Method& method, const SiteCatalog
     settings.values["targets"] = targets;
 }
 
+std::size_t virtual_tokens(const RunSettings& settings, const Method& method) {
+  if (method.entry == Entry::weights) return 0;
+  return resolve_settings(method, method_request(settings), {}).count("tokens");
+}
+
 void fill_scoring(RunSettings& settings, bool tells_tokens, std::size_t positions) {
   constexpr std::size_t usual_length = 2048;
   if (tells_tokens && find_prompt_task(settings.text("task")) &&

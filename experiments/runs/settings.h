@@ -61,8 +61,8 @@ std::string settings_text(const RunSettings& settings);
 /// a bias), or the model's: "q,v", in_proj where these are its parts.
 std::string chosen_targets(const RunSettings& settings, const Method& method,
                            const SiteCatalogue& catalogue);
-/// Throws UsageError for what --targets everything does not go with: parts of --train that it holds,
-/// some of the layers, dropout of an adapter, bfloat16.
+/// Throws UsageError for what --targets everything does not go with: parts of --train that it
+/// holds, some of the layers, dropout of an adapter, bfloat16.
 void check_everything(const RunSettings& settings);
 /// Where the task is a table of one's own, or the data are: the file becomes the data, the task is
 /// called after it (see table_task_name), and text, label and metric have their defaults, which
@@ -78,6 +78,10 @@ std::map<std::string, std::string> table_settings(const RunSettings& settings);
 /// Names the targets of a run that leaves them to a model whose default is not q,v, so that
 /// `canonical`, which knows no model, keeps them.
 void fill_targets(RunSettings& settings, const Method& method, const SiteCatalogue& catalogue);
+
+/// Positions that the method's virtual tokens take in a model; 0 for most methods. Throws
+/// UsageError as resolve_settings.
+std::size_t virtual_tokens(const RunSettings& settings, const Method& method);
 
 /// What the settings leave to a model with so many positions, which can tell next tokens or not:
 /// scoring by prompt where it can and the task has a prompt; and by prompt a max-length of 2048

@@ -29,7 +29,8 @@ Count count_of_everything(const ModelShape& shape, bool tells_tokens) {
 
 Stack chosen_stack(const ModelShape& shape, const Method& method, const RunSettings& settings) {
   const SiteCatalogue places = catalogue(shape);
-  return select_stack(places, chosen_targets(settings, method, places), settings.text("layers"));
+  return select_sites(method, places, chosen_targets(settings, method, places),
+                      settings.text("layers"), method_request(settings));
 }
 
 ModelCount count_stack(const ModelShape& shape, const Method& method, const RunSettings& settings,

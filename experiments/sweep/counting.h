@@ -19,7 +19,7 @@ struct ModelCount {
   std::vector<std::string> notes;  ///< of Method::notes; left empty by count_stack
 };
 
-/// The sites of a run on a shape. Throws as select_stack does.
+/// The sites of a run on a shape. Throws as select_sites does.
 Stack chosen_stack(const ModelShape& shape, const Method& method, const RunSettings& settings);
 
 /// Trainable numbers of a method on a model with `labels` outputs, from shapes alone. Of `settings`

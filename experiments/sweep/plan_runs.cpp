@@ -56,11 +56,13 @@ bool is_shape_alone(const std::string& model, bool dry_run) {
 }
 
 /// A model that cannot be read is refused by RunChecks, with the run.
-void fill_from_model(RunSettings& settings, ShapeStore& store) {
+void fill_from_model(RunSettings& settings, const Registry& registry, ShapeStore& store) {
   fill_table(settings);
   const std::string& model = settings.text("model");
   try {
-    fill_scoring(settings, store.tells_tokens(model), store.shape(model).positions);
+    const std::size_t positions = store.shape(model).positions,
+                      taken = virtual_tokens(settings, registry.at(settings.text("method")));
+    fill_scoring(settings, store.tells_tokens(model), positions - std::min(taken, positions - 1));
   } catch (const Error&) {
   }
 }
@@ -107,6 +109,12 @@ class RunChecks {
     check_everything(settings);
     check_trainer(settings, task, store_.tells_tokens(model));
     const Method& method = registry_.at(settings.text("method"));
+    if (const std::size_t tokens = virtual_tokens(settings, method);
+        tokens + settings.count("max-length") > shape.positions)
+      throw UsageError(
+          "--max-length is {}; expected, with {} virtual tokens, at most the {} positions of the "
+          "model",
+          settings.text("max-length"), tokens, shape.positions);
     if (!is_shape) check_features(settings, method, store_);
     store_.count(method, run);
   }
@@ -272,7 +280,7 @@ SweepPlan plan_runs(std::vector<PlannedRun> runs, const fs::path& out, const Reg
                     Contents& contents, const PlanOptions& options) {
   check_out(out);
   ShapeStore store(SweepKind::train, options.dry_run);
-  for (PlannedRun& run : runs) fill_from_model(run.settings, store);
+  for (PlannedRun& run : runs) fill_from_model(run.settings, registry, store);
   RunChecks checks(registry, store, options.dry_run);
   for (const PlannedRun& run : runs) checks.check(run);
   SweepPlan plan;

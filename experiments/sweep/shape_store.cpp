@@ -38,6 +38,9 @@ const SiteCatalogue& ShapeStore::places(const std::string& model) {
 const Stack& ShapeStore::stack(const Method& method, const RunSettings& settings) {
   const std::string &model = settings.text("model"), &layers = settings.text("layers");
   const std::string targets = chosen_targets(settings, method, places(model));
+  if (method.entry != Entry::weights)
+    return virtual_stack_ =
+               select_sites(method, places(model), targets, layers, method_request(settings));
   const std::tuple key(model, targets, layers);
   const auto found = stacks_.find(key);
   if (found != stacks_.end()) return found->second;

@@ -25,7 +25,7 @@ class ShapeStore {
   /// Whether its folder's model can be asked in words (see tells_tokens).
   bool tells_tokens(const std::string& model);
   const SiteCatalogue& places(const std::string& model);
-  /// Of a run. Throws as select_stack does.
+  /// Of a run, until the next call. Throws as select_sites does.
   const Stack& stack(const Method& method, const RunSettings& settings);
   ModelCount count(const Method& method, const PlannedRun& run);
 
@@ -38,6 +38,7 @@ class ShapeStore {
   std::map<std::string, bool> tells_tokens_;
   std::map<std::string, SiteCatalogue> catalogues_;
   std::map<std::tuple<std::string, std::string, std::string>, Stack> stacks_;
+  Stack virtual_stack_;  ///< of the last run by virtual tokens
 };
 
 /// The rank that choose_rank (core/adapter/rank_budget.h) finds for the budget; nothing where the

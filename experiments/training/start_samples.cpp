@@ -4,7 +4,11 @@
 
 #include "core/adapter/frozen_product.h"
 #include "core/base/error.h"
+#include "core/base/random.h"
+#include "core/base/text.h"
 #include "decompositions/registry.h"
+#include "experiments/models/shapes.h"
+#include "experiments/tokenizers/tokenizer.h"
 
 namespace rankfold {
 namespace {
@@ -60,6 +64,31 @@ class InputProbe final : public Adapter<float> {
 };
 
 }  // namespace
+
+void start_as_words(const Method& method, const MethodSettings& settings, Adapter<float>& adapter,
+                    const Host& host, const std::filesystem::path& model, std::uint64_t seed) {
+  if (method.entry != Entry::embeddings || !settings.options.contains("init")) return;
+  const std::string& start = settings.text("init");
+  if (start != "text" && start != "vocabulary") return;
+  const std::size_t tokens = settings.count("tokens");
+  std::vector<std::int32_t> ids;
+  if (start == "text") {
+    ids = load_tokenizer(model)->encode(settings.text("text")).ids;
+    if (ids.empty())
+      throw UsageError("[{}] text is '{}', which has no tokens", method.name,
+                       printable(settings.text("text"), 80));
+    const std::size_t own = ids.size();
+    ids.resize(tokens);
+    for (std::size_t i = own; i < tokens; ++i) ids[i] = ids[i - own];
+  } else {
+    const std::size_t vocabulary = read_shape(model).vocabulary;
+    const RandomStream stream(seed, "initialise/" + method.name + "/words");
+    for (std::size_t i = 0; i < tokens; ++i)
+      ids.push_back(static_cast<std::int32_t>(stream.bits(i) % vocabulary));
+  }
+  const std::vector<float> rows = host.words(ids);
+  std::ranges::copy(rows, HostWrite<float>(adapter.parameters().front().value).data());
+}
 
 std::vector<SiteSamples> sample_start(Host& host, const Stack& stack, StartSamples wanted,
                                       std::size_t examples, const BatchPacker& pack,

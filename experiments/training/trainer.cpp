@@ -1,5 +1,7 @@
 #include "experiments/training/trainer.h"
 
+#include <algorithm>
+
 #include "core/base/error.h"
 #include "core/base/machine.h"
 #include "core/base/text.h"
@@ -78,7 +80,8 @@ RunSettings filled_from_model(RunSettings settings, const Method& method) {
   try {
     const ModelShape shape = read_shape(model);
     fill_targets(settings, method, catalogue(shape));
-    fill_scoring(settings, tells_tokens(model), shape.positions);
+    const std::size_t taken = std::min(virtual_tokens(settings, method), shape.positions - 1);
+    fill_scoring(settings, tells_tokens(model), shape.positions - taken);
   } catch (const Error&) {
   }
   return settings;

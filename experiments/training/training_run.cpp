@@ -47,7 +47,6 @@ void TrainingRun::load() {
   result_.dropout = host.dropouts();
 
   const std::size_t max_length = settings_.count("max-length");
-  check_max_length(max_length, host, model);
   session_.emplace(std::move(loaded), method_, settings_, seed_, device,
                    [&](const std::vector<std::string>& notes) {
                      result_.notes = notes;
@@ -55,6 +54,7 @@ void TrainingRun::load() {
                      for (const std::string& note : host.notes()) options_.message(note);
                      for (const std::string& note : notes) options_.message(note);
                    });
+  check_max_length(max_length, host, model);  // some positions may be virtual tokens'
   Adapter<float>& adapter = session_->adapter();
   expect_places_for_biases(adapter, read_shape(model));
   if (caches_features())
@@ -71,6 +71,7 @@ void TrainingRun::load() {
     host.attach(&adapter);
   }
   session_->begin(optimizer_settings(settings_));
+  start_as_words(method_, session_->method_settings(), adapter, host, model, seed_);
 
   result_.plans = explain_plans(adapter, data_->mean_batch_tokens(batch_));
   if (options_.explain && options_.message)

@@ -52,8 +52,11 @@ TrainingSession::TrainingSession(std::unique_ptr<Host> host, const Method& metho
       gradients_(std::make_unique<Backpropagation>()),
       adapter_dropout_(settings.number("adapter-dropout")) {
   const SiteCatalogue& places = host_->catalogue();
-  const std::string targets = chosen_targets(settings, method, places);
-  const Stack stack = adapted_stack(places, targets, settings.text("layers"));
+  const std::string targets = chosen_targets(settings, method, places),
+                    &layers = settings.text("layers");
+  const Stack stack = method.entry == Entry::weights
+                          ? adapted_stack(places, targets, layers)
+                          : select_sites(method, places, targets, layers, method_request(settings));
   counts_network_ = targets == everything;
   method_settings_ = resolve_settings(method, method_request(settings), stack);
   told(method.notes ? method.notes(stack, method_settings_) : std::vector<std::string>());
@@ -70,6 +73,9 @@ void TrainingSession::begin(const OptimizerSettings& optimizer) {
         method_.name);
   if (method_.truncation && !optimizer.groups.factor_rates.empty())
     throw UsageError("--lr-ratio: {} trains whole updates, no factors by themselves", method_.name);
+  if (method_.entry != Entry::weights && adapter_dropout_ > 0)
+    throw UsageError("--adapter-dropout is {}; {} reads no input that could be dropped, expected 0",
+                     adapter_dropout_, method_.name);
   adapter_->initialise(seed_);
   adapter_->set_samples({});
   try {

@@ -23,8 +23,8 @@
 namespace rankfold {
 
 /// What the settings of a run say of its host: dropout (none in zeroth order), label smoothing and
-/// precision, whether all of it trains, and the seed of its head. Throws UsageError for dropout of network or adapter that
-/// zeroth order would leave out.
+/// precision, whether all of it trains, and the seed of its head. Throws UsageError for dropout of
+/// network or adapter that zeroth order would leave out.
 HostSettings host_settings(const RunSettings& settings, std::uint64_t seed);
 
 /// A host with an adapter attached, where their gradients come from, and the rule that they are
@@ -40,7 +40,7 @@ class TrainingSession {
  public:
   /// Chooses the sites, completes the method's settings and makes its adapter, whose factors are
   /// zeros until `begin`. `told` gets Method::notes before the adapter is made. The method outlives
-  /// the session. Throws UsageError as select_stack and resolve_settings, Error as make_adapter.
+  /// the session. Throws UsageError as select_sites and resolve_settings, Error as make_adapter.
   TrainingSession(std::unique_ptr<Host> host, const Method& method, const RunSettings& settings,
                   std::uint64_t seed, std::shared_ptr<const Device> device,
                   const std::function<void(const std::vector<std::string>&)>& told);

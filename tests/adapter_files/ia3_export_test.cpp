@@ -58,7 +58,7 @@ TEST_P(Ia3Export, IsReadBackAsPeftsIa3) {
 TEST_P(Ia3Export, IsOfItsMethodAlone) {
   const LoneAdapter lora = saved("lora");
   EXPECT_THAT(error_of([&] { export_as_ia3(lora, folder.path / "out"); }),
-              HasSubstr("method lora has no scales alone; expected ia3"));
+              HasSubstr("PEFT has no type for method lora; expected ia3"));
   EXPECT_FALSE(fs::exists(folder.path / "out"));
 }
 

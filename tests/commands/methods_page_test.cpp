@@ -44,8 +44,8 @@ std::string section_of(const std::string& page, const std::string& method) {
 }
 
 Stack roberta(const Method& method) {
-  return select_stack(catalogue(find_shape("roberta-base")),
-                      method.default_targets.empty() ? "q,v" : method.default_targets, "all");
+  return select_sites(method, catalogue(find_shape("roberta-base")),
+                      method.default_targets.empty() ? "q,v" : method.default_targets, "all", {});
 }
 
 void collect_names(const std::vector<Operand>& product, std::set<std::string>& names) {
@@ -117,7 +117,8 @@ TEST(MethodsPage, HasASectionAndADrawingOfEveryMethod) {
     const std::string section = section_of(page, method.name);
     EXPECT_THAT(section, HasSubstr("\n    " + method.formula + "\n"));
     EXPECT_THAT(section, HasSubstr("(methods/" + method.name + ".svg)"));
-    EXPECT_THAT(section, HasSubstr("Predicted cost: "));
+    EXPECT_THAT(section,
+                HasSubstr(method.entry == Entry::weights ? "Predicted cost: " : "Cost: refused"));
     EXPECT_THAT(page, HasSubstr("| [" + method.name + "](#" + method.name + ") |"));
     for (const MethodOption& option : method.options)
       EXPECT_THAT(section, HasSubstr("| `" + option.name + "` |"));
@@ -144,7 +145,8 @@ TEST(MethodsPage, DrawsEveryFactorAndModeOfEveryMethod) {
     const MethodSettings settings =
         resolve_settings(method, {method.has_rank ? "8" : "", {}, "", {}}, stack);
     const Declaration declaration = method.declare(
-        *std::ranges::find(stack.sites, std::size_t{1}, &Site::layer), stack, settings);
+        *std::ranges::find(stack.sites, stack.layers.size() > 1 ? 1U : 0U, &Site::layer), stack,
+        settings);
     std::set<std::string> names;
     for (const Stage& stage : declaration.stages)
       for (const Term& term : stage.network.terms) collect_names(term.product, names);

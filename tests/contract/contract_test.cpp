@@ -109,12 +109,12 @@ INSTANTIATE_TEST_SUITE_P(Registry, EveryComposition, testing::ValuesIn(compositi
                          });
 
 TEST(Registry, HoldsExactlyTheBuiltinMethods) {
-  EXPECT_THAT(names(),
-              testing::ElementsAre(
-                  "bitfit", "block_term", "bora", "bottleneck", "cara", "dlrt", "dora", "fact_tk",
-                  "fact_tt", "fourierft", "full", "hira", "ia3", "loha", "lokr", "lora", "lora_xs",
-                  "loretta_adp", "loretta_rep", "lorta", "lotr", "map", "metatt", "nola", "none",
-                  "quanta", "randlora", "tenslora", "tensor_ring", "tt_lora", "tucker3", "vera"));
+  EXPECT_THAT(names(), testing::ElementsAre(
+                           "bitfit", "block_term", "bora", "bottleneck", "cara", "dlrt", "dora",
+                           "fact_tk", "fact_tt", "fourierft", "full", "hira", "ia3", "loha", "lokr",
+                           "lora", "lora_xs", "loretta_adp", "loretta_rep", "lorta", "lotr", "map",
+                           "metatt", "nola", "none", "prefix", "prompt", "quanta", "randlora",
+                           "tenslora", "tensor_ring", "tt_lora", "tucker3", "vera"));
 }
 
 TEST(Registry, ComposesMethodsAndRefusesWhatIsNone) {

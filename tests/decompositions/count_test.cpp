@@ -58,6 +58,18 @@ TEST(Count, FollowsTheClosedForms) {
     }
 }
 
+TEST(Count, OfVirtualTokensIsThatOfPeft) {
+  constexpr std::size_t width = 768, layers = 12, tokens = 8;
+  EXPECT_EQ(count(prompt(), Stack({{"t", MatrixType::virtual_tokens, 0, width, tokens, 1}}), 0),
+            tokens * width);
+  std::vector<Site> sites;
+  for (std::size_t layer = 0; layer < layers; ++layer)
+    for (const MatrixType matrix : {MatrixType::prefix_k, MatrixType::prefix_v})
+      sites.push_back({std::to_string(sites.size()), matrix, layer, width, tokens, 12});
+  for (const char* init : {"random", "zero"})
+    EXPECT_EQ(count(prefix(), Stack(sites), 0, {{"init", init}}), tokens * layers * 2 * width);
+}
+
 TEST(Count, OfCaraOnAVisionTransformerIsThatOfThePaper) {
   std::vector<Site> sites;
   for (std::size_t layer = 0; layer < 12; ++layer) {

@@ -73,9 +73,9 @@ TEST_F(TrainingMemory, IsNotAllocatedAnewByTheAdapterOfAnyMethodUnderAnyPlan) {
       const auto host = load(false);
       const std::string targets =
           method.default_targets.empty() ? "q,k,v,o" : method.default_targets;
-      const Stack stack = select_stack(host->catalogue(), targets, "all");
       MethodRequest request;
       if (method.has_rank) request.rank = "2";
+      const Stack stack = select_sites(method, host->catalogue(), targets, "all", request);
       const auto adapter =
           make_adapter<float>(method, stack, resolve_settings(method, request, stack), device_);
       adapter->set_policy(policy);

@@ -54,7 +54,7 @@ def ia3_to_peft(place, work):
                  "--method", "ia3", "--lr", "2e-1", "--epochs", 1, "--batch", 8, "--max-length", 16,
                  "--dropout", 0, "--threads", 1, "--out", work / "run")
     adapter = work / "run/adapter"
-    place.expect("export", "--adapter", adapter, "--as", "ia3", "--model", place.model, "--out",
+    place.expect("export", "--adapter", adapter, "--as", "peft", "--model", place.model, "--out",
                  work / "ia3")
     ours = place.our_logits(adapter)
     return largest_difference(ours, {
@@ -71,7 +71,7 @@ def ia3_to_ours(place, work):
     model.save_pretrained(work / "peft")
     place.expect("export", "--adapter", work / "peft", "--as", "native", "--model", place.model,
                  "--out", work / "native")
-    place.expect("export", "--adapter", work / "native", "--as", "ia3", "--model", place.model,
+    place.expect("export", "--adapter", work / "native", "--as", "peft", "--model", place.model,
                  "--out", work / "ia3")
     return largest_difference(place.logits(model), {
         "evaluate": place.our_logits(work / "peft"),

@@ -69,6 +69,7 @@ class EchoHost : public Host {
   std::size_t hidden_size() const override { return 1; }
   std::size_t frozen_layers() const override { return 0; }
   void features(const Batch&, MatrixView<float>) override {}
+  std::vector<float> words(std::span<const std::int32_t>) const override { return {}; }
   std::map<std::string, double> dropouts() const override { return {}; }
   const std::vector<std::string>& notes() const override { return notes_; }
   void check(const Batch& batch) const override {

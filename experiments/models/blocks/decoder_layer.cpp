@@ -18,6 +18,11 @@ MatrixView<T> row_range(MatrixView<T> x, std::size_t first, std::size_t count) {
   return {x.row(first), count, x.columns, x.stride};
 }
 
+/// The matrix of k and v, of which k is the left half.
+MatrixView<float> both_halves(MatrixView<float> k) {
+  return {k.data, k.rows, 2 * k.columns, k.stride};
+}
+
 MatrixView<float> gathered(MatrixView<const float> x, std::span<const std::size_t> rows,
                            Arena& arena) {
   const MatrixView<float> result = arena.take_matrix(rows.size(), x.columns);
@@ -94,10 +99,10 @@ std::vector<LayerNorm*> DecoderLayer::norms() {
   return all;
 }
 
-DecoderApplication::Reach DecoderLayer::reach(bool below) const {
+DecoderApplication::Reach DecoderLayer::reach(bool below, bool learns_keys) const {
   DecoderApplication::Reach reach;
   reach.input = below;
-  reach.attention = below || reads_input() || attention_norm_.weight_gradient ||
+  reach.attention = below || learns_keys || reads_input() || attention_norm_.weight_gradient ||
                     query_norm_.weight_gradient || key_norm_.weight_gradient;
   reach.attended = reach.attention || attention_output().trains();
   reach.any = reach.attended || feed_forward_norm_.weight_gradient || feed_forward_.trains();
@@ -105,15 +110,18 @@ DecoderApplication::Reach DecoderLayer::reach(bool below) const {
 }
 
 DecoderLayer::Projections DecoderLayer::take_projections(const DecoderPass& pass,
-                                                         bool last_rows_only, Arena& arena) const {
+                                                         const DecoderApplication& application,
+                                                         Arena& arena) const {
   const std::size_t tokens = pass.tokens(), q = query_width(), k = key_width();
-  if (!last_rows_only || fused()) {
+  const bool last_rows_only = application.last_rows_only, learned(application.learned);
+  if ((!last_rows_only || fused()) && !learned) {
     const MatrixView<float> all = arena.take_matrix(tokens, q + 2 * k);
     return {last_rows_only ? arena.take_matrix(pass.sequences(), q) : column_range(all, 0, q),
             column_range(all, q, k), column_range(all, q + k, k), all};
   }
-  const MatrixView<float> queries = arena.take_matrix(pass.sequences(), q);
-  const MatrixView<float> both = arena.take_matrix(tokens, 2 * k);
+  const MatrixView<float> queries = arena.take_matrix(pass.row_starts(last_rows_only).back(), q);
+  const MatrixView<float> both =
+      arena.take_matrix(learned ? pass.virtual_keys.starts.back() : tokens, 2 * k);
   return {queries, column_range(both, 0, k), column_range(both, k, k), {}};
 }
 
@@ -131,9 +139,9 @@ void DecoderLayer::take_kept(const DecoderPass& pass, DecoderApplication& applic
   kept.y = arena.take_matrix(rows, hidden());
   kept.attended = arena.take_matrix(rows, hidden());
   if (reach.attention) {
-    kept.projections = take_projections(pass, application.last_rows_only, arena);
-    kept.attention =
-        attention_.take_trace(row_starts, pass.starts, attention_dropout, arena, pass.prefixes);
+    kept.projections = take_projections(pass, application, arena);
+    kept.attention = attention_.take_trace(row_starts, key_starts(pass, application),
+                                           attention_dropout, arena, pass.prefixes);
     if (has_head_norms()) {
       kept.q = arena.take_matrix(rows, query_width());
       kept.k = arena.take_matrix(pass.tokens(), key_width());
@@ -149,13 +157,21 @@ void DecoderLayer::project(MatrixView<const float> normed, const DecoderPass& pa
   const ArenaScope temporaries(arena);
   const DecoderApplication::Kept& kept = application.kept;
   DecoderApplication::Traces* traces = keep ? &application.traces : nullptr;
-  MatrixView<float> q = projections.q, k = projections.k;
+  // The tokens' keys and values, which may go among learned ones.
+  const std::size_t width = key_width();
+  KeyRoom room;
+  if (application.learned) room = take_key_room(pass.virtual_keys, pass.tokens(), 2 * width, arena);
+  const MatrixView<float> keys =
+                              room.all.data ? column_range(room.tokens, 0, width) : projections.k,
+                          values = room.all.data ? column_range(room.tokens, width, width)
+                                                 : projections.v;
+  MatrixView<float> q = projections.q, k = keys;
   if (has_head_norms()) {
     q = kept.q.data ? kept.q : arena.take_matrix(q.rows, q.columns);
     k = kept.k.data ? kept.k : arena.take_matrix(k.rows, k.columns);
   }
   const std::array<const HostLinear*, 3> linears = {&query(), &key(), &value()};
-  const std::array<MatrixView<float>, 3> ys = {q, k, projections.v};
+  const std::array<MatrixView<float>, 3> ys = {q, k, values};
   Trace<float>* trace = traces ? &traces->projections : nullptr;
   if (fused()) {
     query().forward(normed, projections.fused, trace);
@@ -169,11 +185,14 @@ void DecoderLayer::project(MatrixView<const float> normed, const DecoderPass& pa
   }
   if (has_head_norms()) {
     normalise(query_norm_, q, projections.q, arena.device());
-    normalise(key_norm_, k, projections.k, arena.device());
+    normalise(key_norm_, k, keys, arena.device());
   }
   turn_heads(pass, pass.row_positions(application.last_rows_only), false, projections.q,
              arena.device());
-  turn_heads(pass, pass.positions, false, projections.k, arena.device());
+  turn_heads(pass, pass.positions, false, keys, arena.device());
+  if (application.learned)
+    spread_keys(pass.virtual_keys, application.learned, room, both_halves(projections.k),
+                arena.device());
 }
 
 void DecoderLayer::attend(const Projections& projections, const DecoderPass& pass,
@@ -192,7 +211,8 @@ void DecoderLayer::attend(const Projections& projections, const DecoderPass& pas
     v = values;
   }
   attention_.forward(projections.q, k, v, pass.query_starts(application.last_rows_only),
-                     pass.key_starts, dropout, application.kept.attention, context, pass.prefixes);
+                     key_starts(pass, application), dropout, application.kept.attention, context,
+                     pass.prefixes);
 }
 
 MatrixView<float> DecoderLayer::forward(MatrixView<float> x, const DecoderPass& pass,
@@ -210,7 +230,7 @@ MatrixView<float> DecoderLayer::forward(MatrixView<float> x, const DecoderPass& 
   const MatrixView<float> normed = arena.take_matrix(x.rows, x.columns);
   normalise(attention_norm_, x, normed, device);
   const Projections projections =
-      kept.projections.q.data ? kept.projections : take_projections(pass, last_rows_only, arena);
+      kept.projections.q.data ? kept.projections : take_projections(pass, application, arena);
   project(normed, pass, application, projections, keep, arena);
   const MatrixView<float> context =
       kept.context.data ? kept.context : arena.take_matrix(rows, query_width());
@@ -272,9 +292,12 @@ void DecoderLayer::backward_feed_forward(const DecoderPass& pass,
 }
 
 /// Leaves the gradients of the turned q, k and v in their places.
-void DecoderLayer::backward_attention(const DecoderPass& pass,
-                                      const DecoderApplication& application,
+void DecoderLayer::backward_attention(const DecoderPass& pass, DecoderApplication& application,
                                       MatrixView<const float> gradient, Arena& arena) const {
+  const bool learned(application.learned);
+  KeyRoom room;  // read after this, by backward_projections
+  if (learned && application.reach.attention)
+    room = take_key_room(pass.virtual_keys, pass.tokens(), 2 * key_width(), arena);
   const ArenaScope temporaries(arena);
   const DecoderApplication::Kept& kept = application.kept;
   const DecoderApplication::Reach& reach = application.reach;
@@ -289,13 +312,19 @@ void DecoderLayer::backward_attention(const DecoderPass& pass,
   if (!reach.attention) return;
   const bool all = reach.input || attention_norm_.weight_gradient;
   const AttentionGradients wanted = {all || query().trains() || query_norm_.weight_gradient,
-                                     all || key().trains() || key_norm_.weight_gradient,
-                                     all || value().trains()};
-  const Projections& p = kept.projections;
-  attention_.backward(p.q, p.k, p.v, pass.row_starts(application.last_rows_only), pass.key_starts,
+                                     all || learned || key().trains() || key_norm_.weight_gradient,
+                                     all || learned || value().trains()};
+  Projections& p = application.kept.projections;
+  attention_.backward(p.q, p.k, p.v, pass.row_starts(application.last_rows_only),
+                      key_starts(pass, application),
                       pass.dropout(settings_.attention_dropout, application.attention_place),
                       kept.attention, d_context, wanted, pass.prefixes);
   const Device& device = arena.device();
+  if (learned) {
+    gather_key_gradients(pass.virtual_keys, both_halves(p.k), application.learned, room, device);
+    p.k = column_range(room.tokens, 0, key_width());
+    p.v = column_range(room.tokens, key_width(), key_width());
+  }
   if (wanted.q) turn_heads(pass, pass.row_positions(application.last_rows_only), true, p.q, device);
   if (wanted.k) turn_heads(pass, pass.positions, true, p.k, device);
   if (!has_head_norms()) return;

@@ -40,6 +40,7 @@ struct DecoderApplication {
   /// Only the last row of each sequence is computed, as the last layer of a classifier does; the
   /// sites q, o, gate, up, down then see those rows alone.
   bool last_rows_only = false;
+  VirtualRows learned;  ///< of this pass: keys, then values, before those of the sequences
 
   /// Which gradients a backward has to form, from the top of the layer down (DecoderLayer::reach).
   struct Reach {
@@ -49,7 +50,8 @@ struct DecoderApplication {
     bool any = false;
   } reach;
 
-  /// Of a fused projection they are column ranges of `fused`; of last rows only, q is a copy.
+  /// Of a fused projection they are column ranges of `fused`; of last rows only, q is a copy. With
+  /// learned keys, k and v have them among theirs.
   struct Projections {
     MatrixView<float> q, k, v, fused;
   };
@@ -96,7 +98,7 @@ class DecoderLayer {
   /// What the backward of an application reaches, once the adapter is attached and norms are known
   /// to train. `below` says that something below the layer trains; so it does above it where `any`
   /// is set.
-  DecoderApplication::Reach reach(bool below) const;
+  DecoderApplication::Reach reach(bool below, bool learns_keys = false) const;
 
   /// x is [tokens, hidden]; returns y: [tokens, hidden], or [sequences, hidden] of last rows only.
   /// y takes the place of x unless a backward follows, whose needs are taken from the arena and
@@ -112,6 +114,10 @@ class DecoderLayer {
  private:
   using Projections = DecoderApplication::Projections;
 
+  /// Where the keys and values of each sequence begin.
+  static SequenceStarts key_starts(const DecoderPass& pass, const DecoderApplication& application) {
+    return application.learned ? pass.virtual_keys.starts : pass.key_starts;
+  }
   bool fused() const { return linears_.size() == 5 && linears_[0].trains(); }
   /// The linear of q, k and v, or 0, 1 or 2 of them.
   const HostLinear& projection(std::size_t part) const {
@@ -127,7 +133,8 @@ class DecoderLayer {
   bool reads_input() const { return query().trains() || key().trains() || value().trains(); }
   bool has_head_norms() const { return query_norm_.weight != nullptr; }
 
-  Projections take_projections(const DecoderPass& pass, bool last_rows_only, Arena& arena) const;
+  Projections take_projections(const DecoderPass& pass, const DecoderApplication& application,
+                               Arena& arena) const;
   void take_kept(const DecoderPass& pass, DecoderApplication& application, MatrixView<float> x,
                  const Dropout& attention_dropout, Arena& arena) const;
   void project(MatrixView<const float> normed, const DecoderPass& pass,
@@ -138,7 +145,7 @@ class DecoderLayer {
               MatrixView<float> context) const;
   void backward_feed_forward(const DecoderPass& pass, const DecoderApplication& application,
                              MatrixView<float> gradient, Arena& arena) const;
-  void backward_attention(const DecoderPass& pass, const DecoderApplication& application,
+  void backward_attention(const DecoderPass& pass, DecoderApplication& application,
                           MatrixView<const float> gradient, Arena& arena) const;
   void backward_fused(const DecoderPass& pass, const DecoderApplication& application,
                       MatrixView<const float> normed, MatrixView<float> d_normed,

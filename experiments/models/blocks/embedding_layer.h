@@ -28,8 +28,8 @@ struct TableRows {
   std::vector<std::size_t> words, positions, types;
 };
 
-/// gradient[rows[i]] += d[i], of a table [.., d.columns], for all i whose row is not `left_out` (-1:
-/// none is); nothing without a gradient.
+/// gradient[rows[i]] += d[i], of a table [.., d.columns], for all i whose row is not `left_out`
+/// (-1: none is); nothing without a gradient.
 void add_to_table(MatrixView<const float> d, std::span<const std::size_t> rows,
                   std::int32_t left_out, float* gradient, const Device& device);
 
@@ -51,6 +51,8 @@ class EmbeddingLayer {
         place_(std::move(place)),
         map_(std::move(map)) {}
 
+  const float* words() const { return tables_.words; }
+  std::size_t width() const { return width_; }
   LayerNorm& norm() { return norm_; }
   HostLinear* map() { return map_ ? &*map_ : nullptr; }
   const HostLinear* map() const { return map_ ? &*map_ : nullptr; }
@@ -58,13 +60,18 @@ class EmbeddingLayer {
   /// Where the gradients of the tables go, which then train; the norm has to train with them.
   void train(const TableGradients& gradients) { gradients_ = gradients; }
 
-  /// x [tokens, hidden] is overwritten; the same again for the same pass. `trace`, where given,
+  /// An id whose embedding a virtual token may stand in the place of.
+  std::int32_t placeholder() const { return tables_.padding == 0 ? 1 : 0; }
+
+  /// x [tokens, hidden] is overwritten; the same again for the same pass. Positions count from
+  /// behind the pass's virtual keys. Virtual tokens, those that begin every sequence, have learned
+  /// rows in the place of words. `trace`, where given,
   /// keeps what the backward of an adapted map needs.
   void forward(const Batch& batch, const EncoderPass& pass, MatrixView<float> x,
                Trace<float>* trace, Arena& arena) const;
 
-  /// From dLoss/dx, which is used up: adds to the gradients of a trained norm, of the tables, and of
-  /// the map or its adapter. `rows` are the caller's, to be kept over passes.
+  /// From dLoss/dx, which is used up: adds to the gradients of a trained norm, of the tables, and
+  /// of the map or its adapter. `rows` are the caller's, to be kept over passes.
   void backward(const Batch& batch, const EncoderPass& pass, const Trace<float>& trace,
                 MatrixView<float> dx, TableRows& rows, Arena& arena) const;
 
@@ -74,7 +81,12 @@ class EmbeddingLayer {
                  MatrixView<float> scratch, const Device& device) const;
   /// `normalised` receives the normalised sums where it has memory.
   void embed(const Batch& batch, const EncoderPass& pass, MatrixView<float> normalised,
-             MatrixView<float> x, const Device& device) const;
+             MatrixView<float> x, Arena& arena) const;
+  /// Sums [virtual tokens, width]: row, position, type 0.
+  MatrixView<float> virtual_sums(const EncoderPass& pass, Arena& arena) const;
+  void embed_virtual(const EncoderPass& pass, MatrixView<float> x, Arena& arena) const;
+  /// Takes the gradients of the virtual tokens' rows out of dx.
+  void backward_virtual(const EncoderPass& pass, MatrixView<float> dx, Arena& arena) const;
   Dropout dropout(const EncoderPass& pass) const { return pass.dropout(dropout_, place_); }
 
   EmbeddingTables tables_;

@@ -53,10 +53,10 @@ std::vector<HostLinear*> EncoderLayer::linears() {
   return all;
 }
 
-EncoderApplication::Reach EncoderLayer::reach(bool below) const {
+EncoderApplication::Reach EncoderLayer::reach(bool below, bool learns_keys) const {
   EncoderApplication::Reach reach;
   reach.input = below;
-  reach.attention = below || reads_input() ||
+  reach.attention = below || learns_keys || reads_input() ||
                     (relative_ && (position_key().trains() || position_query().trains()));
   reach.attended =
       reach.attention || attention_output().trains() || attention_norm_.weight_gradient;
@@ -89,9 +89,10 @@ void EncoderLayer::take_kept(const EncoderPass& pass, EncoderApplication& applic
     kept.output_norm = take_norm_trace(arena, rows, hidden);
   if (!keep) return;
   if (reach.attention) {
-    kept.projections = take_projections(pass, application.first_rows_only, arena);
+    kept.projections = take_projections(pass, application, arena);
     kept.positions = take_positions(pass, arena);
-    kept.attention = attention_.take_trace(row_starts, pass.starts, drop.attention, arena);
+    kept.attention =
+        attention_.take_trace(row_starts, key_starts(pass, application), drop.attention, arena);
   }
   if (attention_output().trains()) kept.context = arena.take_matrix(rows, hidden);
   if (reach.attended || up().trains()) {
@@ -115,9 +116,9 @@ MatrixView<float> EncoderLayer::forward(MatrixView<float> x, const EncoderPass& 
   const MatrixView<float> x_query = first_rows_only ? first_rows(x, pass.starts, arena) : x;
   const bool reaches_attention = kept.projections.q.data;
   const Projections projections =
-      reaches_attention ? kept.projections : take_projections(pass, first_rows_only, arena);
+      reaches_attention ? kept.projections : take_projections(pass, application, arena);
   EncoderApplication::Traces* const traces = keep ? &application.traces : nullptr;
-  project(x, x_query, pass, projections, traces, arena.device());
+  project(x, x_query, pass, projections, application, keep, arena);
   const PositionMaps positions = reaches_attention ? kept.positions : take_positions(pass, arena);
   map_positions(pass, application, positions, traces ? &traces->positions : nullptr, arena);
   // Rows of the context are read before the same rows of the output's norm are written.

@@ -45,6 +45,7 @@ struct EncoderApplication {
   bool first_rows_only = false;
   /// Keeps what form_output needs even where nothing here or below trains.
   bool keeps_output = false;
+  VirtualRows learned;  ///< of this pass: keys, then values, before those of every sequence
 
   /// Which gradients a backward has to form, from the top of the layer down (EncoderLayer::reach).
   struct Reach {
@@ -54,7 +55,8 @@ struct EncoderApplication {
     bool any = false;
   } reach;
 
-  /// q, k and v of all tokens side by side in one matrix; of first rows only, k and v. Those of one
+  /// q, k and v of all tokens side by side in one matrix; of first rows only or with learned keys,
+  /// k and v, among which the learned ones are. Those of one
   /// site stand in it head by head, also of first rows only, whose q is a copy of their rows.
   struct Projections {
     MatrixView<float> q, k, v;
@@ -104,9 +106,9 @@ class EncoderLayer {
   LayerNorm& output_norm() { return output_norm_; }
 
   /// What the backward of an application reaches, once the adapter is attached and norms are known
-  /// to train. `below` says that something below the application trains; so it does above it where
-  /// `any` is set.
-  EncoderApplication::Reach reach(bool below) const;
+  /// to train. `below` says that something below the application trains, `learns_keys` that it has
+  /// learned keys; so it does above it where `any` is set.
+  EncoderApplication::Reach reach(bool below, bool learns_keys = false) const;
   /// Whether backward needs the input again; the caller has to be able to form it.
   bool reads_input() const;
 
@@ -138,14 +140,17 @@ class EncoderLayer {
     Dropout attention, attention_output, output;
   };
 
+  /// Where the keys and values of each sequence begin.
+  static SequenceStarts key_starts(const EncoderPass& pass, const EncoderApplication& application) {
+    return application.learned ? pass.virtual_keys.starts : pass.starts;
+  }
   bool has_whole() const { return linears_.size() == 7; }
   /// The linear of q, k and v, or 0, 1 or 2 of them.
   const HostLinear& projection(std::size_t part) const {
     return linears_[fused() ? 0 : linears_.size() - 6 + part];
   }
   bool fused() const {
-    return has_whole() &&
-           !(linears_[1].trains() || linears_[2].trains() || linears_[3].trains());
+    return has_whole() && !(linears_[1].trains() || linears_[2].trains() || linears_[3].trains());
   }
   const HostLinear& query() const { return projection(0); }
   const HostLinear& key() const { return projection(1); }
@@ -180,10 +185,11 @@ class EncoderLayer {
   /// The first row of each sequence, in the arena.
   static MatrixView<float> first_rows(MatrixView<const float> x, SequenceStarts starts,
                                       Arena& arena);
-  Projections take_projections(const EncoderPass& pass, bool first_rows_only, Arena& arena) const;
+  Projections take_projections(const EncoderPass& pass, const EncoderApplication& application,
+                               Arena& arena) const;
   void project(MatrixView<const float> x, MatrixView<const float> x_query, const EncoderPass& pass,
-               const Projections& projections, EncoderApplication::Traces* traces,
-               const Device& device) const;
+               const Projections& projections, EncoderApplication& application, bool keep,
+               Arena& arena) const;
   PositionMaps take_positions(const EncoderPass& pass, Arena& arena) const;
   /// The relative embedding as this application drops it.
   MatrixView<const float> relative_embedding(const EncoderPass& pass,
@@ -198,7 +204,7 @@ class EncoderLayer {
               const Projections& projections, const PositionMaps& maps, const Dropout& dropout,
               MatrixView<float> context, const Device& device) const;
   /// The projections become their gradients in place.
-  void attend_backward(const EncoderPass& pass, const EncoderApplication& application,
+  void attend_backward(const EncoderPass& pass, EncoderApplication& application,
                        const Dropout& dropout, MatrixView<const float> d_context,
                        Arena& arena) const;
   void propagate(const EncoderPass& pass, const EncoderApplication& application,

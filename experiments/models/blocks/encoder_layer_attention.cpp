@@ -14,6 +14,11 @@ MatrixView<float> columns(MatrixView<float> x, std::size_t first, std::size_t co
   return {x.data + first, x.rows, count, x.stride};
 }
 
+/// The matrix of k and v, of which k is the left half.
+MatrixView<float> both_of(MatrixView<float> k) {
+  return {k.data, k.rows, 2 * k.columns, k.stride};
+}
+
 /// Columns first .. first + count - 1 of each head, of a fused projection of `heads` heads: one row
 /// a head and row.
 MatrixView<float> of_each_head(MatrixView<float> fused, std::size_t heads, std::size_t first,
@@ -31,8 +36,10 @@ MatrixView<float> EncoderLayer::first_rows(MatrixView<const float> x, SequenceSt
 }
 
 EncoderLayer::Projections EncoderLayer::take_projections(const EncoderPass& pass,
-                                                         bool first_rows_only, Arena& arena) const {
+                                                         const EncoderApplication& application,
+                                                         Arena& arena) const {
   const std::size_t hidden = settings_.hidden, tokens = pass.tokens(), d = head_dim();
+  const bool first_rows_only = application.first_rows_only;
   if (fused()) {
     const MatrixView<float> all = arena.take_matrix(tokens, 3 * hidden);
     const MatrixView<float> q =
@@ -40,21 +47,25 @@ EncoderLayer::Projections EncoderLayer::take_projections(const EncoderPass& pass
     const std::size_t width = 3 * hidden - 2 * d;
     return {columns(q, 0, width), columns(all, d, width), columns(all, 2 * d, width), all};
   }
-  if (!first_rows_only) {
+  if (!first_rows_only && !application.learned) {
     const MatrixView<float> all = arena.take_matrix(tokens, 3 * hidden);
     return {columns(all, 0, hidden),
             columns(all, hidden, hidden),
             columns(all, 2 * hidden, hidden),
             {}};
   }
-  const MatrixView<float> q = arena.take_matrix(pass.sequences(), hidden);
-  const MatrixView<float> both = arena.take_matrix(tokens, 2 * hidden);
+  const std::size_t rows = pass.row_starts(first_rows_only).back();
+  const MatrixView<float> q = arena.take_matrix(rows, hidden);
+  const MatrixView<float> both =
+      arena.take_matrix(key_starts(pass, application).back(), 2 * hidden);
   return {q, columns(both, 0, hidden), columns(both, hidden, hidden), {}};
 }
 
 void EncoderLayer::project(MatrixView<const float> x, MatrixView<const float> x_query,
                            const EncoderPass& pass, const Projections& projections,
-                           EncoderApplication::Traces* traces, const Device& device) const {
+                           EncoderApplication& application, bool keep, Arena& arena) const {
+  const Device& device = arena.device();
+  EncoderApplication::Traces* const traces = keep ? &application.traces : nullptr;
   Trace<float>* trace = traces ? &traces->projections : nullptr;
   if (fused()) {
     query().forward(x, projections.fused, trace);
@@ -64,10 +75,22 @@ void EncoderLayer::project(MatrixView<const float> x, MatrixView<const float> x_
     return;
   }
   const std::array<const HostLinear*, 3> linears = {&query(), &key(), &value()};
-  const std::array<MatrixView<float>, 3> ys = {projections.q, projections.k, projections.v};
-  if (x_query.data == x.data) return forward_together(linears, x, ys, trace);
-  query().forward(x_query, projections.q, traces ? &traces->query : nullptr);
-  forward_together(std::span(linears).last(2), x, std::span(ys).last(2), trace);
+  std::array<MatrixView<float>, 3> ys = {projections.q, projections.k, projections.v};
+  const ArenaScope scope(arena);
+  KeyRoom room;
+  if (application.learned) {
+    room = take_key_room(pass.virtual_keys, pass.tokens(), 2 * settings_.hidden, arena);
+    ys[1] = columns(room.tokens, 0, settings_.hidden);
+    ys[2] = columns(room.tokens, settings_.hidden, settings_.hidden);
+  }
+  if (x_query.data == x.data) {
+    forward_together(linears, x, ys, trace);
+  } else {
+    query().forward(x_query, projections.q, traces ? &traces->query : nullptr);
+    forward_together(std::span(linears).last(2), x, std::span(ys).last(2), trace);
+  }
+  if (application.learned)
+    spread_keys(pass.virtual_keys, application.learned, room, both_of(projections.k), device);
 }
 
 EncoderLayer::PositionMaps EncoderLayer::take_positions(const EncoderPass& pass,
@@ -154,23 +177,34 @@ void EncoderLayer::attend(const EncoderPass& pass, const EncoderApplication& app
   const auto& [q, k, v, all] = projections;
   const AttentionTrace& trace = application.kept.attention;
   if (!relative_)
-    return attention_.forward(q, k, v, row_starts, pass.starts, dropout, trace, context);
+    return attention_.forward(q, k, v, row_starts, key_starts(pass, application), dropout, trace,
+                              context);
   const WorkTimer timer(device, Work::attention);
   device.attend_relative({settings_.heads, head_dim(), row_starts, pass.starts},
                          relative_scores(pass, maps), q, k, v, dropout, trace, context);
 }
 
-void EncoderLayer::attend_backward(const EncoderPass& pass, const EncoderApplication& application,
+void EncoderLayer::attend_backward(const EncoderPass& pass, EncoderApplication& application,
                                    const Dropout& dropout, MatrixView<const float> d_context,
                                    Arena& arena) const {
   const SequenceStarts row_starts = pass.row_starts(application.first_rows_only);
-  const auto& [q, k, v, all] = application.kept.projections;
+  const auto [q, k, v, all] = application.kept.projections;
   const AttentionTrace& trace = application.kept.attention;
   const bool input = application.reach.input;
-  const AttentionGradients wanted = {input || query().trains(), input || key().trains(),
-                                     input || value().trains()};
-  if (!relative_)
-    return attention_.backward(q, k, v, row_starts, pass.starts, dropout, trace, d_context, wanted);
+  const bool learned(application.learned);
+  const AttentionGradients wanted = {input || query().trains(), input || learned || key().trains(),
+                                     input || learned || value().trains()};
+  if (!relative_) {
+    attention_.backward(q, k, v, row_starts, key_starts(pass, application), dropout, trace,
+                        d_context, wanted);
+    if (!learned) return;
+    const std::size_t hidden = settings_.hidden;
+    const KeyRoom room = take_key_room(pass.virtual_keys, pass.tokens(), 2 * hidden, arena);
+    gather_key_gradients(pass.virtual_keys, both_of(k), application.learned, room, arena.device());
+    application.kept.projections.k = columns(room.tokens, 0, hidden);
+    application.kept.projections.v = columns(room.tokens, hidden, hidden);
+    return;
+  }
   const ArenaScope scope(arena);
   const PositionMaps& maps = application.kept.positions;
   const auto gradient_of = [&](const HostLinear& by, MatrixView<float> map) {

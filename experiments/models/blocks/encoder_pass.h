@@ -7,6 +7,7 @@
 
 #include "core/device/dropout.h"
 #include "experiments/models/blocks/attention.h"
+#include "experiments/models/blocks/virtual_rows.h"
 
 namespace rankfold {
 
@@ -19,13 +20,19 @@ struct RelativePass {
   MatrixView<float> gradient;
 };
 
-/// One batch on its way through a network.
-struct EncoderPass {
-  SequenceStarts starts;  ///< of the tokens
-  SequenceStarts firsts;  ///< 0 .. sequences: of one row a sequence
+/// What a pass is for.
+struct PassKind {
   bool training = false;  ///< dropout, and everything a backward needs is kept
   std::uint64_t seed = 0, step = 0;
+};
+
+/// One batch on its way through a network.
+struct EncoderPass : PassKind {
+  SequenceStarts starts;  ///< of the tokens
+  SequenceStarts firsts;  ///< 0 .. sequences: of one row a sequence
   RelativePass relative;
+  VirtualRows virtual_tokens;  ///< embeddings before each sequence, among `starts`
+  VirtualKeys virtual_keys;
 
   std::size_t tokens() const { return starts.back(); }
   std::size_t sequences() const { return starts.size() - 1; }
