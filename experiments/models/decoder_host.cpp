@@ -71,7 +71,6 @@ class DecoderHost final : public Host {
   MatrixView<float> run_layers(const DecoderPass& pass, MatrixView<float> rows, std::size_t first);
   MatrixView<float> last_rows(const Batch& batch, const DecoderPass& pass);
   MatrixView<float> all_rows(const Batch& batch, const DecoderPass& pass);
-  std::vector<float> downloaded(MatrixView<const float> x) const;
   std::vector<float> logits_of(MatrixView<float> rows);
   double classify(const Batch& batch, MatrixView<const float> rows, bool training,
                   MatrixView<float> gradient);
@@ -107,14 +106,9 @@ DecoderHost::DecoderHost(DecoderNetwork network, const HostSettings& settings,
       norms_(device),
       arena_(device),
       cut_(network_.score ? network_.padding : -1) {
-  const auto train = [&](LayerNorm& norm) {
-    settings_.parts.norms || all() ? norms_.train(norm) : norms_.train_shift(norm);
-  };
-  if (all() || settings_.parts.norms || settings_.parts.norm_shifts) {
-    for (DecoderLayer& layer : network_.layers)
-      for (LayerNorm* norm : layer.norms()) train(*norm);
-    train(network_.last_norm);
-  }
+  for (DecoderLayer& layer : network_.layers)
+    for (LayerNorm* norm : layer.norms()) norms_.train(*norm, settings_.parts);
+  norms_.train(network_.last_norm, settings_.parts);
   if (all()) train_network(*all());
   attach(nullptr);
 }
@@ -214,19 +208,13 @@ void DecoderHost::features(const Batch& batch, MatrixView<float> rows) {
   download_rows(x, rows, *device_);
 }
 
-std::vector<float> DecoderHost::downloaded(MatrixView<const float> x) const {
-  std::vector<float> values(x.rows * x.columns);
-  device_->download(x.data, values.size() * sizeof(float), values.data());
-  return values;
-}
-
 /// Of the rows behind the layers, by the last norm and either head. Uses the rows up.
 std::vector<float> DecoderHost::logits_of(MatrixView<float> rows) {
   normalise(network_.last_norm, rows, rows, *device_);
-  if (network_.score) return downloaded(network_.score->forward(rows, arena_));
+  if (network_.score) return downloaded(network_.score->forward(rows, arena_), *device_);
   const MatrixView<float> logits = arena_.take_matrix(rows.rows, network_.output->vocabulary());
   network_.output->logits(rows, logits);
-  return downloaded(logits);
+  return downloaded(logits, *device_);
 }
 
 /// The checked batch as far as the head reads it.
@@ -248,12 +236,12 @@ std::vector<std::vector<float>> DecoderHost::hidden_states(const Batch& batch) {
   const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
   std::vector<std::vector<float>> states;
   embed(batch, pass, rows);
-  states.push_back(downloaded(rows));
+  states.push_back(downloaded(rows, *device_));
   for (const DecoderLayer& layer : network_.layers) {
     layer.forward(rows, pass, of_all_rows_, arena_);
     if (states.size() == network_.layers.size())
       normalise(network_.last_norm, rows, rows, *device_);
-    states.push_back(downloaded(rows));
+    states.push_back(downloaded(rows, *device_));
   }
   return states;
 }
@@ -365,9 +353,7 @@ void DecoderHost::backward_embedding(const Batch& batch, const DecoderPass& pass
                                      MatrixView<float> gradient) {
   const WorkTimer timer(*device_, Work::elementwise);
   device_->apply_dropout(pass.dropout(network_.embedding_dropout, "dropout/embeddings"), gradient);
-  words_.assign(batch.ids.begin(), batch.ids.end());
-  add_to_table(gradient, words_, table_gradients_.padding, table_gradients_.words, *device_);
-  add_to_table(gradient, pass.positions, -1, table_gradients_.positions, *device_);
+  table_gradients_.add_tokens(gradient, batch.ids, pass.positions, words_, *device_);
   all()->collect();
 }
 

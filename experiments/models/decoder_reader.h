@@ -34,7 +34,7 @@ struct DecoderDetails {
   double hidden_dropout = 0, attention_dropout = 0, embedding_dropout = 0;
   std::size_t unused_positions = 0;  ///< rows of the table of positions before the first one's
   std::optional<RotarySettings> rotary;
-  std::int32_t padding = -1;  ///< "pad_token_id" where config.json does not name it
+  std::int32_t padding = -1;    ///< "pad_token_id" where config.json does not name it
   bool padding_trains = false;  ///< with all weights its embedding does too (GPT-2)
 };
 

@@ -83,7 +83,7 @@ EncoderHost::EncoderHost(EncoderNetwork network, const HostSettings& settings,
       linears_(linears()),
       norms_(device),
       arena_(device) {
-  if (all() || settings_.parts.norms || settings_.parts.norm_shifts) train_norms();
+  train_norms();
   if (all()) train_network(*all());
   attach(nullptr);
 }
@@ -97,9 +97,7 @@ void EncoderHost::train_network(TrainedWeights& weights) {
 }
 
 void EncoderHost::train_norms() {
-  const auto train = [&](LayerNorm& norm) {
-    settings_.parts.norms || all() ? norms_.train(norm) : norms_.train_shift(norm);
-  };
+  const auto train = [&](LayerNorm& norm) { norms_.train(norm, settings_.parts); };
   train(network_.embedding.norm());
   for (EncoderLayer& layer : network_.layers) {
     train(layer.attention_norm());
@@ -211,9 +209,7 @@ std::vector<float> EncoderHost::predict(const Batch& batch) {
   const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
   const MatrixView<float> logits =
       network_.head->forward(encode(batch, pass, rows), pass, kept_by_head_, arena_);
-  std::vector<float> result(logits.rows * logits.columns);
-  device_->download(logits.data, result.size() * sizeof(float), result.data());
-  return result;
+  return downloaded(logits, *device_);
 }
 
 std::vector<std::vector<float>> EncoderHost::hidden_states(const Batch& batch) {
@@ -221,10 +217,7 @@ std::vector<std::vector<float>> EncoderHost::hidden_states(const Batch& batch) {
   const EncoderPass pass = start_pass(batch);
   const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
   std::vector<std::vector<float>> states;
-  const auto keep = [&] {
-    std::vector<float>& state = states.emplace_back(rows.rows * rows.columns);
-    device_->download(rows.data, state.size() * sizeof(float), state.data());
-  };
+  const auto keep = [&] { states.push_back(downloaded(rows, *device_)); };
   network_.embedding.forward(batch, pass, rows, nullptr, arena_);
   keep();
   for (const EncoderNetwork::Step& step : network_.steps) {

@@ -170,8 +170,7 @@ std::vector<float> FrozenWeights::turned(std::string_view name, std::size_t rows
 }
 
 /// Nobody reads the stored values of this tensor again, nor what was made of them since.
-void FrozenWeights::forget_since(std::size_t converted, std::size_t placed,
-                                 std::string_view name) {
+void FrozenWeights::forget_since(std::size_t converted, std::size_t placed, std::string_view name) {
   if (folder_ && converted_.size() == converted) release(name);
   converted_.resize(converted);
   placed_.resize(placed);

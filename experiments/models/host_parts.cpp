@@ -35,6 +35,13 @@ void TrainedNorms::train_shift(LayerNorm& norm) {
   norm.weight_gradient = unread_.emplace_back(device_, norm.width).data();
 }
 
+void TrainedNorms::train(LayerNorm& norm, const TrainedParts& parts) {
+  if (parts.norms || parts.everything)
+    train(norm);
+  else if (parts.norm_shifts)
+    train_shift(norm);
+}
+
 std::vector<TrainedTensor> TrainedNorms::tensors() {
   std::vector<TrainedTensor> tensors;
   for (TrainedStorage& storage : storages_) {
@@ -130,6 +137,12 @@ void upload_features(MatrixView<const float> features, MatrixView<float> rows,
 void download_rows(MatrixView<const float> rows, MatrixView<float> features, const Device& device) {
   for (std::size_t i = 0; i < rows.rows; ++i)
     device.download(rows.row(i), rows.columns * sizeof(float), features.row(i));
+}
+
+std::vector<float> downloaded(MatrixView<const float> x, const Device& device) {
+  std::vector<float> values(x.rows * x.columns);
+  device.download(x.data, values.size() * sizeof(float), values.data());
+  return values;
 }
 
 }  // namespace rankfold

@@ -28,6 +28,8 @@ class TrainedNorms {
   void train(LayerNorm& norm);
   /// Its shift alone; nothing of an RMS norm.
   void train_shift(LayerNorm& norm);
+  /// Either, or neither, as the parts say.
+  void train(LayerNorm& norm, const TrainedParts& parts);
   std::vector<TrainedTensor> tensors();
   void zero_gradients();
 
@@ -65,5 +67,7 @@ void check_room_for_features(const Batch& batch, MatrixView<const float> rows, s
 void upload_features(MatrixView<const float> features, MatrixView<float> rows,
                      const Device& device);
 void download_rows(MatrixView<const float> rows, MatrixView<float> features, const Device& device);
+/// The numbers of a matrix without gaps.
+std::vector<float> downloaded(MatrixView<const float> x, const Device& device);
 
 }  // namespace rankfold

@@ -41,10 +41,8 @@ const float* TrainedWeights::add(std::string_view name, std::vector<std::size_t>
 const float* TrainedWeights::put_together(std::size_t size, std::vector<VectorPart> parts) {
   std::size_t longest = 0;
   for (const VectorPart& part : parts) longest = std::max(longest, part.rows.size());
-  Vector& vector = vectors_.emplace_back(Vector{{device_, size},
-                                                {device_, size},
-                                                {device_, longest},
-                                                std::move(parts)});
+  Vector& vector = vectors_.emplace_back(
+      Vector{{device_, size}, {device_, size}, {device_, longest}, std::move(parts)});
   refresh();
   return vector.value.data();
 }

@@ -28,6 +28,14 @@ void add_to_table(MatrixView<const float> d, std::span<const std::size_t> rows,
   }
 }
 
+void TableGradients::add_tokens(MatrixView<const float> d, std::span<const std::int32_t> ids,
+                                std::span<const std::size_t> places, std::vector<std::size_t>& rows,
+                                const Device& device) const {
+  rows.assign(ids.begin(), ids.end());
+  add_to_table(d, rows, padding, words, device);
+  add_to_table(d, places, -1, positions, device);
+}
+
 void EmbeddingLayer::find_rows(const Batch& batch, TableRows& rows) const {
   rows.words.assign(batch.ids.begin(), batch.ids.end());
   rows.types.assign(batch.type_ids.begin(), batch.type_ids.end());

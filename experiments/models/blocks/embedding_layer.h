@@ -21,6 +21,12 @@ namespace rankfold {
 struct TableGradients {
   float *words = nullptr, *positions = nullptr, *types = nullptr;
   std::int32_t padding = -1;
+
+  /// Adds to those of words and positions the gradients d[i] of the sums of token i; `rows` is the
+  /// caller's, to be kept over passes.
+  void add_tokens(MatrixView<const float> d, std::span<const std::int32_t> ids,
+                  std::span<const std::size_t> places, std::vector<std::size_t>& rows,
+                  const Device& device) const;
 };
 
 /// The rows of the tables that the tokens of a pass read.
@@ -28,8 +34,8 @@ struct TableRows {
   std::vector<std::size_t> words, positions, types;
 };
 
-/// gradient[rows[i]] += d[i], of a table [.., d.columns], for all i whose row is not `left_out` (-1:
-/// none is); nothing without a gradient.
+/// gradient[rows[i]] += d[i], of a table [.., d.columns], for all i whose row is not `left_out`
+/// (-1: none is); nothing without a gradient.
 void add_to_table(MatrixView<const float> d, std::span<const std::size_t> rows,
                   std::int32_t left_out, float* gradient, const Device& device);
 
@@ -63,8 +69,8 @@ class EmbeddingLayer {
   void forward(const Batch& batch, const EncoderPass& pass, MatrixView<float> x,
                Trace<float>* trace, Arena& arena) const;
 
-  /// From dLoss/dx, which is used up: adds to the gradients of a trained norm, of the tables, and of
-  /// the map or its adapter. `rows` are the caller's, to be kept over passes.
+  /// From dLoss/dx, which is used up: adds to the gradients of a trained norm, of the tables, and
+  /// of the map or its adapter. `rows` are the caller's, to be kept over passes.
   void backward(const Batch& batch, const EncoderPass& pass, const Trace<float>& trace,
                 MatrixView<float> dx, TableRows& rows, Arena& arena) const;
 
