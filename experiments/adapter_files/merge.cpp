@@ -252,6 +252,7 @@ MergeResult merge(const fs::path& model, const fs::path& adapter, const fs::path
   MergeResult result;
   result.method = description.method;
   result.sites = adapted.adapter->parameters().empty() ? 0 : adapted.adapter->stack().sites.size();
+  if (description.targets == everything) result.sites = description.replaced.size();
   MergeNote note;
   note.base = model_fingerprint(model);
   note.adapter = adapter_fingerprint(adapter);
