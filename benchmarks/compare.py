@@ -135,8 +135,7 @@ class Comparison:
         self.report.faster(f"{work}: peak memory", *memory, 4, " MiB", smaller=True)
 
     def measure_bert(self):
-        # Ours with bfloat16 where this version has it.
-        has_bf16 = "--precision" in self.side.ours_text("bench", "step", "--help")
+        has_bf16 = self.side.ours("doctor")["bfloat16"]["available"]
         ours, ours_bf16, theirs, theirs_bf16 = [], [], [], []
         for _ in range(self.rounds):
             ours.append(self.our_lora_step("bert-base-uncased"))

@@ -34,9 +34,6 @@ class Side:
         threads = self.threads if words[0] in ("bench", "finetune") else []
         return self._document([self._program, *words, *threads, "--json"])
 
-    def ours_text(self, *words):
-        return self._output([self._program, *words])
-
     def theirs(self, *words):
         return self._document([sys.executable, self._torch, *words, *self.threads])
 

@@ -190,4 +190,9 @@ Stack select_stack(const SiteCatalogue& catalogue, const std::string& targets,
   return Stack(std::move(sites));
 }
 
+Stack adapted_stack(const SiteCatalogue& catalogue, const std::string& targets,
+                    const std::string& layers) {
+  return targets == everything ? Stack() : select_stack(catalogue, targets, layers);
+}
+
 }  // namespace rankfold

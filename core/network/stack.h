@@ -45,6 +45,9 @@ struct Site {
   bool beside_all = false;
   /// How much of a bias the model has here: in a fused weight some parts may have one.
   enum class BiasRows { none, some, all } bias = BiasRows::all;
+  /// The model adds it behind the module (DeBERTa's q_bias and v_bias): what acts after the weight
+  /// does not see it, as in PEFT, which replaces modules.
+  bool bias_apart = false;
 };
 
 /// The ordered sites of a model for a selection of targets and layers: layers ascending, within a
@@ -91,5 +94,9 @@ bool is_module_pattern(std::string_view targets);
 /// with a part of it.
 Stack select_stack(const SiteCatalogue& catalogue, const std::string& targets,
                    const std::string& layers);
+/// The sites of these that an adapter acts on: none of `everything`, where the model's own weights
+/// train in place.
+Stack adapted_stack(const SiteCatalogue& catalogue, const std::string& targets,
+                    const std::string& layers);
 
 }  // namespace rankfold

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <deque>
 #include <set>
 #include <vector>
 
@@ -51,6 +52,15 @@ std::vector<NamedTensor> trained_tensors(Host& host) {
   return tensors;
 }
 
+/// The numbers of a turned tensor as its checkpoint has them.
+std::vector<float> stored_values(const TrainedTensor& tensor) {
+  const std::size_t rows = tensor.shape.at(0), columns = tensor.shape.at(1);
+  std::vector<float> values(tensor.value.size());
+  for (std::size_t i = 0; i < rows; ++i)
+    for (std::size_t j = 0; j < columns; ++j) values[i * columns + j] = tensor.value[j * rows + i];
+  return values;
+}
+
 std::string shape_text(const std::vector<std::size_t>& shape) {
   std::vector<std::string> sizes;
   for (std::size_t size : shape) sizes.push_back(std::to_string(size));
@@ -94,9 +104,16 @@ void save_adapter(const fs::path& folder, const AdapterDescription& description,
           make_tensor(tensor.name, tensor.shape, std::span<const float>(tensor.value)));
   };
   add(stored_tensors(adapter));
-  add(trained_tensors(host));
   AdapterDescription whole = description;
   whole.replaced.clear();
+  std::deque<std::vector<float>> turned;
+  for (const TrainedTensor& tensor : host.trained()) {
+    std::span<const float> values = tensor.value;
+    if (tensor.turned) values = turned.emplace_back(stored_values(tensor));
+    tensors.push_back(make_tensor(tensor.name, tensor.shape, values));
+    if (description.targets == everything && tensor.part != TrainedTensor::Part::head)
+      whole.replaced.push_back(tensor.name);
+  }
   const std::vector<Host::DrawnTensor> frozen = own_frozen_tensors(host);
   for (const Host::DrawnTensor& tensor : frozen) {
     tensors.push_back(make_tensor(tensor.name, tensor.shape, tensor.value));
@@ -198,6 +215,8 @@ AdaptedModel load_adapted_model(const fs::path& model, const fs::path& folder,
   host_settings.seed = description.seed;
   host_settings.parts = parse_trained_parts(description.train, description.rank);
   host_settings.replaced = read_replaced(folder, description.replaced);
+  if (host_settings.replaced && description.targets == everything)
+    host_settings.replaced->keep_ties();
   adapted.host = load_host(model, host_settings, device);
   if (host_settings.replaced) host_settings.replaced->expect_all_read(description.model);
 
@@ -241,6 +260,11 @@ LoneAdapter load_without_model(const fs::path& folder, const Registry& registry,
 
 LoneAdapter load_lone_adapter(const fs::path& folder, const fs::path& model,
                               const Registry& registry, std::shared_ptr<const Device> device) {
+  if (!is_foreign_folder(folder) && read_adapter_description(folder).targets == everything)
+    throw Error(
+        "{}: all weights of the model trained in place, so that there is no adapter; merge makes a "
+        "model folder of them",
+        folder.string());
   if (model.empty()) return load_without_model(folder, registry, std::move(device));
   AdaptedModel adapted = load_adapted_model(model, folder, registry, std::move(device), "f32");
   LoneAdapter lone{std::move(adapted.description),

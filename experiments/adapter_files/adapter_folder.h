@@ -59,8 +59,9 @@ struct AdapterDescription {
 
 /// Writes adapter_config.json and adapter_model.safetensors: every factor, trainable or frozen,
 /// under its parameter name (owner: the site's module name), and the host's trained tensors, those
-/// that it drew and the replaced ones under their checkpoint names. The configuration is written
-/// last. Throws Error naming the file.
+/// that it drew and the replaced ones under their checkpoint names. Where everything trained, the
+/// tensors below the head are replaced ones to who reads them. The configuration is written last.
+/// Throws Error naming the file.
 void save_adapter(const std::filesystem::path& folder, const AdapterDescription& description,
                   Adapter<float>& adapter, Host& host);
 void save_adapter(const std::filesystem::path& folder, const struct LoneAdapter& lone);
@@ -161,7 +162,8 @@ struct LoneAdapter {
 };
 /// `model` may be empty. Throws Error as load_adapted_model does, and without a model where the
 /// folder does not say which weights it adapts (another program's, an older version's) or the
-/// adapter depends on the frozen weights.
+/// adapter depends on the frozen weights; and where everything trained, of which there is no
+/// adapter.
 LoneAdapter load_lone_adapter(const std::filesystem::path& folder,
                               const std::filesystem::path& model, const Registry& registry,
                               std::shared_ptr<const Device> device);

@@ -53,8 +53,11 @@ DescribedMethod resolve_description(AdapterDescription& description, const SiteC
                                     const Registry& registry) {
   const Method& method = registry.at(description.method);
   Stack stack;
+  if (description.targets == everything && !method.takes_everything)
+    throw Error("targets is '{}', expected sites: it has no meaning for method {}", everything,
+                method.name);
   if (description.sites.empty()) {
-    stack = select_stack(catalogue, description.targets, description.layers);
+    stack = adapted_stack(catalogue, description.targets, description.layers);
   } else {
     std::vector<Site> sites;
     for (const SiteChoice& choice : description.sites) {

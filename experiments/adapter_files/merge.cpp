@@ -83,9 +83,7 @@ MergeNote read_note(const SafetensorsFile& file) {
 
 /// What a checkpoint without a head leaves out of its names, e.g. "bert.": the full names are those
 /// of the model with its head, which is what is written.
-std::string missing_prefix(const WeightFolder& weights, const ModelShape& shape,
-                           const Stack& stack) {
-  if (stack.sites.empty()) return "";
+std::string missing_prefix(const WeightFolder& weights, const ModelShape& shape) {
   const std::string full = stored_matrix(shape, catalogue(shape).sites.front()).module + ".weight";
   if (weights.find(full) != nullptr) return "";
   const std::size_t dot = full.find('.');
@@ -173,7 +171,7 @@ std::size_t write_tensors(const WeightFolder& weights, const ModelShape& shape,
   const auto is_random = [&](const std::string& name) {
     return std::ranges::find(adapted.untrained, name) != adapted.untrained.end();
   };
-  const std::string prefix = missing_prefix(weights, shape, adapted.adapter->stack());
+  const std::string prefix = missing_prefix(weights, shape);
   std::map<std::string, TensorToWrite> tensors;
   std::map<std::string, std::string> names;  ///< in the base model
   for (const std::string& name : weights.names()) {
@@ -214,6 +212,10 @@ std::size_t write_tensors(const WeightFolder& weights, const ModelShape& shape,
   for (const TensorToWrite& tensor : modules.list()) tensors[tensor.name] = tensor;
   for (const std::string& name : adapted.untrained)
     if (tensors.erase(name) > 0) note.left_out.push_back(name);
+  // A copy of the embedding as it was; who reads the model ties the two anew.
+  if (adapted.description.targets == everything && shape.tied_output &&
+      tensors.erase(token_output_tensor) > 0)
+    note.left_out.emplace_back(token_output_tensor);
   for (const TrainedTensor& tensor : adapted.host->trained()) {
     if (is_random(tensor.name)) continue;
     if (!put(tensor.name, tensor.shape, tensor.value) && !is_in_a_head(tensor.name))

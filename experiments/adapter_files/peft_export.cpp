@@ -89,6 +89,15 @@ json task_type(const LoneAdapter& source) {
   return std::ranges::any_of(source.head, is_of_a_head) ? json("SEQ_CLS") : json(nullptr);
 }
 
+/// Where a module has the rows of a site.
+StoredMatrix stored_of(const LoneAdapter& source, const Site& site) {
+  if (site.part_of.empty()) return {site.name, site.out, 0, site.out, site.out};
+  if (!source.shape)
+    throw Error("{} is a part of the module {}, which PEFT adapts as a whole; --model is needed",
+                site.name, site.part_of);
+  return stored_matrix(*source.shape, site);
+}
+
 /// What the sites first .. end - 1 add to the weight [out, in] of a module: itself, or parts of it.
 struct ModuleUpdate {
   std::string module;
@@ -101,14 +110,7 @@ ModuleUpdate module_update(const LoneAdapter& source, const Adapter<double>& ada
   ModuleUpdate result;
   for (std::size_t index = first; index < end; ++index) {
     const Site& site = adapter.stack().sites[index];
-    StoredMatrix stored{site.name, site.out, 0, site.out, site.out};
-    if (!site.part_of.empty()) {
-      if (!source.shape)
-        throw Error(
-            "{} is a part of the module {}, which PEFT adapts as a whole; --model is needed",
-            site.name, site.part_of);
-      stored = stored_matrix(*source.shape, site);
-    }
+    const StoredMatrix stored = stored_of(source, site);
     result.module = module_of(site);
     result.out = stored.rows;
     result.in = site.in;
@@ -137,9 +139,8 @@ bool is_transposed(const LoneAdapter& source) {
   return source.shape && !sites.empty() && stored_matrix(*source.shape, sites.front()).transposed;
 }
 
-json lora_config(const std::vector<ModuleLora>& updates, bool transposed,
-                 const std::vector<std::string>& saved, const json& task,
-                 const std::string& base_name) {
+/// What the configuration of a LoRA has of its own.
+json lora_config(const std::vector<ModuleLora>& updates) {
   std::size_t largest = 1;
   for (const ModuleLora& update : updates) largest = std::max(largest, update.pair.rank);
   json ranks = json::object(), targets = json::array();
@@ -148,22 +149,86 @@ json lora_config(const std::vector<ModuleLora>& updates, bool transposed,
     if (update.pair.rank != largest) ranks[update.module] = update.pair.rank;
   }
   // alpha equals the rank everywhere: the scale is 1.
-  return {{"alpha_pattern", ranks},
-          {"base_model_name_or_path", base_name.empty() ? json(nullptr) : json(base_name)},
-          {"bias", "none"},
-          {"fan_in_fan_out", transposed},
-          {"inference_mode", true},
-          {"init_lora_weights", true},
-          {"lora_alpha", largest},
-          {"lora_dropout", 0.0},
-          {"modules_to_save", saved.empty() ? json(nullptr) : json(saved)},
-          {"peft_type", "LORA"},
-          {"r", largest},
-          {"rank_pattern", ranks},
-          {"target_modules", targets},
-          {"task_type", task},
-          {"use_dora", false},
-          {"use_rslora", false}};
+  return {{"alpha_pattern", ranks}, {"bias", "none"},        {"init_lora_weights", true},
+          {"lora_alpha", largest},  {"lora_dropout", 0.0},   {"peft_type", "LORA"},
+          {"r", largest},           {"rank_pattern", ranks}, {"target_modules", targets},
+          {"use_dora", false},      {"use_rslora", false}};
+}
+
+/// Writes the folder of modules' tensors and what is saved beside them, whose configuration has
+/// `own` keys.
+void write_folder(const LoneAdapter& source, std::vector<TensorToWrite> tensors,
+                  const std::vector<LoneAdapter::HeadTensor>& head, json own,
+                  const std::string& base_name, const fs::path& out) {
+  std::vector<std::string> saved;
+  for (const LoneAdapter::HeadTensor& tensor : head) {
+    const std::string name = exported_name(tensor.name, source);
+    tensors.push_back(
+        make_tensor(peft_prefix + name, tensor.shape, std::span<const float>(tensor.values)));
+    // PEFT saves a head whole, which may have several layers.
+    std::string module(head_of(name));
+    if (module.empty()) module = name.substr(0, name.rfind('.'));
+    if (std::ranges::find(saved, module) == saved.end()) saved.push_back(module);
+  }
+  own["base_model_name_or_path"] = base_name.empty() ? json(nullptr) : json(base_name);
+  own["fan_in_fan_out"] = is_transposed(source);
+  own["inference_mode"] = true;
+  own["modules_to_save"] = saved.empty() ? json(nullptr) : json(saved);
+  own["task_type"] = task_type(source);
+  AtomicFolder folder(out);
+  write_safetensors(folder.path() / adapter_tensors_name, tensors, {{"format", "pt"}});
+  write_atomically(folder.path() / adapter_config_name, own.dump(2) + "\n");
+  folder.commit();
+}
+
+void expect_no_tensor_train(const LoneAdapter& source) {
+  if (source.description.train.find("tt-head") != std::string::npos)
+    throw Error("the adapter's head is a tensor train (tt-head), which PEFT cannot hold");
+}
+
+/// Scales of a module: of its outputs, or of its inputs.
+struct ModuleScales {
+  std::string module;
+  bool of_input = false;
+  std::vector<float> values;
+};
+
+/// Those of the sites first .. end - 1 of one module: itself, or parts of it.
+ModuleScales module_scales(const LoneAdapter& source, std::size_t first, std::size_t end) {
+  const Adapter<float>& adapter = *source.adapter;
+  ModuleScales result;
+  for (std::size_t index = first; index < end; ++index) {
+    const Site& site = adapter.stack().sites[index];
+    const auto found =
+        std::ranges::find(adapter.parameters(), "l." + site.name, &Parameter<float>::name);
+    if (found == adapter.parameters().end())
+      throw Error("method {} has no scales l of {}, expected ia3", source.description.method,
+                  site.name);
+    result.module = module_of(site);
+    result.of_input = adapter.place(index) == Place::before;
+    const std::span<const float> values = found->value.span();
+    const StoredMatrix stored = stored_of(source, site);
+    if (stored.rows == site.out || result.of_input) {
+      if (!site.part_of.empty())
+        throw Error("{} is a part of the module {}, whose input PEFT scales for all parts at once",
+                    site.name, site.part_of);
+      result.values.assign(values.begin(), values.end());
+      continue;
+    }
+    // The other parts stay as they are.
+    result.values.resize(stored.rows, 1.0f);
+    for (std::size_t row = 0; row < site.out; ++row) result.values[stored.row(row)] = values[row];
+  }
+  return result;
+}
+
+/// A saved weight [out, in] or bias with the scales in it.
+void scale_saved(const ModuleScales& scales, LoneAdapter::HeadTensor& tensor) {
+  const bool is_weight = tensor.shape.size() == 2;
+  if (!is_weight && scales.of_input) return;
+  const std::size_t columns = is_weight ? tensor.shape[1] : 1;
+  for (std::size_t i = 0; i < tensor.values.size(); ++i)
+    tensor.values[i] *= scales.values.at(scales.of_input ? i % columns : i / columns);
 }
 
 }  // namespace
@@ -177,8 +242,7 @@ PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry, c
     if (source.adapter->adds_bias(index))
       throw Error("method {} adds a trained bias to {}, which a LoRA has no place for",
                   source.description.method, source.adapter->stack().sites[index].name);
-  if (source.description.train.find("tt-head") != std::string::npos)
-    throw Error("the adapter's head is a tensor train (tt-head), which PEFT cannot hold");
+  expect_no_tensor_train(source);
   const DoubleAdapter exact(source, registry);
   const auto device = make_cpu_device();
   const std::vector<Site>& sites = exact.adapter->stack().sites;
@@ -217,23 +281,53 @@ PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry, c
     tensors.push_back(make_tensor(place + ".lora_B.weight", {update.out, update.pair.rank},
                                   std::span(update.pair.b)));
   }
-  std::vector<std::string> saved;
-  for (const LoneAdapter::HeadTensor& tensor : head) {
-    const std::string name = exported_name(tensor.name, source);
-    tensors.push_back(
-        make_tensor(peft_prefix + name, tensor.shape, std::span<const float>(tensor.values)));
-    // PEFT saves a head whole, which may have several layers.
-    std::string module(head_of(name));
-    if (module.empty()) module = name.substr(0, name.rfind('.'));
-    if (std::ranges::find(saved, module) == saved.end()) saved.push_back(module);
+  write_folder(source, std::move(tensors), head, lora_config(updates), base_name, out);
+  return result;
+}
+
+PeftExport export_as_ia3(const LoneAdapter& source, const fs::path& out,
+                         const std::string& base_name) {
+  if (source.description.method != "ia3")
+    throw Error("method {} has no scales alone; expected ia3, or export --as lora",
+                source.description.method);
+  expect_no_tensor_train(source);
+  const std::vector<Site>& sites = source.adapter->stack().sites;
+  std::vector<LoneAdapter::HeadTensor> head = source.head;
+  std::vector<ModuleScales> modules;
+  for (std::size_t first = 0, end = 0; first < sites.size(); first = end) {
+    while (end < sites.size() && module_of(sites[end]) == module_of(sites[first])) ++end;
+    ModuleScales scales = module_scales(source, first, end);
+    // PEFT adapts no module that it saves: such a weight is saved with its scales.
+    bool is_saved = false;
+    for (LoneAdapter::HeadTensor& tensor : head)
+      if (tensor.name == scales.module + ".weight" || tensor.name == scales.module + ".bias") {
+        scale_saved(scales, tensor);
+        is_saved = true;
+      }
+    if (is_saved) continue;
+    scales.module = exported_name(scales.module, source);
+    modules.push_back(std::move(scales));
   }
-  AtomicFolder folder(out);
-  write_safetensors(folder.path() / adapter_tensors_name, tensors, {{"format", "pt"}});
-  write_atomically(
-      folder.path() / adapter_config_name,
-      lora_config(updates, is_transposed(source), saved, task_type(source), base_name).dump(2) +
-          "\n");
-  folder.commit();
+  if (modules.empty() && !sites.empty())
+    throw Error("the base model lacks the weights that the adapter scales, and PEFT needs one");
+  PeftExport result{.sites = modules.size()};
+  std::vector<TensorToWrite> tensors;
+  json targets = json::array(), inputs = json::array();
+  for (const ModuleScales& module : modules) {
+    const std::size_t size = module.values.size();
+    tensors.push_back(make_tensor(
+        peft_prefix + module.module + ".ia3_l",
+        module.of_input ? std::vector<std::size_t>{1, size} : std::vector<std::size_t>{size, 1},
+        std::span(module.values)));
+    targets.push_back(module.module);
+    if (module.of_input) inputs.push_back(module.module);
+    result.parameters += size;
+  }
+  json config = {{"feedforward_modules", inputs},
+                 {"init_ia3_weights", true},
+                 {"peft_type", "IA3"},
+                 {"target_modules", targets}};
+  write_folder(source, std::move(tensors), head, std::move(config), base_name, out);
   return result;
 }
 

@@ -55,4 +55,10 @@ struct PeftExport {
 PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry,
                           const std::filesystem::path& out, const std::string& base_name = "");
 
+/// The same of an adapter of ia3 as PEFT's IA3: parts of a fused weight are one module, whose other
+/// parts have scales of 1. Throws Error where the adapter is of another method, or scales the input
+/// of a part.
+PeftExport export_as_ia3(const LoneAdapter& source, const std::filesystem::path& out,
+                         const std::string& base_name = "");
+
 }  // namespace rankfold

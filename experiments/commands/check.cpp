@@ -188,8 +188,8 @@ Command check_training_command() {
           {{"tolerance", "X", "1e-4", "relative error of a loss or norm from which on it differs"},
            {"precision", "TYPE", "f32", "of products with frozen weights: f32 or bf16"}},
           "DIR: a model folder with io.safetensors (the batch of every step), trace.safetensors "
-          "(start values of LoRA's factors and of the head) and trace.json (losses, "
-          "gradient_norms). LoRA with alpha "
+          "(start values of LoRA's or IA3's factors and of the head; without it all weights train) "
+          "and trace.json (losses, gradient_norms, learning_rate). LoRA with alpha "
           "8, AdamW with rate 1e-2 and decay 0.01, gradients clipped to 1, 3 steps of warm-up.",
           check_training_folder,
           {}};

@@ -20,10 +20,10 @@ std::string base_name(const Arguments& arguments) {
 
 int run_export(const Arguments& arguments, Context& context) {
   const std::string form = arguments.text("as"), out = arguments.text("out");
-  if (form != "lora" && form != "native")
-    throw UsageError("--as is '{}', expected lora or native", form);
-  if (arguments.has("base") && form != "lora")
-    throw UsageError("--base goes with --as lora, not with {}", form);
+  if (form != "lora" && form != "ia3" && form != "native")
+    throw UsageError("--as is '{}', expected lora, ia3 or native", form);
+  if (arguments.has("base") && form == "native")
+    throw UsageError("--base goes with --as lora and ia3, not with {}", form);
   const LoneAdapter source = load_lone_adapter(arguments.text("adapter"), arguments.text("model"),
                                                context.registry, make_cpu_device());
   JsonValue document = {{"out", out},
@@ -33,17 +33,19 @@ int run_export(const Arguments& arguments, Context& context) {
   if (const std::string note = left_out_note(source.untrained); !note.empty())
     context.err << note << '\n';
   std::string text;
-  if (form == "lora") {
+  if (form != "native") {
     const std::string base = base_name(arguments);
     if (base.empty())
       context.err << "base_model_name_or_path is null: neither --base nor --model was given\n";
-    const PeftExport result = export_as_lora(source, context.registry, out, base);
+    const bool lora = form == "lora";
+    const PeftExport result = lora ? export_as_lora(source, context.registry, out, base)
+                                   : export_as_ia3(source, out, base);
     document["base"] = base.empty() ? JsonValue() : JsonValue(base);
-    document["ranks"] = result.ranks;
+    if (lora) document["ranks"] = result.ranks;
     document["parameters"] = result.parameters;
-    text = fmt::format("{} as lora of rank {}, {} parameters, {}", source.description.method,
-                       result.largest_rank, result.parameters,
-                       counted(result.sites, "weight", "weights"));
+    text = fmt::format("{} as {}{}, {} parameters, {}", source.description.method, form,
+                       lora ? fmt::format(" of rank {}", result.largest_rank) : "",
+                       result.parameters, counted(result.sites, "weight", "weights"));
   } else {
     AtomicFolder folder(out);
     save_adapter(folder.path(), source);
@@ -62,16 +64,17 @@ int run_export(const Arguments& arguments, Context& context) {
 
 Command export_command() {
   return {"export",
-          "writes an adapter as a LoRA that PEFT loads, or PEFT's and LoTR's as ours",
+          "writes an adapter as a LoRA or IA3 that PEFT loads, or PEFT's and LoTR's as ours",
           {},
           {{"adapter", "DIR", "", "a run's folder adapter/, or one of PEFT or LoTR", true},
-           {"as", "FORM", "", "lora: exact, of the smallest sufficient rank; native", true},
+           {"as", "FORM", "",
+            "lora: exact, of the smallest sufficient rank; ia3: of that method; native", true},
            {"out", "DIR", "", "new folder", true},
            {"model", "DIR", "",
             "the base model: for PEFT's and LoTR's folders, and where the update depends on its "
             "weights"},
            {"base", "NAME", "",
-            "lora: the base model's Hub id or path, for PEFT; default: the path of --model"}},
+            "lora, ia3: the base model's Hub id or path, for PEFT; default: the path of --model"}},
           "",
           run_export,
           {}};

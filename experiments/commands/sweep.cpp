@@ -92,7 +92,7 @@ int count_sweep(const Sweep& sweep, const Expansion& expansion, bool dry_run, Sh
   const std::vector<CountRow> rows = count_runs(expansion.runs, context.registry, store);
   const fs::path file = fs::path(sweep.out) / "counts.csv";
   if (dry_run) {
-    print_settings(expansion.runs, context.json, context.out);
+    print_counts(rows, context.json, context.out);
     return 0;
   }
   expect_no_runs(sweep.out);

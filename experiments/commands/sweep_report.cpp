@@ -144,6 +144,22 @@ void print_settings(const std::vector<PlannedRun>& runs, bool json_wanted, std::
   stream << json_text(document);
 }
 
+void print_counts(const std::vector<CountRow>& rows, bool json_wanted, std::ostream& stream) {
+  if (!json_wanted) {
+    for (const CountRow& row : rows)
+      stream << fmt::format("{}: adapter {}, trainable {}\n", describe(row.run), row.count.adapter,
+                            row.count.trainable);
+    stream << counted(rows.size(), "setting", "settings") << '\n';
+    return;
+  }
+  json document = {{"count", rows.size()}, {"runs", json::array()}};
+  for (const CountRow& row : rows)
+    document["runs"].push_back({{"settings", settings_document(row.run.settings)},
+                                {"adapter", row.count.adapter},
+                                {"trainable", row.count.trainable}});
+  stream << json_text(document);
+}
+
 void print_report(const std::vector<SweepRun>& runs, const ReportPlace& place) {
   if (place.json) return print_runs(runs, head_of(runs, place.out), place);
   std::vector<std::vector<std::string>> rows = {{"task", "model", "method", "rank", "seed",

@@ -41,8 +41,10 @@ std::string estimate_text(const TimeEstimate& estimate);
 void print_runs(
     const std::vector<SweepRun>& runs, const nlohmann::ordered_json& head, const ReportPlace& place,
     const std::function<void(std::size_t run, nlohmann::ordered_json& document)>& add = {});
-/// --dry-run of counts or fits: the settings, and their number.
+/// --dry-run of fits: the settings, and their number.
 void print_settings(const std::vector<PlannedRun>& runs, bool json, std::ostream& stream);
+/// --dry-run of counts: the settings with what is counted, and their number.
+void print_counts(const std::vector<CountRow>& rows, bool json, std::ostream& stream);
 /// The results: task, model, method, rank, seed, parameters, main score.
 void print_report(const std::vector<SweepRun>& runs, const ReportPlace& place);
 /// "12 done, 1 diverged, 2 failed".

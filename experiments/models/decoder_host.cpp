@@ -9,6 +9,7 @@
 #include "core/device/arena.h"
 #include "core/device/work.h"
 #include "experiments/models/blocks/classification_loss.h"
+#include "experiments/models/blocks/embedding_layer.h"
 #include "experiments/models/blocks/option_loss.h"
 #include "experiments/models/decoder_rows.h"
 #include "experiments/models/host_parts.h"
@@ -57,6 +58,9 @@ class DecoderHost final : public Host {
  private:
   const std::string& model() const { return network_.catalogue.model; }
   std::vector<HostLinear*> linears();
+  TrainedWeights* all() { return network_.weights->trained(); }  ///< null unless all trains
+  void train_network(TrainedWeights& weights);
+  void backward_embedding(const Batch& batch, const DecoderPass& pass, MatrixView<float> gradient);
   void expect_language_model() const;
 
   const Batch& read_part(const Batch& batch, bool with_labels);
@@ -81,6 +85,8 @@ class DecoderHost final : public Host {
   std::shared_ptr<const Device> device_;
   std::vector<HostLinear*> linears_;  ///< of all layers
   TrainedNorms norms_;
+  TableGradients table_gradients_;
+  std::vector<std::size_t> words_;  ///< of a pass whose embedding trains
   bool layers_train_ = false;
   std::size_t frozen_layers_ = 0;
 
@@ -102,14 +108,22 @@ DecoderHost::DecoderHost(DecoderNetwork network, const HostSettings& settings,
       arena_(device),
       cut_(network_.score ? network_.padding : -1) {
   const auto train = [&](LayerNorm& norm) {
-    settings_.parts.norms ? norms_.train(norm) : norms_.train_shift(norm);
+    settings_.parts.norms || all() ? norms_.train(norm) : norms_.train_shift(norm);
   };
-  if (settings_.parts.norms || settings_.parts.norm_shifts) {
+  if (all() || settings_.parts.norms || settings_.parts.norm_shifts) {
     for (DecoderLayer& layer : network_.layers)
       for (LayerNorm* norm : layer.norms()) train(*norm);
     train(network_.last_norm);
   }
+  if (all()) train_network(*all());
   attach(nullptr);
+}
+
+void DecoderHost::train_network(TrainedWeights& weights) {
+  train_linears(linears_, weights);
+  table_gradients_ = {weights.gradient(network_.words), weights.gradient(network_.positions),
+                      nullptr, network_.untrained_word};
+  if (network_.output) network_.output->train(weights.gradient(network_.output->weight()));
 }
 
 std::vector<HostLinear*> DecoderHost::linears() {
@@ -121,7 +135,7 @@ std::vector<HostLinear*> DecoderHost::linears() {
 
 void DecoderHost::attach(Adapter<float>* adapter) {
   attach_linears(linears_, adapter, network_.catalogue);
-  layers_train_ = false;
+  layers_train_ = all() != nullptr;
   frozen_layers_ = 0;
   for (std::size_t i = 0; i < network_.layers.size(); ++i) {
     DecoderApplication& application = network_.applications[i];
@@ -137,12 +151,15 @@ std::vector<TrainedTensor> DecoderHost::trained() {
   std::vector<TrainedTensor> tensors;
   if (network_.score) tensors.push_back(network_.score->trained());
   for (TrainedTensor& tensor : norms_.tensors()) tensors.push_back(std::move(tensor));
+  if (all())
+    for (TrainedTensor& tensor : all()->tensors()) tensors.push_back(std::move(tensor));
   return tensors;
 }
 
 void DecoderHost::zero_gradients() {
   norms_.zero_gradients();
   if (network_.score) network_.score->zero_gradients();
+  if (all()) all()->zero_gradients();
 }
 
 void DecoderHost::expect_language_model() const {
@@ -152,6 +169,7 @@ void DecoderHost::expect_language_model() const {
 /// The pass with its rotary positions, and the arena empty for it.
 DecoderPass DecoderHost::turned(DecoderPass pass) {
   arena_.reset();
+  if (all()) all()->refresh();
   if (network_.rotary) pass.turn = network_.rotary->of_length(rows_.longest());
   return pass;
 }
@@ -323,8 +341,8 @@ double DecoderHost::train_pass(const Batch& given, std::uint64_t seed, std::uint
   pass.step = step;
   const MatrixView<float> rows = arena_.take_matrix(batch.tokens(), network_.hidden);
   const bool of_last_rows = network_.applications.back().last_rows_only;
-  MatrixView<float> all(nullptr, rows.rows, rows.columns), gradient = all;
-  if (layers_train_) gradient = all = arena_.take_matrix(rows.rows, rows.columns);
+  MatrixView<float> of_all(nullptr, rows.rows, rows.columns), gradient = of_all;
+  if (layers_train_) gradient = of_all = arena_.take_matrix(rows.rows, rows.columns);
   if (of_last_rows) {
     gradient = {nullptr, batch.sequences(), rows.columns};
     if (layers_train_) gradient = arena_.take_matrix(batch.sequences(), rows.columns);
@@ -334,11 +352,23 @@ double DecoderHost::train_pass(const Batch& given, std::uint64_t seed, std::uint
   const double value = loss(batch, y, true, gradient);
   for (std::size_t i = network_.layers.size(); i-- > 0;) {
     DecoderApplication& application = network_.applications[i];
-    network_.layers[i].backward(pass, application, gradient, all, arena_);
+    network_.layers[i].backward(pass, application, gradient, of_all, arena_);
     if (!application.reach.input) break;
-    gradient = all;
+    gradient = of_all;
   }
+  if (all()) backward_embedding(batch, pass, gradient);
   return value;
+}
+
+/// From the gradient of what goes into the first layer, which is used up.
+void DecoderHost::backward_embedding(const Batch& batch, const DecoderPass& pass,
+                                     MatrixView<float> gradient) {
+  const WorkTimer timer(*device_, Work::elementwise);
+  device_->apply_dropout(pass.dropout(network_.embedding_dropout, "dropout/embeddings"), gradient);
+  words_.assign(batch.ids.begin(), batch.ids.end());
+  add_to_table(gradient, words_, table_gradients_.padding, table_gradients_.words, *device_);
+  add_to_table(gradient, pass.positions, -1, table_gradients_.positions, *device_);
+  all()->collect();
 }
 
 std::vector<float> DecoderHost::token_logits(const Batch& batch) {

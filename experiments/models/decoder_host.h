@@ -42,6 +42,7 @@ struct DecoderNetwork {
   /// Of a classifier: the last token of each sequence that is not `padding` (below 0: any is not).
   std::optional<SequenceScore> score;
   std::int32_t padding = -1;
+  std::int32_t untrained_word = -1;   ///< see TableGradients
   std::optional<TokenOutput> output;  ///< of a language model
 };
 

@@ -49,8 +49,8 @@ class DecoderReader {
 
 LayerNorm DecoderReader::read_norm(const std::string& module, std::size_t width) {
   LayerNorm norm;
-  norm.weight = weights_->tensor(module + ".weight", {width});
-  if (details_.centred) norm.shift = weights_->tensor(module + ".bias", {width});
+  norm.weight = weights_->frozen(module + ".weight", {width});
+  if (details_.centred) norm.shift = weights_->frozen(module + ".bias", {width});
   norm.epsilon = details_.epsilon;
   norm.name = module;
   norm.centred = details_.centred;
@@ -93,15 +93,16 @@ void DecoderReader::read_heads(DecoderNetwork& network) {
                           device_, network.notes);
     return;
   }
-  const std::string output = "lm_head.weight",
+  const std::string output = token_output_tensor,
                     words = std::string(details_.modules.words) + ".weight";
+  const bool follows = weights_->replaced() && weights_->replaced()->keeps_ties();
   for (const std::string& tensor : {output, words})
-    if (shape_.tied_output && weights_->is_replaced(tensor))
+    if (shape_.tied_output && !follows && weights_->is_replaced(tensor))
       throw Error(
           "{}: {} stands in the place of the model's, whose tie_word_embeddings is on: with it the "
           "embeddings and the output would be two tensors",
           settings_.replaced->source(), tensor);
-  if (shape_.tied_output && weights_->differ(output, words))
+  if (shape_.tied_output && !follows && weights_->differ(output, words))
     throw Error("{}: tie_word_embeddings is on, but {} differs from {}", network.catalogue.model,
                 output, words);
   const float* weight = shape_.tied_output
@@ -117,6 +118,8 @@ DecoderNetwork DecoderReader::read() {
   network.limits = {network.catalogue.model, shape_.vocabulary,    0,           shape_.positions,
                     settings_.labels,        settings_.regression, tells_tokens};
   network.padding = padding_;
+  if (!details_.padding_trains) network.untrained_word = padding_;
+  if (settings_.parts.everything) weights_->train();
   network.hidden = shape_.hidden;
   network.key_width = shape_.key_value_heads * shape_.head_size;
   network.dropouts = {{"hidden", details_.hidden_dropout},

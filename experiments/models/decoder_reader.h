@@ -35,6 +35,7 @@ struct DecoderDetails {
   std::size_t unused_positions = 0;  ///< rows of the table of positions before the first one's
   std::optional<RotarySettings> rotary;
   std::int32_t padding = -1;  ///< "pad_token_id" where config.json does not name it
+  bool padding_trains = false;  ///< with all weights its embedding does too (GPT-2)
 };
 
 /// Puts a decoder together: a classifier with `score` on the last token of a sequence that is not

@@ -48,7 +48,9 @@ class EncoderHost final : public Host {
   const std::string& model() const { return network_.catalogue.model; }
   EncoderLayer& layer(const EncoderNetwork::Step& step) { return network_.layers[step.layer]; }
   std::vector<HostLinear*> linears();
+  TrainedWeights* all() { return network_.weights->trained(); }  ///< null unless all trains
   void train_norms();
+  void train_network(TrainedWeights& weights);
 
   EncoderPass start_pass(const Batch& batch, EncoderPass pass = {});
   MatrixView<float> encode(const Batch& batch, const EncoderPass& pass, MatrixView<float> rows);
@@ -70,6 +72,7 @@ class EncoderHost final : public Host {
   Trace<float> kept_by_embedding_;
   std::vector<std::size_t> counting_;  ///< 0, 1, 2, ...
   RelativeRows relative_rows_;
+  TableRows table_rows_;
 };
 
 EncoderHost::EncoderHost(EncoderNetwork network, const HostSettings& settings,
@@ -80,13 +83,22 @@ EncoderHost::EncoderHost(EncoderNetwork network, const HostSettings& settings,
       linears_(linears()),
       norms_(device),
       arena_(device) {
-  if (settings_.parts.norms || settings_.parts.norm_shifts) train_norms();
+  if (all() || settings_.parts.norms || settings_.parts.norm_shifts) train_norms();
+  if (all()) train_network(*all());
   attach(nullptr);
+}
+
+void EncoderHost::train_network(TrainedWeights& weights) {
+  train_linears(linears_, weights);
+  const EmbeddingTables& tables = network_.embedding.tables();
+  network_.embedding.train({weights.gradient(tables.words), weights.gradient(tables.positions),
+                            weights.gradient(tables.types), network_.padding});
+  if (network_.relative) network_.relative->train(weights.gradient(network_.relative->table()));
 }
 
 void EncoderHost::train_norms() {
   const auto train = [&](LayerNorm& norm) {
-    settings_.parts.norms ? norms_.train(norm) : norms_.train_shift(norm);
+    settings_.parts.norms || all() ? norms_.train(norm) : norms_.train_shift(norm);
   };
   train(network_.embedding.norm());
   for (EncoderLayer& layer : network_.layers) {
@@ -117,7 +129,8 @@ void EncoderHost::attach(Adapter<float>* adapter) {
   kept_by_head_ = {};
   kept_by_embedding_ = {};
   const HostLinear* const map = network_.embedding.map();
-  encoder_trains_ = settings_.parts.norms || settings_.parts.norm_shifts || (map && map->adapted());
+  encoder_trains_ =
+      all() || settings_.parts.norms || settings_.parts.norm_shifts || (map && map->adapted());
   frozen_steps_ = 0;
   std::vector<EncoderNetwork::Step>& steps = network_.steps;
   for (EncoderNetwork::Step& step : steps) {
@@ -135,17 +148,21 @@ std::vector<TrainedTensor> EncoderHost::trained() {
   std::vector<TrainedTensor> tensors = network_.head->trained_output();
   for (TrainedTensor& tensor : norms_.tensors()) tensors.push_back(std::move(tensor));
   for (TrainedTensor& tensor : network_.head->trained_dense()) tensors.push_back(std::move(tensor));
+  if (all())
+    for (TrainedTensor& tensor : all()->tensors()) tensors.push_back(std::move(tensor));
   return tensors;
 }
 
 void EncoderHost::zero_gradients() {
   norms_.zero_gradients();
   network_.head->zero_gradients();
+  if (all()) all()->zero_gradients();
 }
 
 EncoderPass EncoderHost::start_pass(const Batch& batch, EncoderPass pass) {
   while (counting_.size() < batch.starts.size()) counting_.push_back(counting_.size());
   arena_.reset();
+  if (all()) all()->refresh();
   pass.starts = batch.starts;
   pass.firsts = std::span(counting_).first(batch.starts.size());
   if (network_.relative) network_.relative->start(pass, relative_rows_, arena_);
@@ -271,8 +288,9 @@ void EncoderHost::backward_encoder(const Batch& batch, const EncoderPass& pass,
     if (!step.application.reach.input) return;
     gradient = rows;
   }
-  network_.embedding.backward(batch, pass, kept_by_embedding_, gradient, arena_);
-  if (network_.relative) network_.relative->backward(pass, arena_);
+  network_.embedding.backward(batch, pass, kept_by_embedding_, gradient, table_rows_, arena_);
+  if (network_.relative) network_.relative->backward(pass, relative_rows_, arena_);
+  if (all()) all()->collect();
 }
 
 }  // namespace

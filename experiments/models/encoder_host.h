@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -25,6 +26,7 @@ struct EncoderNetwork {
   SiteCatalogue catalogue;                 ///< of the layers
   BatchLimits limits;
   std::size_t hidden = 0;
+  std::int32_t padding = -1;  ///< see TableGradients
   std::map<std::string, double> dropouts;  ///< see Host
   std::vector<std::string> notes;
 

@@ -30,6 +30,7 @@ EncoderDetails read_encoder_details(const ModelShape& shape,
   details.hidden_dropout =
       read_dropout(config, dropout, "hidden_dropout_prob", defaults.hidden_dropout);
   details.layer.attention_output_dropout = details.layer.output_dropout = details.hidden_dropout;
+  details.padding = read_padding(config, defaults.padding);
   details.layer.attention_dropout =
       read_dropout(config, dropout, "attention_probs_dropout_prob", defaults.attention_dropout);
   return details;
@@ -47,6 +48,8 @@ EncoderNetwork start_network(const HostSource& source, const HostSettings& setti
   network.limits = {network.catalogue.model, shape.vocabulary, shape.token_types,
                     shape.positions,         settings.labels,  settings.regression};
   network.hidden = shape.hidden;
+  network.padding = details.padding;
+  if (settings.parts.everything) network.weights->train();
   network.dropouts = {{"hidden", details.hidden_dropout},
                       {"attention", details.layer.attention_dropout}};
   return network;
@@ -85,8 +88,8 @@ void read_head(EncoderNetwork& network, HeadDescription description, const HostS
 LayerNorm read_norm(const std::string& name, std::size_t width, float epsilon,
                     FrozenWeights& weights) {
   LayerNorm norm;
-  norm.weight = weights.tensor(name + ".weight", {width});
-  norm.shift = weights.tensor(name + ".bias", {width});
+  norm.weight = weights.frozen(name + ".weight", {width});
+  norm.shift = weights.frozen(name + ".bias", {width});
   norm.epsilon = epsilon;
   norm.name = name;
   norm.width = width;

@@ -35,12 +35,14 @@ struct EncoderDefaults {
   float epsilon = 1e-12f;
   double hidden_dropout = 0.1, attention_dropout = 0.1;
   HiddenActivation activation = HiddenActivation::gelu;
+  std::int32_t padding = 0;
 };
 /// What a post-norm encoder's computation needs beside its sizes.
 struct EncoderDetails {
   EncoderSettings layer;
   float epsilon = 0;
   double hidden_dropout = 0;
+  std::int32_t padding = -1;  ///< "pad_token_id": see TableGradients
 };
 /// From the keys that encoders share, or the defaults without a config.json. `dropout` at least 0
 /// replaces every dropout. Throws Error naming the file and an activation that is not computed.

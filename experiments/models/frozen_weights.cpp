@@ -108,16 +108,25 @@ std::span<const float> FrozenWeights::read(std::string_view name,
   return all;
 }
 
-const float* FrozenWeights::tensor(std::string_view name, const std::vector<std::size_t>& shape) {
+const float* FrozenWeights::frozen(std::string_view name, const std::vector<std::size_t>& shape) {
   if (!folder_)
-    return draw(name,
-                std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>()));
+    return keep(drawn(
+        name, std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>())));
   return place_on_device(device_, read(name, shape), placed_);
 }
 
-const float* FrozenWeights::tensor(std::string_view name, const std::vector<std::size_t>& shape,
+const float* FrozenWeights::tensor(std::string_view name, const std::vector<std::size_t>& shape) {
+  if (!trained_) return frozen(name, shape);
+  if (const float* const known = trained_->find(name)) return known;
+  const std::size_t converted = converted_.size(), placed = placed_.size();
+  const float* const values = trained_->add(name, shape, frozen(name, shape));
+  forget_since(converted, placed, name);
+  return values;
+}
+
+const float* FrozenWeights::frozen(std::string_view name, const std::vector<std::size_t>& shape,
                                    std::span<const std::size_t> rows) {
-  const float* const values = tensor(name, shape);
+  const float* const values = frozen(name, shape);
   if (rows.empty()) return values;
   if (rows.size() != shape.at(0) ||
       std::ranges::any_of(rows, [&](std::size_t row) { return row >= shape[0]; }))
@@ -131,33 +140,51 @@ const float* FrozenWeights::tensor(std::string_view name, const std::vector<std:
 const float* FrozenWeights::transposed(std::string_view name, std::size_t rows,
                                        std::size_t columns) {
   if (const auto known = transposed_.find(name); known != transposed_.end()) return known->second;
-  const float* turned = nullptr;
-  if (!folder_) {
-    turned = draw(name, rows * columns);
-  } else {
-    const std::size_t before = converted_.size();
-    const std::span<const float> stored = read(name, {columns, rows});
-    std::vector<float> values = with_memory_for(
-        fmt::format("{}: tensor {}", folder_->path().string(), name), stored.size() * sizeof(float),
-        [&] { return std::vector<float>(stored.size()); });
-    // Tiles, whose lines stay in the cache.
-    constexpr std::size_t tile = 32;
-    by_parts(rows, tile, [&](std::size_t first, std::size_t count) {
-      for (std::size_t begin = 0; begin < columns; begin += tile)
-        for (std::size_t i = first; i < first + count; ++i)
-          for (std::size_t j = begin; j < std::min(begin + tile, columns); ++j)
-            values[i * columns + j] = stored[j * rows + i];
-    });
-    // Nobody reads the stored ones again.
-    if (converted_.size() > before)
-      converted_.pop_back();
-    else
-      release(name);
-    const std::vector<float>& kept = converted_.emplace_back(std::move(values));
-    turned = place_on_device(device_, std::span<const float>(kept), placed_);
+  const std::size_t converted = converted_.size(), placed = placed_.size();
+  const float* values = keep(folder_ ? turned(name, rows, columns) : drawn(name, rows * columns));
+  if (trained_) {
+    values = trained_->add(name, {columns, rows}, values, true);
+    forget_since(converted, placed, name);
   }
-  transposed_.emplace(name, turned);
-  return turned;
+  transposed_.emplace(name, values);
+  return values;
+}
+
+std::vector<float> FrozenWeights::turned(std::string_view name, std::size_t rows,
+                                         std::size_t columns) {
+  const std::size_t before = converted_.size();
+  const std::span<const float> stored = read(name, {columns, rows});
+  std::vector<float> values = with_memory_for(
+      fmt::format("{}: tensor {}", folder_->path().string(), name), stored.size() * sizeof(float),
+      [&] { return std::vector<float>(stored.size()); });
+  // Tiles, whose lines stay in the cache.
+  constexpr std::size_t tile = 32;
+  by_parts(rows, tile, [&](std::size_t first, std::size_t count) {
+    for (std::size_t begin = 0; begin < columns; begin += tile)
+      for (std::size_t i = first; i < first + count; ++i)
+        for (std::size_t j = begin; j < std::min(begin + tile, columns); ++j)
+          values[i * columns + j] = stored[j * rows + i];
+  });
+  forget_since(before, placed_.size(), name);
+  return values;
+}
+
+/// Nobody reads the stored values of this tensor again, nor what was made of them since.
+void FrozenWeights::forget_since(std::size_t converted, std::size_t placed,
+                                 std::string_view name) {
+  if (folder_ && converted_.size() == converted) release(name);
+  converted_.resize(converted);
+  placed_.resize(placed);
+}
+
+const float* FrozenWeights::put_together(std::size_t size, std::vector<VectorPart> parts) {
+  if (trained_) return trained_->put_together(size, std::move(parts));
+  std::vector<float> whole(size);
+  for (const VectorPart& part : parts) {
+    const HostRead<float> values(*device_, part.values, part.rows.size());
+    for (std::size_t i = 0; i < part.rows.size(); ++i) whole[part.rows[i]] = values[i];
+  }
+  return keep(std::move(whole));
 }
 
 const float* FrozenWeights::keep(std::vector<float> values) {
@@ -219,9 +246,9 @@ void FrozenWeights::check_finite(std::span<const float> values, const std::strin
               *found);
 }
 
-const float* FrozenWeights::draw(std::string_view name, std::size_t size) {
+std::vector<float> FrozenWeights::drawn(std::string_view name, std::size_t size) {
   elements_ += size;
-  std::vector<float>& values = converted_.emplace_back(size);
+  std::vector<float> values(size);
   if (is_of_a_norm(name, ".weight")) {
     std::ranges::fill(values, 1.0f);
   } else if (!name.ends_with(".bias")) {
@@ -231,7 +258,7 @@ const float* FrozenWeights::draw(std::string_view name, std::size_t size) {
         values[begin + i] = random_[(shift + i) % random_period];
     });
   }
-  return place_on_device(device_, std::span<const float>(values), placed_);
+  return values;
 }
 
 }  // namespace rankfold

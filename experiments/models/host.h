@@ -52,12 +52,14 @@ struct Batch {
   }
 };
 
-/// A tensor of the host itself that is trained: the head, norms, a tensor-train head.
+/// A tensor of the host itself that is trained: the head, norms, a tensor-train head, or all.
 struct TrainedTensor {
-  std::string name;  ///< as in the model's checkpoint, e.g. "classifier.weight"
-  std::vector<std::size_t> shape;
+  std::string name;                  ///< as in the model's checkpoint, e.g. "classifier.weight"
+  std::vector<std::size_t> shape;    ///< likewise
   std::span<float> value, gradient;  ///< the device's memory, see HostRead and HostWrite
-  bool is_norm = false;              ///< weight or bias of a norm
+  /// Of a classifier's head, the weight or bias of a norm, or of the network below the head.
+  enum class Part { head, norm, network } part = Part::head;
+  bool turned = false;  ///< its numbers lie as those of the transposed matrix
 };
 
 /// Which parts of the host train beside the adapter (`--train`). The output layer always trains.
@@ -65,6 +67,7 @@ struct TrainedParts {
   bool norms = false;        ///< every layer norm's weight and bias
   bool norm_shifts = false;  ///< their biases alone
   bool tt_head = false;      ///< the dense layer before the output becomes a trained tensor train
+  bool everything = false;   ///< all tensors of the network, norms too: full fine-tuning
   std::size_t tt_rank = 5;
 };
 

@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/device/work.h"
 #include "experiments/models/replaced_tensors.h"
+#include "experiments/models/trained_weights.h"
 
 namespace rankfold {
 
@@ -38,7 +39,7 @@ std::vector<TrainedTensor> TrainedNorms::tensors() {
   std::vector<TrainedTensor> tensors;
   for (TrainedStorage& storage : storages_) {
     tensors.push_back(storage.tensor());
-    tensors.back().is_norm = true;
+    tensors.back().part = TrainedTensor::Part::norm;
   }
   return tensors;
 }
@@ -75,12 +76,26 @@ void attach_linears(std::span<HostLinear* const> linears, Adapter<float>* adapte
                     const SiteCatalogue& catalogue) {
   const std::vector<Site> sites = adapter ? adapter->stack().sites : std::vector<Site>();
   std::vector<FrozenLinear<float>> frozen;
-  for (const Site& site : sites) frozen.push_back(find_frozen(linears, site, catalogue));
+  for (const Site& site : sites) {
+    frozen.push_back(find_frozen(linears, site, catalogue));
+    // The host adds it behind the adapter.
+    if (site.bias_apart && adapter->place(frozen.size() - 1) == Place::after)
+      frozen.back().bias = nullptr;
+  }
   if (adapter) adapter->set_frozen(std::move(frozen));
   for (HostLinear* linear : linears) {
     const auto found = std::ranges::find(sites, linear->site().name, &Site::name);
     linear->attach(found == sites.end() ? nullptr : adapter,
                    static_cast<std::size_t>(found - sites.begin()));
+  }
+}
+
+void train_linears(std::span<HostLinear* const> linears, TrainedWeights& weights) {
+  for (HostLinear* linear : linears) {
+    // A part of a fused weight trains with the whole.
+    if (!linear->site().part_of.empty()) continue;
+    const FrozenLinear<float>& values = linear->frozen();
+    linear->train(weights.gradient(values.weight), weights.gradient(values.bias));
   }
 }
 

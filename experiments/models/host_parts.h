@@ -17,6 +17,8 @@
 
 namespace rankfold {
 
+class TrainedWeights;
+
 /// Norms that train: memory of their own for weight and shift, in place of the frozen ones.
 class TrainedNorms {
  public:
@@ -48,6 +50,9 @@ FrozenLinear<float> find_frozen(std::span<HostLinear* const> linears, const Site
 /// detaches. Throws Error as find_frozen does, before anything is attached.
 void attach_linears(std::span<HostLinear* const> linears, Adapter<float>* adapter,
                     const SiteCatalogue& catalogue);
+
+/// Lets the linears that are among the trained weights train.
+void train_linears(std::span<HostLinear* const> linears, TrainedWeights& weights);
 
 /// Throws Error unless a batch has no features, or those [tokens, hidden] of a host with frozen
 /// layers below all that trains.

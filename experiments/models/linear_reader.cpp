@@ -52,20 +52,23 @@ FrozenLinear<float> LinearReader::read_frozen(const Site& site) {
 
 /// The tensor that has it, or put together of several; null where the checkpoint has none.
 const float* LinearReader::read_bias(const Site& site) {
-  std::map<std::string, HostRead<float>> tensors;
-  std::vector<float> bias(site.out);
+  std::map<std::string, VectorPart> parts;
   for (std::size_t row = 0; row < site.out; ++row) {
     const StoredBias stored = stored_bias(shape_, site, row);
     if (stored.tensor.empty()) continue;
-    auto known = tensors.find(stored.tensor);
-    if (known == tensors.end()) {
+    auto known = parts.find(stored.tensor);
+    if (known == parts.end()) {
       const float* values = weights_.tensor(stored.tensor, {stored.size});
       if (stored.size == site.out && stored.place == row) return values;
-      known = tensors.try_emplace(stored.tensor, *device_, values, stored.size).first;
+      known = parts.emplace(stored.tensor, VectorPart{values, {}}).first;
+      known->second.rows.resize(stored.size);
     }
-    bias[row] = known->second[stored.place];
+    known->second.rows[stored.place] = row;
   }
-  return tensors.empty() ? nullptr : weights_.keep(std::move(bias));
+  if (parts.empty()) return nullptr;
+  std::vector<VectorPart> all;
+  for (auto& [name, part] : parts) all.push_back(std::move(part));
+  return weights_.put_together(site.out, std::move(all));
 }
 
 std::vector<HostLinear> LinearReader::read_layer(std::size_t layer) {

@@ -28,6 +28,9 @@ class ReplacedTensors {
   /// Throws Error where a tensor of that name is there.
   void add(const std::string& name, const std::vector<std::size_t>& shape,
            std::vector<float> values);
+  /// They are those of a model that trained as a whole: a tied output layer is its embedding's.
+  void keep_ties() { keeps_ties_ = true; }
+  bool keeps_ties() const { return keeps_ties_; }
   const std::string& source() const { return source_; }
   bool empty() const { return tensors_.empty(); }
   /// The tensor that a host reads as `full`, which may be there without `prefix`; or null.
@@ -39,6 +42,7 @@ class ReplacedTensors {
 
  private:
   std::string source_;
+  bool keeps_ties_ = false;
   std::map<std::string, Tensor, std::less<>> tensors_;
 };
 

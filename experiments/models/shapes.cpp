@@ -158,7 +158,11 @@ SiteCatalogue catalogue(const ModelShape& shape) {
   };
   add_single(MatrixType::embedding_map, modules.embedding_map, 0, shape.embedding);
   add_single(MatrixType::pooler, modules.pooler, shape.distinct_layers - 1, hidden);
-  for (Site& site : result.sites) site.bias = bias_rows(shape, site);
+  const bool apart = std::ranges::any_of(modules.part_biases, [](const char* of) { return of; });
+  for (Site& site : result.sites) {
+    site.bias = bias_rows(shape, site);
+    site.bias_apart = apart && (site.matrix == MatrixType::in_proj || !site.part_of.empty());
+  }
   return result;
 }
 

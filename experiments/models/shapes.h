@@ -80,6 +80,9 @@ struct StoredMatrix {
 };
 StoredMatrix stored_matrix(const ModelShape& shape, const Site& site);
 
+/// The output layer of a language model, where its checkpoint has one.
+inline constexpr const char* token_output_tensor = "lm_head.weight";
+
 /// Where a checkpoint keeps the bias of one row of a site: number `place` of a tensor of `size`
 /// numbers; "" where it has none (Llama's, DeBERTa's keys).
 struct StoredBias {

@@ -20,13 +20,6 @@ std::string all_trained_parts(const std::string& train, const Method& method) {
   return train + "," + own;
 }
 
-void expect_trainable(const std::string& targets) {
-  if (targets == everything)
-    throw UsageError(
-        "--targets everything: embeddings do not train yet, it is for count alone; expected "
-        "--targets all-linear, with --train norms");
-}
-
 TrainedParts parse_trained_parts(const std::string& train, const std::string& rank) {
   TrainedParts parts;
   for (const std::string& word : split(train, ',')) {

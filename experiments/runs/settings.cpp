@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "core/base/error.h"
 #include "core/base/text.h"
@@ -171,6 +172,26 @@ MethodRequest method_request(const RunSettings& settings) {
   return request;
 }
 
+namespace {
+
+/// Whether some parts of a fused weight have a bias, and others none (DeBERTa).
+bool has_part_biases(const SiteCatalogue& catalogue) {
+  return std::ranges::find(catalogue.sites, Site::BiasRows::some, &Site::bias) !=
+         catalogue.sites.end();
+}
+
+/// `all` with the parts of fused weights in their place.
+std::string parts_of_all(const SiteCatalogue& catalogue) {
+  std::vector<std::string> names;
+  std::set<MatrixType> types;
+  for (const Site& site : catalogue.sites)
+    if (!site.beside_all && site.matrix != MatrixType::in_proj) types.insert(site.matrix);
+  for (const MatrixType type : types) names.emplace_back(to_string(type));
+  return join(names, ",");
+}
+
+}  // namespace
+
 std::string chosen_targets(const RunSettings& settings, const Method& method,
                            const SiteCatalogue& catalogue) {
   if (const std::string& targets = settings.text("targets"); !targets.empty()) {
@@ -181,10 +202,32 @@ std::string chosen_targets(const RunSettings& settings, const Method& method,
           method.name);
     return targets;
   }
+  if (method.default_targets == "all" && has_part_biases(catalogue)) return parts_of_all(catalogue);
   if (!method.default_targets.empty()) return method.default_targets;
   const auto is_part = [](const Site& site) { return !site.part_of.empty(); };
   const bool fused = std::ranges::any_of(catalogue.sites, is_part);
   return fused ? std::string(to_string(MatrixType::in_proj)) : "q,v";
+}
+
+void check_everything(const RunSettings& settings) {
+  if (settings.text("targets") != everything) return;
+  for (const std::string& part : split(settings.text("train"), ','))
+    if (const auto name = trim(part); name != "head" && name != "output" && !name.empty())
+      throw UsageError(
+          "--targets everything holds the norms and the dense layer of the head; "
+          "expected --train head, output or nothing");
+  if (settings.text("layers") != "all")
+    throw UsageError("--layers is {}; --targets everything trains all layers, expected all",
+                     printable(settings.text("layers"), 80));
+  if (settings.number("adapter-dropout") > 0)
+    throw UsageError(
+        "--adapter-dropout is {}; --targets everything trains the weights themselves, with no "
+        "adapter: expected 0",
+        settings.text("adapter-dropout"));
+  if (settings.text("precision") == "bf16")
+    throw UsageError(
+        "--precision bf16 rounds frozen weights, once; --targets everything freezes none: expected "
+        "f32");
 }
 
 void fill_table(RunSettings& settings) {

@@ -57,9 +57,13 @@ RunSettings settings_with(const RunSettings& settings, std::initializer_list<Set
 /// One text for settings, to look runs up by.
 std::string settings_text(const RunSettings& settings);
 
-/// --targets, or the method's default, or the model's: "q,v", in_proj where these are its parts.
+/// --targets, or the method's default (of `all`, parts of fused weights where only some of them have
+/// a bias), or the model's: "q,v", in_proj where these are its parts.
 std::string chosen_targets(const RunSettings& settings, const Method& method,
                            const SiteCatalogue& catalogue);
+/// Throws UsageError for what --targets everything does not go with: parts of --train that it holds,
+/// some of the layers, dropout of an adapter, bfloat16.
+void check_everything(const RunSettings& settings);
 /// Where the task is a table of one's own, or the data are: the file becomes the data, the task is
 /// called after it (see table_task_name), and text, label and metric have their defaults, which
 /// they have nowhere else; with a prompt, which names the columns, scoring is by prompt and text

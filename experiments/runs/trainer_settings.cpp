@@ -15,7 +15,7 @@ std::vector<SettingSpec> trainer_settings() {
        .kind = list},
       {.name = "lr-head",
        .value = "X",
-       .meaning = "peak learning rate of the host's own tensors but norms; default: --lr",
+       .meaning = "peak learning rate of the head; default: --lr",
        .kind = number,
        .limit = positive},
       {.name = "lr-ratio",

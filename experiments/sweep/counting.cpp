@@ -16,9 +16,12 @@ std::string canonical_targets(const std::string& targets, const Stack& stack) {
   return joined;
 }
 
-/// All weights of the network below the head.
-Count count_of_everything(const ModelShape& shape) {
-  const std::size_t weights = parameters_below_head(shape);
+/// All weights of the network below the head; of a language model with an output layer of its own,
+/// that too.
+Count count_of_everything(const ModelShape& shape, bool tells_tokens) {
+  const std::size_t output =
+      tells_tokens && !shape.tied_output ? shape.vocabulary * shape.hidden : 0;
+  const std::size_t weights = parameters_below_head(shape) + output;
   return {weights, {{"weights", {weights}, 1}}};
 }
 
@@ -37,14 +40,9 @@ ModelCount count_stack(const ModelShape& shape, const Method& method, const RunS
   result.rank = resolved.rank;
   result.targets = canonical_targets(chosen_targets(settings, method, SiteCatalogue{}), stack);
   result.matrices = stack.sites.size();
-  if (result.targets == everything) {
-    const TrainedParts parts = parse_trained_parts(settings.text("train"), "");
-    if (parts.norms || parts.norm_shifts || parts.tt_head)
-      throw UsageError(
-          "--targets everything holds the norms and the dense layer of the head; "
-          "expected --train head, output or nothing");
-    counted = count_of_everything(shape);
-  }
+  check_everything(settings);
+  if (result.targets == everything)
+    counted = count_of_everything(shape, settings.text("scoring") == "prompt");
   result.adapter = counted.trainable;
   result.trainable =
       counted.trainable +

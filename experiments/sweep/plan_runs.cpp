@@ -69,7 +69,7 @@ void check_run(const PlannedRun& run, const Registry& registry, ShapeStore& stor
   if (settings.count("max-length") > shape.positions)
     throw UsageError("--max-length is {}; expected at most the {} positions of the model",
                      settings.text("max-length"), shape.positions);
-  expect_trainable(settings.text("targets"));
+  check_everything(settings);
   if (settings.text("scoring") == "prompt")
     check_prompted(settings, store.tells_tokens(settings.text("model")));
   const Method& method = registry.at(settings.text("method"));

@@ -30,10 +30,12 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t traced_warmup = 3;
-constexpr double traced_rate = 1e-2, traced_clip = 1;
+constexpr double traced_clip = 1;
 
 void read_trace(const fs::path& file, TrainingTraceReport& report) {
   const JsonDocument document(file);
+  if (const auto rate = document.root().optional_member("learning_rate"))
+    report.rate = rate->number();
   for (const JsonField& loss : document.root().member("losses").elements())
     report.expected.push_back(loss.number());
   if (report.expected.size() <= traced_warmup)
@@ -46,46 +48,82 @@ void read_trace(const fs::path& file, TrainingTraceReport& report) {
                 printable(file.string()), report.expected_norms.size(), report.expected.size());
 }
 
-/// What PEFT calls a factor of LoRA: "A.<module>" is <module>.lora_A.weight.
+constexpr std::string_view lora_ending = ".lora_A.weight", ia3_ending = ".ia3_l";
+
+/// What PEFT calls a factor: LoRA's "A.<module>" is <module>.lora_A.weight, IA3's "l.<module>"
+/// <module>.ia3_l.
 std::string traced_name(const std::string& parameter) {
-  return parameter.substr(2) + ".lora_" + parameter.front() + ".weight";
+  const std::string module = parameter.substr(2);
+  if (parameter.front() == 'l') return module + std::string(ia3_ending);
+  return module + ".lora_" + parameter.front() + ".weight";
 }
 
+/// The modules that a trace adapts, with what the method has for each.
 struct TracedFactors {
+  std::string_view ending;
   std::set<std::string> modules;
-  std::size_t rank = 0;
+  std::size_t rank = 0;            ///< of LoRA
+  std::set<std::string> of_input;  ///< of IA3: the modules whose input is scaled
 };
 
 TracedFactors find_factors(const SafetensorsFile& start) {
-  constexpr std::string_view ending = ".lora_A.weight";
   TracedFactors factors;
   for (const TensorEntry& entry : start.entries()) {
-    if (!entry.name.ends_with(ending)) continue;
+    for (const std::string_view ending : {lora_ending, ia3_ending})
+      if (factors.ending.empty() && entry.name.ends_with(ending)) factors.ending = ending;
+    if (factors.ending.empty() || !entry.name.ends_with(factors.ending)) continue;
+    const bool of_lora = factors.ending == lora_ending;
     if (entry.shape.size() != 2 || entry.shape[0] == 0 ||
         (factors.rank != 0 && entry.shape[0] != factors.rank))
       throw Error("{}: tensor {} has shape [{}], expected [{}, in]",
                   printable(start.path().string()), printable(entry.name, 200),
                   fmt::join(entry.shape, ", "),
                   factors.rank == 0 ? "rank" : std::to_string(factors.rank));
-    factors.rank = entry.shape[0];
-    factors.modules.insert(entry.name.substr(0, entry.name.size() - ending.size()));
+    if (of_lora) factors.rank = entry.shape[0];
+    const auto& module =
+        *factors.modules.insert(entry.name.substr(0, entry.name.size() - factors.ending.size()))
+             .first;
+    if (!of_lora && entry.shape[0] == 1) factors.of_input.insert(module);
   }
   if (factors.modules.empty())
-    throw Error("{}: found no tensor <module>{}", printable(start.path().string()), ending);
+    throw Error("{}: found no tensor <module>{} or <module>{}", printable(start.path().string()),
+                lora_ending, ia3_ending);
   return factors;
 }
 
 /// The targets whose sites are these modules.
-std::string targets_of(const TracedFactors& factors, const SiteCatalogue& catalogue,
-                       const fs::path& file) {
+std::string targets_of(const std::set<std::string>& modules, const TracedFactors& factors,
+                       const SiteCatalogue& catalogue, const fs::path& file) {
   std::set<std::string> targets;
-  std::set<std::string> unknown = factors.modules;
+  std::set<std::string> unknown = modules;
   for (const Site& site : catalogue.sites)
     if (unknown.erase(site.name) > 0) targets.emplace(to_string(site.matrix));
   if (!unknown.empty())
-    throw Error("{}: tensor {}.lora_A.weight: {} has no such module", printable(file.string()),
-                printable(*unknown.begin(), 200), printable(catalogue.model));
+    throw Error("{}: tensor {}{}: {} has no such module", printable(file.string()),
+                printable(*unknown.begin(), 200), factors.ending, printable(catalogue.model));
   return join(std::vector<std::string>(targets.begin(), targets.end()), ",");
+}
+
+/// Method, targets and options of a trace; without a file of where it starts, all weights train
+/// from the checkpoint's.
+RunSettings traced_settings(const SafetensorsFile* start, const SiteCatalogue& catalogue) {
+  RunSettings settings;
+  if (!start) {
+    settings.values = {{"method", "full"}, {"targets", std::string(everything)}};
+    return settings;
+  }
+  const TracedFactors factors = find_factors(*start);
+  const bool of_lora = factors.ending == lora_ending;
+  settings.values = {{"method", of_lora ? "lora" : "ia3"},
+                     {"targets", targets_of(factors.modules, factors, catalogue, start->path())}};
+  if (of_lora) {
+    settings.values["rank"] = std::to_string(factors.rank);
+    settings.values["alpha"] = "8";
+  } else {
+    settings.options["feedforward"] =
+        targets_of(factors.of_input, factors, catalogue, start->path());
+  }
+  return settings;
 }
 
 void start_from(const SafetensorsFile& start, const std::string& name, std::span<float> value,
@@ -107,7 +145,8 @@ void start_all(const SafetensorsFile& start, TrainingSession& session) {
     start_from(start, name, value, session.device());
   };
   for (Parameter<float>& parameter : session.adapter().parameters())
-    place(traced_name(parameter.name), {parameter.value.data(), parameter.value.size()});
+    if (parameter.trainable)
+      place(traced_name(parameter.name), {parameter.value.data(), parameter.value.size()});
   for (const TrainedTensor& tensor : session.host().trained()) place(tensor.name, tensor.value);
   if (!unread.empty())
     throw Error("{}: tensor {} has no counterpart that trains here",
@@ -122,24 +161,25 @@ TrainingTraceReport check_training(const fs::path& folder, std::shared_ptr<const
   check_precision(precision);
   TrainingTraceReport report;
   read_trace(folder / "trace.json", report);
-  const SafetensorsFile start(folder / "trace.safetensors");
-  const TracedFactors factors = find_factors(start);
+  std::optional<SafetensorsFile> start;
+  if (const fs::path file = folder / "trace.safetensors"; fs::exists(file)) start.emplace(file);
   const SafetensorsFile io(folder / "io.safetensors");
   const Batch batch = read_reference_batch(io).batch;
 
   HostSettings of_host = reference_settings(folder, &io);
   of_host.bfloat16 = precision == "bf16";
+  of_host.parts.everything = !start;
+  if (!start && of_host.bfloat16)
+    throw UsageError(
+        "--precision bf16 rounds frozen weights; all train in this trace: expected f32");
   std::unique_ptr<Host> host = load_host(folder, of_host, device);
   report.notes = host->notes();
-  RunSettings settings;
-  settings.values = {{"rank", std::to_string(factors.rank)},
-                     {"alpha", "8"},
-                     {"targets", targets_of(factors, host->catalogue(), start.path())}};
+  const RunSettings settings = traced_settings(start ? &*start : nullptr, host->catalogue());
   const Registry registry = builtin_registry();
-  TrainingSession session(std::move(host), registry.at("lora"), settings, 0, device,
-                          [](const std::vector<std::string>&) {});
+  TrainingSession session(std::move(host), registry.at(settings.text("method")), settings, 0,
+                          device, [](const std::vector<std::string>&) {});
   session.begin({.weight_decay = 0.01});
-  start_all(start, session);
+  if (start) start_all(*start, session);
 
   const Schedule schedule{.warmup = traced_warmup,
                           .total = static_cast<double>(report.expected.size())};
@@ -150,7 +190,7 @@ TrainingTraceReport check_training(const fs::path& folder, std::shared_ptr<const
   for (std::size_t step = 0; step < report.expected.size(); ++step) {
     report.losses.push_back(session.form_gradients(batch));
     report.norms.push_back(session.norm());
-    session.update(traced_rate * schedule.factor(step),
+    session.update(report.rate * schedule.factor(step),
                    clip_scale(report.norms.back(), traced_clip));
     compare(report.losses[step], report.expected[step]);
     if (!report.expected_norms.empty()) compare(report.norms[step], report.expected_norms[step]);

@@ -77,9 +77,10 @@ std::vector<TrainedSpan> trained_spans(Adapter<float>& adapter, Host& host,
       throw unknown_name("factor for --lr-ratio", factor,
                          std::vector<std::string>(factors.begin(), factors.end()));
   for (const TrainedTensor& tensor : host.trained())
-    tensors.push_back({tensor.name, tensor.value, tensor.gradient,
-                       tensor.is_norm ? 1 : groups.head_rate,
-                       !is_left_out(groups, tensor.name, tensor.name, tensor.is_norm)});
+    tensors.push_back(
+        {tensor.name, tensor.value, tensor.gradient,
+         tensor.part == TrainedTensor::Part::head ? groups.head_rate : 1,
+         !is_left_out(groups, tensor.name, tensor.name, tensor.part == TrainedTensor::Part::norm)});
   expect_names(groups, tensors);
   return tensors;
 }

@@ -18,7 +18,7 @@ struct ParameterGroups {
   /// biases-and-norms: the host's norms, and what has "bias" in the name of its factor or tensor
   /// (what transformers' Trainer leaves out).
   std::vector<std::string> no_decay;
-  double head_rate = 1;                        ///< of the host's own tensors but norms, as a factor
+  double head_rate = 1;                        ///< of the host's head, as a factor
   std::map<std::string, double> factor_rates;  ///< by the factor's name (LoRA+: B), as factors
 };
 

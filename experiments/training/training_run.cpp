@@ -26,7 +26,7 @@ void TrainingRun::load() {
   check_trainer();
   const fs::path model = settings_.text("model");
   const auto device = make_calibrated_device();
-  expect_trainable(settings_.text("targets"));
+  check_everything(settings_);
   // Refuses parts that do not go together, as count does.
   const std::string train = all_trained_parts(settings_.text("train"), method_);
   trained_part_parameters(read_shape(model), train, task_.labels,
@@ -37,7 +37,9 @@ void TrainingRun::load() {
   wanted.labels = task_.labels;
   wanted.regression = task_.regression;
   wanted.output_rows = class_order(task_, model_classes(model)).outputs;
+  const bool everything_trains = wanted.parts.everything;
   wanted.parts = parse_trained_parts(train, settings_.text("rank"));
+  wanted.parts.everything = everything_trains;
   content_.emplace(model, [this] { check_stop(); });
   std::unique_ptr<Host> loaded = load_host(model, wanted, device);
   Host& host = *loaded;
@@ -74,7 +76,8 @@ void TrainingRun::load() {
     for (const std::string& line : result_.plans) options_.message(line);
 
   count_parameters();
-  result_.adapted_layers = session_->stack().layers.size();
+  result_.adapted_layers =
+      everything_trains ? host.catalogue().layers : session_->stack().layers.size();
 
   plan_steps();
   if (caches_features()) keep_features();

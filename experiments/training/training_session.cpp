@@ -34,6 +34,8 @@ HostSettings host_settings(const RunSettings& settings, std::uint64_t seed) {
                          settings.text(name), settings.text("optimizer"));
     host.dropout = 0;
   }
+  check_everything(settings);
+  host.parts.everything = settings.text("targets") == everything;
   host.label_smoothing = settings.number("label-smoothing");
   host.bfloat16 = settings.text("precision") == "bf16";
   return host;
@@ -50,8 +52,9 @@ TrainingSession::TrainingSession(std::unique_ptr<Host> host, const Method& metho
       gradients_(std::make_unique<Backpropagation>()),
       adapter_dropout_(settings.number("adapter-dropout")) {
   const SiteCatalogue& places = host_->catalogue();
-  const Stack stack =
-      select_stack(places, chosen_targets(settings, method, places), settings.text("layers"));
+  const std::string targets = chosen_targets(settings, method, places);
+  const Stack stack = adapted_stack(places, targets, settings.text("layers"));
+  counts_network_ = targets == everything;
   method_settings_ = resolve_settings(method, method_request(settings), stack);
   told(method.notes ? method.notes(stack, method_settings_) : std::vector<std::string>());
   adapter_ = make_adapter<float>(trained_form(method), stack, method_settings_, device_);
@@ -171,7 +174,10 @@ ParameterCounts TrainingSession::parameters() const {
     counts.adapter = counts.total = factors->parameter_count();
     counts.largest_adapter = factors->largest_parameter_count();
   }
-  for (const TrainedTensor& tensor : host_->trained()) counts.head += tensor.value.size();
+  for (const TrainedTensor& tensor : host_->trained()) {
+    const bool is_head = tensor.part == TrainedTensor::Part::head || !counts_network_;
+    (is_head ? counts.head : counts.adapter) += tensor.value.size();
+  }
   counts.trainable = counts.adapter + counts.head;
   counts.total += host_->total_parameters();
   return counts;

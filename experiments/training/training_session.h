@@ -23,7 +23,7 @@
 namespace rankfold {
 
 /// What the settings of a run say of its host: dropout (none in zeroth order), label smoothing and
-/// precision, and the seed of its head. Throws UsageError for dropout of network or adapter that
+/// precision, whether all of it trains, and the seed of its head. Throws UsageError for dropout of network or adapter that
 /// zeroth order would leave out.
 HostSettings host_settings(const RunSettings& settings, std::uint64_t seed);
 
@@ -109,6 +109,7 @@ class TrainingSession {
   ZeroOrder* zero_order_ = nullptr;  ///< the source, where it is that
   std::unique_ptr<UpdateRule> rule_;
   double adapter_dropout_;
+  bool counts_network_ = false;  ///< among the adapter's parameters: it trains in its place
   std::size_t steps_ = 0, passes_ = 0;
   double loss_ = 0, weight_ = 0;  ///< of the step's batches so far
 };

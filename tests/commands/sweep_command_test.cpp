@@ -49,7 +49,8 @@ TEST_F(SweepCommand, TheCommandLineHasTheLastWord) {
   const std::string file =
       write("sweep.txt", "kind = count\nmodel = roberta-base\nmethod = lora\nrank = 1,2\n");
   EXPECT_THAT(call({"sweep", file, "--rank", "8", "--dry-run"}).out,
-              testing::StartsWith("lora rank 8 on roberta-base\n1 setting\n"));
+              testing::StartsWith("lora rank 8 on roberta-base: adapter 294912, trainable 294912\n"
+                                  "1 setting\n"));
 }
 
 TEST_F(SweepCommand, ADryRunWritesNothing) {
@@ -57,6 +58,7 @@ TEST_F(SweepCommand, ADryRunWritesNothing) {
       write("sweep.txt", "kind = count\nmodel = roberta-base\nmethod = lora\nrank = 1,2\n");
   const Outcome outcome = call({"sweep", file, "--out", out(), "--dry-run", "--json"});
   EXPECT_EQ(outcome.json()["count"], 2);
+  EXPECT_EQ(outcome.json()["runs"][1]["trainable"], 73728);
   EXPECT_FALSE(fs::exists(out()));
 }
 

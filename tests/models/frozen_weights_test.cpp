@@ -44,15 +44,56 @@ TEST(FrozenWeights, AreFoundWithAndWithoutThePrefixAndUnderOlderNames) {
   EXPECT_THAT(weights.unused(), ElementsAre("extra"));
 }
 
+/// What trains has memory of its own; two readers of one tensor share it.
+TEST(FrozenWeights, ThatTrainHaveGradientsWhereTheirValuesLie) {
+  const Checkpoint checkpoint;
+  const auto device = make_cpu_device();
+  FrozenWeights weights(checkpoint.folder.path, "net.", device);
+  EXPECT_EQ(weights.trained(), nullptr);
+  weights.train();
+  const float* const a = weights.tensor("net.a.weight", {2, 2});
+  EXPECT_EQ(weights.tensor("net.a.weight", {2, 2}), a);
+  EXPECT_NE(weights.frozen("net.c.weight", {4}), weights.tensor("net.c.weight", {4}));
+  const float* const turned = weights.transposed("net.a.weight", 2, 2);
+  EXPECT_EQ(weights.transposed("net.a.weight", 2, 2), turned);
+  TrainedWeights& trained = *weights.trained();
+  std::vector<TrainedTensor> tensors = trained.tensors();
+  ASSERT_EQ(tensors.size(), 3u);
+  EXPECT_EQ(tensors[0].name, "net.a.weight");
+  EXPECT_FALSE(tensors[0].turned);
+  EXPECT_TRUE(tensors[2].turned);
+  EXPECT_THAT(tensors[2].value, ElementsAre(1, 3, 2, 4));
+  EXPECT_EQ(trained.gradient(a + 3), tensors[0].gradient.data() + 3);
+  EXPECT_EQ(trained.gradient(weights.frozen("net.c.weight", {4})), nullptr);
+  EXPECT_EQ(trained.gradient(nullptr), nullptr);
+
+  // Numbers 0 and 1 of c stand in places 3 and 0 of a vector, those of a norm in 1 and 2.
+  const float* const c = weights.tensor("net.c.weight", {4});
+  const float* const b = weights.tensor("net.b.LayerNorm.weight", {2});
+  const float* const whole = weights.put_together(5, {{c, {3, 0}}, {b, {1, 2}}});
+  EXPECT_THAT(std::span(whole, 5), ElementsAre(2, 0.5f, -0.25f, 1, 0));
+  trained.tensors()[1].value[0] = 7;
+  trained.refresh();
+  EXPECT_EQ(whole[3], 7.0f);
+  for (int i = 0; i < 5; ++i) trained.gradient(whole)[i] = static_cast<float>(i + 1);
+  trained.gradient(c)[0] = 10;
+  trained.collect();
+  EXPECT_THAT(std::span(trained.gradient(c), 4), ElementsAre(14, 1, 0, 0));
+  EXPECT_THAT(std::span(trained.gradient(b), 2), ElementsAre(2, 3));
+  EXPECT_THAT(std::span(trained.gradient(whole), 5), testing::Each(0.0f));
+  trained.zero_gradients();
+  EXPECT_THAT(std::span(trained.gradient(c), 4), testing::Each(0.0f));
+}
+
 TEST(FrozenWeights, ComeInAnotherOrderOfRowsWhereOneIsGiven) {
   const Checkpoint checkpoint;
   FrozenWeights weights(checkpoint.folder.path, "net.", make_cpu_device());
   const std::vector<std::size_t> turned{1, 0}, outside{0, 2};
-  const std::span<const float> rows(weights.tensor("net.a.weight", {2, 2}, turned), 4);
+  const std::span<const float> rows(weights.frozen("net.a.weight", {2, 2}, turned), 4);
   EXPECT_THAT(rows, ElementsAre(3, 4, 1, 2));
-  EXPECT_EQ(weights.tensor("net.b.LayerNorm.weight", {2}, turned)[0], -0.25f);
+  EXPECT_EQ(weights.frozen("net.b.LayerNorm.weight", {2}, turned)[0], -0.25f);
   for (const std::vector<std::size_t>& wrong : {outside, std::vector<std::size_t>{0}})
-    EXPECT_THROW(weights.tensor("net.a.weight", {2, 2}, wrong), Error);
+    EXPECT_THROW(weights.frozen("net.a.weight", {2, 2}, wrong), Error);
 }
 
 TEST(FrozenWeights, StayMappedWhereTheyAreInFloat32) {

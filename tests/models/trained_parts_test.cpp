@@ -29,11 +29,6 @@ TEST(TrainedParts, HoldWhatTrainsWithTheMethod) {
   EXPECT_FALSE(parts.norms);
 }
 
-TEST(TrainedParts, AreNotAllWeightsOfAModel) {
-  EXPECT_NO_THROW(expect_trainable("all-linear"));
-  EXPECT_THROW(expect_trainable("everything"), UsageError);
-}
-
 TEST(TrainedParts, HaveARankOfFiveWhereTheMethodHasNone) {
   EXPECT_EQ(tensor_train_head_rank(""), 5u);
   EXPECT_EQ(tensor_train_head_rank("8x8x4"), 5u);

@@ -1,7 +1,7 @@
 """hosts.py RANKFOLD: every golden model's adapters and merges beside transformers and huggingface/peft.
 
-Of each: a LoRA on all weights that PEFT calls linear, ours in PEFT and PEFT's here, and the merged
-folders in transformers; of decoders as a classifier and as a causal language model. Prints one line
+Of each: a LoRA on all weights that PEFT calls linear and an IA3, ours in PEFT and PEFT's here, the
+merged folders in transformers, and that of full fine-tuning; of decoders as a classifier and as a causal language model. Prints one line
 a case with the largest difference; ends with 1 naming the cases that failed.
 """
 
@@ -10,8 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from place import (Failure, Place, golden, largest_difference, peft, randomise, run_cases, torch,
-                   transformers)
+from place import (Failure, Place, golden, ia3_config, largest_difference, peft, randomise,
+                   run_cases, torch, transformers)
 
 
 def ours_to_peft(place, work):
@@ -46,6 +46,50 @@ def peft_to_ours(place, work, **more):
         "evaluate": place.our_logits(work / "peft"),
         "merge": place.merged_logits(work / "peft", work / "merged"),
     })
+
+
+def ia3_to_peft(place, work):
+    """Scales of ours, trained a little, as PEFT's IA3."""
+    place.expect("finetune", "--model", place.model, "--data", place.data, "--task", "cola",
+                 "--method", "ia3", "--lr", "2e-1", "--epochs", 1, "--batch", 8, "--max-length", 16,
+                 "--dropout", 0, "--threads", 1, "--out", work / "run")
+    adapter = work / "run/adapter"
+    place.expect("export", "--adapter", adapter, "--as", "ia3", "--model", place.model, "--out",
+                 work / "ia3")
+    ours = place.our_logits(adapter)
+    return largest_difference(ours, {
+        "merge": place.merged_logits(adapter, work / "merged"),
+        "peft": place.peft_logits(work / "ia3"),
+        "the export read back": place.our_logits(work / "ia3"),
+    })
+
+
+def ia3_to_ours(place, work):
+    model = place.load()
+    model = peft.get_peft_model(model, ia3_config(model, "SEQ_CLS"))
+    randomise(model, 1, 0.5)
+    model.save_pretrained(work / "peft")
+    place.expect("export", "--adapter", work / "peft", "--as", "native", "--model", place.model,
+                 "--out", work / "native")
+    place.expect("export", "--adapter", work / "native", "--as", "ia3", "--model", place.model,
+                 "--out", work / "ia3")
+    return largest_difference(place.logits(model), {
+        "evaluate": place.our_logits(work / "peft"),
+        "merge": place.merged_logits(work / "peft", work / "merged"),
+        "native": place.our_logits(work / "native"),
+        "back in peft": place.peft_logits(work / "ia3"),
+    })
+
+
+def everything(place, work):
+    """All weights, trained a little; the merged folder in transformers."""
+    place.expect("finetune", "--model", place.model, "--data", place.data, "--task", "cola",
+                 "--method", "full", "--targets", "everything", "--lr", "1e-3", "--epochs", 1,
+                 "--batch", 8, "--max-length", 16, "--dropout", 0, "--threads", 1, "--out",
+                 work / "run")
+    adapter = work / "run/adapter"
+    return largest_difference(place.our_logits(adapter),
+                              {"merge": place.merged_logits(adapter, work / "merged")})
 
 
 def token_logits(place, model):
@@ -104,6 +148,9 @@ def main():
                 cases[f"{source}, language model"] = lambda work, place=place: language_model(place, work)
             cases[f"{source} to peft"] = lambda work, place=place: ours_to_peft(place, work)
             cases[f"peft {source}"] = lambda work, place=place: peft_to_ours(place, work)
+            cases[f"{source}, ia3 to peft"] = lambda work, place=place: ia3_to_peft(place, work)
+            cases[f"peft ia3, {source}"] = lambda work, place=place: ia3_to_ours(place, work)
+            cases[f"{source}, everything"] = lambda work, place=place: everything(place, work)
         # A base without what a classifier has behind its layers.
         for source in ("roberta", "bert", "deberta-v2"):
             place = Place(sys.argv[1], Path(folder) / f"{source}-base", source, keep=lambda name: not

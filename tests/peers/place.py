@@ -131,6 +131,19 @@ class Place:
         return self.logits(self.load(out))
 
 
+# What IA3 scales the outputs of, and the inputs; DeBERTa's in_proj and GPT-2's c_attn hold q too.
+ia3_outputs = (".key", ".value", ".key_proj", ".value_proj", ".k_proj", ".v_proj", ".c_attn", ".in_proj")
+ia3_inputs = (".output.dense", ".fc2", ".down_proj", ".ffn_output", ".mlp.c_proj")
+
+
+def ia3_config(model, task):
+    modules = [name for name, _ in model.named_modules()]
+    inputs = [name for name in modules
+              if name.endswith(ia3_inputs) and not name.endswith(".attention.output.dense")]
+    return peft.IA3Config(task_type=task, feedforward_modules=inputs, target_modules=inputs + [
+        name for name in modules if name.endswith(ia3_outputs)])
+
+
 def randomise(model, seed, size=0.3):
     """Every trained tensor, the head too."""
     generator = torch.Generator().manual_seed(seed)

@@ -260,6 +260,14 @@ TEST(ChosenTargets, AreTheWholeWhereTheModelHasQAndVAsItsParts) {
   method.default_targets = "q,k,v";
   EXPECT_EQ(chosen_targets(settings, method, fused), "q,k,v");
   EXPECT_EQ(filled(settings, fused), "");
+  // Of all, parts where only some have a bias.
+  method.default_targets = "all";
+  EXPECT_EQ(chosen_targets(settings, method, fused), "all");
+  SiteCatalogue biased = fused;
+  biased.sites.push_back({"o", MatrixType::o});
+  biased.sites[1].bias = Site::BiasRows::some;
+  EXPECT_EQ(chosen_targets(settings, method, biased), "q,o");
+  EXPECT_EQ(filled(settings, biased), "q,o");
   settings.values["targets"] = "q";
   EXPECT_EQ(filled(settings, fused), "q");
 }

@@ -84,6 +84,7 @@ TEST_F(Checkpoints, GiveTheBitsOfARunThatWasNotInterrupted) {
       {{"optimizer", "zo-adam"}, {"dropout", "0"}, {"zo-samples", "2"}, {"clip", "1"}},
       {{"optimizer", "zo-sgd"}, {"dropout", "0"}, {"keep", "best"}, {"keep-by", "loss"}},
       {{"method", "dlrt"}, {"rank", "4"}, {"keep", "best"}, {"evaluate-every", "2"}},
+      {{"method", "full"}, {"rank", ""}, {"targets", "everything"}, {"lr", "1e-3"}},
       {{"train", "norms"}, {"patience", "3"}, {"evaluate-every", "2"}, {"steps", "13"}}};
   int number = 0;
   for (Settings values : ways) {

@@ -44,6 +44,16 @@ TEST_F(FusedRun, AdaptsTheWholeUnlessPartsAreAskedFor) {
   EXPECT_EQ(parts.stack[0].name, parts.stack[0].part_of + ".q");
 }
 
+/// Keys have no bias: what ia3 scales is the product, and bitfit trains the parts that have one.
+TEST_F(FusedRun, ScalesKeysAndTrainsTheBiasesThatThereAre) {
+  const Registry registry = builtin_registry();
+  const RunResult scales = finetune(settings("ia3", ""), folder / "ia3", registry, {});
+  EXPECT_EQ(scales.parameters.adapter, 2U * (32 + 32 + 64));
+  const RunResult biases = finetune(settings("bitfit", ""), folder / "bitfit", registry, {});
+  EXPECT_EQ(biases.settings.text("targets"), "q,k,v,o,up,down");
+  EXPECT_EQ(biases.parameters.adapter, 2U * (32 + 32 + 32 + 64 + 32));
+}
+
 TEST_F(FusedRun, WithABiasThatNoCheckpointHoldsIsRefusedBeforeItTrains) {
   EXPECT_THAT(error_of([&] { finetune(settings("cara"), folder / "out", builtin_registry(), {}); }),
               testing::HasSubstr(

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 
 #include "core/device/device.h"
 #include "decompositions/registry.h"
@@ -81,6 +82,61 @@ TEST_F(TrainingSessions, CountWhatTrains) {
     else
       EXPECT_LT(counts.trainable, in_tensors) << name;
   }
+}
+
+/// In place, with the Trainer's groups: no norms and biases decay, the head has its own rate.
+TEST_F(TrainingSessions, TrainEverythingInPlace) {
+  const Registry registry = builtin_registry();
+  const Method& full = registry.at("full");
+  RunSettings wanted = settings_of(full);
+  wanted.values["targets"] = "everything";
+  for (const auto& [name, value] :
+       {std::pair{"no-decay", "biases-and-norms"}, {"lr-head", "2e-2"}, {"optimizer", "sgd"}})
+    wanted.values[name] = value;
+  TrainingSession trained = session(full, wanted);
+  const ParameterCounts counts = trained.parameters();
+  EXPECT_EQ(counts.head, 66u);
+  EXPECT_EQ(counts.trainable, counts.total);
+  EXPECT_EQ(counts.trainable, counts.adapter + counts.head);
+  EXPECT_TRUE(trained.stack().sites.empty());
+  std::map<std::string, TrainedSpan> named;
+  for (const TrainedSpan& tensor : trained.tensors()) named[tensor.name] = tensor;
+  const std::string layer = "bert.encoder.layer.0.";
+  for (const auto& [name, decays] :
+       {std::pair{std::string("bert.embeddings.word_embeddings.weight"), true},
+        {layer + "attention.self.key.bias", false},
+        {layer + "output.LayerNorm.weight", false},
+        {layer + "output.dense.weight", true},
+        {std::string("bert.pooler.dense.bias"), false}}) {
+    EXPECT_EQ(named.at(name).decays, decays) << name;
+    EXPECT_EQ(named.at(name).rate, 1) << name;
+  }
+  EXPECT_EQ(named.at("classifier.weight").rate, 2);
+  const Batch data = six_sequences();
+  const double first = trained.form_gradients(data);
+  for (int step = 0; step < 5; ++step) {
+    trained.update(1e-2, clip_scale(trained.norm(), 1));
+    trained.form_gradients(data);
+  }
+  EXPECT_LT(trained.form_gradients(data), 0.95 * first);
+}
+
+TEST_F(TrainingSessions, RefuseWhatEverythingDoesNotGoWith) {
+  const Registry registry = builtin_registry();
+  const auto refusal = [&](const char* name, const char* value) {
+    RunSettings wanted = settings_of(registry.at("full"));
+    wanted.values["targets"] = "everything";
+    wanted.values[name] = value;
+    return error_of([&] { session(registry.at("full"), wanted); });
+  };
+  EXPECT_EQ(refusal("train", "head"), "");
+  EXPECT_EQ(refusal("train", "norms").substr(0, 44),
+            "--targets everything holds the norms and the");
+  EXPECT_EQ(refusal("layers", "last:1"),
+            "--layers is last:1; --targets everything trains all layers, expected all");
+  EXPECT_NE(refusal("adapter-dropout", "0.1").find("with no adapter: expected 0"),
+            std::string::npos);
+  EXPECT_EQ(refusal("precision", "bf16").substr(0, 39), "--precision bf16 rounds frozen weights,");
 }
 
 TEST_F(TrainingSessions, TakeTheSameStepsForTheSameSeed) {

@@ -91,6 +91,37 @@ TEST_F(ZeroOrderTraining, ProjectsTheGradientAndLeavesTheParametersAsTheyWere) {
   }
 }
 
+/// MeZO's main row: all weights, which come back exactly, with one copy of them and no gradient.
+TEST_F(ZeroOrderTraining, TrainsEverythingFromOneCopy) {
+  RunSettings settings = wanted("zo-sgd");
+  settings.values["method"] = "full";
+  settings.values.erase("rank");
+  settings.values["targets"] = "everything";
+  const auto device = std::make_shared<CountingDevice>(make_cpu_device());
+  TrainingSession probed = session(settings, device);
+  const Values before = values_of(probed.tensors());
+  std::vector<double> losses = {probed.form_gradients(six_sequences())};
+  EXPECT_EQ(values_of(probed.tensors()), before);
+  // In the place of the gradients lies what the weights were.
+  EXPECT_EQ(values_of(probed.tensors(), true), before);
+  settings.values["optimizer"] = "sgd";
+  TrainingSession exact = session(settings);
+  exact.form_gradients(six_sequences());
+  const Values gradient = values_of(exact.tensors(), true), z = directions(probed.tensors(), 0);
+  double expected = 0;
+  for (std::size_t i = 0; i < z.size(); ++i)
+    for (std::size_t j = 0; j < z[i].size(); ++j)
+      expected += double(z[i][j]) * double(gradient[i][j]);
+  EXPECT_NEAR(probed.projections()[0], expected, 0.05 * (1 + std::abs(expected)));
+  const std::size_t allocations = device->count().allocations;
+  for (int step = 0; step < 3; ++step) {
+    probed.update(1e-3, 1);
+    losses.push_back(probed.form_gradients(six_sequences()));
+  }
+  EXPECT_EQ(device->count().allocations, allocations);
+  EXPECT_NE(losses.back(), losses.front());
+}
+
 TEST_F(ZeroOrderTraining, DescendsAlongZWithRatesAndDecayByGroup) {
   RunSettings settings = wanted("zo-sgd");
   settings.values["weight-decay"] = "0.5";

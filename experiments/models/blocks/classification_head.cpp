@@ -46,7 +46,7 @@ ClassificationHead::ClassificationHead(HeadDescription description, std::size_t 
   if (settings.parts.tt_head)
     tensor_train_ = make_tensor_train_head<float>(description_.dense, hidden_,
                                                   settings.parts.tt_rank, seed_, device_);
-  else if (description_.trains_dense)
+  else if (description_.trains_dense || settings.parts.everything)
     load_trained_dense(weights);
   else
     load_frozen_dense(weights, notes);
@@ -57,7 +57,7 @@ ClassificationHead::ClassificationHead(HeadDescription description, std::size_t 
 void ClassificationHead::read(FrozenWeights& weights, std::span<TrainedStorage> layer,
                               std::span<const std::size_t> rows) const {
   for (TrainedStorage& storage : layer)
-    device_->copy(weights.tensor(storage.name, storage.shape, rows),
+    device_->copy(weights.frozen(storage.name, storage.shape, rows),
                   storage.value.size() * sizeof(float), storage.value.data());
 }
 
@@ -95,8 +95,8 @@ void ClassificationHead::load_frozen_dense(FrozenWeights& weights,
                                            std::vector<std::string>& notes) {
   const std::string weight = description_.dense + ".weight";
   if (weights.find(weight)) {
-    dense_.weight = weights.tensor(weight, {hidden_, hidden_});
-    dense_.bias = weights.tensor(description_.dense + ".bias", {hidden_});
+    dense_.weight = weights.frozen(weight, {hidden_, hidden_});
+    dense_.bias = weights.frozen(description_.dense + ".bias", {hidden_});
     return;
   }
   new_dense_.assign(hidden_ * hidden_ + hidden_, 0.0f);
@@ -117,7 +117,10 @@ std::vector<TrainedTensor> ClassificationHead::trained_output() {
 
 std::vector<TrainedTensor> ClassificationHead::trained_dense() {
   std::vector<TrainedTensor> tensors;
-  for (TrainedStorage& storage : trained_dense_) tensors.push_back(storage.tensor());
+  for (TrainedStorage& storage : trained_dense_) {
+    tensors.push_back(storage.tensor());
+    if (!description_.trains_dense) tensors.back().part = TrainedTensor::Part::network;
+  }
   if (tensor_train_)
     for (Parameter<float>& parameter : tensor_train_->parameters())
       tensors.push_back({description_.dense + "." + parameter.factor,

@@ -33,7 +33,7 @@ struct HeadDescription {
 
 /// A head on the first row of each sequence: logits = output(dropout(f(dense(dropout(x))))). The
 /// output layer trains; the dense layer is frozen, and may have an adapter, unless it trains with
-/// it or a tensor train replaces it.
+/// it (or with everything), or a tensor train replaces it.
 class ClassificationHead {
  public:
   /// Tensors that the checkpoint lacks are drawn anew; `notes` says so of those that stay frozen.

@@ -99,7 +99,7 @@ DecoderApplication::Reach DecoderLayer::reach(bool below) const {
   reach.input = below;
   reach.attention = below || reads_input() || attention_norm_.weight_gradient ||
                     query_norm_.weight_gradient || key_norm_.weight_gradient;
-  reach.attended = reach.attention || attention_output().adapted();
+  reach.attended = reach.attention || attention_output().trains();
   reach.any = reach.attended || feed_forward_norm_.weight_gradient || feed_forward_.trains();
   return reach;
 }
@@ -139,7 +139,7 @@ void DecoderLayer::take_kept(const DecoderPass& pass, DecoderApplication& applic
       kept.k = arena.take_matrix(pass.tokens(), key_width());
     }
   }
-  if (attention_output().adapted()) kept.context = arena.take_matrix(rows, query_width());
+  if (attention_output().trains()) kept.context = arena.take_matrix(rows, query_width());
   kept.feed_forward = feed_forward_.take_kept(rows, arena);
 }
 
@@ -288,9 +288,9 @@ void DecoderLayer::backward_attention(const DecoderPass& pass,
                               Into::overwrite);
   if (!reach.attention) return;
   const bool all = reach.input || attention_norm_.weight_gradient;
-  const AttentionGradients wanted = {all || query().adapted() || query_norm_.weight_gradient,
-                                     all || key().adapted() || key_norm_.weight_gradient,
-                                     all || value().adapted()};
+  const AttentionGradients wanted = {all || query().trains() || query_norm_.weight_gradient,
+                                     all || key().trains() || key_norm_.weight_gradient,
+                                     all || value().trains()};
   const Projections& p = kept.projections;
   attention_.backward(p.q, p.k, p.v, pass.row_starts(application.last_rows_only), pass.key_starts,
                       pass.dropout(settings_.attention_dropout, application.attention_place),
@@ -334,7 +334,7 @@ void DecoderLayer::backward_projections(const DecoderPass& pass,
   }
   if (through) d_normed = arena.take_matrix(pass.tokens(), hidden());
   const auto gradient_of = [&](const HostLinear& linear, MatrixView<float> values) {
-    return through || linear.adapted() ? values : without_memory(values);
+    return through || linear.trains() ? values : without_memory(values);
   };
   const Projections& p = kept.projections;
   const std::array<const HostLinear*, 3> linears = {&query(), &key(), &value()};
@@ -348,7 +348,7 @@ void DecoderLayer::backward_projections(const DecoderPass& pass,
     backward_together(std::span(linears).last(2), normed, std::span(dys).last(2),
                       traces.projections, d_normed, Into::overwrite);
     MatrixView<float> queried(nullptr, pass.sequences(), hidden()), d_queried = queried;
-    if (query().adapted()) queried = gathered(normed, pass.lasts, arena);
+    if (query().trains()) queried = gathered(normed, pass.lasts, arena);
     if (through) d_queried = arena.take_matrix(pass.sequences(), hidden());
     if (dys[0].data) query().backward(queried, dys[0], traces.query, d_queried, Into::overwrite);
     if (through) device.add_to_rows(d_queried, pass.lasts, d_normed);

@@ -112,7 +112,7 @@ class DecoderLayer {
  private:
   using Projections = DecoderApplication::Projections;
 
-  bool fused() const { return linears_.size() == 5 && linears_[0].adapted(); }
+  bool fused() const { return linears_.size() == 5 && linears_[0].trains(); }
   /// The linear of q, k and v, or 0, 1 or 2 of them.
   const HostLinear& projection(std::size_t part) const {
     return linears_[fused() ? 0 : linears_.size() - 4 + part];
@@ -124,7 +124,7 @@ class DecoderLayer {
   std::size_t hidden() const { return attention_output().site().out; }
   std::size_t query_width() const { return settings_.heads * settings_.head_dim; }
   std::size_t key_width() const { return settings_.key_value_heads * settings_.head_dim; }
-  bool reads_input() const { return query().adapted() || key().adapted() || value().adapted(); }
+  bool reads_input() const { return query().trains() || key().trains() || value().trains(); }
   bool has_head_norms() const { return query_norm_.weight != nullptr; }
 
   Projections take_projections(const DecoderPass& pass, bool last_rows_only, Arena& arena) const;

@@ -57,15 +57,15 @@ EncoderApplication::Reach EncoderLayer::reach(bool below) const {
   EncoderApplication::Reach reach;
   reach.input = below;
   reach.attention = below || reads_input() ||
-                    (relative_ && (position_key().adapted() || position_query().adapted()));
+                    (relative_ && (position_key().trains() || position_query().trains()));
   reach.attended =
-      reach.attention || attention_output().adapted() || attention_norm_.weight_gradient;
-  reach.any = reach.attended || up().adapted() || down().adapted() || output_norm_.weight_gradient;
+      reach.attention || attention_output().trains() || attention_norm_.weight_gradient;
+  reach.any = reach.attended || up().trains() || down().trains() || output_norm_.weight_gradient;
   return reach;
 }
 
 bool EncoderLayer::reads_input() const {
-  return query().adapted() || key().adapted() || value().adapted();
+  return query().trains() || key().trains() || value().trains();
 }
 
 EncoderLayer::Dropouts EncoderLayer::dropouts(const EncoderPass& pass,
@@ -93,12 +93,12 @@ void EncoderLayer::take_kept(const EncoderPass& pass, EncoderApplication& applic
     kept.positions = take_positions(pass, arena);
     kept.attention = attention_.take_trace(row_starts, pass.starts, drop.attention, arena);
   }
-  if (attention_output().adapted()) kept.context = arena.take_matrix(rows, hidden);
-  if (reach.attended || up().adapted()) {
+  if (attention_output().trains()) kept.context = arena.take_matrix(rows, hidden);
+  if (reach.attended || up().trains()) {
     kept.attention_norm = take_norm_trace(arena, rows, hidden);
     kept.derivative = arena.take_matrix(rows, inner);
   }
-  if (down().adapted()) kept.activated = arena.take_matrix(rows, inner);
+  if (down().trains()) kept.activated = arena.take_matrix(rows, inner);
 }
 
 MatrixView<float> EncoderLayer::forward(MatrixView<float> x, const EncoderPass& pass,
@@ -130,7 +130,7 @@ MatrixView<float> EncoderLayer::forward(MatrixView<float> x, const EncoderPass& 
 }
 
 std::size_t EncoderLayer::block_rows(std::size_t rows, const Device& device) const {
-  if (attention_output().adapted() || up().adapted() || down().adapted()) return rows;
+  if (attention_output().trains() || up().trains() || down().trains()) return rows;
   return device.feed_forward_rows(rows, settings_.intermediate);
 }
 
@@ -190,7 +190,7 @@ void EncoderLayer::backward_feed_forward(const EncoderApplication& application, 
   if (!d_inner.data) return;
   multiply(range(kept.derivative, begin, count), d_inner, arena.device());
   MatrixView<float> attended(nullptr, count, settings_.hidden);
-  if (up().adapted()) {
+  if (up().trains()) {
     // d_dense has been used up.
     attended = d_dense;
     form_again(attention_norm_, kept.attention_norm.range(begin, count), attended, arena.device());
@@ -210,7 +210,7 @@ MatrixView<float> EncoderLayer::backward_rows(const EncoderApplication& applicat
   const ArenaScope temporaries(arena);
   const std::size_t hidden = settings_.hidden, rows = gradient.rows,
                     block = block_rows(rows, arena.device());
-  const bool through_up = reach.attended || up().adapted();
+  const bool through_up = reach.attended || up().trains();
   const MatrixView<float> d_dense_rows = arena.take_matrix(block, hidden);
   MatrixView<float> d_inner_rows(nullptr, block, settings_.intermediate);
   if (through_up) d_inner_rows = arena.take_matrix(block, settings_.intermediate);
@@ -225,7 +225,7 @@ MatrixView<float> EncoderLayer::backward_rows(const EncoderApplication& applicat
     add_and_normalise_backward(output_norm_, drop.output.from_row(begin), d_rows,
                                kept.output_norm.range(begin, count), d_rows, d_dense,
                                arena.device());
-    if (through_up || down().adapted())
+    if (through_up || down().trains())
       backward_feed_forward(application, begin, d_dense, range(d_inner_rows, 0, count), d_rows,
                             arena);
     if (!reach.attended) continue;

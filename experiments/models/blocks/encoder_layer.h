@@ -145,7 +145,7 @@ class EncoderLayer {
   }
   bool fused() const {
     return has_whole() &&
-           !(linears_[1].adapted() || linears_[2].adapted() || linears_[3].adapted());
+           !(linears_[1].trains() || linears_[2].trains() || linears_[3].trains());
   }
   const HostLinear& query() const { return projection(0); }
   const HostLinear& key() const { return projection(1); }

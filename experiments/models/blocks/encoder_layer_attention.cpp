@@ -167,14 +167,14 @@ void EncoderLayer::attend_backward(const EncoderPass& pass, const EncoderApplica
   const auto& [q, k, v, all] = application.kept.projections;
   const AttentionTrace& trace = application.kept.attention;
   const bool input = application.reach.input;
-  const AttentionGradients wanted = {input || query().adapted(), input || key().adapted(),
-                                     input || value().adapted()};
+  const AttentionGradients wanted = {input || query().trains(), input || key().trains(),
+                                     input || value().trains()};
   if (!relative_)
     return attention_.backward(q, k, v, row_starts, pass.starts, dropout, trace, d_context, wanted);
   const ArenaScope scope(arena);
   const PositionMaps& maps = application.kept.positions;
   const auto gradient_of = [&](const HostLinear& by, MatrixView<float> map) {
-    const bool reached = pass.relative.gradient.data || by.adapted();
+    const bool reached = pass.relative.gradient.data || by.trains();
     return map.data && reached ? arena.take_matrix(map.rows, map.columns) : MatrixView<float>();
   };
   const PositionMaps gradients = {gradient_of(position_key(), maps.keys),
@@ -199,9 +199,9 @@ void EncoderLayer::propagate(const EncoderPass& pass, const EncoderApplication& 
   if (!x.data) x = MatrixView<const float>(nullptr, pass.tokens(), hidden);
   if (!input) dx.data = nullptr;
   if (fused()) return propagate_fused(pass, application, x, gradient, dx, arena.device());
-  if (query().adapted()) x_query = first_rows_only ? first_rows(x, pass.starts, arena) : x;
+  if (query().trains()) x_query = first_rows_only ? first_rows(x, pass.starts, arena) : x;
   const auto gradient_of = [&](const HostLinear& linear, MatrixView<float> values) {
-    return input || linear.adapted()
+    return input || linear.trains()
                ? values
                : MatrixView<float>(nullptr, values.rows, values.columns, values.stride);
   };

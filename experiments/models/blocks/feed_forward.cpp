@@ -7,7 +7,7 @@
 namespace rankfold {
 
 bool FeedForward::reads_input() const {
-  return up().adapted() || (is_gated() && linears_.front().adapted());
+  return up().trains() || (is_gated() && linears_.front().trains());
 }
 
 FeedForward::Kept FeedForward::take_kept(std::size_t rows, Arena& arena) const {
@@ -18,7 +18,7 @@ FeedForward::Kept FeedForward::take_kept(std::size_t rows, Arena& arena) const {
     kept.up = {both.data + width(), rows, width(), both.stride};
   } else {
     kept.up = arena.take_matrix(rows, width());
-    if (down().adapted()) kept.activated = arena.take_matrix(rows, width());
+    if (down().trains()) kept.activated = arena.take_matrix(rows, width());
   }
   return kept;
 }
@@ -51,7 +51,7 @@ void FeedForward::backward(MatrixView<const float> x, MatrixView<const float> dz
   const bool through = dx.data || reads_input();
   MatrixView<float> d_activated(nullptr, dz.rows, width()), activated = kept.activated;
   if (!activated.data) activated = {nullptr, dz.rows, width()};
-  if (is_gated() && down().adapted()) {
+  if (is_gated() && down().trains()) {
     activated = arena.take_matrix(dz.rows, width());
     const WorkTimer timer(device, Work::elementwise);
     device.gated(activation_, kept.gate, kept.up, activated);

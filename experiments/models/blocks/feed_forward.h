@@ -23,7 +23,7 @@ class FeedForward {
 
   /// Whether backward needs x again: a site that reads it is adapted.
   bool reads_input() const;
-  bool trains() const { return reads_input() || down().adapted(); }
+  bool trains() const { return reads_input() || down().trains(); }
 
   /// What a forward leaves for its backward, in the arena.
   struct Kept {

@@ -4,8 +4,22 @@
 #include <utility>
 
 #include "core/adapter/frozen_product.h"
+#include "core/device/work.h"
 
 namespace rankfold {
+namespace {
+
+/// Every row of y += row, which may be null.
+void add_row(const Device& device, const float* row, MatrixView<float> y) {
+  if (!row) return;
+  const WorkTimer timer(device, Work::elementwise);
+  StridedLoop loop;
+  loop.add({y.rows, 0, 0, y.stride});
+  loop.add({y.columns, 1, 0, 1});
+  device.accumulate(loop, 1.0f, row, nullptr, y.data);
+}
+
+}  // namespace
 
 HostLinear::HostLinear(Site site, FrozenLinear<float> frozen, std::shared_ptr<const Device> device,
                        bool bfloat16)
@@ -37,6 +51,23 @@ void HostLinear::attach(Adapter<float>* adapter, std::size_t index) {
   index_ = index;
 }
 
+void HostLinear::train(float* weight_gradient, float* bias_gradient) {
+  weight_gradient_ = weight_gradient;
+  bias_gradient_ = bias_gradient;
+}
+
+void HostLinear::add_gradients(MatrixView<const float> x, MatrixView<const float> dy) const {
+  if (!weight_gradient_ || !dy.data) return;
+  {
+    const WorkTimer timer(*device_, Work::frozen_product);
+    device_->gemm(true, false, dy.columns, x.columns, dy.rows, 1.0f, dy.data, dy.stride, x.data,
+                  x.stride, 1.0f, weight_gradient_, x.columns);
+  }
+  if (!bias_gradient_) return;
+  const WorkTimer timer(*device_, Work::elementwise);
+  device_->add_column_sums(dy, bias_gradient_);
+}
+
 void HostLinear::forward(MatrixView<const float> x, MatrixView<float> y,
                          Trace<float>* trace) const {
   const HostLinear* const self = this;
@@ -52,7 +83,7 @@ const float* HostLinear::forward_without_bias(MatrixView<const float> x, MatrixV
   const bool beside = adapter_->place(index_) == Place::beside;
   const SiteMatrix<float> output{index_, y};
   adapter_->forward({&output, 1}, x, trace, beside ? Bias::omit : Bias::add);
-  return beside ? frozen().bias : nullptr;
+  return beside || adds_bias_behind() ? frozen().bias : nullptr;
 }
 
 void HostLinear::backward(MatrixView<const float> x, MatrixView<const float> dy,
@@ -76,6 +107,9 @@ void forward_together(std::span<const HostLinear* const> linears, MatrixView<con
     }
   }
   if (adapter) adapter->forward({outputs.data(), count}, x, trace);
+  for (std::size_t i = 0; i < linears.size(); ++i)
+    if (const HostLinear& linear = *linears[i]; linear.adds_bias_behind())
+      add_row(*linear.device_, linear.frozen().bias, ys[i]);
 }
 
 void backward_together(std::span<const HostLinear* const> linears, MatrixView<const float> x,
@@ -84,6 +118,7 @@ void backward_together(std::span<const HostLinear* const> linears, MatrixView<co
   std::array<SiteMatrix<const float>, most_sites_a_call> d_outputs;
   std::size_t count = 0;
   Adapter<float>* adapter = nullptr;
+  for (std::size_t i = 0; i < linears.size(); ++i) linears[i]->add_gradients(x, dys[i]);
   for (std::size_t i = 0; i < linears.size(); ++i) {
     const HostLinear& linear = *linears[i];
     if (linear.adapter_) {

@@ -12,7 +12,8 @@
 
 namespace rankfold {
 
-/// One frozen linear layer of a host model, with the adapter of its site where there is one. What a
+/// One linear layer of a host model, frozen, with the adapter of its site where there is one, or
+/// itself trained. What a
 /// forward keeps for its backward is the caller's: one trace for each input that the layer meets in
 /// a pass, reused over steps without new memory.
 class HostLinear {
@@ -29,6 +30,10 @@ class HostLinear {
   const Site& site() const { return site_; }
   const FrozenLinear<float>& frozen() const;
   bool adapted() const { return adapter_ != nullptr; }
+  /// Where the gradients of weight and bias go, which then train themselves; null: nowhere.
+  void train(float* weight_gradient, float* bias_gradient);
+  /// Whether a backward has gradients of its own to form, for which it needs X.
+  bool trains() const { return adapted() || weight_gradient_; }
   /// Lets site `index` of the adapter's stack act here; null detaches.
   void attach(Adapter<float>* adapter, std::size_t index);
 
@@ -39,8 +44,8 @@ class HostLinear {
   const float* forward_without_bias(MatrixView<const float> x, MatrixView<float> y,
                                     Trace<float>* trace) const;
   /// dX = dY dY/dX, added or overwritten as `into` says; skipped where dx.data is null. Adds
-  /// to the gradients of the adapter. X and the trace are those of the forward where the site is
-  /// adapted, else unused.
+  /// to the gradients of the adapter, or to its own. X and the trace are those of the forward where
+  /// something trains, else unused; dX may be X where the layer trains itself.
   void backward(MatrixView<const float> x, MatrixView<const float> dy, const Trace<float>& trace,
                 MatrixView<float> dx, Into into) const;
 
@@ -50,6 +55,11 @@ class HostLinear {
   friend void backward_together(std::span<const HostLinear* const>, MatrixView<const float>,
                                 std::span<const MatrixView<const float>>, const Trace<float>&,
                                 MatrixView<float>, Into);
+  /// Whether the adapter left the bias out, which is added behind it (Site::bias_apart).
+  bool adds_bias_behind() const {
+    return adapter_ && site_.bias_apart && adapter_->place(index_) == Place::after;
+  }
+  void add_gradients(MatrixView<const float> x, MatrixView<const float> dy) const;
 
   struct Weight {
     std::function<FrozenLinear<float>()> read;  ///< empty once it is read
@@ -63,6 +73,7 @@ class HostLinear {
   std::shared_ptr<const Device> device_;
   Adapter<float>* adapter_ = nullptr;
   std::size_t index_ = 0;
+  float *weight_gradient_ = nullptr, *bias_gradient_ = nullptr;
 };
 
 /// Linear layers that read one input (q, k and v), each as HostLinear::forward; the adapter may

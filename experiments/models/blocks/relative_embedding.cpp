@@ -49,21 +49,35 @@ void RelativeEmbedding::start(EncoderPass& pass, RelativeRows& rows, Arena& aren
   relative.rows = rows.of_distance;
   relative.embedding = arena.take_matrix(count, hidden_);
   device.gather_rows({table_, 2 * buckets_.span, hidden_}, rows.of_table, relative.embedding);
-  if (!norm_) return;
-  // The gathered rows become the normalised ones in place.
-  relative.norm = {relative.embedding, arena.take(count)};
-  relative.embedding = arena.take_matrix(count, hidden_);
-  add_and_normalise(*norm_, relative.norm.normalised, nullptr, Dropout(), {}, relative.norm,
-                    relative.embedding, device);
+  if (norm_) {
+    // The gathered rows become the normalised ones in place.
+    relative.norm = {relative.embedding, arena.take(count)};
+    relative.embedding = arena.take_matrix(count, hidden_);
+    add_and_normalise(*norm_, relative.norm.normalised, nullptr, Dropout(), {}, relative.norm,
+                      relative.embedding, device);
+  }
   if (!trains() || !pass.training) return;
   relative.gradient = arena.take_matrix(count, hidden_);
   device.fill(count * hidden_, 0.0f, relative.gradient.data);
 }
 
-void RelativeEmbedding::backward(const EncoderPass& pass, Arena& arena) const {
-  if (!pass.relative.gradient.data) return;
-  const WorkTimer timer(arena.device(), Work::elementwise);
-  add_norm_gradients(*norm_, pass.relative.gradient, pass.relative.norm.normalised, arena.device());
+void RelativeEmbedding::backward(const EncoderPass& pass, const RelativeRows& rows,
+                                 Arena& arena) const {
+  const MatrixView<float>& gradient = pass.relative.gradient;
+  if (!gradient.data) return;
+  const Device& device = arena.device();
+  if (!table_gradient_) {
+    const WorkTimer timer(device, Work::elementwise);
+    return add_norm_gradients(*norm_, gradient, pass.relative.norm.normalised, device);
+  }
+  if (norm_) {
+    const ArenaScope scope(arena);
+    const MatrixView<float> same = arena.take_matrix(gradient.rows, gradient.columns);
+    add_and_normalise_backward(*norm_, Dropout(), gradient, pass.relative.norm, gradient, same,
+                               device);
+  }
+  const WorkTimer timer(device, Work::elementwise);
+  device.add_to_rows(gradient, rows.of_table, {table_gradient_, 2 * buckets_.span, hidden_});
 }
 
 }  // namespace rankfold

@@ -33,7 +33,7 @@ struct RelativeRows {
 };
 
 /// The embedding of relative positions that all layers of a DeBERTa share, behind its norm where it
-/// has one. The table is frozen; the norm may be replaced by a trained one.
+/// has one. The table is frozen unless all trains; the norm may be replaced by a trained one.
 class RelativeEmbedding {
  public:
   /// `table` [2 * span, hidden].
@@ -42,20 +42,24 @@ class RelativeEmbedding {
       : table_(table), buckets_(buckets), hidden_(hidden), norm_(std::move(norm)) {}
 
   LayerNorm* norm() { return norm_ ? &*norm_ : nullptr; }
+  const float* table() const { return table_; }
+  /// Where the gradient of the table goes, which then trains.
+  void train(float* table_gradient) { table_gradient_ = table_gradient; }
 
   /// Fills pass.relative, in the arena; `rows` stay until the pass is over.
   void start(EncoderPass& pass, RelativeRows& rows, Arena& arena) const;
   /// From pass.relative.gradient, once all layers have added theirs: adds to the gradients of a
-  /// trained norm.
-  void backward(const EncoderPass& pass, Arena& arena) const;
+  /// trained norm and table. `rows` are those of `start`.
+  void backward(const EncoderPass& pass, const RelativeRows& rows, Arena& arena) const;
 
  private:
-  bool trains() const { return norm_ && norm_->weight_gradient; }
+  bool trains() const { return table_gradient_ || (norm_ && norm_->weight_gradient); }
 
   const float* table_;
   PositionBuckets buckets_;
   std::size_t hidden_;
   std::optional<LayerNorm> norm_;
+  float* table_gradient_ = nullptr;
 };
 
 /// How the scores of a layer depend on relative positions, its attention's scale with them.

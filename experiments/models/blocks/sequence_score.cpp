@@ -18,7 +18,7 @@ SequenceScore::SequenceScore(const std::string& module, std::size_t hidden,
       weight_(module + ".weight", {labels_, hidden_}, device_) {
   const TensorEntry* found = weights.find(weight_.name);
   if (found && found->shape == weight_.shape) {
-    device_->copy(weights.tensor(weight_.name, weight_.shape, settings.output_rows),
+    device_->copy(weights.frozen(weight_.name, weight_.shape, settings.output_rows),
                   weight_.value.size() * sizeof(float), weight_.value.data());
     return;
   }

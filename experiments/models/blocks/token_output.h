@@ -12,13 +12,16 @@
 
 namespace rankfold {
 
-/// The head of a language model: logits = norm(x) W^T over a vocabulary, W frozen.
+/// The head of a language model: logits = norm(x) W^T over a vocabulary, W frozen unless all trains.
 class TokenOutput {
  public:
   /// W is [vocabulary, hidden]. Products with it run in bfloat16 where asked for.
   TokenOutput(const float* weight, std::size_t vocabulary, std::size_t hidden,
               std::shared_ptr<const Device> device, bool bfloat16);
 
+  const float* weight() const { return linear_.frozen().weight; }
+  /// Where the gradient of W goes, which then trains.
+  void train(float* gradient) { linear_.train(gradient, nullptr); }
   std::size_t vocabulary() const { return linear_.site().out; }
   /// Logits [x.rows, vocabulary] of normalised rows; overwritten.
   void logits(MatrixView<const float> x, MatrixView<float> logits) const;

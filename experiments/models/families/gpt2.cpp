@@ -53,6 +53,7 @@ std::unique_ptr<Host> load(const HostSource& source, const HostSettings& setting
   if (config) expect_plain_scores(*config);
   details.activation = read_activation(config, "activation_function", HiddenActivation::gelu_tanh);
   details.epsilon = read_epsilon(config, "layer_norm_epsilon", 1e-5f);
+  details.padding_trains = true;
   details.hidden_dropout = read_dropout(config, settings.dropout, "resid_pdrop", 0.1);
   details.attention_dropout = read_dropout(config, settings.dropout, "attn_pdrop", 0.1);
   details.embedding_dropout = read_dropout(config, settings.dropout, "embd_pdrop", 0.1);

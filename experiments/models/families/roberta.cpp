@@ -49,7 +49,7 @@ std::unique_ptr<Host> load(const HostSource& source, const HostSettings& setting
                            std::shared_ptr<const Device> device) {
   // The built-in shapes have another epsilon than a config.json that tells none.
   const EncoderDetails details = read_encoder_details(source.shape, source.config, settings.dropout,
-                                                      {.epsilon = source.config ? 1e-12f : 1e-5f});
+                                                      {.epsilon = source.config ? 1e-12f : 1e-5f, .padding = 1});
   EncoderNetwork network = start_network(source, settings, "roberta.", details, device);
   read_embedding(network, "roberta.embeddings", source.shape, details,
                  source.config ? padding_of(*source.config) : 1);

@@ -11,7 +11,7 @@ import pathlib
 import sys
 
 import torch
-from golden_folder import padded, reference, save_model, save_tensors, trace
+from golden_folder import add_noise, padded, reference, save_model, save_tensors, trace
 from transformers import DebertaV2Config, DebertaV2ForSequenceClassification
 
 LENGTHS = (9, 5, 7, 2)
@@ -24,10 +24,7 @@ def make_model(folder):
     config = json.loads((folder.parent / "deberta-v2/config.json").read_text())
     config |= {"share_att_key": False, "num_labels": 2}
     model = DebertaV2ForSequenceClassification(DebertaV2Config(**config)).to(torch.float32).eval()
-    with torch.no_grad():
-        for name, tensor in model.named_parameters():
-            if "LayerNorm." in name or name.endswith(".bias"):
-                tensor.add_(0.1 * torch.randn_like(tensor))
+    add_noise(model, lambda name: "LayerNorm." in name or name.endswith(".bias"))
     return model
 
 

@@ -11,7 +11,7 @@ import pathlib
 import sys
 
 import torch
-from golden_folder import padded, reference, save_model, save_tensors, trace
+from golden_folder import add_noise, padded, reference, save_model, save_tensors, trace
 from transformers import (
     CamembertConfig,
     CamembertForSequenceClassification,
@@ -34,10 +34,7 @@ def make_model(name, folder, seed):
         del config[key]
     make_config, kind = KINDS[name]
     model = kind(make_config(**config)).to(torch.float32).eval()
-    with torch.no_grad():
-        for tensor_name, tensor in model.named_parameters():
-            if "LayerNorm." in tensor_name or tensor_name.endswith(".bias"):
-                tensor.add_(0.1 * torch.randn_like(tensor))
+    add_noise(model, lambda tensor: "LayerNorm." in tensor or tensor.endswith(".bias"))
     return model
 
 

@@ -10,7 +10,7 @@ import pathlib
 import sys
 
 import torch
-from golden_folder import greedy, padded, reference, save_model, save_tensors, trace
+from golden_folder import add_noise, greedy, padded, reference, save_model, save_tensors, trace
 from transformers import LlamaConfig, LlamaForCausalLM
 
 TRAINED = 16
@@ -61,10 +61,7 @@ def make_model(rope, seed):
         attn_implementation="eager",
     )
     model = LlamaForCausalLM(config).to(torch.float32).eval()
-    with torch.no_grad():
-        for name, tensor in model.named_parameters():
-            if name.endswith("norm.weight"):
-                tensor.add_(0.1 * torch.randn_like(tensor))
+    add_noise(model, lambda name: name.endswith("norm.weight"))
     return model
 
 

@@ -10,7 +10,7 @@ import pathlib
 import sys
 
 import torch
-from golden_folder import greedy, padded, reference, save_model, save_tensors, trace
+from golden_folder import add_noise, greedy, padded, reference, save_model, save_tensors, trace
 from transformers import Starcoder2Config, Starcoder2ForCausalLM, Starcoder2ForSequenceClassification
 
 LENGTHS = (9, 5, 7, 2)
@@ -37,10 +37,7 @@ def make_model(kind, seed):
         attn_implementation="eager",
     )
     model = kind(config).to(torch.float32).eval()
-    with torch.no_grad():
-        for name, tensor in model.named_parameters():
-            if "norm." in name or name.endswith(".bias"):
-                tensor.add_(0.1 * torch.randn_like(tensor))
+    add_noise(model, lambda name: "norm." in name or name.endswith(".bias"))
     return model
 
 

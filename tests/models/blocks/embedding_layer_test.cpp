@@ -77,7 +77,8 @@ TEST(EmbeddingLayer, AddsTheGradientsOfItsNorm) {
   Example example;
   const EmbeddingLayer layer = example.layer();
   std::vector<float> dx = example.dx;
-  layer.backward(example.batch, example.pass(true), {}, example.view(dx), example.arena);
+  TableRows rows;
+  layer.backward(example.batch, example.pass(true), {}, example.view(dx), rows, example.arena);
   reference::Embeddings formula = example.formula();
   const reference::Rows slopes(MatrixView<const float>(example.dx.data(), 7, width));
   const auto loss = [&] {
@@ -90,6 +91,33 @@ TEST(EmbeddingLayer, AddsTheGradientsOfItsNorm) {
             1e-6);
   EXPECT_LT(reference::relative_error(example.shift_gradient,
                                       reference::central_differences(formula.norm.shift, loss)),
+            1e-6);
+}
+
+TEST(EmbeddingLayer, AddsTheGradientsOfItsTables) {
+  Example example;
+  EmbeddingLayer layer = example.layer();
+  std::vector<float> words(vocabulary * width), places(positions * width), kinds(types * width),
+      dx = example.dx;
+  // The row of word 3 has none.
+  layer.train({words.data(), places.data(), kinds.data(), 3});
+  TableRows rows;
+  layer.backward(example.batch, example.pass(true), {}, example.view(dx), rows, example.arena);
+  reference::Embeddings formula = example.formula();
+  const reference::Rows slopes(MatrixView<const float>(example.dx.data(), 7, width));
+  const auto expected = [&](std::span<double> values) {
+    return reference::central_differences(values, [&] {
+      return reference::dot(formula.apply(example.batch.ids, example.batch.type_ids,
+                                          example.batch.starts, example.masks(true)),
+                            slopes);
+    });
+  };
+  std::vector<double> of_words = expected(formula.words);
+  std::ranges::fill(std::span(of_words).subspan(3 * width, width), 0.0);
+  EXPECT_LT(reference::relative_error(words, of_words), 1e-6);
+  EXPECT_LT(reference::relative_error(places, expected(formula.positions)), 1e-6);
+  EXPECT_LT(reference::relative_error(kinds, expected(formula.types)), 1e-6);
+  EXPECT_LT(reference::relative_error(example.weight_gradient, expected(formula.norm.weight)),
             1e-6);
 }
 
@@ -114,7 +142,7 @@ class MappedExample : public LayerExample {
     layer_.forward(example_.batch, example_.pass(true), {again.data(), 7, wide}, nullptr,
                    example_.arena);
     EXPECT_EQ(again, result.y);
-    layer_.backward(example_.batch, example_.pass(true), trace, {result.dx.data(), 7, wide},
+    layer_.backward(example_.batch, example_.pass(true), trace, {result.dx.data(), 7, wide}, rows_,
                     example_.arena);
     add_gradients(result.gradients);
     result.gradients.push_back(example_.weight_gradient);
@@ -138,6 +166,7 @@ class MappedExample : public LayerExample {
 
  private:
   static constexpr std::size_t wide = 13;
+  TableRows rows_;
 
   EmbeddingLayer make_layer() {
     example_.places = normal(8 * width, "positions");

@@ -84,6 +84,38 @@ struct Example {
   }
 };
 
+/// The first with a bias that trains, the second without; dX takes the place of X.
+TEST(HostLinear, AddsTheGradientsOfItsOwnWeightAndBias) {
+  Example example;
+  reference::Rows x(example.input());
+  const std::vector<double> dx_expected = example.slopes(x.values, x, 0, 1);
+  std::array<std::vector<float>, 2> weights, biases;
+  for (std::size_t i = 0; i < 2; ++i) {
+    weights[i].assign(out * in, 1.0f);
+    biases[i].assign(out, 1.0f);
+    HostLinear& linear = example.linears[i];
+    EXPECT_FALSE(linear.trains());
+    linear.train(weights[i].data(), i == 0 ? biases[i].data() : nullptr);
+    EXPECT_TRUE(linear.trains());
+    EXPECT_FALSE(linear.adapted());
+    const auto expected = [&](std::vector<double>& values) {
+      std::vector<double> all = example.slopes(values, x, i, i + 1);
+      for (double& value : all) value += 1;
+      return all;
+    };
+    const std::vector<double> of_weight = expected(example.formula[i].weight),
+                              of_bias = expected(example.formula[i].bias);
+    std::vector<float> taken = example.x;
+    const MatrixView<float> place(taken.data(), tokens, in);
+    linear.backward(place, example.side(example.dys, i), {}, place, Into::overwrite);
+    EXPECT_LT(reference::relative_error(weights[i], of_weight), 1e-6);
+    if (i > 0) break;
+    EXPECT_LT(reference::relative_error(biases[i], of_bias), 1e-6);
+    EXPECT_LT(reference::relative_error(taken, dx_expected), 1e-6);
+  }
+  EXPECT_EQ(biases[1][0], 1.0f);
+}
+
 TEST(HostLinear, AndItsGradientsAreThoseOfTheFormulaAdaptedOrNot) {
   for (const char* method : {"", "lora", "full", "loretta_adp"}) {
     Example example;

@@ -103,7 +103,7 @@ TEST(RelativeEmbedding, NormalisesAndAddsTheGradientsOfItsNorm) {
   EXPECT_EQ(gradient.row(4)[Example::hidden - 1], 0.0f);
   const std::vector<float> slopes = normal(5 * Example::hidden, "slopes");
   std::ranges::copy(slopes, gradient.data);
-  embedding.backward(example.pass, example.arena);
+  embedding.backward(example.pass, example.rows, example.arena);
   const auto expected = [&](std::span<double> values) {
     return reference::central_differences(values, [&] {
       return reference::dot(norm.apply(rows), reference::Rows(MatrixView<const float>(
@@ -114,6 +114,33 @@ TEST(RelativeEmbedding, NormalisesAndAddsTheGradientsOfItsNorm) {
   EXPECT_LT(reference::relative_error(example.shift_gradient, expected(norm.shift)), 1e-6);
 }
 
+TEST(RelativeEmbedding, AddsTheGradientOfItsTableWithAndWithoutANorm) {
+  for (const bool normalises : {false, true}) {
+    Example example;
+    example.pass.starts = example.starts;
+    example.pass.training = true;
+    RelativeEmbedding embedding = example.embedding(normalises, normalises);
+    std::vector<float> found(example.table.size());
+    embedding.train(found.data());
+    embedding.start(example.pass, example.rows, example.arena);
+    const std::vector<float> slopes = normal(5 * Example::hidden, "slopes");
+    std::ranges::copy(slopes, example.pass.relative.gradient.data);
+    embedding.backward(example.pass, example.rows, example.arena);
+    std::vector<double> table = reference::in_double(example.table);
+    const reference::Norm norm{reference::in_double(example.weight),
+                               reference::in_double(example.shift), 0.25};
+    const auto loss = [&] {
+      reference::Rows rows(5, Example::hidden);
+      for (std::size_t i = 0; i < rows.values.size(); ++i)
+        rows.values[i] = table[(6 - i / Example::hidden) * Example::hidden + i % Example::hidden];
+      return reference::dot(
+          normalises ? norm.apply(rows) : rows,
+          reference::Rows(MatrixView<const float>(slopes.data(), 5, Example::hidden)));
+    };
+    EXPECT_LT(reference::relative_error(found, reference::central_differences(table, loss)), 1e-6);
+  }
+}
+
 TEST(RelativeEmbedding, WithAFrozenNormHasNoGradient) {
   Example example;
   example.pass.starts = example.starts;
@@ -121,7 +148,7 @@ TEST(RelativeEmbedding, WithAFrozenNormHasNoGradient) {
   const RelativeEmbedding embedding = example.embedding(true, false);
   embedding.start(example.pass, example.rows, example.arena);
   EXPECT_EQ(example.pass.relative.gradient.data, nullptr);
-  embedding.backward(example.pass, example.arena);
+  embedding.backward(example.pass, example.rows, example.arena);
   EXPECT_EQ(example.weight_gradient[0], 0.0f);
 }
 
