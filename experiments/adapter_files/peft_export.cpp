@@ -310,7 +310,8 @@ PeftExport export_as_ia3(const LoneAdapter& source, const fs::path& out,
   }
   if (modules.empty() && !sites.empty())
     throw Error("the base model lacks the weights that the adapter scales, and PEFT needs one");
-  PeftExport result{.sites = modules.size()};
+  PeftExport result;
+  result.sites = modules.size();
   std::vector<TensorToWrite> tensors;
   json targets = json::array(), inputs = json::array();
   for (const ModuleScales& module : modules) {
