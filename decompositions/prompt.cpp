@@ -7,9 +7,9 @@ namespace rankfold {
 // Row t of the map [width, tokens] of unit vectors: the embedding P[t, :] of virtual token t.
 static Declaration declare(const Site& site, const Stack&, const MethodSettings& settings) {
   expect_virtual("prompt", site);
-  if ((settings.text("init") == "text") == settings.text("text").empty())
-    throw UsageError("[prompt] init is '{}' and text is {}, expected init=text with a text",
-                     settings.text("init"), settings.text("text").empty() ? "empty" : "given");
+  if ((settings.text("init") == "text") == settings.text("init-text").empty())
+    throw UsageError("[prompt] init is '{}' and init-text is {}, expected init=text with one",
+                     settings.text("init"), settings.text("init-text").empty() ? "empty" : "given");
   const Mode width{"width", site.out}, token{"token", site.in};
   return weight_update({.out = {width},
                         .in = {token},
@@ -29,7 +29,7 @@ Method prompt() {
                    "how they start: N(0, 1), or in training as the embeddings of a text's "
                    "tokens, repeated or cut, or of tokens drawn from the vocabulary (PEFT's "
                    "prompt_tuning_init)"},
-                  {"text", "", {}, "of init=text (PEFT's prompt_tuning_init_text)"}},
+                  {"init-text", "", {}, "of init=text (PEFT's prompt_tuning_init_text)"}},
       .has_rank = false,
       .alpha = 0,
       .default_targets = "virtual_tokens",

@@ -73,10 +73,10 @@ void start_as_words(const Method& method, const MethodSettings& settings, Adapte
   const std::size_t tokens = settings.count("tokens");
   std::vector<std::int32_t> ids;
   if (start == "text") {
-    ids = load_tokenizer(model)->encode(settings.text("text")).ids;
+    ids = load_tokenizer(model)->encode(settings.text("init-text")).ids;
     if (ids.empty())
       throw UsageError("[{}] text is '{}', which has no tokens", method.name,
-                       printable(settings.text("text"), 80));
+                       printable(settings.text("init-text"), 80));
     const std::size_t own = ids.size();
     ids.resize(tokens);
     for (std::size_t i = own; i < tokens; ++i) ids[i] = ids[i - own];
