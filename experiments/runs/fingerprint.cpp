@@ -185,11 +185,8 @@ RunFingerprints FingerprintStore::of(const RunSettings& settings) {
   const std::string &model = settings.text("model"), &score_on = settings.text("score-on");
   if (!models_.contains(model)) models_[model] = ModelContent(model).fingerprint();
   const std::size_t max_train = settings.count("max-train");
-  RunSettings rows;
-  for (const char* name : {"task", "data", "text", "label", "dev", "metric", "scoring", "prompt"})
-    rows.values[name] = settings.text(name);
-  // Rows that are drawn depend on it.
-  if (settings.text("scoring") == "prompt") rows.values["seed"] = settings.text("seed");
+  RunSettings rows = content_settings(settings);
+  for (const char* name : {"model", "max-train", "score-on"}) rows.values.erase(name);
   const std::string read = settings_text(rows);
   const std::string train = read + std::to_string(max_train), scored = read + score_on;
   if (!train_.contains(train) || !scored_.contains(scored)) {

@@ -76,6 +76,10 @@ double RunSettings::number(const std::string& name) const {
   return setting_number(name, text(name));
 }
 
+bool RunSettings::asks_in_words() const {
+  return text("scoring") == "prompt";
+}
+
 std::size_t RunSettings::count(const std::string& name) const {
   return setting_count(name, text(name));
 }
@@ -151,6 +155,14 @@ RunSettings settings_with(const RunSettings& settings, std::initializer_list<Set
     if (const SettingSpec* spec = find_setting(name); spec && spec->has_role(roles))
       chosen.values.emplace(name, value);
   return chosen;
+}
+
+RunSettings content_settings(const RunSettings& run) {
+  RunSettings settings;
+  for (const SettingSpec& spec : run_settings())
+    if (spec.has_role({SettingRole::content})) settings.values[spec.name] = run.text(spec.name);
+  if (run.asks_in_words()) settings.values["seed"] = run.text("seed");
+  return settings;
 }
 
 std::string settings_text(const RunSettings& settings) {
@@ -284,7 +296,7 @@ void fill_scoring(RunSettings& settings, bool tells_tokens, std::size_t position
   if (tells_tokens && find_prompt_task(settings.text("task")) &&
       !is_table_file(settings.text("data")))
     settings.values.try_emplace("scoring", "prompt");
-  if (settings.text("scoring") == "prompt")
+  if (settings.asks_in_words())
     settings.values.try_emplace("max-length", std::to_string(std::min(usual_length, positions)));
 }
 

@@ -21,6 +21,7 @@ struct RunSettings {
   const std::string& text(const std::string& name) const;  ///< value or default
   double number(const std::string& name) const;            ///< UsageError naming --name
   std::size_t count(const std::string& name) const;
+  bool asks_in_words() const;  ///< scoring is by prompt
   bool operator==(const RunSettings&) const = default;
 };
 
@@ -53,6 +54,10 @@ MethodRequest method_request(const RunSettings& settings);
 
 /// The settings with one of these roles, of those that the run has.
 RunSettings settings_with(const RunSettings& settings, std::initializer_list<SettingRole> roles);
+
+/// The settings of a run that tell what it reads: those of the role content, and the seed of rows
+/// that are drawn.
+RunSettings content_settings(const RunSettings& run);
 
 /// One text for settings, to look runs up by.
 std::string settings_text(const RunSettings& settings);

@@ -4,14 +4,6 @@
 
 namespace rankfold {
 
-RunSettings content_settings(const RunSettings& run) {
-  RunSettings settings;
-  for (const SettingSpec& spec : run_settings())
-    if (spec.has_role({SettingRole::content})) settings.values[spec.name] = run.text(spec.name);
-  if (run.text("scoring") == "prompt") settings.values["seed"] = run.text("seed");
-  return settings;
-}
-
 const RunFingerprints& Contents::of(const RunSettings& run) {
   RunSettings asked;
   for (const auto& [name, value] : content_settings(run).values)

@@ -8,10 +8,6 @@
 
 namespace rankfold {
 
-/// The settings of a run that tell what it reads: those of the role content, and the seed of rows
-/// that are drawn.
-RunSettings content_settings(const RunSettings& run);
-
 /// What lies under the models and data of a sweep's runs, read once: as it was when it was first
 /// asked for.
 class Contents {

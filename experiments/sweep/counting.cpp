@@ -43,7 +43,7 @@ ModelCount count_stack(const ModelShape& shape, const Method& method, const RunS
   result.matrices = stack.sites.size();
   check_everything(settings);
   if (result.targets == everything)
-    counted = count_of_everything(shape, settings.text("scoring") == "prompt");
+    counted = count_of_everything(shape, settings.asks_in_words());
   result.adapter = counted.trainable;
   result.trainable =
       counted.trainable +

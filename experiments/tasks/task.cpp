@@ -62,7 +62,7 @@ namespace {
 
 /// Throws UsageError where a task has no use for how it is asked.
 void expect_asked_so(const Task& task, const TaskChoice& choice) {
-  const bool in_words = choice.scoring == "prompt";
+  const bool in_words = choice.in_words();
   if (in_words && !find_prompt_task(task.name)) {
     std::vector<std::string> names;
     for (const PromptTask& asked : prompt_tasks()) names.push_back(asked.name);
@@ -95,7 +95,7 @@ Task find_task(const TaskChoice& choice) {
         "--data {}: is a file; task {} needs the folder of its files (--task FILE reads "
         "a table of your own)",
         printable(choice.data.string(), 300), choice.task);
-  const bool in_words = choice.scoring == "prompt";
+  const bool in_words = choice.in_words();
   if (!in_words && !choice.prompt.empty())
     throw UsageError("--prompt is for --scoring prompt, expected none with --scoring head");
   if (is_table_file(choice.data)) {

@@ -76,6 +76,7 @@ struct TaskChoice {
   std::vector<std::string> classes = {};
   std::string scoring = {};  ///< "prompt": asked in words; "" and "head": by a head
   std::string prompt = {};   ///< of a table, asked in words: see own_prompt_task
+  bool in_words() const { return scoring == "prompt"; }
 };
 
 /// The same; reads a table for its classes. Throws UsageError where columns, a metric or a prompt

@@ -7,7 +7,7 @@
 namespace rankfold {
 
 void check_trainer(const RunSettings& settings, const Task& task, bool tells_tokens) {
-  if (settings.text("scoring") == "prompt") check_prompted(settings, tells_tokens);
+  if (settings.asks_in_words()) check_prompted(settings, tells_tokens);
   optimizer_settings(settings);
   const std::string &optimizer = settings.text("optimizer"),
                     &accumulate = settings.text("accumulate");
