@@ -137,7 +137,7 @@ Command count_command() {
       {"model", "NAME|DIR", "", "a built-in shape (`rankfold models`) or a model folder", true},
       {"method", "NAME", "", "decomposition; `rankfold methods` lists them", true}};
   for (const Option& option :
-       setting_options(false, {"rank", "alpha", "preset", "targets", "layers"}))
+       setting_options(false, {"scoring", "rank", "alpha", "preset", "targets", "layers"}))
     options.push_back(option);
   options.push_back(budget_option());
   options.push_back(set_option());

@@ -24,7 +24,7 @@ int run_evaluate(const Arguments& arguments, Context& context) {
   request.metric = arguments.text("metric");
   request.scoring = arguments.text("scoring");
   request.prompt = arguments.text("prompt");
-  if (arguments.has("seed")) request.seed = arguments.count("seed", 0);
+  if (arguments.has("seed")) request.seed = setting_count("seed", arguments.text("seed"));
   request.score_on = arguments.text("score-on");
   request.precision = arguments.text("precision");
   request.predictions = arguments.text("predictions");

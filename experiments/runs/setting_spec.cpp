@@ -92,7 +92,7 @@ std::vector<SettingSpec> make_table() {
                   "default for such models where the task has a prompt",
        .kind = choice,
        .choices = {"head", "prompt"},
-       .roles = {content, data_cost, check}},
+       .roles = {content, data_cost, check, counting}},
       {.name = "prompt",
        .value = "TEXT",
        .meaning = "of a table: asks its rows by 'Review: {text} It was {label}', with columns in "

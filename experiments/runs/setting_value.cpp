@@ -32,15 +32,26 @@ std::string canonical_rank(const std::string& text) {
   return rank->text();
 }
 
-/// run.json keeps the path, and JSON is UTF-8.
-std::string expect_utf8(std::string path) {
-  for (std::size_t i = 0; i < path.size();) {
-    const std::size_t length = utf8_length(std::string_view(path).substr(i));
-    if (length == 0)
-      throw UsageError("{}: the path of this folder is no UTF-8; expected another name",
-                       printable(path, 300));
+bool is_utf8(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    const std::size_t length = utf8_length(text.substr(i));
+    if (length == 0) return false;
     i += length;
   }
+  return true;
+}
+
+/// run.json keeps them, and JSON is UTF-8.
+std::string expect_utf8(const std::string& name, const std::string& text) {
+  if (!is_utf8(text))
+    throw UsageError("--{} is '{}', which is no UTF-8", name, printable(text, 300));
+  return text;
+}
+
+std::string expect_utf8_path(std::string path) {
+  if (!is_utf8(path))
+    throw UsageError("{}: the path of this folder is no UTF-8; expected another name",
+                     printable(path, 300));
   return path;
 }
 
@@ -53,11 +64,11 @@ std::string absolute_folder(const std::string& text) {
   std::error_code failure;
   if (name.empty() || name == "." || name == "..") {
     const fs::path whole = fs::weakly_canonical(fs::absolute(path, failure), failure);
-    return expect_utf8(failure ? text : whole.string());
+    return expect_utf8_path(failure ? text : whole.string());
   }
   const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
   const fs::path above = fs::weakly_canonical(fs::absolute(parent, failure), failure);
-  return expect_utf8(failure ? text : (above / name).string());
+  return expect_utf8_path(failure ? text : (above / name).string());
 }
 
 std::string followed_folder(const std::string& text) {
@@ -112,6 +123,7 @@ std::string canonical_value(const SettingSpec& spec, const std::string& text, Kn
       }
       return text;
     case SettingKind::phrase:
+      return expect_utf8(spec.name, text);
     case SettingKind::text:
       break;
   }

@@ -77,12 +77,15 @@ std::uint64_t texts_hash(const PromptExample& example) {
 void tell_shared(PromptDataset& dataset) {
   std::unordered_set<std::uint64_t> seen;
   for (const PromptExample& row : dataset.train) seen.insert(texts_hash(row));
-  const auto shared = std::ranges::count_if(
-      dataset.dev, [&](const PromptExample& row) { return seen.contains(texts_hash(row)); });
-  if (shared > 0)
-    dataset.notes.push_back(
-        fmt::format("{}: {} of the {} rows of dev stand in train, too (the same texts)",
-                    printable(dataset.train_file.string()), shared, dataset.dev.size()));
+  for (const auto& [name, rows] :
+       {std::pair("held-out", &dataset.held_out), {"dev", &dataset.dev}}) {
+    const auto shared = std::ranges::count_if(
+        *rows, [&](const PromptExample& row) { return seen.contains(texts_hash(row)); });
+    if (shared > 0)
+      dataset.notes.push_back(
+          fmt::format("{}: {} of the {} rows of {} stand in train, too (the same texts)",
+                      printable(dataset.train_file.string()), shared, rows->size(), name));
+  }
 }
 
 }  // namespace

@@ -24,15 +24,22 @@ std::vector<std::string> prompt_columns(const PromptTask& task, const std::strin
   if (std::ranges::find(columns, label) != columns.end())
     throw UsageError("--prompt: asks with the label's column '{}', expected {{label}} alone",
                      printable(label, 80));
+  if (columns.empty())
+    throw UsageError("--prompt: names no column; expected one in braces, such as {{text}}");
   columns.push_back(label);
   return columns;
 }
 
-std::vector<PromptExample> write_table(const PromptTask& task, const std::filesystem::path& file,
-                                       const std::vector<std::string>& columns) {
+struct WrittenRow {
+  PromptExample example;
+  Example texts;  // of the columns that are asked, in the order of their names
+};
+
+std::vector<WrittenRow> write_table(const PromptTask& task, const std::filesystem::path& file,
+                                    const std::vector<std::string>& columns) {
   const Table table = read_table(file, {.choices = {columns}});
   const PromptWriter writer(task);
-  std::vector<PromptExample> examples;
+  std::vector<WrittenRow> rows;
   for (const TableRow& cells : table.rows) {
     PromptRow row;
     row.line = cells.line;
@@ -43,9 +50,11 @@ std::vector<PromptExample> write_table(const PromptTask& task, const std::filesy
                     in_quotes(columns[i]));
       row.fields[i + 1 < columns.size() ? columns[i] : "label"] = cells.cells[i];
     }
-    examples.push_back(writer.write(row));
+    WrittenRow& written = rows.emplace_back(writer.write(row));
+    for (const auto& [name, text] : row.fields)
+      if (name != "label") written.texts.text += text + '\n';
   }
-  return examples;
+  return rows;
 }
 
 }  // namespace
@@ -69,28 +78,28 @@ PromptDataset load_own_prompt_rows(const PromptTask& task, const TaskChoice& cho
   rows.train_file = choice.data;
   rows.dev_file = choice.dev.empty() ? choice.data : std::filesystem::path(choice.dev);
   if (!choice.dev.empty()) {
-    rows.train = write_table(task, choice.data, columns);
-    rows.dev = write_table(task, choice.dev, columns);
+    for (WrittenRow& row : write_table(task, choice.data, columns))
+      rows.train.push_back(std::move(row.example));
+    for (WrittenRow& row : write_table(task, choice.dev, columns))
+      rows.dev.push_back(std::move(row.example));
     return rows;
   }
-  for (PromptExample& example : write_table(task, choice.data, columns)) {
-    Example by_text;
-    by_text.text = example.prompt;
-    const Split part = table_split(by_text);
+  for (WrittenRow& row : write_table(task, choice.data, columns)) {
+    const Split part = table_split(row.texts);
     auto& examples = part == Split::train      ? rows.train
                      : part == Split::held_out ? rows.held_out
                                                : rows.dev;
-    examples.push_back(std::move(example));
+    examples.push_back(std::move(row.example));
   }
   const std::string file = printable(choice.data.string());
   if (rows.train.empty() || rows.dev.empty())
     throw Error(
-        "{}: a hash of the prompts puts {} of its rows in train and {} in dev, expected both; give "
+        "{}: a hash of the texts puts {} of its rows in train and {} in dev, expected both; give "
         "--dev FILE",
         file, rows.train.size(), rows.dev.size());
   rows.notes.push_back(
-      fmt::format("{}: a hash of the prompts puts {} rows in train, {} in held-out, {} in dev",
-                  file, rows.train.size(), rows.held_out.size(), rows.dev.size()));
+      fmt::format("{}: a hash of the texts puts {} rows in train, {} in held-out, {} in dev", file,
+                  rows.train.size(), rows.held_out.size(), rows.dev.size()));
   return rows;
 }
 

@@ -13,9 +13,10 @@ namespace rankfold {
 PromptTask own_prompt(const TaskChoice& choice);
 
 /// Every row of choice.data, in its order; without choice.dev, a table of the rows to score,
-/// table_split of the filled prompts divides them, so that rows of one prompt never straddle.
-/// Throws Error naming file, line and column as read_table: a column that is missing, a cell
-/// without text, a label that is no class; no rows in train or dev.
+/// table_split of the texts of the columns that are asked divides them, whatever words stand
+/// between: rows of the same texts never straddle. Throws Error naming file, line and column as
+/// read_table: a column that is missing, a cell without text, a label that is no class; no rows in
+/// train or dev.
 PromptDataset load_own_prompt_rows(const PromptTask& task, const TaskChoice& choice);
 
 }  // namespace rankfold

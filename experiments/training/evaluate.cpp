@@ -150,8 +150,9 @@ Evaluation evaluate_prompts(const EvaluationRequest& request, const Scored& scor
   const PromptTask& task = *scored.task.prompt;
   Host& host = *scored.adapted.host;
   const std::uint64_t seed = request.seed.value_or(scored.adapted.description.seed);
-  const PromptDataset dataset = load_prompt_rows(scored.task, scored.choice, 0, seed,
-                                                 std::array{scored_split(scored.score_on)});
+  const PromptDataset dataset =
+      load_prompt_rows(scored.task, scored.choice, scored.adapted.description.max_train, seed,
+                       std::array{scored_split(scored.score_on)});
   const std::vector<PromptExample>& rows = scored_examples(scored.task, dataset, scored.score_on);
   const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(request.model);
   const PromptSplit split =
@@ -187,7 +188,8 @@ std::unique_ptr<Host> load_plain_host(const EvaluationRequest& request, const Ta
 /// --max-length, the adapter's, or the default of how the model is asked.
 std::size_t chosen_length(const EvaluationRequest& request, const Scored& scored) {
   if (request.max_length > 0) return request.max_length;
-  if (!request.adapter.empty()) return scored.adapted.description.max_length;
+  // Another program's folder tells no task, and no length.
+  if (!scored.adapted.description.task.empty()) return scored.adapted.description.max_length;
   RunSettings settings;
   settings.values["scoring"] = scored.choice.scoring;
   fill_scoring(settings, true, scored.adapted.host->max_tokens());

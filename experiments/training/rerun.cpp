@@ -47,9 +47,8 @@ bool same_bits(const SafetensorsFile& one, const SafetensorsFile& other, const s
   return std::ranges::equal(a, b);
 }
 
-void compare_adapters(const fs::path& one, const fs::path& other, Rerun& result) {
-  const SafetensorsFile before(one / "adapter" / adapter_tensors_name),
-      now(other / "adapter" / adapter_tensors_name);
+void compare_adapters(const SafetensorsFile& before, const fs::path& folder, Rerun& result) {
+  const SafetensorsFile now(folder / "adapter" / adapter_tensors_name);
   std::set<std::string> names;
   for (const SafetensorsFile* file : {&before, &now})
     for (const TensorEntry& entry : file->entries()) names.insert(entry.name);
@@ -75,9 +74,16 @@ Rerun rerun(const fs::path& run, const fs::path& out, bool replay, const Registr
   if (replay && !fs::exists(log, failure))
     throw UsageError("--replay: {} has no {}; expected a run of zo-sgd or zo-adam",
                      printable(run.string()), zero_order_log_name);
+  const SafetensorsFile adapter(run / "adapter" / adapter_tensors_name);
   expect_same_content(before, run);
   std::optional<ScratchFolder> scratch;
-  if (out.empty()) scratch.emplace(fs::temp_directory_path());
+  if (out.empty()) {
+    const fs::path temporary = fs::temp_directory_path(failure);
+    if (failure)
+      throw Error("the temporary folder (TMPDIR): {}; expected one, or --out DIR",
+                  failure.message());
+    scratch.emplace(temporary);
+  }
   const fs::path place = out.empty() ? scratch->path() / "run" : out;
   if (!out.empty() && fs::equivalent(out, run, failure))
     throw UsageError("--out {}: is the run itself, expected another folder",
@@ -90,7 +96,7 @@ Rerun rerun(const fs::path& run, const fs::path& out, bool replay, const Registr
   result.scores = before.scores;
   result.repeated_scores = now.scores;
   result.repeated_status = now.status;
-  if (now.status == "done") compare_adapters(run, place, result);
+  if (now.status == "done") compare_adapters(adapter, place, result);
   for (const char* name : {"machine", "versions"}) {
     const std::string there = member_text(run, name), here = member_text(place, name);
     if (there != here)

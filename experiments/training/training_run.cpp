@@ -211,6 +211,7 @@ void TrainingRun::save() {
   description.fingerprint = content_->weights();
   description.max_length = settings_.count("max-length");
   description.batch = batch_;
+  description.max_train = settings_.count("max-train");
   description.score_on = settings_.text("score-on");
   description.precision = settings_.text("precision");
   description.seed = seed_;

@@ -276,7 +276,14 @@ TEST(PromptTemplates, ReadATableOfTheUsersOwn) {
   const auto train = prompts(rows.train), dev = prompts(rows.dev);
   for (const std::string& prompt : dev) EXPECT_EQ(std::ranges::count(train, prompt), 0) << prompt;
   EXPECT_EQ(prompts(load(5).train), std::vector(train.begin(), train.begin() + 5));
+  // Other words between the columns leave every row where it is.
+  choice.prompt = "{body} of {title}, {label}";
+  const PromptDataset reworded = load();
+  for (const auto& [one, other] :
+       {std::pair(&rows.dev, &reworded.dev), {&rows.train, &reworded.train}})
+    EXPECT_TRUE(std::ranges::equal(*one, *other, {}, &PromptExample::line, &PromptExample::line));
 
+  choice.prompt = "{title}: {body} It is {label}";
   choice.dev = folder.write("dev.tsv", "mood\tbody\ttitle\nsad\tx\tT\nsad\ta, b 0\tT0\n");
   const PromptDataset apart = load();
   EXPECT_EQ(apart.train.size(), 80u);
@@ -294,6 +301,8 @@ TEST(PromptTemplates, ReadATableOfTheUsersOwn) {
   EXPECT_THAT(failure(), HasSubstr("'tiitle'"));
   choice.prompt = "{mood} {label}";
   EXPECT_THAT(failure(), HasSubstr("asks with the label's column 'mood'"));
+  choice.prompt = "It is {label}";
+  EXPECT_THAT(failure(), HasSubstr("--prompt: names no column"));
   choice.metric = "f1";
   EXPECT_THAT(failure(), HasSubstr("--metric is 'f1'"));
 }

@@ -126,6 +126,24 @@ TEST_F(PromptRun, TrainsWithoutGradientsAndByTheHeldOutRows) {
   EXPECT_EQ(evaluate(request(), builtin_registry()).examples, 500U);
 }
 
+TEST_F(PromptRun, ScoresTheHeldOutRowsBehindAsManyAsItTrainedOn) {
+  write_sentences("train.tsv", 1600);
+  RunSettings wanted = with("score-on", "held-out");
+  wanted.values["max-train"] = "1080";
+  wanted.values["steps"] = "4";
+  const RunResult result = run(wanted);
+  EXPECT_THAT(result.notes, Contains(HasSubstr("of the 500 rows of held-out stand in train")));
+  EvaluationRequest again = request();
+  again.predictions = folder / "again.tsv";
+  EXPECT_EQ(evaluate(again, builtin_registry()).scores, result.scores);
+  wanted.values["max-train"] = "1000";
+  run(wanted, "fewer");
+  EvaluationRequest fewer = request("fewer");
+  fewer.predictions = folder / "fewer.tsv";
+  evaluate(fewer, builtin_registry());
+  EXPECT_NE(read_text(again.predictions), read_text(fewer.predictions)) << "other rows";
+}
+
 TEST_F(PromptRun, AsksATableByAPromptOfTheUsersOwn) {
   std::string table = "id,first,mood\n";
   for (int row = 0; row < 60; ++row)
@@ -141,7 +159,7 @@ TEST_F(PromptRun, AsksATableByAPromptOfTheUsersOwn) {
   EXPECT_EQ(result.settings.text("scoring"), "prompt");
   EXPECT_EQ(result.settings.text("prompt"), wanted.values["prompt"]);
   EXPECT_EQ(result.settings.text("text"), "") << "the prompt names its columns";
-  EXPECT_THAT(result.notes, Contains(HasSubstr("a hash of the prompts puts")));
+  EXPECT_THAT(result.notes, Contains(HasSubstr("a hash of the texts puts")));
   EXPECT_EQ(FingerprintStore().of(result.settings), result.fingerprints);
   EXPECT_TRUE(run(wanted).skipped);
 
@@ -164,6 +182,7 @@ TEST_F(PromptRun, RefusesWhatIsOfAHead) {
   encoder.values["task"] = "boolq";
   encoder.values.erase("scoring");
   EXPECT_THAT(refusal(encoder), HasSubstr("--task boolq: is asked in words alone"));
+  EXPECT_THAT(refusal(with("prompt", "\xff {text} {label}")), HasSubstr("which is no UTF-8"));
   EXPECT_FALSE(fs::exists(folder / "refused/run.json"));
 }
 
