@@ -288,9 +288,8 @@ PeftExport export_as_lora(const LoneAdapter& source, const Registry& registry, c
 PeftExport export_as_ia3(const LoneAdapter& source, const fs::path& out,
                          const std::string& base_name) {
   if (source.description.method != "ia3")
-    throw Error(
-        "PEFT has no type for method {}; expected ia3, prompt or prefix, or export --as lora",
-        source.description.method);
+    throw Error("PEFT has no type for method {}; expected ia3, prompt or prefix",
+                source.description.method);
   expect_no_tensor_train(source);
   const std::vector<Site>& sites = source.adapter->stack().sites;
   std::vector<LoneAdapter::HeadTensor> head = source.head;

@@ -67,7 +67,8 @@ Command rerun_command() {
           {{"RUN"}},
           {{"out", "DIR", "", "keeps the new run there; default: a temporary folder"},
            {"replay", "", "",
-            "of a zeroth-order run: takes the steps of its log again, without forward passes"}},
+            "of a zeroth-order run: takes the steps of its log again: no forward passes but those "
+            "of scoring"}},
           "Exit status 0: adapter and scores are the same bits; 1: they are not.",
           run_rerun,
           {}};

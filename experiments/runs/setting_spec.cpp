@@ -142,7 +142,7 @@ std::vector<SettingSpec> make_table() {
        .matters_to = has_sites},
       {.name = "train",
        .value = "LIST",
-       .meaning = "trained besides adapter and head: norms, tt-head",
+       .meaning = "trained besides adapter and head: norms, norm-shifts, tt-head",
        .kind = list,
        .choices = sorted_parts(),
        .roles = {method_cost, check, counting}},
