@@ -16,7 +16,7 @@ import time
 
 import compare_growth
 import compare_hosts
-from compare_measure import Failed, Side, median
+from compare_measure import Failed, Side, median, print_table
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MINILM = str(ROOT / ".cache" / "minilm")
@@ -52,12 +52,7 @@ class Report:
                  f"{times} {words}", round(ratio, 2) >= times)
 
     def print(self):
-        table = [["work", "theirs", "ours", "ratio", "target"], *self.rows]
-        widths = [max(len(row[column]) for row in table) for column in range(5)]
-        for index, row in enumerate(table):
-            print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |")
-            if index == 0:
-                print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
+        print_table([["work", "theirs", "ours", "ratio", "target"], *self.rows])
 
 
 class Comparison:

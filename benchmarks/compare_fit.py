@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 
-from compare_measure import Failed, Side, median
+from compare_measure import Failed, Side, median, print_table
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RANK = 8
@@ -135,11 +135,7 @@ def compare(path, options):
         rows.append([NAMES[name], " ".join(word for word in words if word != "--set"), f"{seconds[0]:.3f}",
                      f"{seconds[1]:.4f}", f"{ratio:.1f}", f"{errors[0]:.6f}", f"{errors[1]:.6f}",
                      f"{TIMES} times, error at most 0.1 % above ({'met' if met else 'missed'})"])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for index, row in enumerate(rows):
-        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |")
-        if index == 0:
-            print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    print_table(rows)
 
 
 def main():

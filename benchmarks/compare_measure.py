@@ -18,6 +18,15 @@ def median(values, key=None):
     return statistics.median(value[key] if key else value for value in values)
 
 
+def print_table(rows):
+    """As Markdown; the first row is the heading."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for index, row in enumerate(rows):
+        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |")
+        if index == 0:
+            print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
+
+
 class Side:
     """`script` is the Python program of the other side."""
 

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 
-from compare_measure import Failed, Side
+from compare_measure import Failed, Side, print_table
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RANK = 8
@@ -125,15 +125,6 @@ def row(task, judged):
             {True: "yes", False: "no", None: "-"}[within]]
 
 
-def print_table(rows):
-    table = [["task", "", "rankfold", "torch, PEFT", "difference", "95 %", "within"], *rows]
-    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
-    for index, line in enumerate(table):
-        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |")
-        if index == 0:
-            print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
-
-
 def parse_options():
     parser = argparse.ArgumentParser(prog="benchmarks/compare_tasks", description=__doc__)
     parser.add_argument("--data", metavar="DIR", default=os.environ.get("RANKFOLD_GLUE", ""),
@@ -184,7 +175,7 @@ def main():
                           "threads": options.threads, "runs": runs, "compared": judged}
         if options.out:
             pathlib.Path(options.out).write_text(json.dumps(document, indent=1) + "\n")
-    print_table(rows)
+    print_table([["task", "", "rankfold", "torch, PEFT", "difference", "95 %", "within"], *rows])
     print(f"\n{len(options.seeds)} seeds a side; loss: of the last epoch; took {(time.time() - begin) / 60:.0f} minutes.")
     return 1 if failed else 0
 

@@ -10,8 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from place import (Failure, Place, golden, ia3_config, largest_difference, peft, randomise,
-                   run_cases, torch, transformers)
+from place import (Failure, Place, golden_places, ia3_config, is_causal, largest_difference, peft,
+                   randomise, run_cases, torch, transformers)
 
 
 def ours_to_peft(place, work):
@@ -140,11 +140,8 @@ def language_model(place, work):
 def main():
     with tempfile.TemporaryDirectory(prefix="rankfold-peers-") as folder:
         cases = {}
-        for source in sorted(path.parent.name for path in golden.glob("*/model.safetensors")):
-            config = json.loads((golden / source / "config.json").read_text())
-            around = ((2,), (3,)) if "type_vocab_size" in config else ((), ())
-            place = Place(sys.argv[1], Path(folder) / source, source, *around)
-            if config["architectures"][0].endswith(("ForCausalLM", "LMHeadModel")):
+        for source, config, place in golden_places(sys.argv[1], folder):
+            if is_causal(config):
                 cases[f"{source}, language model"] = lambda work, place=place: language_model(place, work)
             cases[f"{source} to peft"] = lambda work, place=place: ours_to_peft(place, work)
             cases[f"peft {source}"] = lambda work, place=place: peft_to_ours(place, work)

@@ -136,6 +136,18 @@ ia3_outputs = (".key", ".value", ".key_proj", ".value_proj", ".k_proj", ".v_proj
 ia3_inputs = (".output.dense", ".fc2", ".down_proj", ".ffn_output", ".mlp.c_proj")
 
 
+def golden_places(rankfold, folder):
+    """Every golden model that rankfold trains, by name: its config.json and a place of its own below the folder."""
+    for source in sorted(path.parent.name for path in golden.glob("*/model.safetensors")):
+        config = json.loads((golden / source / "config.json").read_text())
+        around = ((2,), (3,)) if "type_vocab_size" in config else ((), ())
+        yield source, config, Place(rankfold, Path(folder) / source, source, *around)
+
+
+def is_causal(config):
+    return config["architectures"][0].endswith(("ForCausalLM", "LMHeadModel"))
+
+
 def ia3_config(model, task):
     modules = [name for name, _ in model.named_modules()]
     inputs = [name for name in modules

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from place import (Failure, Place, golden, largest_difference, peft, randomise, run_cases, torch,
-                   transformers)
+from place import (Failure, golden_places, is_causal, largest_difference, peft, randomise, run_cases,
+                   torch, transformers)
 
 tokens = 3
 steps = 12
@@ -200,11 +200,8 @@ def language_model(place, work, method):
 def main():
     with tempfile.TemporaryDirectory(prefix="rankfold-peers-") as folder:
         cases = {}
-        for source in sorted(path.parent.name for path in golden.glob("*/model.safetensors")):
-            config = json.loads((golden / source / "config.json").read_text())
-            around = ((2,), (3,)) if "type_vocab_size" in config else ((), ())
-            place = Place(sys.argv[1], Path(folder) / source, source, *around)
-            if config["architectures"][0].endswith(("ForCausalLM", "LMHeadModel")):
+        for source, config, place in golden_places(sys.argv[1], folder):
+            if is_causal(config):
                 for method in ("prompt", "prefix"):
                     cases[f"{source}, language model, {method}"] = (
                         lambda work, place=place, method=method: language_model(place, work, method))

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from place import Failure, Place, golden, ia3_config, peft, run_cases, torch, transformers
+from place import Failure, Place, golden, ia3_config, is_causal, peft, run_cases, torch, transformers
 from safetensors.torch import load_file, save_file
 
 limit = 1e-5
@@ -20,7 +20,7 @@ steps, warmup = 12, 3
 
 def load(source):
     config = json.loads((golden / source / "config.json").read_text())
-    causal = config["architectures"][0].endswith(("ForCausalLM", "LMHeadModel"))
+    causal = is_causal(config)
     kind = (transformers.AutoModelForCausalLM if causal
             else transformers.AutoModelForSequenceClassification)
     return kind.from_pretrained(golden / source), "CAUSAL_LM" if causal else "SEQ_CLS"
