@@ -27,6 +27,9 @@ std::optional<Number> parse_number(std::string_view text);
 /// (Unicode 15, table 3-7: no overlong form, no surrogate, nothing above U+10FFFF).
 std::size_t utf8_length(std::string_view text);
 
+/// The offset of the first byte that no such character covers.
+std::optional<std::size_t> find_invalid_utf8(std::string_view text);
+
 /// The characters of UTF-8 text, not its bytes.
 std::size_t character_count(std::string_view text);
 

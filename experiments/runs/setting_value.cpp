@@ -32,24 +32,15 @@ std::string canonical_rank(const std::string& text) {
   return rank->text();
 }
 
-bool is_utf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const std::size_t length = utf8_length(text.substr(i));
-    if (length == 0) return false;
-    i += length;
-  }
-  return true;
-}
-
 /// run.json keeps them, and JSON is UTF-8.
 std::string expect_utf8(const std::string& name, const std::string& text) {
-  if (!is_utf8(text))
+  if (find_invalid_utf8(text))
     throw UsageError("--{} is '{}', which is no UTF-8", name, printable(text, 300));
   return text;
 }
 
 std::string expect_utf8_path(std::string path) {
-  if (!is_utf8(path))
+  if (find_invalid_utf8(path))
     throw UsageError("{}: the path of this folder is no UTF-8; expected another name",
                      printable(path, 300));
   return path;

@@ -291,6 +291,11 @@ std::size_t virtual_tokens(const RunSettings& settings, const Method& method) {
   return resolve_settings(method, method_request(settings), {}).count("tokens");
 }
 
+std::size_t positions_left(const RunSettings& settings, const Method& method,
+                           std::size_t positions) {
+  return positions - std::min(virtual_tokens(settings, method), positions - 1);
+}
+
 void fill_scoring(RunSettings& settings, bool tells_tokens, std::size_t positions) {
   constexpr std::size_t usual_length = 2048;
   if (tells_tokens && find_prompt_task(settings.text("task")) &&

@@ -62,8 +62,8 @@ RunSettings content_settings(const RunSettings& run);
 /// One text for settings, to look runs up by.
 std::string settings_text(const RunSettings& settings);
 
-/// --targets, or the method's default (of `all`, parts of fused weights where only some of them have
-/// a bias), or the model's: "q,v", in_proj where these are its parts.
+/// --targets, or the method's default (of `all`, parts of fused weights where only some of them
+/// have a bias), or the model's: "q,v", in_proj where these are its parts.
 std::string chosen_targets(const RunSettings& settings, const Method& method,
                            const SiteCatalogue& catalogue);
 /// Throws UsageError for what --targets everything does not go with: parts of --train that it
@@ -87,6 +87,9 @@ void fill_targets(RunSettings& settings, const Method& method, const SiteCatalog
 /// Positions that the method's virtual tokens take in a model; 0 for most methods. Throws
 /// UsageError as resolve_settings.
 std::size_t virtual_tokens(const RunSettings& settings, const Method& method);
+/// Of a model's positions those that they leave to a sequence, at least 1.
+std::size_t positions_left(const RunSettings& settings, const Method& method,
+                           std::size_t positions);
 
 /// What the settings leave to a model with so many positions, which can tell next tokens or not:
 /// scoring by prompt where it can and the task has a prompt; and by prompt a max-length of 2048

@@ -60,9 +60,9 @@ void fill_from_model(RunSettings& settings, const Registry& registry, ShapeStore
   fill_table(settings);
   const std::string& model = settings.text("model");
   try {
-    const std::size_t positions = store.shape(model).positions,
-                      taken = virtual_tokens(settings, registry.at(settings.text("method")));
-    fill_scoring(settings, store.tells_tokens(model), positions - std::min(taken, positions - 1));
+    const Method& method = registry.at(settings.text("method"));
+    fill_scoring(settings, store.tells_tokens(model),
+                 positions_left(settings, method, store.shape(model).positions));
   } catch (const Error&) {
   }
 }

@@ -4,7 +4,6 @@
 #include <map>
 #include <string>
 #include <system_error>
-#include <unordered_set>
 
 #include "core/base/error.h"
 #include "core/base/random.h"
@@ -66,29 +65,23 @@ std::vector<PromptExample> draw(const PromptTask& task, const fs::path& file, st
   return examples;
 }
 
-/// Of a prompt and its options: equal for rows of the same texts.
+void tell_shared(PromptDataset& dataset) {
+  for (const auto& [name, rows] :
+       {std::pair("held-out", &dataset.held_out), {"dev", &dataset.dev}}) {
+    const std::size_t shared = count_shared(dataset.train, *rows);
+    if (shared > 0)
+      dataset.notes.push_back(shared_note(dataset.train_file, shared, rows->size(), name));
+  }
+}
+
+}  // namespace
+
 std::uint64_t texts_hash(const PromptExample& example) {
   Example texts;
   texts.text = example.prompt;
   texts.pair = join(example.options, "\n");
   return texts_hash(texts);
 }
-
-void tell_shared(PromptDataset& dataset) {
-  std::unordered_set<std::uint64_t> seen;
-  for (const PromptExample& row : dataset.train) seen.insert(texts_hash(row));
-  for (const auto& [name, rows] :
-       {std::pair("held-out", &dataset.held_out), {"dev", &dataset.dev}}) {
-    const auto shared = std::ranges::count_if(
-        *rows, [&](const PromptExample& row) { return seen.contains(texts_hash(row)); });
-    if (shared > 0)
-      dataset.notes.push_back(
-          fmt::format("{}: {} of the {} rows of {} stand in train, too (the same texts)",
-                      printable(dataset.train_file.string()), shared, rows->size(), name));
-  }
-}
-
-}  // namespace
 
 PromptDataset load_prompt_dataset(const PromptTask& task, const fs::path& data,
                                   const PromptSizes& sizes, std::uint64_t seed,
@@ -131,8 +124,7 @@ PromptDataset load_prompt_rows(const Task& task, const TaskChoice& choice, std::
 
 const std::vector<PromptExample>& scored_examples(const Task& task, const PromptDataset& dataset,
                                                   const std::string& score_on) {
-  return expect_examples(task, score_on,
-                         scored_split(score_on) == Split::dev ? dataset.dev : dataset.held_out);
+  return expect_examples(task, score_on, rows_of(dataset, scored_split(score_on)));
 }
 
 }  // namespace rankfold

@@ -56,6 +56,9 @@ PromptDataset load_prompt_dataset(const PromptTask& task, const std::filesystem:
 PromptDataset load_prompt_rows(const Task& task, const TaskChoice& choice, std::size_t max_train,
                                std::uint64_t seed, std::span<const Split> wanted);
 
+/// Of a prompt and its options: equal for rows of the same texts.
+std::uint64_t texts_hash(const PromptExample& example);
+
 /// As scored_examples of a Dataset.
 const std::vector<PromptExample>& scored_examples(const Task& task, const PromptDataset& dataset,
                                                   const std::string& score_on);

@@ -30,16 +30,16 @@ std::vector<std::string> prompt_columns(const PromptTask& task, const std::strin
   return columns;
 }
 
-struct WrittenRow {
-  PromptExample example;
-  Example texts;  // of the columns that are asked, in the order of their names
+struct WrittenRows {
+  std::vector<PromptExample> examples;
+  std::vector<Example> texts;  // of the columns that are asked, in the order of their names
 };
 
-std::vector<WrittenRow> write_table(const PromptTask& task, const std::filesystem::path& file,
-                                    const std::vector<std::string>& columns) {
+WrittenRows write_table(const PromptTask& task, const std::filesystem::path& file,
+                        const std::vector<std::string>& columns) {
   const Table table = read_table(file, {.choices = {columns}});
   const PromptWriter writer(task);
-  std::vector<WrittenRow> rows;
+  WrittenRows rows;
   for (const TableRow& cells : table.rows) {
     PromptRow row;
     row.line = cells.line;
@@ -50,9 +50,10 @@ std::vector<WrittenRow> write_table(const PromptTask& task, const std::filesyste
                     in_quotes(columns[i]));
       row.fields[i + 1 < columns.size() ? columns[i] : "label"] = cells.cells[i];
     }
-    WrittenRow& written = rows.emplace_back(writer.write(row));
+    rows.examples.push_back(writer.write(row));
+    std::string& texts = rows.texts.emplace_back().text;
     for (const auto& [name, text] : row.fields)
-      if (name != "label") written.texts.text += text + '\n';
+      if (name != "label") texts += text + '\n';
   }
   return rows;
 }
@@ -77,29 +78,15 @@ PromptDataset load_own_prompt_rows(const PromptTask& task, const TaskChoice& cho
   PromptDataset rows;
   rows.train_file = choice.data;
   rows.dev_file = choice.dev.empty() ? choice.data : std::filesystem::path(choice.dev);
+  WrittenRows written = write_table(task, choice.data, columns);
   if (!choice.dev.empty()) {
-    for (WrittenRow& row : write_table(task, choice.data, columns))
-      rows.train.push_back(std::move(row.example));
-    for (WrittenRow& row : write_table(task, choice.dev, columns))
-      rows.dev.push_back(std::move(row.example));
+    rows.train = std::move(written.examples);
+    rows.dev = write_table(task, choice.dev, columns).examples;
     return rows;
   }
-  for (WrittenRow& row : write_table(task, choice.data, columns)) {
-    const Split part = table_split(row.texts);
-    auto& examples = part == Split::train      ? rows.train
-                     : part == Split::held_out ? rows.held_out
-                                               : rows.dev;
-    examples.push_back(std::move(row.example));
-  }
-  const std::string file = printable(choice.data.string());
-  if (rows.train.empty() || rows.dev.empty())
-    throw Error(
-        "{}: a hash of the texts puts {} of its rows in train and {} in dev, expected both; give "
-        "--dev FILE",
-        file, rows.train.size(), rows.dev.size());
-  rows.notes.push_back(
-      fmt::format("{}: a hash of the texts puts {} rows in train, {} in held-out, {} in dev", file,
-                  rows.train.size(), rows.held_out.size(), rows.dev.size()));
+  const std::vector<Split> splits = divide(written.texts, choice.data, rows.notes);
+  for (std::size_t i = 0; i < splits.size(); ++i)
+    rows_of(rows, splits[i]).push_back(std::move(written.examples[i]));
   return rows;
 }
 

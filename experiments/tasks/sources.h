@@ -1,5 +1,11 @@
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "core/base/bounds.h"
@@ -34,6 +40,31 @@ const Rows& expect_examples(const Task& task, const std::string& score_on, const
     throw UsageError("--score-on {}: task {} has no such examples", score_on, task.name);
   return rows;
 }
+
+/// The rows of a split.
+template <class Rows>
+auto& rows_of(Rows& dataset, Split split) {
+  return split == Split::train      ? dataset.train
+         : split == Split::held_out ? dataset.held_out
+                                    : dataset.dev;
+}
+
+/// Where table_split puts each row of a table; a note tells how many. Throws Error naming the file
+/// where train or dev stay empty.
+std::vector<Split> divide(std::span<const Example> rows, const std::filesystem::path& file,
+                          std::vector<std::string>& notes);
+
+/// How many of the scored rows have the texts of one to train on (texts_hash).
+template <class Row>
+std::size_t count_shared(const std::vector<Row>& train, const std::vector<Row>& scored) {
+  std::unordered_set<std::uint64_t> seen;
+  for (const Row& row : train) seen.insert(texts_hash(row));
+  return static_cast<std::size_t>(std::ranges::count_if(
+      scored, [&](const Row& row) { return seen.contains(texts_hash(row)); }));
+}
+/// A line that tells of so many of a split's rows.
+std::string shared_note(const std::filesystem::path& train_file, std::size_t shared,
+                        std::size_t rows, std::string_view split);
 
 /// What a slot of 10 means, 0 to 9: 0 to 6 train, 7 held_out, 8 and 9 dev.
 Split split_of_slot(std::uint64_t hash);

@@ -95,24 +95,6 @@ std::string classes_note(const Task& task, const fs::path& file) {
   return fmt::format("{}: {} classes, numbered {}", file_text(file), task.labels, text);
 }
 
-void divide(std::vector<Example> rows, const fs::path& file, Dataset& dataset) {
-  for (Example& row : rows) {
-    const Split part = table_split(row);
-    auto& examples = part == Split::train      ? dataset.train
-                     : part == Split::held_out ? dataset.held_out
-                                               : dataset.dev;
-    examples.push_back(std::move(row));
-  }
-  if (dataset.train.empty() || dataset.dev.empty())
-    throw Error(
-        "{}: a hash of the texts puts {} of its rows in train and {} in dev, expected both; give "
-        "--dev FILE",
-        file_text(file), dataset.train.size(), dataset.dev.size());
-  dataset.notes.push_back(fmt::format(
-      "{}: a hash of the texts puts {} rows in train, {} in held-out, {} in dev", file_text(file),
-      dataset.train.size(), dataset.held_out.size(), dataset.dev.size()));
-}
-
 Dataset read_own(const Task& task, const Names& columns, const fs::path& dev, const fs::path& data,
                  RowsNeeded needed) {
   const auto read = [&](const fs::path& file) {
@@ -123,7 +105,10 @@ Dataset read_own(const Task& task, const Names& columns, const fs::path& dev, co
   dataset.scored_files = {dev.empty() ? data : dev};
   if (!task.regression) dataset.notes.push_back(classes_note(task, data));
   if (dev.empty()) {
-    divide(read(data), data, dataset);
+    std::vector<Example> rows = read(data);
+    const std::vector<Split> splits = divide(rows, data, dataset.notes);
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      rows_of(dataset, splits[i]).push_back(std::move(rows[i]));
   } else {
     if (needed == RowsNeeded::all) dataset.train = read(data);
     dataset.dev = read(dev);

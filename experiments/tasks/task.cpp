@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <unordered_set>
 
 #include "core/base/error.h"
 #include "core/base/hash.h"
@@ -32,14 +31,11 @@ std::vector<Task> make_tasks() {
 }
 
 /// Counts what a model has seen with its label before it is scored on it.
-void count_shared(Dataset& dataset) {
-  std::unordered_set<std::uint64_t> seen;
-  for (const Example& row : dataset.train) seen.insert(texts_hash(row));
-  for (const Example& row : dataset.dev) dataset.shared += seen.contains(texts_hash(row)) ? 1 : 0;
+void tell_shared(Dataset& dataset) {
+  dataset.shared = count_shared(dataset.train, dataset.dev);
   if (dataset.shared > 0)
     dataset.notes.push_back(
-        fmt::format("{}: {} of the {} rows of dev stand in train, too (the same texts)",
-                    printable(dataset.train_file.string()), dataset.shared, dataset.dev.size()));
+        shared_note(dataset.train_file, dataset.shared, dataset.dev.size(), "dev"));
 }
 
 }  // namespace
@@ -127,15 +123,7 @@ std::string table_task_name(const std::filesystem::path& file) {
 }
 
 const std::vector<Example>& examples(const Dataset& dataset, Split split) {
-  switch (split) {
-    case Split::train:
-      return dataset.train;
-    case Split::held_out:
-      return dataset.held_out;
-    case Split::dev:
-      break;
-  }
-  return dataset.dev;
+  return rows_of(dataset, split);
 }
 
 Split scored_split(const std::string& score_on) {
@@ -153,7 +141,7 @@ Dataset load_dataset(const Task& task, const std::filesystem::path& data, std::s
                      RowsNeeded needed) {
   Dataset dataset = task.read(task, data, needed);
   if (max_train > 0 && dataset.train.size() > max_train) dataset.train.resize(max_train);
-  count_shared(dataset);
+  tell_shared(dataset);
   return dataset;
 }
 
@@ -173,6 +161,29 @@ std::vector<Example> examples_of(const Task& task, Table table, const LabelReadi
     examples.push_back(std::move(example));
   }
   return examples;
+}
+
+std::vector<Split> divide(std::span<const Example> rows, const std::filesystem::path& file,
+                          std::vector<std::string>& notes) {
+  std::vector<Split> splits;
+  for (const Example& row : rows) splits.push_back(table_split(row));
+  const auto count = [&](Split split) { return std::ranges::count(splits, split); };
+  const auto train = count(Split::train), dev = count(Split::dev);
+  if (train == 0 || dev == 0)
+    throw Error(
+        "{}: a hash of the texts puts {} of its rows in train and {} in dev, expected both; give "
+        "--dev FILE",
+        printable(file.string()), train, dev);
+  notes.push_back(
+      fmt::format("{}: a hash of the texts puts {} rows in train, {} in held-out, {} in dev",
+                  printable(file.string()), train, count(Split::held_out), dev));
+  return splits;
+}
+
+std::string shared_note(const std::filesystem::path& train_file, std::size_t shared,
+                        std::size_t rows, std::string_view split) {
+  return fmt::format("{}: {} of the {} rows of {} stand in train, too (the same texts)",
+                     printable(train_file.string()), shared, rows, split);
 }
 
 std::string normalise_text(std::string_view text) {

@@ -1,26 +1,12 @@
 #include "experiments/tasks/text_lines.h"
 
 #include <cstdint>
-#include <optional>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
 
 namespace rankfold {
-namespace {
-
-/// The offset of the first byte that no well-formed UTF-8 sequence covers.
-std::optional<std::size_t> find_invalid_utf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const std::size_t length = utf8_length(text.substr(i));
-    if (length == 0) return i;
-    i += length;
-  }
-  return std::nullopt;
-}
-
-}  // namespace
 
 std::string read_rows_text(const std::filesystem::path& file) {
   std::string text = read_text(file);

@@ -97,10 +97,13 @@ void require_classifier(const fs::path& model, const Task& task) {
 
 /// Whether a model without adapter is asked in words.
 bool is_asked_in_words(const EvaluationRequest& request) {
-  if (!request.scoring.empty()) return request.scoring == "prompt";
-  if (!request.prompt.empty()) return true;
-  return find_prompt_task(request.task) && !is_table_file(request.data) &&
-         tells_tokens(request.model);
+  RunSettings settings;
+  settings.values = {{"task", request.task}, {"data", request.data.string()}};
+  if (!request.scoring.empty()) settings.values["scoring"] = request.scoring;
+  if (!request.prompt.empty()) settings.values["prompt"] = request.prompt;
+  fill_table(settings);
+  fill_scoring(settings, tells_tokens(request.model), 1);
+  return settings.asks_in_words();
 }
 
 /// The outputs in the order of the task's classes; adds to `notes`.

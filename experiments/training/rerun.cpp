@@ -58,8 +58,7 @@ void compare_adapters(const SafetensorsFile& before, const fs::path& folder, Rer
 }
 
 /// A member of run.json, "" where it has none.
-std::string member_text(const fs::path& folder, const char* name) {
-  const JsonDocument document(folder / "run.json");
+std::string member_text(const JsonDocument& document, const char* name) {
   const auto found = document.root().find(name);
   return found ? found->value().dump() : "";
 }
@@ -97,8 +96,9 @@ Rerun rerun(const fs::path& run, const fs::path& out, bool replay, const Registr
   result.repeated_scores = now.scores;
   result.repeated_status = now.status;
   if (now.status == "done") compare_adapters(adapter, place, result);
+  const JsonDocument then(run / "run.json"), today(place / "run.json");
   for (const char* name : {"machine", "versions"}) {
-    const std::string there = member_text(run, name), here = member_text(place, name);
+    const std::string there = member_text(then, name), here = member_text(today, name);
     if (there != here)
       result.notes.push_back(fmt::format("{}: {} then, {} now", name, there, here));
   }

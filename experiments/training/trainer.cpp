@@ -80,8 +80,7 @@ RunSettings filled_from_model(RunSettings settings, const Method& method) {
   try {
     const ModelShape shape = read_shape(model);
     fill_targets(settings, method, catalogue(shape));
-    const std::size_t taken = std::min(virtual_tokens(settings, method), shape.positions - 1);
-    fill_scoring(settings, tells_tokens(model), shape.positions - taken);
+    fill_scoring(settings, tells_tokens(model), positions_left(settings, method, shape.positions));
   } catch (const Error&) {
   }
   return settings;

@@ -109,14 +109,19 @@ void TrainingRun::tell(const std::vector<std::string>& notes) {
   }
 }
 
-void TrainingRun::load_labelled(const Host& host, std::size_t max_length) {
-  const fs::path model = settings_.text("model");
-  const Dataset dataset = load_dataset(task_, settings_.text("data"), settings_.count("max-train"));
-  const std::vector<Example>& scored = scored_examples(task_, dataset, settings_.text("score-on"));
+template <class Rows, class Row>
+void TrainingRun::note_rows(const Rows& dataset, const std::vector<Row>& scored) {
   content_->expect_unchanged(true);
   result_.fingerprints = {content_->fingerprint(), rows_fingerprint(dataset.train),
                           rows_fingerprint(scored)};
   tell(dataset.notes);
+}
+
+void TrainingRun::load_labelled(const Host& host, std::size_t max_length) {
+  const fs::path model = settings_.text("model");
+  const Dataset dataset = load_dataset(task_, settings_.text("data"), settings_.count("max-train"));
+  const std::vector<Example>& scored = scored_examples(task_, dataset, settings_.text("score-on"));
+  note_rows(dataset, scored);
   if (const std::string note = class_order(task_, model_classes(model)).note; !note.empty())
     tell({note});
   data_ = std::make_unique<ClassifierData>(task_, dataset, scored, *load_tokenizer(model),
@@ -130,10 +135,7 @@ void TrainingRun::load_prompted(const Host& host, std::size_t max_length) {
       load_prompt_rows(task_, task_choice(settings_), settings_.count("max-train"), seed_,
                        std::array{Split::train, scored_split(score_on)});
   const std::vector<PromptExample>& scored = scored_examples(task_, dataset, score_on);
-  content_->expect_unchanged(true);
-  result_.fingerprints = {content_->fingerprint(), rows_fingerprint(dataset.train),
-                          rows_fingerprint(scored)};
-  tell(dataset.notes);
+  note_rows(dataset, scored);
   auto data =
       std::make_unique<PromptedData>(*task_.prompt, dataset.train, scored, load_tokenizer(model),
                                      model, max_length, host, [this] { check_stop(); });

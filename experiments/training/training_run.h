@@ -72,6 +72,9 @@ class TrainingRun {
   void load_rows(const Host& host, std::size_t max_length);
   void load_labelled(const Host& host, std::size_t max_length);
   void load_prompted(const Host& host, std::size_t max_length);
+  /// Keeps what was read and tells what there is to know of it.
+  template <class Rows, class Row>
+  void note_rows(const Rows& dataset, const std::vector<Row>& scored);
   void tell(const std::vector<std::string>& notes);
   void plan_steps();
   std::optional<Checkpoint> find_checkpoint() const;
