@@ -53,6 +53,16 @@ class RankReduction {
   };
 
   Result run() {
+    check_goal(goal_);
+    try {
+      return reduce();
+    } catch (const UsageError& failure) {
+      throw Error("{}", failure.what());  // the method is the adapter's, nobody asked for it
+    }
+  }
+
+ private:
+  Result reduce() {
     check();
     Result result;
     if (goal_.budget && *goal_.budget >= lone_.adapter->parameter_count()) {
@@ -66,10 +76,8 @@ class RankReduction {
     return result;
   }
 
- private:
   void check() const {
     const std::string& name = description_.method;
-    check_goal(goal_);
     if (!described_.method.has_rank)
       throw Error("method {} has no rank that could be smaller", name);
     if (!lone_.adapter->is_weight_update())
@@ -278,6 +286,20 @@ class RankReduction {
     return fit(std::move(description));
   }
 
+  /// Some ranks have products whose modes do not nest with out and in (randlora's, where they do
+  /// not divide the side).
+  bool can_be_fitted(AdapterDescription description) const {
+    const DescribedMethod described = resolve_description(description, catalogue_, registry_);
+    const auto trial =
+        make_adapter<float>(described.method, described.stack, described.settings, device_);
+    try {
+      compile_sites(described.method, *trial, described.settings);
+    } catch (const UsageError&) {
+      return false;
+    }
+    return true;
+  }
+
   Result fit_energy() {
     const std::size_t own = described_.settings.rank;
     std::size_t keeps = own, loses = 0;
@@ -288,8 +310,11 @@ class RankReduction {
       return {};
     Result best;
     while (std::max(keeps, loses) - std::min(keeps, loses) > 1) {
-      const std::size_t middle =
+      std::size_t middle =
           std::min(keeps, loses) + (std::max(keeps, loses) - std::min(keeps, loses)) / 2;
+      while (falling && middle > keeps && !can_be_fitted(with_rank(std::to_string(middle))))
+        --middle;
+      if (middle == keeps) break;
       const std::string rank = std::to_string(middle);
       Result tried = fit(with_rank(falling ? rank : limited(rank)));
       if (keeps_energy(tried)) {

@@ -47,9 +47,9 @@ struct CompressReport {
 /// a budget, by bisection with fits for an energy, and no mode's more than it had. An energy counts
 /// as kept to 1e-10.
 ///
-/// Throws as check_goal, UsageError where the method is more than a sum of
-/// products, Error where it has no rank, acts on activations or has frozen factors that follow from
-/// the weights, and where the smallest setting is beyond the budget.
+/// Throws as check_goal, Error where the method is more than a sum of products, has no rank, acts
+/// on activations or has frozen factors that follow from the weights, and where the smallest
+/// setting is beyond the budget.
 CompressReport compress(LoneAdapter& lone, const CompressGoal& goal, const Registry& registry,
                         std::shared_ptr<const Device> device);
 

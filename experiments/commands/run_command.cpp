@@ -40,7 +40,8 @@ void print_overview(const std::vector<Command>& all, const std::string& group, s
   write_table(out, rows);
   out << "\n`rankfold COMMAND --help` or `rankfold help COMMAND` explains a command. All take "
          "--json "
-         "and\n--plugin FILE. Exit status: 0 done, 1 failed, 2 wrong usage.\n";
+         "and\n--plugin FILE. Exit status: 0 done, 2 wrong usage (what the command line says), 1 "
+         "failed (what\nstands in a file or folder, or came of the run).\n";
 }
 
 void print_help(const Command& command, std::ostream& out) {

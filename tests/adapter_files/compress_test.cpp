@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "adapter_files/refused_on_page.h"
 #include "core/base/error.h"
 #include "experiments/training/evaluate.h"
 #include "experiments/training/trainer.h"
@@ -107,6 +108,7 @@ std::vector<std::string> ranks_of(const CompressReport& report) {
 
 TEST_F(Compress, KeepsWhatTheEnergyAsksOfEveryMethodThatCanBeFitted) {
   std::size_t fitted = 0;
+  std::set<std::string> refused;
   for_each_method([&](const Method& method, LoneAdapter& lone) {
     const bool is_update = lone.adapter->is_weight_update();
     const Updates before = is_update ? updates_of(*lone.adapter) : Updates{};
@@ -119,6 +121,8 @@ TEST_F(Compress, KeepsWhatTheEnergyAsksOfEveryMethodThatCanBeFitted) {
                   std::ranges::any_of(lone.adapter->parameters(),
                                       [](const auto& p) { return !p.trainable; }))
           << refusal.what();
+      EXPECT_EQ(refusal.exit_status(), 1) << "the command line named no method";
+      refused.insert(method.name);
       return;
     }
     ++fitted;
@@ -130,6 +134,7 @@ TEST_F(Compress, KeepsWhatTheEnergyAsksOfEveryMethodThatCanBeFitted) {
     EXPECT_EQ(report.parameters_before, size);
   });
   EXPECT_GE(fitted, 12U);
+  EXPECT_EQ(refused, refused_on_page("compress"));
 }
 
 TEST_F(Compress, StaysWithinTheBudgetWithEveryMethod) {
