@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/setting_options.h"
+#include "experiments/commands/text_table.h"
 #include "experiments/commands/training_bars.h"
 #include "experiments/training/interrupt.h"
 #include "experiments/training/trainer.h"
@@ -18,9 +19,17 @@ std::string scores_text(const std::map<std::string, double>& scores) {
   return text;
 }
 
+/// " at step 40 of 120, the best of 6 by loss"; "" where the last evaluation is told.
+std::string kept_text(const RunResult& run) {
+  if (run.status != "done" || run.settings.text("keep") != "best") return "";
+  return fmt::format(" at step {} of {}, the best of {} by {}", run.kept_step, run.steps,
+                     counted(run.evaluations.size(), "evaluation", "evaluations"),
+                     run.settings.text("keep-by"));
+}
+
 std::string run_text(const RunResult& run, const std::string& out) {
   const std::string rank = run.settings.text("rank");
-  const std::string scores = run.status == "done" ? scores_text(run.scores)
+  const std::string scores = run.status == "done" ? scores_text(run.scores) + kept_text(run)
                                                   : fmt::format("{} ({})", run.status, run.error);
   return fmt::format("{} {}{}: {}; adapter {}, trainable {} parameters; {:.1f} s; {}",
                      run.settings.text("task"), run.settings.text("method"),

@@ -276,9 +276,13 @@ int train_sweep(const Sweep& sweep, Expansion expansion, const Arguments& argume
     progress.message(fmt::format("{}: another process works in this folder; waiting for it",
                                  run.folder.lexically_relative(out).string()));
   };
+  std::set<std::string> told;
   options.ended = [&](const SweepRun& run) {
     progress.ended(printable(ended_text(run, out)), run.state == RunState::failed,
                    run.state == RunState::stopped);
+    if (run.result && !run.result->warmup_note.empty() &&
+        told.insert(run.result->warmup_note).second)
+      progress.message(run.result->warmup_note);
   };
   const bool completed = run_sweep(runs, out, context.registry, options);
   progress.finish(completed);

@@ -18,6 +18,7 @@
 #include "experiments/tokenizers/tokenizer.h"
 #include "experiments/training/data.h"
 #include "experiments/training/prompt_split.h"
+#include "experiments/training/schedule.h"
 
 namespace rankfold {
 namespace {
@@ -93,6 +94,9 @@ double rows_at_most(const RunSettings& settings) {
 const RunForecast& Forecaster::of(const RunSettings& settings) {
   const auto [known, is_new] = known_.try_emplace(forecast_key(settings));
   if (is_new) known->second = make(settings);
+  const std::size_t steps = known->second.steps.value_or(0);
+  const std::string line = warmup_note(warmup_steps(settings.number("warmup"), steps), steps);
+  if (!line.empty()) note(line);
   return known->second;
 }
 

@@ -36,7 +36,7 @@ class Forecaster {
   /// UsageError as ShapeStore::count does.
   const RunForecast& of(const RunSettings& settings);
 
-  /// A line for each cause of numbers that are missing.
+  /// A line for each cause of numbers that are missing, and for each warm-up as long as its run.
   const std::vector<std::string>& notes() const { return notes_; }
   /// "98 GFLOP/s with 1 thread", for each number of threads that a least time goes by.
   std::vector<std::string> rates() const;

@@ -15,6 +15,7 @@
 #include "experiments/sweep/processes.h"
 #include "experiments/sweep/run_state.h"
 #include "experiments/sweep/sweep_list.h"
+#include "experiments/training/schedule.h"
 
 namespace rankfold {
 namespace {
@@ -152,9 +153,11 @@ class SweepJobs {
 }  // namespace
 
 std::shared_ptr<const RunOutcome> outcome_of(const RunResult& result) {
-  return std::make_shared<const RunOutcome>(RunOutcome{result.status, result.error, result.scores,
-                                                       result.parameters.adapter,
-                                                       result.train_seconds, result.fingerprints});
+  const auto told = std::ranges::find_if(
+      result.notes, [](const std::string& note) { return note.starts_with(warmup_note_start); });
+  return std::make_shared<const RunOutcome>(RunOutcome{
+      result.status, result.error, result.scores, result.parameters.adapter, result.train_seconds,
+      result.fingerprints, told == result.notes.end() ? std::string() : *told});
 }
 
 RunState state_of(const RunOutcome& outcome) {

@@ -31,6 +31,7 @@ struct RunOutcome {
   std::size_t parameters = 0;  ///< of the adapter
   double train_seconds = 0;
   RunFingerprints fingerprints;
+  std::string warmup_note = {};  ///< where no step had the full rate
 };
 
 /// One run of a sweep: where it is and how it stands. A sweep may have 1,000,000 of them, so that

@@ -6,6 +6,8 @@
 #include <numbers>
 #include <string>
 
+#include <fmt/core.h>
+
 #include "core/base/error.h"
 
 namespace rankfold {
@@ -39,6 +41,19 @@ std::size_t warmup_steps(double warmup, std::size_t steps) {
   if (warmup >= 1) return static_cast<std::size_t>(std::min(warmup, 1e15));
   const double exact = warmup * static_cast<double>(steps);
   return static_cast<std::size_t>(std::ceil(exact - 1e-9 * std::max(1.0, exact)));
+}
+
+std::string warmup_note(std::size_t warmup, std::size_t steps) {
+  if (warmup < steps || steps == 0) return "";
+  if (steps == 1)
+    return fmt::format(
+        "{}the only step of the run is the first of its rise, with rate 0: nothing "
+        "is learned; expected --warmup 0, or more steps",
+        warmup_note_start);
+  return fmt::format(
+      "{}the rate rises for {} steps and the run has {}, so that it never reaches "
+      "--lr",
+      warmup_note_start, warmup, steps);
 }
 
 }  // namespace rankfold

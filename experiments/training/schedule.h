@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace rankfold {
@@ -34,5 +35,11 @@ struct Schedule {
 /// steps), as transformers' warmup_ratio. A product that is a whole number but for rounding counts
 /// as that number.
 std::size_t warmup_steps(double warmup, std::size_t steps);
+
+/// The beginning of what warmup_note says.
+inline constexpr std::string_view warmup_note_start = "--warmup: ";
+
+/// A line where so many warm-up steps leave a run of so many no step at the full rate; else "".
+std::string warmup_note(std::size_t warmup, std::size_t steps);
 
 }  // namespace rankfold

@@ -156,11 +156,7 @@ void TrainingRun::plan_steps() {
   schedule_.rate = settings_.number("lr");
   schedule_.final_rate = settings_.number("lr-end");
   schedule_.power = settings_.number("lr-power");
-  if (schedule_.warmup >= steps_)
-    tell(
-        {fmt::format("--warmup: the rate rises for {} steps and the run has {}, so that it never "
-                     "reaches --lr",
-                     schedule_.warmup, steps_)});
+  if (const std::string note = warmup_note(schedule_.warmup, steps_); !note.empty()) tell({note});
 }
 
 /// As they are now: where ranks adapt, they change.

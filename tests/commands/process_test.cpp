@@ -210,6 +210,11 @@ TEST_F(Process, FinetuneAndEvaluateAgree) {
   const json document = json::parse(trained.out);
   EXPECT_EQ(document["status"], "done");
   EXPECT_EQ(document, json::parse(read_text(out + "/run.json")));
+  std::vector<std::string> best = words;
+  best.pop_back();
+  best.back() = out + "-best";
+  for (const char* word : {"--keep", "best", "--keep-by", "loss"}) best.emplace_back(word);
+  EXPECT_THAT(run(best).out, HasSubstr(", the best of 2 evaluations by loss; adapter "));
   const Result scored = run({"evaluate", "--model", model, "--adapter", out + "/adapter", "--data",
                              data, "--threads", "1", "--json"});
   ASSERT_EQ(scored.status, 0) << scored.err;

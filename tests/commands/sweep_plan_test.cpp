@@ -16,6 +16,7 @@ namespace {
 using nlohmann::json;
 using testing::HasSubstr;
 using testing::MatchesRegex;
+using testing::Not;
 
 TEST(SweepPlan, OfAShapeByItsNameKnowsCountsWithoutWeightsAndData) {
   const Outcome outcome = call(
@@ -37,6 +38,15 @@ TEST(SweepPlan, OfAShapeByItsNameKnowsCountsWithoutWeightsAndData) {
   EXPECT_TRUE(run["forecast"]["steps"].is_null());
   EXPECT_TRUE(run["forecast"]["seconds"].is_null());
   EXPECT_TRUE(run["forecast"]["forwards"].is_null());
+}
+
+TEST(SweepPlan, SaysWhereARunIsAllWarmUp) {
+  EXPECT_THAT(call("sweep --dry-run --model roberta-base --task sst2 --method lora --rank 2 --lr 1 "
+                   "--steps 1,2,30 --warmup 0.06,7")
+                  .out,
+              AllOf(HasSubstr("\n--warmup: the only step of the run is the first of its rise"),
+                    HasSubstr("\n--warmup: the rate rises for 7 steps and the run has 2, "),
+                    Not(HasSubstr("the run has 30"))));
 }
 
 TEST(SweepPlan, OfATaskByPromptHasNoHeadAndAFixedNumberOfRows) {

@@ -60,6 +60,17 @@ TEST(Schedule, WarmUpStepsAreRoundedUp) {
   EXPECT_EQ(warmup_steps(500, 12), 500U);
 }
 
+TEST(Schedule, SaysWhereNoStepHasTheFullRate) {
+  EXPECT_EQ(warmup_note(1, 2), "");
+  EXPECT_EQ(warmup_note(0, 1), "");
+  EXPECT_EQ(
+      warmup_note(5, 3),
+      "--warmup: the rate rises for 5 steps and the run has 3, so that it never reaches --lr");
+  EXPECT_EQ(warmup_note(warmup_steps(0.06, 1), 1),
+            "--warmup: the only step of the run is the first of its rise, with rate 0: nothing is "
+            "learned; expected --warmup 0, or more steps");
+}
+
 TEST(Schedule, NamesTheNearestScheduleOfAWrongName) {
   EXPECT_EQ(parse_schedule("cosine"), ScheduleKind::cosine);
   try {
