@@ -141,7 +141,7 @@ Command count_command() {
     options.push_back(option);
   options.push_back(budget_option());
   options.push_back(set_option());
-  options.push_back({"train", "LIST", "", "counted as well: norms, head, tt-head, output"});
+  options.push_back({"train", "LIST", "", "counted as well: norms, norm-shifts, head, tt-head, output"});
   options.push_back({"labels", "N", "2", "outputs of the head"});
   options.push_back({"effective", "", "",
                      "count degrees of freedom as well: parameters without those that only change "

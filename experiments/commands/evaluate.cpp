@@ -72,7 +72,7 @@ Command evaluate_command() {
       "scores a model, with or without an adapter, on a task's dev set",
       {},
       {{"model", "DIR", "", "model folder", true},
-       {"adapter", "DIR", "", "the run's folder adapter/; without it the model alone"},
+       {"adapter", "DIR", "", "a run's folder adapter/, or one of huggingface/peft; without it the model alone"},
        {"task", "NAME", "", "default: the adapter's; " + task_names()},
        {"data", "DIR", "",
         "as in finetune; train.tsv need not be there. Of a table, FILE as in --task"},

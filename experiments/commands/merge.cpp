@@ -38,7 +38,7 @@ Command merge_command() {
           "folds an adapter's update into its model: a plain model folder",
           {},
           {{"model", "DIR", "", "the adapter's base model", true},
-           {"adapter", "DIR", "", "a run's folder adapter/", true},
+           {"adapter", "DIR", "", "a run's folder adapter/, or one of huggingface/peft", true},
            {"out", "DIR", "", "new model folder", true}},
           "",
           run_merge,

@@ -357,6 +357,8 @@ Command sweep_command() {
     options.push_back({spec.name, spec.value, spec.fallback, spec.meaning});
   for (const Option& option : setting_options(false)) options.push_back(option);
   options.push_back(set_option());
+  std::ranges::find(options, "preset", &Option::name)->meaning =
+      "in place of FILE: a paper's sweep; with a method: a published set-up of it";
   return {
       "sweep",
       "runs a grid of methods, ranks, layers, seeds, ...: training runs, counts or fits",
