@@ -19,7 +19,7 @@ std::string scores_text(const std::map<std::string, double>& scores) {
   return text;
 }
 
-/// " at step 40 of 120, the best of 6 by loss"; "" where the last evaluation is told.
+/// " at step 40 of 120, the best of 6 evaluations by loss"; "" where the last evaluation is told.
 std::string kept_text(const RunResult& run) {
   if (run.status != "done" || run.settings.text("keep") != "best") return "";
   return fmt::format(" at step {} of {}, the best of {} by {}", run.kept_step, run.steps,
