@@ -84,12 +84,16 @@ std::optional<Box> LabelPlacer::place_beside(double x, double y, double width, d
 
 std::optional<Box> LabelPlacer::place_along(double y, double width, double height) {
   std::vector<Box> candidates;
-  for (const double left : {width_ - width - 2, 2.0, (width_ - width) / 2, 0.75 * (width_ - width),
-                            0.25 * (width_ - width)}) {
+  const double room = width_ - width;
+  std::vector<double> lefts = {room - 2, 2, room / 2, 0.75 * room, 0.25 * room};
+  for (int i = 1; i < 32; ++i) lefts.push_back(2 + i * (room - 4) / 32);
+  for (const double left : lefts) {
     for (const double bottom : {y + 1.5, y - 1.5 - height}) {
       candidates.push_back({left, bottom, left + width, bottom + height});
     }
   }
+  // Over nothing where there is such a place.
+  if (const std::optional<Box> clear = place(candidates, 0)) return clear;
   return place(candidates);
 }
 

@@ -64,10 +64,23 @@ void name_references(LabelPlacer& placer, const FigurePanel& panel, const PanelF
   for (const FigureLine* line : inside) {
     placer.add_segment(0, frame.up(line->points[0]), frame.width, frame.up(line->points[0]));
   }
+  std::vector<const FigureLine*> crowded_out;
   for (const FigureLine* line : inside) {
     const double width = dejavu_width(line->name, frame.name_size);
     const auto box = placer.place_along(frame.up(line->points[0]), width, frame.name_size);
-    if (box) labels.push_back({line->name, *box});
+    if (box)
+      labels.push_back({line->name, *box});
+    else
+      crowded_out.push_back(line);
+  }
+  // Where lines lie on each other there is no more room along them.
+  for (const FigureLine* line : crowded_out) {
+    const std::string text =
+        fmt::format("{}: {}", line->name, edge_value(panel, *line->points[0].value.value));
+    const double width = dejavu_width(text, frame.name_size);
+    auto box = placer.place_at_edge(true, width, frame.name_size);
+    if (!box) box = placer.place_at_edge(false, width, frame.name_size);
+    if (box) labels.push_back({text, *box});
   }
   for (const FigureLine& line : panel.references) {
     if (!is_off_axis(line, frame.y)) continue;

@@ -31,7 +31,8 @@ struct PanelFrame {
   double up(double value) const;  ///< inside the frame
 };
 
-/// Names of references (those beyond an axis at its edge, with an arrow and their value), and the
+/// Names of references (those beyond an axis at its edge, with an arrow and their value; those that
+/// find no room along their line at an edge, with their value), and the
 /// ranks that the figure wants written, where there is room for them: of points on the front, then
 /// of the ends of lines, then of the others.
 std::vector<PanelLabel> panel_labels(const FigurePlan& plan, const FigurePanel& panel,
