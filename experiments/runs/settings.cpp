@@ -277,6 +277,8 @@ std::map<std::string, std::string> table_settings(const RunSettings& settings) {
   if (!is_table_file(settings.text("data"))) return chosen;
   for (const char* name : {"text", "label", "metric", "prompt"})
     if (!settings.text(name).empty()) chosen[name] = settings.text(name);
+  if (const fs::path dev = settings.text("dev"); !dev.empty())
+    chosen["dev"] = dev.filename().string();
   return chosen;
 }
 

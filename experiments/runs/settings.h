@@ -76,8 +76,8 @@ void check_everything(const RunSettings& settings);
 void fill_table(RunSettings& settings);
 /// What a run says of its task, canonical or filled.
 TaskChoice task_choice(const RunSettings& settings);
-/// What has to be known to read the table again: text, label, metric and prompt by name; empty for
-/// others.
+/// What has to be known to read the table again: text, label, metric and prompt by name, and as dev
+/// the name of the file that the scored rows came from where it is another; empty for others.
 std::map<std::string, std::string> table_settings(const RunSettings& settings);
 
 /// Names the targets of a run that leaves them to a model whose default is not q,v, so that

@@ -1,6 +1,7 @@
 #include "experiments/tasks/prompt_own.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "core/base/error.h"

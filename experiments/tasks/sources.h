@@ -21,6 +21,8 @@ std::vector<Task> sentiment_tasks();
 
 /// The task of a table of one's own, by a head.
 Task table_task(const TaskChoice& choice);
+/// The columns of its texts.
+std::vector<std::string> text_columns(const TaskChoice& choice);
 /// The classes of a table whose last column, of these, is the label, as TaskChoice::classes says.
 std::vector<std::string> find_classes(const std::filesystem::path& file,
                                       const std::vector<std::string>& columns);

@@ -77,8 +77,7 @@ std::vector<std::string> find_classes(const fs::path& file, const Names& columns
                 in_quotes(table.columns.back()), in_quotes(classes.front()));
   if (classes.size() > most_classes)
     throw Error(
-        "{}: found {} different labels in column {} ({}, ...), expected at most {} classes; "
-        "--metric pearson or spearman fits numbers",
+        "{}: found {} different labels in column {} ({}, ...), expected at most {} classes; {}",
         file_text(file), classes.size(), in_quotes(table.columns.back()),
         in_quotes(classes.front()), most_classes);
   return classes;

@@ -173,4 +173,7 @@ Split sentiment_split(std::string_view text);
 /// The same of texts_hash: rows of the same texts never straddle.
 Split table_split(const Example& example);
 
+/// The columns of a table of one's own whose texts table_split divides it by, in their order.
+std::vector<std::string> dividing_columns(const TaskChoice& choice);
+
 }  // namespace rankfold
