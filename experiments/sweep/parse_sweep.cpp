@@ -98,6 +98,20 @@ void check_option(const SweepEntry& entry, const Method& method, const std::stri
                        entry.where, kind, printable(value, 80));
 }
 
+/// The pairs of `set`, each with the words behind it that are none.
+std::vector<std::string> split_pairs(const std::string& text) {
+  std::vector<std::string> pairs;
+  for (const std::string& word : split(text, ' ')) {
+    if (pairs.empty() || word.find('=') != std::string::npos)
+      pairs.push_back(word);
+    else
+      pairs.back() += ' ' + word;
+  }
+  for (std::string& pair : pairs) pair = trim(pair);
+  std::erase(pairs, "");
+  return pairs;
+}
+
 /// Keys that only kind = fit has.
 bool is_of_fits(const std::string& key) {
   static const std::vector<std::string> keys = {"input",  "minus",     "heads",
@@ -215,8 +229,7 @@ class Parser {
   }
 
   void add_pairs(const SweepEntry& entry) {
-    for (const std::string& word : split(entry.value, ' ')) {
-      if (trim(word).empty()) continue;
+    for (const std::string& word : split_pairs(entry.value)) {
       const std::size_t equals = word.find('='), dot = word.find('.');
       if (equals == std::string::npos || equals == 0 || equals + 1 == word.size())
         throw UsageError("{}: found '{}', expected key=value", entry.where, printable(word, 80));
