@@ -4,7 +4,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "experiments/tasks/prompt_template.h"
@@ -39,8 +38,8 @@ struct PromptTask {
   bool generates = false;  ///< the answer is generated, not chosen
   std::size_t held_out_rows = 500;
   std::vector<std::string> metrics = {"accuracy"};  ///< the first is the main one
-  /// Columns of a TSV file that have another name there: {in the file, in the prompt}.
-  std::vector<std::pair<std::string, std::string>> columns = {};
+  /// Of a task of GLUE of that name, what the prompt calls its texts; options are as its classes.
+  std::vector<std::string> glue_fields = {};
 };
 
 /// All of them: cb, boolq, wsc, wic, multirc, copa, record, squad, drop, sst2 and rte, with the

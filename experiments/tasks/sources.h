@@ -19,6 +19,12 @@ namespace rankfold {
 std::vector<Task> glue_tasks();
 std::vector<Task> sentiment_tasks();
 
+/// A file of a task of GLUE that has classes: the texts' columns, and the label's behind them,
+/// whatever they are called there. Adds the class of each row. Throws Error as read_table and
+/// take_class.
+Table read_glue_table(std::string_view task, const std::filesystem::path& file,
+                      std::vector<std::size_t>& classes);
+
 /// The task of a table of one's own, by a head.
 Task table_task(const TaskChoice& choice);
 /// The columns of its texts.
