@@ -197,6 +197,7 @@ TEST_F(PromptRun, RefusesWhatIsOfAHead) {
   EXPECT_THAT(refusal(with("train", "norms,head")),
               HasSubstr("--train head: a run with --scoring prompt has no head"));
   EXPECT_THAT(refusal(with("label-smoothing", "0.1")), HasSubstr("--label-smoothing is 0.1"));
+  EXPECT_THAT(refusal(with("lr-head", "0.1")), HasSubstr("--lr-head is 0.1, which is for "));
   EXPECT_THAT(refusal(with("cache-features", "true")), HasSubstr("--cache-features"));
   EXPECT_THAT(refusal(with("max-length", "65")), HasSubstr("64"));
   RunSettings encoder = with("scoring", "prompt");
