@@ -61,6 +61,9 @@ struct PromptExample {
   std::string place;  ///< for messages
   std::size_t line = 0;
   std::string prompt;
+  /// The byte of the prompt at which the last of several fields begins, such as a question; else
+  /// none.
+  std::size_t last_field = std::string::npos;
   std::vector<std::string> options;       ///< whole texts: prompt and option
   std::vector<std::string> option_names;  ///< what tells them apart in predictions
   std::size_t gold = 0;                   ///< the option to train on
@@ -72,8 +75,8 @@ struct PromptExample {
 class PromptWriter {
  public:
   explicit PromptWriter(const PromptTask& task);
-  /// Throws Error naming the row's place: a field that it lacks, a label that is no option's, no
-  /// answer, no answer among its candidates.
+  /// Throws Error naming the row's place: a field that it lacks or that has no text, a label that
+  /// is no option's, no answer, no answer among its candidates.
   PromptExample write(const PromptRow& row) const;
 
  private:

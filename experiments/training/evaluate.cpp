@@ -222,7 +222,7 @@ Evaluation evaluate_prompts(const EvaluationRequest& request, const Scored& scor
                                            answer_generation(*tokenizer, request.model));
   Evaluation result;
   result.notes = dataset.notes;
-  if (const std::string note = cut_note(split.cut, scored.max_length); !note.empty())
+  if (const std::string note = cut_note(split.cut, split.lost, scored.max_length); !note.empty())
     result.notes.push_back(note);
   result.scores = found.scores;
   result.constant_predictions = found.constant;

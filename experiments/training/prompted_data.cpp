@@ -69,12 +69,17 @@ void PromptedData::keep_features(Host&, FeatureCacheSettings, const std::string&
   throw Error("task '{}': features of prompts are not kept", task_.name);
 }
 
-std::string cut_note(std::size_t cut, std::size_t max_length) {
+std::string PromptedData::cut_note(std::size_t max_length) const {
+  return rankfold::cut_note(train_.cut + scored_.cut, train_.lost + scored_.lost, max_length);
+}
+
+std::string cut_note(std::size_t cut, std::size_t lost, std::size_t max_length) {
   if (cut == 0) return "";
+  const std::string of_fields =
+      lost == 0 ? "" : fmt::format(", {} of them some of the last field (what is asked)", lost);
   return fmt::format(
-      "{} examples are longer than --max-length {}: their prompts lose tokens at the "
-      "beginning",
-      cut, max_length);
+      "{} examples are longer than --max-length {}: their prompts lose tokens at the beginning{}",
+      cut, max_length, of_fields);
 }
 
 }  // namespace rankfold

@@ -139,7 +139,7 @@ void TrainingRun::load_prompted(const Host& host, std::size_t max_length) {
   auto data =
       std::make_unique<PromptedData>(*task_.prompt, dataset.train, scored, load_tokenizer(model),
                                      model, max_length, host, [this] { check_stop(); });
-  if (const std::string note = cut_note(data->cut(), max_length); !note.empty()) tell({note});
+  if (const std::string note = data->cut_note(max_length); !note.empty()) tell({note});
   data_ = std::move(data);
 }
 

@@ -148,9 +148,19 @@ TEST(PromptTasks, NameTheRowThatIsNotWhatTheyNeed) {
       message_of([] {
         read(
             "record",
-            R"({"passage":{"text":"Al won","entities":[{"start":0,"end":1}]},"qas":[{"query":"q","answers":[{"text":"Bo"}]}]})");
+            R"({"passage":{"text":"Al won","entities":[{"start":0,"end":1}]},"qas":[{"query":"@placeholder","answers":[{"text":"Bo"}]}]})");
       }),
       HasSubstr("rows.jsonl:1: the answer 'Bo' is none of the 1 candidates"));
+  EXPECT_THAT(
+      message_of([] {
+        read(
+            "record",
+            R"({"passage":{"text":"Al won","entities":[{"start":0,"end":1}]},"qas":[{"query":"q","answers":[{"text":"Al"}]}]})");
+      }),
+      HasSubstr("rows.jsonl:1: found no @placeholder in 'q'"));
+  EXPECT_THAT(
+      message_of([] { read("cb", R"({"premise":"a","hypothesis":" ","label":"neutral"})"); }),
+      HasSubstr("rows.jsonl:1: found no text in 'hypothesis', expected one"));
   EXPECT_THAT(
       message_of([] {
         read(
@@ -258,6 +268,9 @@ TEST(PromptTemplates, TakeFieldsBracesAndFilters) {
             "< He |He> {x} i ranI ran. ?");
   EXPECT_EQ(message_of([&] { PromptTemplate("{c}", "p").fill(row); }),
             "rows.tsv:3: has no 'c', which the prompt needs (it has a, b)");
+  std::size_t last = 0;
+  PromptTemplate("<{a}|{b}> ", "p").fill(row, &last);
+  EXPECT_EQ(last, 6u);
   EXPECT_THAT(message_of([] { PromptTemplate("a {b", "p"); }), HasSubstr("p: the brace at byte 3"));
   EXPECT_THAT(message_of([] { PromptTemplate("a } b", "p"); }),
               HasSubstr("p: the brace at byte 3"));
