@@ -77,6 +77,7 @@ void check_setting_of(const SweepEntry& entry, const std::string& name, const st
   try {
     check_setting(name, value);
   } catch (const UsageError& error) {
+    if (std::string_view(error.what()).starts_with(entry.where + " ")) throw;
     throw UsageError("{}: {}", entry.where, error.what());
   }
 }

@@ -30,8 +30,10 @@ Task table_task(const TaskChoice& choice);
 /// The columns of its texts.
 std::vector<std::string> text_columns(const TaskChoice& choice);
 /// The classes of a table whose last column, of these, is the label, as TaskChoice::classes says.
-std::vector<std::string> find_classes(const std::filesystem::path& file,
-                                      const std::vector<std::string>& columns);
+/// Errors end with what fits labels that are numbers.
+std::vector<std::string> find_classes(
+    const std::filesystem::path& file, const std::vector<std::string>& columns,
+    std::string_view of_numbers = "--metric pearson or spearman fits numbers");
 
 /// The rows of a table whose columns are one or two texts and behind them the label: a number
 /// within `range`, or a class by name (`by_number`: or position).

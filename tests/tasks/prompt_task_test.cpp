@@ -347,6 +347,9 @@ TEST(PromptTemplates, ReadATableOfTheUsersOwn) {
   EXPECT_THAT(failure(), HasSubstr("--prompt: names no column"));
   choice.metric = "f1";
   EXPECT_THAT(failure(), HasSubstr("--metric is 'f1'"));
+  choice.metric.clear();
+  choice.data = folder.write("numbers.csv", "body,mood\na,0.5\nb,1\n");
+  EXPECT_THAT(failure(), HasSubstr("which are no classes; without a prompt, a head with --metric"));
 }
 
 }  // namespace
