@@ -26,7 +26,8 @@ bool has_sites(const Method& method) {
 }
 
 std::vector<std::string> sorted_parts() {
-  std::vector<std::string> parts(model_parts.begin(), model_parts.end());
+  std::vector<std::string> parts;
+  for (const ModelPart& part : model_parts) parts.emplace_back(part.name);
   std::ranges::sort(parts);
   return parts;
 }

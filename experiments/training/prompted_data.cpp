@@ -5,17 +5,20 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/network/model_parts.h"
 
 namespace rankfold {
 
 void check_prompted(const RunSettings& settings, bool tells_tokens) {
-  constexpr std::string_view of_heads[] = {"head", "tt-head", "output"};
-  for (const std::string& part : split(settings.text("train"), ','))
-    if (std::ranges::find(of_heads, trim(part)) != std::end(of_heads))
-      throw UsageError(
-          "--train {}: a run with --scoring prompt has no head; expected norms, "
-          "norm-shifts or none",
-          printable(part, 80));
+  std::vector<std::string> others;
+  for (const ModelPart& part : model_parts)
+    if (!part.of_head) others.emplace_back(part.name);
+  for (const std::string& part : split(settings.text("train"), ',')) {
+    const auto known = std::ranges::find(model_parts, trim(part), &ModelPart::name);
+    if (known != model_parts.end() && known->of_head)
+      throw UsageError("--train {}: a run with --scoring prompt has no head; expected {} or none",
+                       printable(part, 80), join(others, ", "));
+  }
   if (!tells_tokens)
     throw UsageError(
         "--scoring prompt: the model in {} tells no next tokens (it is an encoder or has "

@@ -27,7 +27,6 @@ void TrainingRun::load() {
   const fs::path model = settings_.text("model");
   check_trainer(settings_, task_, task_.prompt && tells_tokens(model));
   const auto device = make_calibrated_device();
-  check_everything(settings_);
   // Refuses parts that do not go together, as count does.
   const std::string train = all_trained_parts(settings_.text("train"), method_);
   trained_part_parameters(read_shape(model), train, task_.labels,
