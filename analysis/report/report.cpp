@@ -77,7 +77,7 @@ std::string figure_section(const ReportRequest& request, SvgFigures& drawer, Rep
          drawn + left_out + "</section>\n";
 }
 
-std::string run_section(const RunRecords& records, const SettingUse& use) {
+std::string run_section(const RunRecords& records, const SortedSettings& use) {
   return "<section aria-labelledby=\"all-runs\"><h2 id=\"all-runs\">Runs</h2>\n"
          "<noscript><p>This table needs JavaScript.</p></noscript>\n"
          "<div class=\"controls\" id=\"run-controls\"></div>\n"
@@ -117,7 +117,7 @@ RunRecords in_display_order(RunRecords records) {
 ReportPage make_report(const ReportRequest& request) {
   ReportPage page;
   const RunRecords& records = request.records;
-  const SettingUse use = sort_settings(records.runs);
+  const SortedSettings use = sort_settings(records.runs);
   SvgFigures drawer;
   const std::vector<Part> parts = {{"figures", "Figures", figure_section(request, drawer, page)},
                                    {"scores", "Scores", score_section(records)},

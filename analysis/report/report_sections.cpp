@@ -244,7 +244,7 @@ std::string parameter_section(const RunRecords& records) {
                      grid.html("Parameters"));
 }
 
-std::string setting_section(const SettingUse& use) {
+std::string setting_section(const SortedSettings& use) {
   if (use.common.empty() && use.varying.empty()) return "";
   std::string facts;
   for (const CommonSetting& setting : use.common) {

@@ -15,7 +15,7 @@ std::string summary_section(const RunRecords& records, const std::string& date);
 std::string score_section(const RunRecords& records);
 /// Counts of parameters by method and rank.
 std::string parameter_section(const RunRecords& records);
-std::string setting_section(const SettingUse& use);
+std::string setting_section(const SortedSettings& use);
 std::string machine_section(const RunRecords& records);
 /// Runs that are not done, and why.
 std::string failure_section(const RunRecords& records);

@@ -17,7 +17,7 @@ struct Use {
 
 }  // namespace
 
-SettingUse sort_settings(const std::vector<RunRecord>& runs) {
+SortedSettings sort_settings(const std::vector<RunRecord>& runs) {
   std::map<std::string, Use> uses;
   std::map<std::string, std::size_t> of_method;
   for (const RunRecord& run : runs) {
@@ -29,7 +29,7 @@ SettingUse sort_settings(const std::vector<RunRecord>& runs) {
       ++uses[name].runs[run.row.method];
     }
   }
-  SettingUse sorted;
+  SortedSettings sorted;
   for (const auto& [name, use] : uses) {
     const bool whole = std::ranges::all_of(
         use.runs, [&](const auto& method) { return of_method.at(method.first) == method.second; });

@@ -14,7 +14,7 @@ struct CommonSetting {
   std::vector<std::string> methods;  ///< whose runs have it; none: all
 };
 
-struct SettingUse {
+struct SortedSettings {
   std::vector<CommonSetting> common;
   std::vector<std::string> varying;
 };
@@ -22,6 +22,6 @@ struct SettingUse {
 /// Which settings are common to all runs and which tell them apart. One that all runs of some
 /// methods have, with one value, and no other run, is common to those methods. Task, model, method,
 /// rank and seed are neither: they stand for the runs.
-SettingUse sort_settings(const std::vector<RunRecord>& runs);
+SortedSettings sort_settings(const std::vector<RunRecord>& runs);
 
 }  // namespace rankfold

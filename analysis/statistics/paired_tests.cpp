@@ -139,7 +139,9 @@ PairedScores pair_scores(std::span<const SeedScore> first, std::span<const SeedS
   PairedScores paired;
   for (auto i = first.begin(), j = second.begin(); i != first.end() && j != second.end();) {
     const int order = i->seed.compare(j->seed);
-    if (order == 0) paired.pairs.push_back({i->score, j->score});
+    const bool differ = !i->rows.empty() && !j->rows.empty() && i->rows != j->rows;
+    if (order == 0 && differ) ++paired.other_rows;
+    if (order == 0 && !differ) paired.pairs.push_back({i->score, j->score});
     if (order <= 0) ++i;
     if (order >= 0) ++j;
   }

@@ -17,9 +17,11 @@ struct ScorePair {
 struct PairedScores {
   std::vector<ScorePair> pairs;  ///< by seed
   std::size_t unpaired = 0;      ///< scores of either method that the other has no partner for
+  std::size_t other_rows = 0;    ///< seeds of both that are no pair, see pair_scores
 };
 
-/// Pairs two methods' scores by seed, in one pass. Throws Error unless the seeds of both ascend (as
+/// Pairs two methods' scores by seed, in one pass; those that are known to be of other rows are no
+/// pair. Throws Error unless the seeds of both ascend (as
 /// text), so that each has every seed once.
 PairedScores pair_scores(std::span<const SeedScore> first, std::span<const SeedScore> second);
 

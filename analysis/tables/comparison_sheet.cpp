@@ -114,6 +114,14 @@ ScoreSheet comparison_sheet(const std::vector<LineComparison>& comparisons, cons
       "p: two-sided, Student's paired t and Wilcoxon's signed ranks; Holm: corrected for all "
       "comparisons of the task that have a p; ? where the runs cannot tell: one pair, or the same "
       "difference in every pair");
+  std::size_t other_rows = 0;
+  for (const LineComparison& comparison : comparisons) other_rows += comparison.other_rows;
+  if (other_rows > 0)
+    sheet.notes.push_back(
+        fmt::format("left out: {} pairs of runs of one seed that were scored on other rows, or on "
+                    "rows asked in "
+                    "other words",
+                    other_rows));
   bool all = false, some = false;
   for (const LineComparison& comparison : comparisons)
     for (const ScoreLine* line : {comparison.first, comparison.second}) {

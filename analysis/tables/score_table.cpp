@@ -10,6 +10,7 @@
 #include "analysis/figures/method_style.h"
 #include "analysis/statistics/statistics.h"
 #include "core/base/error.h"
+#include "core/base/text.h"
 #include "experiments/runs/score_metric.h"
 
 namespace rankfold {
@@ -104,7 +105,7 @@ class LineReader {
           told.size() == 1 ? row.majority_score : std::optional<double>();
     }
     ScoreCell& cell = read.line.cells[column];
-    cell.scores.push_back({row.seed, *row.score});
+    cell.scores.push_back({row.seed, *row.score, row.scored_rows});
     ++cell.runs;
     cell.constant += row.constant_predictions ? 1 : 0;
   }
@@ -119,14 +120,23 @@ class LineReader {
 
 /// The means over tasks of the seeds that every cell has.
 std::vector<SeedScore> seed_means(const std::vector<ScoreCell>& cells) {
-  std::map<std::string, std::vector<double>> by_seed;
+  struct Seed {
+    std::vector<double> scores;
+    std::vector<std::string> rows;
+  };
+  std::map<std::string, Seed> by_seed;
   for (const ScoreCell& cell : cells)
-    for (const SeedScore& score : cell.scores) by_seed[score.seed].push_back(score.score);
+    for (const SeedScore& score : cell.scores) {
+      by_seed[score.seed].scores.push_back(score.score);
+      by_seed[score.seed].rows.push_back(score.rows);
+    }
   std::vector<SeedScore> means;
-  for (const auto& [seed, scores] : by_seed) {
+  for (const auto& [seed, of_tasks] : by_seed) {
+    const auto& [scores, rows] = of_tasks;
     if (scores.size() < cells.size()) continue;
     const bool finite = std::ranges::all_of(scores, [](double x) { return std::isfinite(x); });
-    means.push_back({seed, finite ? mean(scores) : std::nan("")});
+    const bool known = std::ranges::find(rows, "") == rows.end();
+    means.push_back({seed, finite ? mean(scores) : std::nan(""), known ? join(rows, "/") : ""});
   }
   return means;
 }
@@ -234,9 +244,21 @@ std::vector<LineComparison> compare_on(const ScoreTable& table, std::optional<st
       const ScoreLine *first = swap ? &*j : &*i, *second = swap ? &*i : &*j;
       const PairedScores pairs =
           pair_scores(table.cell(*first, column).scores, table.cell(*second, column).scores);
-      if (pairs.pairs.empty()) continue;
-      comparisons.push_back({column, first, second, pairs.unpaired, paired_t_test(pairs.pairs),
-                             wilcoxon_signed_rank(pairs.pairs), std::nullopt, std::nullopt});
+      if (pairs.pairs.empty() && pairs.other_rows == 0) continue;
+      LineComparison comparison{.column = column,
+                                .first = first,
+                                .second = second,
+                                .unpaired = pairs.unpaired,
+                                .other_rows = pairs.other_rows,
+                                .t = {},
+                                .wilcoxon = {},
+                                .t_adjusted = {},
+                                .wilcoxon_adjusted = {}};
+      if (!pairs.pairs.empty()) {
+        comparison.t = paired_t_test(pairs.pairs);
+        comparison.wilcoxon = wilcoxon_signed_rank(pairs.pairs);
+      }
+      comparisons.push_back(std::move(comparison));
     }
   }
   return comparisons;

@@ -89,19 +89,20 @@ struct MethodCurve {
 std::vector<MethodCurve> measure_curves(const ScoreTable& table, std::optional<double> budget,
                                         double share = 0.99);
 
-/// Two lines compared over their common seeds.
+/// Two lines compared over their common seeds, as far as their runs were scored on the same rows.
 struct LineComparison {
   std::optional<std::size_t> column;  ///< none for all tasks
   const ScoreLine *first = nullptr, *second = nullptr;
-  std::size_t unpaired = 0;
+  std::size_t unpaired = 0, other_rows = 0;  ///< as of PairedScores
   PairedTest t, wilcoxon;
   std::optional<double> t_adjusted, wilcoxon_adjusted;  ///< by Holm, over the task's comparisons
 };
 
 /// Every pair of a model's lines on every task and, for lines that have all tasks, over all tasks
 /// (by the seeds' means, as the lines' mean is estimated); with `against` only pairs that have one
-/// line of that method. Pairs without a common seed are left out. The comparisons point into the
-/// table. Throws Error where no line is of that method.
+/// line of that method. Pairs without a common seed are left out; those of other rows alone have
+/// tests of no pair. The comparisons point into the table. Throws Error where no line is of that
+/// method.
 std::vector<LineComparison> compare_lines(const ScoreTable& table, const std::string& against = "");
 
 }  // namespace rankfold

@@ -53,7 +53,8 @@ Json parse_json(std::string_view text, const std::filesystem::path& file, const 
   try {
     return Json::parse(text.begin(), text.end());
   } catch (const nlohmann::json::parse_error& error) {
-    throw Error("{}: is not valid JSON (at byte {} of {})", name, error.byte, text.size());
+    throw Error("{}: is not valid JSON (at byte {} of {})", name, std::min(error.byte, text.size()),
+                text.size());
   } catch (const nlohmann::json::out_of_range&) {
     throw Error("{}: holds a number beyond the range of double precision", name);
   }

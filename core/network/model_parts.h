@@ -5,9 +5,15 @@
 
 namespace rankfold {
 
-/// The parts of a model that may train beside its adapter, as `--train` names them: the norms,
-/// their shifts alone, the whole head, LoRETTA's head as a tensor train, the output layer alone.
-inline constexpr std::array<std::string_view, 5> model_parts = {"norms", "norm-shifts", "head",
-                                                                "tt-head", "output"};
+/// A part of a model that may train beside its adapter, as `--train` names it.
+struct ModelPart {
+  std::string_view name;
+  bool of_head = false;  ///< where nothing but next tokens is told there is none
+};
+
+/// The norms, their shifts alone, the whole head, LoRETTA's head as a tensor train, the output
+/// layer alone.
+inline constexpr std::array<ModelPart, 5> model_parts = {
+    {{"norms"}, {"norm-shifts"}, {"head", true}, {"tt-head", true}, {"output", true}}};
 
 }  // namespace rankfold

@@ -202,7 +202,8 @@ AdaptedModel load_adapted_model(const fs::path& model, const fs::path& folder,
         model.string(), found);
   }
 
-  if (output == HostOutput::classifier && description.output != *output)
+  if (output && description.output != *output &&
+      (description.head || *output == HostOutput::classifier))
     throw Error("{}: the adapter is of a {}, expected one of a {}", printable(file),
                 output_name(description.output), output_name(*output));
   const std::string& chosen = precision.empty() ? description.precision : precision;

@@ -270,7 +270,8 @@ std::size_t tensor_train_head_parameters(const ModelShape& shape, std::size_t ra
 std::size_t trained_part_parameters(const ModelShape& shape, const std::string& parts,
                                     std::size_t labels, std::size_t rank) {
   if (trim(parts).empty()) return 0;
-  const std::vector<std::string> known(model_parts.begin(), model_parts.end());
+  std::vector<std::string> known;
+  for (const ModelPart& part : model_parts) known.emplace_back(part.name);
   std::set<std::string> chosen;
   for (const std::string& part : split(parts, ',')) {
     const std::string name(trim(part));

@@ -28,8 +28,9 @@ struct ResultRow {
   std::optional<double> train_seconds, tokens_per_second, peak_memory_mib;
   /// Others that tell runs apart (targets, lr, ...), in the form of setting_form.
   std::map<std::string, std::string> settings;
-  std::string origin;      ///< file:line or file, for messages
-  std::string model_path;  ///< of a run.json; "" in tables
+  std::string scored_rows;  ///< fingerprint of the rows that were scored; "": not known
+  std::string origin;       ///< file:line or file, for messages
+  std::string model_path;   ///< of a run.json; "" in tables
 };
 
 /// Results, and what there is to tell of their reading: files that were passed over, runs that were

@@ -69,6 +69,7 @@ void take_fingerprints(const JsonField& run, ResultRow& row) {
   const std::string model = told.member_or_null("model").any_text(),
                     train = told.member_or_null("train").any_text(),
                     scored = told.member_or_null("scored").any_text();
+  row.scored_rows = scored;
   if (!model.empty()) row.settings[model_fingerprint_key] = model;
   if (!train.empty() || !scored.empty()) row.settings[data_fingerprint_key] = train + "/" + scored;
 }

@@ -26,7 +26,8 @@ bool has_sites(const Method& method) {
 }
 
 std::vector<std::string> sorted_parts() {
-  std::vector<std::string> parts(model_parts.begin(), model_parts.end());
+  std::vector<std::string> parts;
+  for (const ModelPart& part : model_parts) parts.emplace_back(part.name);
   std::ranges::sort(parts);
   return parts;
 }
@@ -35,6 +36,7 @@ std::vector<SettingSpec> make_table() {
   using enum SettingKind;
   using enum SettingRole;
   using namespace setting_limits;
+  const std::vector<SettingUse> of_moments = {{"optimizer", {"adamw", "adam", "zo-adam"}}};
   return {
       {.name = "model",
        .value = "DIR",
@@ -199,19 +201,22 @@ std::vector<SettingSpec> make_table() {
        .fallback = "0.9",
        .meaning = "AdamW, Adam: decay of the mean gradient",
        .kind = number,
-       .limit = below_one},
+       .limit = below_one,
+       .used_with = of_moments},
       {.name = "beta2",
        .value = "X",
        .fallback = "0.999",
        .meaning = "AdamW, Adam: decay of the mean squared gradient",
        .kind = number,
-       .limit = below_one},
+       .limit = below_one,
+       .used_with = of_moments},
       {.name = "epsilon",
        .value = "X",
        .fallback = "1e-8",
        .meaning = "AdamW, Adam: added to the denominator",
        .kind = number,
-       .limit = positive},
+       .limit = positive,
+       .used_with = of_moments},
       {.name = "schedule",
        .value = "NAME",
        .fallback = "linear",

@@ -46,6 +46,13 @@ struct SettingLimit {
   const char* expected;
 };
 
+/// That another setting has one of these values, or (`not_these`) none of them.
+struct SettingUse {
+  std::string setting;
+  std::vector<std::string> values;
+  bool not_these = false;
+};
+
 /// One setting of a run: the same name on the command line, in a sweep file and in run.json. All
 /// that the program knows of a setting stands here; what tells two runs apart follows from it.
 struct SettingSpec {
@@ -66,6 +73,9 @@ struct SettingSpec {
   std::string other_name = {};  ///< that users may write for `name`; kept nowhere
   std::string in_sweeps = {};   ///< the default of a sweep's training runs; "": `fallback`
   bool of_tables = false;       ///< matters to a table of one's own alone
+  /// What it takes for it to be read, one of these; else another value than the default is refused.
+  /// Empty: nothing.
+  std::vector<SettingUse> used_with = {};
   /// Whether it can matter to a method; null: to all.
   bool (*matters_to)(const Method& method) = nullptr;
 

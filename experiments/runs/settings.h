@@ -66,6 +66,9 @@ std::string settings_text(const RunSettings& settings);
 /// have a bias), or the model's: "q,v", in_proj where these are its parts.
 std::string chosen_targets(const RunSettings& settings, const Method& method,
                            const SiteCatalogue& catalogue);
+/// Throws UsageError for another value than the default of a setting that nothing reads beside the
+/// others (SettingSpec::used_with).
+void check_used(const RunSettings& settings);
 /// Throws UsageError for what --targets everything does not go with: parts of --train that it
 /// holds, some of the layers, dropout of an adapter, bfloat16.
 void check_everything(const RunSettings& settings);
@@ -76,8 +79,8 @@ void check_everything(const RunSettings& settings);
 void fill_table(RunSettings& settings);
 /// What a run says of its task, canonical or filled.
 TaskChoice task_choice(const RunSettings& settings);
-/// What has to be known to read the table again: text, label, metric and prompt by name; empty for
-/// others.
+/// What has to be known to read the table again: text, label, metric and prompt by name, and as dev
+/// the name of the file that the scored rows came from where it is another; empty for others.
 std::map<std::string, std::string> table_settings(const RunSettings& settings);
 
 /// Names the targets of a run that leaves them to a model whose default is not q,v, so that

@@ -42,8 +42,7 @@ ModelCount count_stack(const ModelShape& shape, const Method& method, const RunS
   result.targets = canonical_targets(chosen_targets(settings, method, SiteCatalogue{}), stack);
   result.matrices = stack.sites.size();
   check_everything(settings);
-  if (result.targets == everything)
-    counted = count_of_everything(shape, settings.asks_in_words());
+  if (result.targets == everything) counted = count_of_everything(shape, settings.asks_in_words());
   result.adapter = counted.trainable;
   result.trainable =
       counted.trainable +

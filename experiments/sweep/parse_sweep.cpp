@@ -77,6 +77,7 @@ void check_setting_of(const SweepEntry& entry, const std::string& name, const st
   try {
     check_setting(name, value);
   } catch (const UsageError& error) {
+    if (std::string_view(error.what()).starts_with(entry.where + " ")) throw;
     throw UsageError("{}: {}", entry.where, error.what());
   }
 }
@@ -96,6 +97,20 @@ void check_option(const SweepEntry& entry, const Method& method, const std::stri
     if (parse_number<unsigned long>(trim(size)).value_or(0) == 0)
       throw UsageError("{}: {} is '{}', expected positive whole numbers such as 8,12,8,8",
                        entry.where, kind, printable(value, 80));
+}
+
+/// The pairs of `set`, each with the words behind it that are none.
+std::vector<std::string> split_pairs(const std::string& text) {
+  std::vector<std::string> pairs;
+  for (const std::string& word : split(text, ' ')) {
+    if (pairs.empty() || word.find('=') != std::string::npos)
+      pairs.push_back(word);
+    else
+      pairs.back() += ' ' + word;
+  }
+  for (std::string& pair : pairs) pair = trim(pair);
+  std::erase(pairs, "");
+  return pairs;
 }
 
 /// Keys that only kind = fit has.
@@ -215,8 +230,7 @@ class Parser {
   }
 
   void add_pairs(const SweepEntry& entry) {
-    for (const std::string& word : split(entry.value, ' ')) {
-      if (trim(word).empty()) continue;
+    for (const std::string& word : split_pairs(entry.value)) {
       const std::size_t equals = word.find('='), dot = word.find('.');
       if (equals == std::string::npos || equals == 0 || equals + 1 == word.size())
         throw UsageError("{}: found '{}', expected key=value", entry.where, printable(word, 80));

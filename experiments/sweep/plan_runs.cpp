@@ -1,4 +1,5 @@
 #include <array>
+#include <map>
 #include <set>
 #include <unordered_map>
 #include <unordered_set>
@@ -106,7 +107,6 @@ class RunChecks {
     if (settings.count("max-length") > shape.positions)
       throw UsageError("--max-length is {}; expected at most the {} positions of the model",
                        settings.text("max-length"), shape.positions);
-    check_everything(settings);
     check_trainer(settings, task, store_.tells_tokens(model));
     const Method& method = registry_.at(settings.text("method"));
     if (const std::size_t tokens = virtual_tokens(settings, method);
@@ -121,20 +121,17 @@ class RunChecks {
 
   /// One that nothing is known of where a dry run is told none.
   const Task& task_of(const RunSettings& settings) {
-    RunSettings key;
-    for (const char* name : {"task", "data", "text", "label", "dev", "metric", "scoring", "prompt"})
-      key.values[name] = settings.text(name);
-    const std::string text = settings_text(key);
-    if (const auto known = tasks_.find(text); known != tasks_.end()) return known->second;
-    const bool is_known = !dry_run_ || settings.text("task") != unknown_place;
-    return tasks_.emplace(text, is_known ? find_task(task_choice(settings)) : Task{}).first->second;
+    const TaskChoice choice = task_choice(settings);
+    if (const auto known = tasks_.find(choice); known != tasks_.end()) return known->second;
+    const bool is_known = !dry_run_ || choice.task != unknown_place;
+    return tasks_.emplace(choice, is_known ? find_task(choice) : Task{}).first->second;
   }
 
   const Registry& registry_;
   ShapeStore& store_;
   bool dry_run_;
   std::unordered_set<std::string> checked_;
-  std::unordered_map<std::string, Task> tasks_;
+  std::map<TaskChoice, Task> tasks_;
 };
 
 void check_out(const fs::path& out) {

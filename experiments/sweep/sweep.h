@@ -23,9 +23,9 @@ struct SweepEntry {
   std::string where;  ///< "sweep.txt:3" or "--rank", for messages
 };
 
-/// Reads `key = value` lines. '#' begins a comment at the start of a line or behind a blank; empty
-/// lines are skipped. Throws UsageError naming file and line: no '=', an empty key or value, a key
-/// that stands twice, a control character.
+/// Reads `key = value` lines. '#' begins a comment at the start of a line or behind a blank, and
+/// "\#" there is the sign itself; empty lines are skipped. Throws UsageError naming file and line:
+/// no '=', an empty key or value, a key that stands twice, a control character.
 std::vector<SweepEntry> read_sweep_file(const std::filesystem::path& file);
 /// The same of a text; `name` stands for the file in messages.
 std::vector<SweepEntry> read_sweep_text(std::string text, const std::string& name);
@@ -60,7 +60,8 @@ struct Sweep {
 /// Splits grid values: at commas for scalars, at ';' for settings that are lists themselves
 /// (targets, layers, train, and options named shape...); one behind a backslash is a part of the
 /// value. Of two entries for one key the later wins.
-/// `set` holds pairs: key=value for every method that has the key, or method.key=value. A key for
+/// `set` holds pairs: key=value for every method that has the key, or method.key=value; words
+/// without '=' belong to the value before them. A key for
 /// a method and a task replaces one for either, and those the common one. Throws UsageError naming
 /// the entry for an unknown key (with the nearest), method or kind, an empty grid value, a wrong
 /// value, budget together with rank, a key that is for another kind, whether or not the grid has

@@ -9,12 +9,16 @@
 namespace rankfold {
 namespace {
 
-/// The line up to a '#' that begins a comment.
-std::string_view without_comment(std::string_view line) {
-  for (std::size_t i = 0; i < line.size(); ++i)
-    if (line[i] == '#' && (i == 0 || line[i - 1] == ' ' || line[i - 1] == '\t'))
-      return line.substr(0, i);
-  return line;
+/// The line up to a '#' that begins a comment; behind a backslash it is a sign of the line.
+std::string without_comment(std::string_view line) {
+  std::string text;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const bool begins = i == 0 || line[i - 1] == ' ' || line[i - 1] == '\t';
+    if (begins && line[i] == '#') break;
+    if (begins && line.substr(i).starts_with("\\#")) ++i;
+    text += line[i];
+  }
+  return text;
 }
 
 bool is_control(char letter) {
@@ -40,7 +44,8 @@ std::vector<SweepEntry> read_sweep_text(std::string text, const std::string& nam
     if (std::ranges::any_of(whole, is_control))
       throw UsageError("{}: found a control character in '{}', expected text", where,
                        printable(whole, 80));
-    const std::string_view line = trim(without_comment(whole));
+    const std::string uncommented = without_comment(whole);
+    const std::string_view line = trim(uncommented);
     if (line.empty()) continue;
     const std::size_t equals = line.find('=');
     if (equals == std::string_view::npos)

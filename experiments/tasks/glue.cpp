@@ -2,14 +2,13 @@
 #include <initializer_list>
 #include <memory>
 #include <string>
-#include <system_error>
-#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "experiments/tasks/sources.h"
+#include "experiments/tasks/task_files.h"
 
 namespace rankfold {
 namespace {
@@ -26,73 +25,18 @@ struct GlueSource {
   Names dev_endings = {""};
 };
 
-Names train_names() {
-  return {"train.tsv", "train.jsonl"};
-}
+constexpr std::string_view glue_forms[] = {".tsv", ".jsonl"};
 
-/// dev.tsv, ...: what GLUE, SuperGLUE and the Hub call the rows to score.
-Names dev_names(const std::string& ending) {
-  Names names;
-  for (const char* form : {".tsv", ".jsonl"})
-    for (const char* word : {"dev", "val", "validation"}) names.push_back(word + ending + form);
-  return names;
-}
-
-Names all_names(const GlueSource& source) {
-  Names names = train_names();
+TaskFiles files_of(const Task& task, const GlueSource& source) {
+  TaskFiles files{task.name, source.folder, train_names(glue_forms)};
   for (const std::string& ending : source.dev_endings)
-    for (std::string& name : dev_names(ending)) names.push_back(std::move(name));
-  return names;
-}
-
-/// The first of the names that lies in the folder, or "".
-std::string first_there(const fs::path& folder, const Names& names) {
-  std::error_code error;
-  const auto found = std::ranges::find_if(
-      names, [&](const std::string& name) { return fs::exists(folder / name, error); });
-  return found == names.end() ? "" : *found;
-}
-
-/// `data` itself where it holds one of the task's files, otherwise the task's folder in it.
-fs::path find_folder(const Task& task, const GlueSource& source, const fs::path& data) {
-  std::error_code error;
-  if (!fs::is_directory(data, error)) {
-    throw Error("{}: found no such folder, expected the data of task '{}'",
-                printable(data.string()), task.name);
-  }
-  if (!first_there(data, all_names(source)).empty()) return data;
-
-  std::vector<std::tuple<int, std::string>> candidates;  // exact names come first
-  fs::directory_iterator entry(data, error);
-  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
-    std::error_code unknown_kind;
-    if (!entry->is_directory(unknown_kind)) continue;
-    const std::string name = entry->path().filename().string();
-    const std::string lower = normalise_text(name);
-    if (lower != normalise_text(source.folder) && lower != task.name) continue;
-    candidates.emplace_back(name == source.folder ? 0 : name == task.name ? 1 : 2, name);
-  }
-  if (error) {
-    throw Error("{}: cannot be listed: {}", printable(data.string()), error.message());
-  }
-  if (candidates.empty()) {
-    throw Error("{}: found neither {} nor a folder {}, expected them for task '{}'",
-                printable(data.string()), join(all_names(source), ", "), source.folder, task.name);
-  }
-  return data / std::get<1>(*std::min_element(candidates.begin(), candidates.end()));
-}
-
-fs::path find_file(const fs::path& folder, const Names& names) {
-  const std::string name = first_there(folder, names);
-  if (name.empty())
-    throw Error("{}: found none of {}, expected one", printable(folder.string()),
-                join(names, ", "));
-  return folder / name;
+    for (std::string& name : dev_names(glue_forms, ending)) files.names.push_back(std::move(name));
+  return files;
 }
 
 Dataset read_glue(const Task& task, const GlueSource& source, const fs::path& data,
                   RowsNeeded needed) {
-  const fs::path folder = find_folder(task, source, data);
+  const fs::path folder = find_task_folder(files_of(task, source), data);
   Dataset dataset;
   const auto read = [&](const fs::path& file) {
     Table table = read_table(file, source.layout);
@@ -104,11 +48,11 @@ Dataset read_glue(const Task& task, const GlueSource& source, const fs::path& da
     return examples_of(task, std::move(table), source.labels);
   };
   if (needed == RowsNeeded::all) {
-    dataset.train_file = find_file(folder, train_names());
+    dataset.train_file = find_task_file(folder, train_names(glue_forms));
     dataset.train = read(dataset.train_file);
   }
   for (std::size_t part = 0; part < source.dev_endings.size(); ++part) {
-    const Names names = dev_names(source.dev_endings[part]);
+    const Names names = dev_names(glue_forms, source.dev_endings[part]);
     if (part > 0 && first_there(folder, names).empty()) {
       dataset.notes.push_back(fmt::format("{}: found none of {}; there are no {} scores",
                                           printable(folder.string()), join(names, ", "),
@@ -116,7 +60,7 @@ Dataset read_glue(const Task& task, const GlueSource& source, const fs::path& da
       continue;
     }
     dataset.scored_files.resize(part + 1);
-    dataset.scored_files[part] = find_file(folder, names);
+    dataset.scored_files[part] = find_task_file(folder, names);
     for (Example& example : read(dataset.scored_files[part])) {
       example.part = part;
       dataset.dev.push_back(std::move(example));
@@ -125,7 +69,12 @@ Dataset read_glue(const Task& task, const GlueSource& source, const fs::path& da
   return dataset;
 }
 
-Task glue_task(Task task, GlueSource source) {
+struct GlueTask {
+  Task task;
+  std::shared_ptr<const GlueSource> source;
+};
+
+GlueTask glue_task(Task task, GlueSource source) {
   task.has_pair = source.layout.choices.front().size() == 3;
   task.labels = task.regression ? 1 : task.classes.size();
   if (source.dev_endings.size() > 1) task.parts = {"", "mismatched"};
@@ -133,14 +82,12 @@ Task glue_task(Task task, GlueSource source) {
   task.read = [shared](const Task& self, const fs::path& data, RowsNeeded needed) {
     return read_glue(self, *shared, data, needed);
   };
-  return task;
+  return {std::move(task), shared};
 }
-
-}  // namespace
 
 // The columns of each file as GLUE ships it come first, then those of the GLUE data set on the
 // Hub, then SuperGLUE's. The order of the classes is the Hub's.
-std::vector<Task> glue_tasks() {
+std::vector<GlueTask> make_glue_tasks() {
   const Names entailment = {"entailment", "not_entailment"};
   const Names premise = {"premise", "hypothesis", "label"};
   const Names sentences = {"sentence1", "sentence2", "label"};
@@ -151,7 +98,7 @@ std::vector<Task> glue_tasks() {
                 {.folder = "CoLA",
                  .layout = {{{"sentence", "label"}}, {"source", "label", "mark", "sentence"}}}),
       glue_task({.name = "sst2", .metrics = {"accuracy"}, .classes = {"negative", "positive"}},
-                {.folder = "SST-2", .layout = {{{"sentence", "label"}}}}),
+                {.folder = "SST-2", .layout = {{{"sentence", "label"}, {"text", "label"}}}}),
       glue_task({.name = "stsb", .regression = true, .metrics = {"pearson", "spearman"}},
                 {.folder = "STS-B",
                  .layout = {{{"sentence1", "sentence2", "score"}, sentences}},
@@ -180,6 +127,32 @@ std::vector<Task> glue_tasks() {
           {.name = "wnli", .metrics = {"accuracy"}, .classes = {"not_entailment", "entailment"}},
           {.folder = "WNLI", .layout = {{sentences}}}),
   };
+}
+
+const std::vector<GlueTask>& all_glue() {
+  static const std::vector<GlueTask> all = make_glue_tasks();
+  return all;
+}
+
+}  // namespace
+
+std::vector<Task> glue_tasks() {
+  std::vector<Task> tasks;
+  for (const GlueTask& glue : all_glue()) tasks.push_back(glue.task);
+  return tasks;
+}
+
+Table read_glue_table(std::string_view name, const fs::path& file,
+                      std::vector<std::size_t>& labels) {
+  for (const auto& [task, source] : all_glue()) {
+    if (task.name != name) continue;
+    Table table = read_table(file, source->layout);
+    const std::size_t label = table.columns.size() - 1;
+    for (const TableRow& row : table.rows)
+      labels.push_back(take_class(table, row, label, task.classes, source->labels.by_number));
+    return table;
+  }
+  throw Error("'{}' is no task of GLUE", printable(name));
 }
 
 }  // namespace rankfold

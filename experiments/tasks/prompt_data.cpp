@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <map>
 #include <string>
-#include <system_error>
 
 #include "core/base/error.h"
 #include "core/base/random.h"
 #include "core/base/text.h"
 #include "experiments/tasks/prompt_own.h"
 #include "experiments/tasks/sources.h"
+#include "experiments/tasks/task_files.h"
 
 namespace rankfold {
 namespace {
@@ -17,32 +17,16 @@ namespace {
 namespace fs = std::filesystem;
 
 struct FileNames {
-  std::string train, dev;
+  std::vector<std::string> train, dev;  // of each the first one that is there
 };
 
-std::vector<FileNames> file_names(const PromptTask& task) {
-  if (task.format == PromptFormat::squad) return {{"train-v1.1.json", "dev-v1.1.json"}};
+FileNames file_names(const PromptTask& task) {
+  if (task.format == PromptFormat::squad) return {{"train-v1.1.json"}, {"dev-v1.1.json"}};
   if (task.format == PromptFormat::drop)
-    return {{"drop_dataset_train.json", "drop_dataset_dev.json"}};
-  if (task.columns.empty()) return {{"train.jsonl", "val.jsonl"}};
-  return {{"train.jsonl", "val.jsonl"}, {"train.tsv", "dev.tsv"}};
-}
-
-bool is_there(const fs::path& path) {
-  std::error_code failure;
-  return fs::exists(path, failure);
-}
-
-/// The folder and names of the task's files; those of which the folder has one.
-std::pair<fs::path, FileNames> find_files_of(const PromptTask& task, const fs::path& data) {
-  std::string expected;
-  for (const FileNames& names : file_names(task)) {
-    for (const fs::path& folder : {data, data / task.folder, data / task.name})
-      if (is_there(folder / names.train) || is_there(folder / names.dev)) return {folder, names};
-    expected += fmt::format("{}{}, {}", expected.empty() ? "" : ", or ", names.train, names.dev);
-  }
-  throw Error("{}: found none of the files of task '{}', expected {}, there or in a folder {}",
-              printable(data.string()), task.name, expected, task.folder);
+    return {{"drop_dataset_train.json"}, {"drop_dataset_dev.json"}};
+  constexpr std::string_view forms[] = {".jsonl", ".tsv"};
+  const std::span allowed(forms, task.glue_fields.empty() ? 1 : 2);
+  return {train_names(allowed), dev_names(allowed)};
 }
 
 /// The first `count` rows of the file's permutation; all where there are fewer.
@@ -87,11 +71,13 @@ PromptDataset load_prompt_dataset(const PromptTask& task, const fs::path& data,
                                   const PromptSizes& sizes, std::uint64_t seed,
                                   std::span<const Split> wanted) {
   const auto wants = [&](Split split) { return std::ranges::find(wanted, split) != wanted.end(); };
-  const auto [folder, names] = find_files_of(task, data);
+  const FileNames names = file_names(task);
+  TaskFiles files{task.name, task.folder, names.train};
+  files.names.insert(files.names.end(), names.dev.begin(), names.dev.end());
+  const fs::path folder = find_task_folder(files, data);
   PromptDataset dataset;
-  dataset.train_file = folder / names.train;
-  dataset.dev_file = folder / names.dev;
   if (wants(Split::train) || wants(Split::held_out)) {
+    dataset.train_file = find_task_file(folder, names.train);
     std::vector<PromptExample> drawn =
         draw(task, dataset.train_file, sizes.train + sizes.held_out, seed);
     if (drawn.size() <= sizes.held_out)
@@ -102,7 +88,10 @@ PromptDataset load_prompt_dataset(const PromptTask& task, const fs::path& data,
     drawn.erase(border, drawn.end());
     if (wants(Split::train)) dataset.train = std::move(drawn);
   }
-  if (wants(Split::dev)) dataset.dev = draw(task, dataset.dev_file, sizes.dev, seed);
+  if (wants(Split::dev)) {
+    dataset.dev_file = find_task_file(folder, names.dev);
+    dataset.dev = draw(task, dataset.dev_file, sizes.dev, seed);
+  }
   return dataset;
 }
 

@@ -28,12 +28,12 @@ struct PromptDataset {
 
 /// Draws the wanted splits of a task from `data`: a folder with its files, or with a folder of the
 /// task's name or SuperGLUE's (CB, BoolQ, WSC, WiC, MultiRC, COPA, ReCoRD, RTE; SST-2, SQuAD, DROP)
-/// in it. Files are train.jsonl and val.jsonl as SuperGLUE ships them (nested fields have names
-/// such as target.span1_text; one row a question and answer of MultiRC, a query of ReCoRD), for
-/// sst2 and rte otherwise train.tsv and dev.tsv as GLUE does; train-v1.1.json and dev-v1.1.json of
-/// SQuAD; drop_dataset_train.json and drop_dataset_dev.json of DROP, of whose answers a number is
-/// one text, each span one, and a date its day, month and year, the validated ones behind the
-/// first.
+/// in it. Files are train.jsonl and val.jsonl (dev, validation) as SuperGLUE ships them (nested
+/// fields have names such as target.span1_text; one row a question and answer of MultiRC, a query
+/// of ReCoRD); sst2 and rte are read as load_dataset does, JSON lines first; train-v1.1.json and
+/// dev-v1.1.json of SQuAD; drop_dataset_train.json and drop_dataset_dev.json of DROP, of whose
+/// answers a number is one text, each span one, and a date its day, month and year, the validated
+/// ones behind the first.
 ///
 /// A split is the first rows of a permutation of the file's rows addressed by (seed,
 /// "prompt-rows"): of this project's RandomStream, so not the rows that numpy's generator draws for
@@ -42,8 +42,8 @@ struct PromptDataset {
 /// them where there are fewer.
 ///
 /// Throws Error naming file and line or key: no such file, a row that is none, a row whose label is
-/// no option's, or that lacks a field; fewer rows than held_out and one more. Rows that are not
-/// drawn need only be JSON.
+/// no option's, or that lacks a field or its text; fewer rows than held_out and one more. Rows that
+/// are not drawn need only be JSON.
 PromptDataset load_prompt_dataset(const PromptTask& task, const std::filesystem::path& data,
                                   const PromptSizes& sizes, std::uint64_t seed,
                                   std::span<const Split> wanted);

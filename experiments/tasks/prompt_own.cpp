@@ -1,6 +1,7 @@
 #include "experiments/tasks/prompt_own.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "core/base/error.h"
@@ -70,7 +71,18 @@ PromptTask own_prompt(const TaskChoice& choice) {
     throw UsageError("--dev {}: expected a file .tsv, .csv or .jsonl", printable(choice.dev, 300));
   const std::string label = label_column(choice);
   return own_prompt_task(
-      choice.prompt, choice.classes.empty() ? find_classes(choice.data, {label}) : choice.classes);
+      choice.prompt,
+      choice.classes.empty()
+          ? find_classes(choice.data, {label},
+                         "without a prompt, a head with --metric pearson or spearman fits numbers")
+          : choice.classes);
+}
+
+std::vector<std::string> asked_columns(const TaskChoice& choice) {
+  std::set<std::string> columns;
+  for (const std::string& field : PromptTemplate(choice.prompt, "--prompt").fields())
+    if (field != "label") columns.insert(field);
+  return {columns.begin(), columns.end()};
 }
 
 PromptDataset load_own_prompt_rows(const PromptTask& task, const TaskChoice& choice) {

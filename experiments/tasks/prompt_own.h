@@ -12,6 +12,10 @@ namespace rankfold {
 /// accuracy is given; Error as find_classes.
 PromptTask own_prompt(const TaskChoice& choice);
 
+/// The columns that choice.prompt asks, in the order of their names. Throws UsageError where it is
+/// no template.
+std::vector<std::string> asked_columns(const TaskChoice& choice);
+
 /// Every row of choice.data, in its order; without choice.dev, a table of the rows to score,
 /// table_split of the texts of the columns that are asked divides them, whatever words stand
 /// between: rows of the same texts never straddle. Throws Error naming file, line and column as

@@ -8,7 +8,7 @@
 #include "core/base/text.h"
 #include "experiments/tasks/json_lines.h"
 #include "experiments/tasks/prompt_data.h"
-#include "experiments/tasks/table_file.h"
+#include "experiments/tasks/sources.h"
 #include "experiments/tasks/text_lines.h"
 
 // The rows of the files of tasks by prompt.
@@ -53,16 +53,16 @@ void visit_json_lines(const fs::path& file, const PromptRowVisitor& visit) {
   });
 }
 
-void visit_tsv(const PromptTask& task, const fs::path& file, const PromptRowVisitor& visit) {
-  TableLayout layout{{{"label"}}};
-  for (const auto& [column, field] : task.columns) layout.choices[0].push_back(column);
-  const Table table = read_table(file, layout);
-  for (const TableRow& cells : table.rows)
+void visit_glue(const PromptTask& task, const fs::path& file, const PromptRowVisitor& visit) {
+  std::vector<std::size_t> classes;
+  const Table table = read_glue_table(task.name, file, classes);
+  for (std::size_t r = 0; r < table.rows.size(); ++r)
     visit([&] {
+      const TableRow& cells = table.rows[r];
       PromptRow row = row_of_line(file, cells.line);
-      row.fields["label"] = cells.cells[0];
-      for (std::size_t i = 0; i < task.columns.size(); ++i)
-        row.fields[task.columns[i].second] = cells.cells[i + 1];
+      row.fields["label"] = task.options.at(classes[r]).label;
+      for (std::size_t i = 0; i < task.glue_fields.size(); ++i)
+        row.fields[task.glue_fields[i]] = cells.cells[i];
       return row;
     });
 }
@@ -195,8 +195,8 @@ void visit_prompt_rows(const PromptTask& task, const fs::path& file,
                        const PromptRowVisitor& visit) {
   switch (task.format) {
     case PromptFormat::rows:
-      return file.extension() == ".tsv" ? visit_tsv(task, file, visit)
-                                        : visit_json_lines(file, visit);
+      return task.glue_fields.empty() ? visit_json_lines(file, visit)
+                                      : visit_glue(task, file, visit);
     case PromptFormat::multirc:
       return visit_multirc(file, visit);
     case PromptFormat::record:

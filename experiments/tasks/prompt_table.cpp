@@ -66,12 +66,12 @@ const std::vector<PromptTask>& prompt_tasks() {
        .folder = "SST-2",
        .prompt = "{text|strip} It was",
        .options = {{"0", " terrible"}, {"1", " great"}},
-       .columns = {{"sentence", "text"}}},
+       .glue_fields = {"text"}},
       {.name = "rte",
        .folder = "RTE",
        .prompt = "{premise}\nDoes this mean that \"{hypothesis}\" is true? Yes or No?\n",
        .options = {{"entailment", "Yes"}, {"not_entailment", "No"}},
-       .columns = {{"sentence1", "premise"}, {"sentence2", "hypothesis"}}},
+       .glue_fields = {"premise", "hypothesis"}},
   };
   return all;
 }

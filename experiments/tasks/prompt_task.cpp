@@ -73,8 +73,11 @@ PromptExample PromptWriter::write(const PromptRow& row) const {
   PromptExample example;
   example.place = row.place;
   example.line = row.line;
-  const std::string prompt = prompt_.fill(row);
+  std::size_t last_field = 0;
+  const std::string prompt = prompt_.fill(row, &last_field);
   example.prompt = without_end_spaces(prompt);
+  if (prompt_.fields().size() > 1)
+    example.last_field = last_field - std::min(last_field, prompt.find_first_not_of(' '));
   const auto add = [&](const std::string& name, const std::string& option) {
     example.options.push_back(without_end_spaces(prompt + option));
     example.option_names.push_back(name);

@@ -4,7 +4,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "experiments/tasks/prompt_template.h"
@@ -39,8 +38,8 @@ struct PromptTask {
   bool generates = false;  ///< the answer is generated, not chosen
   std::size_t held_out_rows = 500;
   std::vector<std::string> metrics = {"accuracy"};  ///< the first is the main one
-  /// Columns of a TSV file that have another name there: {in the file, in the prompt}.
-  std::vector<std::pair<std::string, std::string>> columns = {};
+  /// Of a task of GLUE of that name, what the prompt calls its texts; options are as its classes.
+  std::vector<std::string> glue_fields = {};
 };
 
 /// All of them: cb, boolq, wsc, wic, multirc, copa, record, squad, drop, sst2 and rte, with the
@@ -62,6 +61,9 @@ struct PromptExample {
   std::string place;  ///< for messages
   std::size_t line = 0;
   std::string prompt;
+  /// The byte of the prompt at which the last of several fields begins, such as a question; else
+  /// none.
+  std::size_t last_field = std::string::npos;
   std::vector<std::string> options;       ///< whole texts: prompt and option
   std::vector<std::string> option_names;  ///< what tells them apart in predictions
   std::size_t gold = 0;                   ///< the option to train on
@@ -73,8 +75,8 @@ struct PromptExample {
 class PromptWriter {
  public:
   explicit PromptWriter(const PromptTask& task);
-  /// Throws Error naming the row's place: a field that it lacks, a label that is no option's, no
-  /// answer, no answer among its candidates.
+  /// Throws Error naming the row's place: a field that it lacks or that has no text, a label that
+  /// is no option's, no answer, no answer among its candidates.
   PromptExample write(const PromptRow& row) const;
 
  private:

@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "experiments/tasks/text_lines.h"
 
 namespace rankfold {
 namespace {
@@ -65,6 +66,9 @@ std::string without_highlights(const PromptRow&, std::string text) {
 }
 
 std::string with_candidate(const PromptRow& row, std::string text) {
+  if (text.find("@placeholder") == std::string::npos)
+    throw Error("{}: found no @placeholder in '{}', expected one that the options take",
+                printable(row.place), printable(text, 60));
   const auto candidate = row.fields.find("candidate");
   return candidate == row.fields.end()
              ? text
@@ -122,7 +126,7 @@ PromptTemplate::PromptTemplate(std::string_view text, std::string_view what) {
   if (!part.text.empty()) parts_.push_back(std::move(part));
 }
 
-std::string PromptTemplate::fill(const PromptRow& row) const {
+std::string PromptTemplate::fill(const PromptRow& row, std::size_t* last_field) const {
   std::string text;
   for (const Part& part : parts_) {
     text += part.text;
@@ -131,6 +135,10 @@ std::string PromptTemplate::fill(const PromptRow& row) const {
     if (field == row.fields.end())
       throw Error("{}: has no '{}', which the prompt needs (it has {})", printable(row.place),
                   printable(part.field), printable(field_names(row), 200));
+    if (trim(field->second).empty())
+      throw Error("{}: found no text in {}, expected one", printable(row.place),
+                  in_quotes(part.field));
+    if (last_field != nullptr) *last_field = text.size();
     text += part.filter ? part.filter(row, field->second) : field->second;
   }
   return text;

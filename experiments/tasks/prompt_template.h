@@ -27,14 +27,16 @@ struct PromptRow {
 ///   continuation  its first letter in lower case, unless its first word is I
 ///   conjunction   "so" for effect, "because" for cause; anything else is an error
 ///   highlights    each "@highlight" and line end as "- " (ReCoRD's passages)
-///   placed        each "@placeholder" as the row's field "candidate" (ReCoRD's queries)
+///   placed        each "@placeholder" as the row's field "candidate" (ReCoRD's queries); without
+///                 one it is an error
 class PromptTemplate {
  public:
   /// Throws UsageError naming `what`: an open or empty brace, an unknown filter.
   PromptTemplate(std::string_view text, std::string_view what);
 
-  /// Throws Error naming the row's place and the field: one that it has not.
-  std::string fill(const PromptRow& row) const;
+  /// Throws Error naming the row's place and the field: one that it has not, or without text. Tells
+  /// at which byte the last field begins.
+  std::string fill(const PromptRow& row, std::size_t* last_field = nullptr) const;
   /// The fields in order, with repetitions.
   std::vector<std::string> fields() const;
 

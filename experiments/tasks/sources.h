@@ -19,11 +19,21 @@ namespace rankfold {
 std::vector<Task> glue_tasks();
 std::vector<Task> sentiment_tasks();
 
+/// A file of a task of GLUE that has classes: the texts' columns, and the label's behind them,
+/// whatever they are called there. Adds the class of each row. Throws Error as read_table and
+/// take_class.
+Table read_glue_table(std::string_view task, const std::filesystem::path& file,
+                      std::vector<std::size_t>& classes);
+
 /// The task of a table of one's own, by a head.
 Task table_task(const TaskChoice& choice);
+/// The columns of its texts.
+std::vector<std::string> text_columns(const TaskChoice& choice);
 /// The classes of a table whose last column, of these, is the label, as TaskChoice::classes says.
-std::vector<std::string> find_classes(const std::filesystem::path& file,
-                                      const std::vector<std::string>& columns);
+/// Errors end with what fits labels that are numbers.
+std::vector<std::string> find_classes(
+    const std::filesystem::path& file, const std::vector<std::string>& columns,
+    std::string_view of_numbers = "--metric pearson or spearman fits numbers");
 
 /// The rows of a table whose columns are one or two texts and behind them the label: a number
 /// within `range`, or a class by name (`by_number`: or position).

@@ -53,7 +53,14 @@ Names in_order(const std::set<std::string>& labels) {
 
 }  // namespace
 
-std::vector<std::string> find_classes(const fs::path& file, const Names& columns) {
+Names text_columns(const TaskChoice& choice) {
+  Names columns = columns_of(choice);
+  columns.pop_back();
+  return columns;
+}
+
+std::vector<std::string> find_classes(const fs::path& file, const Names& columns,
+                                      std::string_view of_numbers) {
   const Table table = read_table(file, {.choices = {columns}});
   std::set<std::string> labels;
   for (const TableRow& row : table.rows) {
@@ -68,19 +75,17 @@ std::vector<std::string> find_classes(const fs::path& file, const Names& columns
   const auto fraction = std::ranges::find_if_not(
       classes, [](const auto& name) { return whole_number(name).has_value(); });
   if (std::ranges::all_of(classes, is_number) && fraction != classes.end())
-    throw UsageError(
-        "{}: the labels in column {} are numbers such as {}, which are no classes; --metric "
-        "pearson or spearman fits numbers",
-        file_text(file), in_quotes(table.columns.back()), in_quotes(*fraction));
+    throw UsageError("{}: the labels in column {} are numbers such as {}, which are no classes; {}",
+                     file_text(file), in_quotes(table.columns.back()), in_quotes(*fraction),
+                     of_numbers);
   if (classes.size() < 2)
     throw Error("{}: found one class in column {} ({}), expected two or more", file_text(file),
                 in_quotes(table.columns.back()), in_quotes(classes.front()));
   if (classes.size() > most_classes)
     throw Error(
-        "{}: found {} different labels in column {} ({}, ...), expected at most {} classes; "
-        "--metric pearson or spearman fits numbers",
+        "{}: found {} different labels in column {} ({}, ...), expected at most {} classes; {}",
         file_text(file), classes.size(), in_quotes(table.columns.back()),
-        in_quotes(classes.front()), most_classes);
+        in_quotes(classes.front()), most_classes, of_numbers);
   return classes;
 }
 

@@ -226,4 +226,8 @@ Split table_split(const Example& example) {
   return split_of_slot(texts_hash(example));
 }
 
+std::vector<std::string> dividing_columns(const TaskChoice& choice) {
+  return choice.in_words() ? asked_columns(choice) : text_columns(choice);
+}
+
 }  // namespace rankfold

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -77,6 +78,7 @@ struct TaskChoice {
   std::string scoring = {};  ///< "prompt": asked in words; "" and "head": by a head
   std::string prompt = {};   ///< of a table, asked in words: see own_prompt_task
   bool in_words() const { return scoring == "prompt"; }
+  auto operator<=>(const TaskChoice&) const = default;
 };
 
 /// The same; reads a table for its classes. Throws UsageError where columns, a metric or a prompt
@@ -172,5 +174,8 @@ Split sentiment_split(std::string_view text);
 
 /// The same of texts_hash: rows of the same texts never straddle.
 Split table_split(const Example& example);
+
+/// The columns of a table of one's own whose texts table_split divides it by, in their order.
+std::vector<std::string> dividing_columns(const TaskChoice& choice);
 
 }  // namespace rankfold

@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/random.h"
 #include "core/base/text.h"
+#include "experiments/models/shapes.h"
 #include "experiments/training/feature_cache.h"
 
 namespace rankfold {
@@ -74,9 +75,15 @@ EncodedSplit encode_split(const std::vector<Example>& examples,
 
 void check_max_length(std::size_t max_length, const Host& host,
                       const std::filesystem::path& model) {
-  if (max_length > host.max_tokens())
-    throw UsageError("--max-length is {}; expected at most the {} positions of the model in {}",
-                     max_length, host.max_tokens(), model.string());
+  if (max_length <= host.max_tokens()) return;
+  const std::size_t positions = read_shape(model).positions, tokens = positions - host.max_tokens();
+  if (positions > host.max_tokens())
+    throw UsageError(
+        "--max-length is {}; expected at most {}: of the {} positions of the model in {} virtual "
+        "tokens take {}",
+        max_length, host.max_tokens(), positions, model.string(), tokens);
+  throw UsageError("--max-length is {}; expected at most the {} positions of the model in {}",
+                   max_length, host.max_tokens(), model.string());
 }
 
 void check_split(const EncodedSplit& split, const std::vector<Example>& examples,

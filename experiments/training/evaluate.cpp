@@ -56,7 +56,7 @@ TaskChoice choice_of(const EvaluationRequest& request, const AdapterDescription&
   const bool is_table =
       is_table_file(settings.text("task")) || is_table_file(settings.text("data"));
   for (const auto& [name, value] : description.table)
-    if (is_table && settings.text(name).empty()) settings.values[name] = value;
+    if (is_table && name != "dev" && settings.text(name).empty()) settings.values[name] = value;
   fill_table(settings);
   if (settings.text("data").empty())
     throw UsageError("--data is missing; expected the folder or table of task {}",
@@ -77,6 +77,72 @@ Task choose_task(const TaskChoice& choice, const EvaluationRequest& request,
                      description->task.empty() ? "" : " (trained for " + description->task + ")");
   }
   return task;
+}
+
+/// A table is divided by a hash of its texts: a run that divided its table so trained on none of
+/// the rows that are scored, whatever table they are of. Throws UsageError where the adapter's run
+/// divided none, or by other columns; what nothing is known of is noted.
+void expect_divided_alike(const EvaluationRequest& request, const TaskChoice& choice,
+                          const AdapterDescription& description, std::vector<std::string>& notes) {
+  if (!is_table_file(choice.data) || !choice.dev.empty()) return;
+  const std::string data = printable(choice.data.string(), 300);
+  if (request.adapter.empty() || description.task.empty()) {
+    notes.push_back(
+        fmt::format("{}: a part of its rows is scored, and nothing tells whether the model was "
+                    "trained on them; --dev FILE scores all rows of a file",
+                    data));
+    return;
+  }
+  const auto refuse = [&](const std::string& trained_on) {
+    throw UsageError(
+        "--dev is missing: the adapter in {} was trained on {}, so that {} may hold rows that it "
+        "has seen; expected --dev FILE, all of whose rows are scored",
+        printable(request.adapter.string(), 300), trained_on, data);
+  };
+  const auto& table = description.table;
+  if (table.empty()) refuse("task " + printable(description.task, 80));
+  if (const auto dev = table.find("dev"); dev != table.end())
+    refuse(fmt::format("a whole table and scored on another one ({})", printable(dev->second, 80)));
+  const auto value = [&](const char* name) {
+    const auto found = table.find(name);
+    return found == table.end() ? std::string() : found->second;
+  };
+  const std::vector<std::string> columns = dividing_columns({.task = {},
+                                                             .text = value("text"),
+                                                             .label = value("label"),
+                                                             .scoring = choice.scoring,
+                                                             .prompt = value("prompt")});
+  if (columns != dividing_columns(choice))
+    refuse(fmt::format("a table divided by other columns ({})", printable(join(columns, ","), 80)));
+}
+
+/// What is scored, and how.
+struct Scored {
+  AdaptedModel adapted;
+  TaskChoice choice;
+  Task task;
+  std::string score_on;
+  std::size_t batch = 0, max_length = 0;
+};
+
+/// Rows by prompt are drawn by a seed, and those behind the rows to train on are held out.
+void expect_drawn_alike(const EvaluationRequest& request, const Scored& scored,
+                        std::vector<std::string>& notes) {
+  const AdapterDescription& description = scored.adapted.description;
+  if (!scored.choice.in_words() || is_table_file(scored.choice.data) ||
+      scored.score_on != "held-out")
+    return;
+  if (request.adapter.empty() || description.task.empty()) {
+    notes.emplace_back(
+        "--score-on held-out: the rows are of those to train on, and nothing tells whether the "
+        "model was trained on them; --score-on dev scores others");
+    return;
+  }
+  if (!request.seed || *request.seed == description.seed) return;
+  throw UsageError(
+      "--seed is {}: the adapter in {} was trained on rows that seed {} drew, so that others held "
+      "out may be among them; expected {}, or --score-on dev",
+      *request.seed, printable(request.adapter.string(), 300), description.seed, description.seed);
 }
 
 /// A model without adapter must bring its own output layer: a new one would be noise.
@@ -119,15 +185,6 @@ void order_outputs(const ClassOrder& order, std::vector<float>& logits,
   }
 }
 
-/// What is scored, and how.
-struct Scored {
-  AdaptedModel adapted;
-  TaskChoice choice;
-  Task task;
-  std::string score_on;
-  std::size_t batch = 0, max_length = 0;
-};
-
 Evaluation evaluate_head(const EvaluationRequest& request, const Scored& scored) {
   const Task& task = scored.task;
   Host& host = *scored.adapted.host;
@@ -165,7 +222,7 @@ Evaluation evaluate_prompts(const EvaluationRequest& request, const Scored& scor
                                            answer_generation(*tokenizer, request.model));
   Evaluation result;
   result.notes = dataset.notes;
-  if (const std::string note = cut_note(split.cut, scored.max_length); !note.empty())
+  if (const std::string note = cut_note(split.cut, split.lost, scored.max_length); !note.empty())
     result.notes.push_back(note);
   result.scores = found.scores;
   result.constant_predictions = found.constant;
@@ -229,6 +286,8 @@ Evaluation evaluate(const EvaluationRequest& request, const Registry& registry) 
   std::vector<std::string> classes = description.classes;
   if (!with_adapter && !in_words) classes = model_classes(request.model);
   scored.choice = choice_of(request, description, classes, in_words);
+  std::vector<std::string> notes;
+  expect_divided_alike(request, scored.choice, description, notes);
   scored.task = choose_task(scored.choice, request, with_adapter ? &description : nullptr);
   if (!with_adapter) scored.adapted.host = load_plain_host(request, scored.task, device);
   scored.max_length = chosen_length(request, scored);
@@ -236,7 +295,10 @@ Evaluation evaluate(const EvaluationRequest& request, const Registry& registry) 
   scored.batch = request.batch == 0 ? description.batch : request.batch;
   scored.score_on = request.score_on.empty() ? description.score_on : request.score_on;
 
+  expect_drawn_alike(request, scored, notes);
+
   Evaluation result = in_words ? evaluate_prompts(request, scored) : evaluate_head(request, scored);
+  result.notes.insert(result.notes.begin(), notes.begin(), notes.end());
   result.task = scored.task.name;
   result.seconds = seconds_since(start);
   return result;

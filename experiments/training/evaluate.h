@@ -48,7 +48,9 @@ struct Evaluation {
 /// run reported (same bits on the same machine with the same batch size and threads). Throws Error
 /// where neither the adapter nor the model folder has a classifier, or where the adapter belongs to
 /// another model or task, or the precision cannot be had here; UsageError for a wrong scoring,
-/// score_on or precision, worded as check_setting does.
+/// score_on or precision, worded as check_setting does, and where rows that the adapter's run
+/// trained on could be among the scored ones: a table without --dev that it did not divide by the
+/// same columns, rows held out that another seed draws.
 Evaluation evaluate(const EvaluationRequest& request, const Registry& registry);
 
 }  // namespace rankfold

@@ -13,25 +13,15 @@ void check_range(const char* name, double value, bool valid, const char* expecte
   if (!valid) throw UsageError("--{} is {}; expected {}", name, value, expected);
 }
 
-/// Of a setting that the optimizer does not read.
-void expect_default(const RunSettings& settings, const char* name) {
-  const std::string& fallback = find_setting(name)->fallback;
-  if (settings.number(name) != setting_number(name, fallback))
-    throw UsageError("--{} is {}; {} probes no losses, expected {}, or zo-sgd or zo-adam", name,
-                     settings.text(name), settings.text("optimizer"), fallback);
-}
-
 }  // namespace
 
 OptimizerSettings optimizer_settings(const RunSettings& settings) {
+  check_used(settings);
   OptimizerSettings optimizer;
   std::string name = settings.text("optimizer");
   if (name.starts_with("zo-")) {
     name.erase(0, 3);
     optimizer.zero_order = {settings.number("zo-epsilon"), settings.count("zo-samples")};
-  } else {
-    for (const char* of_zero_order : {"zo-epsilon", "zo-samples"})
-      expect_default(settings, of_zero_order);
   }
   if (name != "adamw") optimizer.kind = name == "sgd" ? OptimizerKind::sgd : OptimizerKind::adam;
   optimizer.beta1 = settings.number("beta1");

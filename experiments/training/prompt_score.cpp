@@ -132,7 +132,10 @@ PromptScores score_prompts(Host& host, const PromptTask& task, const PromptSplit
     result.scores = {{"f1", f1 / count}, {"exact_match", exact / count}};
   else
     result.scores = {{"accuracy", right / count}};
-  result.constant = split.generates ? all_equal(result.texts) : all_equal(result.predictions);
+  // Where rows have answers of their own, an equal one that is right everywhere is no sign.
+  const bool all_right = split.generates ? f1 == count : task.options.empty() && right == count;
+  result.constant =
+      !all_right && (split.generates ? all_equal(result.texts) : all_equal(result.predictions));
   return result;
 }
 

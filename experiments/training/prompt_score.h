@@ -32,8 +32,8 @@ struct PromptScores {
   std::vector<std::vector<double>> option_scores;  ///< mean log-probability of each option
   std::vector<std::size_t> predictions;            ///< the option of the largest, first of equals
   std::vector<std::string> texts;                  ///< generated answers
-  /// Whether several examples were all given the same option or text: then a score says nothing of
-  /// the network.
+  /// Whether several examples were all given the same option or text, not right for all where each
+  /// has answers of its own: then a score says nothing of the network.
   bool constant = false;
 };
 

@@ -40,7 +40,7 @@ bool cut_start(const PromptExample& example, std::size_t before, std::size_t lon
                std::size_t limit, Tokens& prompt) {
   if (longest <= limit) return false;
   const std::size_t excess = longest - limit;
-  const std::size_t kept = std::max<std::size_t>(before, 1);
+  const std::size_t kept = before + 1;
   if (prompt.size() < kept + excess)
     throw Error("{}: the answer has {} tokens, which leave no room for a prompt in --max-length {}",
                 printable(example.place), longest - prompt.size(), limit);
@@ -66,9 +66,11 @@ void expect_positions(const PromptExample& example, std::size_t tokens, std::siz
         printable(example.place), tokens, positions, positions);
 }
 
-/// Returns whether something was cut.
-bool encode_prompt(const PromptTask& task, const PromptExample& example, const PromptTokens& tokens,
-                   const PromptLimits& limits, EncodedPrompt& encoded) {
+enum class CutPart { none, beginning, last_field };
+
+CutPart encode_prompt(const PromptTask& task, const PromptExample& example,
+                      const PromptTokens& tokens, const PromptLimits& limits,
+                      EncodedPrompt& encoded) {
   const Tokens prompt = tokens.of(example.prompt);
   if (prompt.empty())
     throw Error("{}: the tokenizer makes no tokens of the prompt '{}', expected at least one",
@@ -96,14 +98,20 @@ bool encode_prompt(const PromptTask& task, const PromptExample& example, const P
   const std::size_t limit = limits.max_length;
   if (limit > 0) cut = cut_start(example, tokens.before(), longest, limit, encoded.shared);
   expect_positions(example, encoded.longest(), limits.positions);
-  if (!task.generates) return cut;
+  const auto cut_part = [&](std::size_t removed) {
+    if (!cut) return CutPart::none;
+    if (example.last_field >= example.prompt.size()) return CutPart::beginning;
+    const std::size_t ahead = tokens.of(example.prompt.substr(0, example.last_field)).size();
+    return tokens.before() + removed > ahead ? CutPart::last_field : CutPart::beginning;
+  };
+  if (!task.generates) return cut_part(shared - encoded.shared.size());
   encoded.question = prompt;
   // The last token of an answer is told, not read.
   constexpr std::size_t room = most_answer_tokens - 1;
   if (limit > 0)
     cut = cut_start(example, tokens.before(), prompt.size() + room, limit, encoded.question) || cut;
   expect_positions(example, encoded.question.size() + room, limits.positions);
-  return cut;
+  return cut_part(prompt.size() - encoded.question.size());
 }
 
 void add_sequence(Batch& batch, std::span<const std::int32_t> tokens, std::size_t answer,
@@ -152,11 +160,12 @@ PromptSplit encode_prompts(const PromptTask& task, const std::vector<PromptExamp
   split.generates = task.generates;
   split.examples.resize(examples.size());
   const PromptTokens tokens(tokenizer);
-  std::vector<unsigned char> cut(examples.size());
+  std::vector<CutPart> cut(examples.size());
   for_all_examples(examples.size(), pause, [&](std::size_t i) {
-    cut[i] = encode_prompt(task, examples[i], tokens, limits, split.examples[i]) ? 1 : 0;
+    cut[i] = encode_prompt(task, examples[i], tokens, limits, split.examples[i]);
   });
-  split.cut = static_cast<std::size_t>(std::ranges::count(cut, 1));
+  split.lost = static_cast<std::size_t>(std::ranges::count(cut, CutPart::last_field));
+  split.cut = split.lost + static_cast<std::size_t>(std::ranges::count(cut, CutPart::beginning));
   return split;
 }
 

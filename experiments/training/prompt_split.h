@@ -36,7 +36,8 @@ struct PromptSplit {
   std::vector<EncodedPrompt> examples;
   PromptLoss loss = PromptLoss::options;
   bool generates = false;
-  std::size_t cut = 0;  ///< examples of whose prompts something was cut
+  std::size_t cut = 0;   ///< examples of whose prompts something was cut
+  std::size_t lost = 0;  ///< and of these some of the last field, see PromptExample
   std::size_t size() const { return examples.size(); }
 };
 
@@ -45,8 +46,8 @@ inline constexpr std::size_t most_answer_tokens = 50;
 
 /// What a text of so many tokens may be: `positions` are the host's. With a max_length the prompts
 /// of longer examples lose so many tokens at their beginning, those that the tokenizer puts before
-/// a text kept; without one (0) they are refused. Of a generated answer the prompt leaves room for
-/// most_answer_tokens.
+/// a text and one of its own kept; without one (0) they are refused. Of a generated answer the
+/// prompt leaves room for most_answer_tokens.
 struct PromptLimits {
   std::size_t positions = 0, max_length = 0;
 };

@@ -5,17 +5,20 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/network/model_parts.h"
 
 namespace rankfold {
 
 void check_prompted(const RunSettings& settings, bool tells_tokens) {
-  constexpr std::string_view of_heads[] = {"head", "tt-head", "output"};
-  for (const std::string& part : split(settings.text("train"), ','))
-    if (std::ranges::find(of_heads, trim(part)) != std::end(of_heads))
-      throw UsageError(
-          "--train {}: a run with --scoring prompt has no head; expected norms, "
-          "norm-shifts or none",
-          printable(part, 80));
+  std::vector<std::string> others;
+  for (const ModelPart& part : model_parts)
+    if (!part.of_head) others.emplace_back(part.name);
+  for (const std::string& part : split(settings.text("train"), ',')) {
+    const auto known = std::ranges::find(model_parts, trim(part), &ModelPart::name);
+    if (known != model_parts.end() && known->of_head)
+      throw UsageError("--train {}: a run with --scoring prompt has no head; expected {} or none",
+                       printable(part, 80), join(others, ", "));
+  }
   if (!tells_tokens)
     throw UsageError(
         "--scoring prompt: the model in {} tells no next tokens (it is an encoder or has "
@@ -69,12 +72,17 @@ void PromptedData::keep_features(Host&, FeatureCacheSettings, const std::string&
   throw Error("task '{}': features of prompts are not kept", task_.name);
 }
 
-std::string cut_note(std::size_t cut, std::size_t max_length) {
+std::string PromptedData::cut_note(std::size_t max_length) const {
+  return rankfold::cut_note(train_.cut + scored_.cut, train_.lost + scored_.lost, max_length);
+}
+
+std::string cut_note(std::size_t cut, std::size_t lost, std::size_t max_length) {
   if (cut == 0) return "";
+  const std::string of_fields =
+      lost == 0 ? "" : fmt::format(", {} of them some of the last field (what is asked)", lost);
   return fmt::format(
-      "{} examples are longer than --max-length {}: their prompts lose tokens at the "
-      "beginning",
-      cut, max_length);
+      "{} examples are longer than --max-length {}: their prompts lose tokens at the beginning{}",
+      cut, max_length, of_fields);
 }
 
 }  // namespace rankfold

@@ -38,8 +38,8 @@ class PromptedData final : public RunData {
   SplitScores score(Host& host, std::size_t batch, const ScoringProgress& progress) override;
   const std::map<std::string, double>& majority_scores() const override { return majority_; }
   void keep_features(Host& host, FeatureCacheSettings cache, const std::string& scored) override;
-  /// Examples of whose prompts something was cut, of both splits.
-  std::size_t cut() const { return train_.cut + scored_.cut; }
+  /// Of what was cut, of both splits: see cut_note.
+  std::string cut_note(std::size_t max_length) const;
 
  private:
   const PromptTask& task_;
@@ -49,7 +49,7 @@ class PromptedData final : public RunData {
   std::map<std::string, double> majority_;
 };
 
-/// A line that tells of so many examples that were cut; "" of none.
-std::string cut_note(std::size_t cut, std::size_t max_length);
+/// A line that tells how many examples were cut, and how many in their last field; "" of none.
+std::string cut_note(std::size_t cut, std::size_t lost, std::size_t max_length);
 
 }  // namespace rankfold

@@ -27,7 +27,6 @@ void TrainingRun::load() {
   const fs::path model = settings_.text("model");
   check_trainer(settings_, task_, task_.prompt && tells_tokens(model));
   const auto device = make_calibrated_device();
-  check_everything(settings_);
   // Refuses parts that do not go together, as count does.
   const std::string train = all_trained_parts(settings_.text("train"), method_);
   trained_part_parameters(read_shape(model), train, task_.labels,
@@ -139,7 +138,7 @@ void TrainingRun::load_prompted(const Host& host, std::size_t max_length) {
   auto data =
       std::make_unique<PromptedData>(*task_.prompt, dataset.train, scored, load_tokenizer(model),
                                      model, max_length, host, [this] { check_stop(); });
-  if (const std::string note = cut_note(data->cut(), max_length); !note.empty()) tell({note});
+  if (const std::string note = data->cut_note(max_length); !note.empty()) tell({note});
   data_ = std::move(data);
 }
 

@@ -174,5 +174,27 @@ TEST(ParseSweep, SpreadsSetOverTheMethodsThatHaveTheKey) {
   EXPECT_EQ(sweep.scoped.at({"lotr", ""}).at("stack").front(), "per-type");
 }
 
+TEST(ParseSweep, NamesAnOptionOfTheCommandLineOnce) {
+  const auto refused = [](const char* where) {
+    return message_of<UsageError>([&] {
+      parse_sweep({{"batch", "0", where}}, builtin_registry());
+    });
+  };
+  EXPECT_THAT(refused("--batch"), testing::StartsWith("--batch is 0;"));
+  EXPECT_THAT(refused("a.sweep:3"), testing::StartsWith("a.sweep:3: --batch is 0;"));
+}
+
+TEST(ParseSweep, TextsHaveBlanks) {
+  const Sweep sweep =
+      parse_sweep(entries_of("set = init=text init-text=Is it so\\, or not? rslora=true\n"
+                             "prompt = Post \\#{text} # {a comment}\n"),
+                  builtin_registry());
+  EXPECT_EQ(sweep.scoped.at({"prompt", ""}).at("init-text").front(), "Is it so, or not?");
+  EXPECT_EQ(sweep.scoped.at({"lora", ""}).at("rslora").front(), "true");
+  EXPECT_EQ(sweep.common.at("prompt").front(), "Post #{text}");
+  EXPECT_EQ(entries_of("\\#a = b\\#c\n").front().value, "b\\#c");
+  EXPECT_THAT(refusal("set = init-text so\n"), HasSubstr("found 'init-text so'"));
+}
+
 }  // namespace
 }  // namespace rankfold

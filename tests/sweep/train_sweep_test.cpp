@@ -246,6 +246,11 @@ TEST_F(TrainSweep, ChecksTrainersBeforeTheFirstRun) {
   };
   EXPECT_THAT(refusal("optimizer = adamw, zo-sgd\nclip = 0, 1\n"),
               testing::AllOf(HasSubstr("--clip is 1; zo-sgd"), HasSubstr("lora rank 1")));
+  EXPECT_THAT(refusal("optimizer = adamw, sgd\nbeta1 = 0.8\n"),
+              testing::AllOf(HasSubstr("--beta1 is 0.8, which is for --optimizer adamw, adam or "
+                                       "zo-adam; expected 0.9 with --optimizer sgd"),
+                             HasSubstr("lora rank 1")));
+  EXPECT_THAT(refusal("targets = everything\ntrain = norms\n"), HasSubstr("--targets everything"));
   EXPECT_THAT(refusal("schedule = polynomial\nlora.lr = 1e-3, 1e-8\n"),
               HasSubstr("--lr-end is 1e-7; expected at most --lr"));
   EXPECT_FALSE(fs::exists(out_));

@@ -37,7 +37,7 @@ TEST(JsonLines, NameFileAndLineOfWhatIsNoObject) {
       {"", ":2: found an empty line, expected a JSON object"},
       {"[1, 2]", ":2: found '[1, 2]', expected a JSON object"},
       {"\"text\"", ":2: found '\"text\"', expected a JSON object"},
-      {"{\"a\": 1", ":2: is not valid JSON (at byte 8 of 7)"},
+      {"{\"a\": 1", ":2: is not valid JSON (at byte 7 of 7)"},
       {"{\"a\": 1} {\"a\": 2}", ":2: is not valid JSON (at byte 10 of 17)"},
       {"{\"a\": \"\\ud800\"}", ":2: is not valid JSON (at byte 14 of 15)"},
       {"{\"a\": \"caf\xE9\"}", ":2: found byte 0xE9 at position 11, expected valid UTF-8"},

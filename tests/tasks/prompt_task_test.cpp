@@ -148,9 +148,19 @@ TEST(PromptTasks, NameTheRowThatIsNotWhatTheyNeed) {
       message_of([] {
         read(
             "record",
-            R"({"passage":{"text":"Al won","entities":[{"start":0,"end":1}]},"qas":[{"query":"q","answers":[{"text":"Bo"}]}]})");
+            R"({"passage":{"text":"Al won","entities":[{"start":0,"end":1}]},"qas":[{"query":"@placeholder","answers":[{"text":"Bo"}]}]})");
       }),
       HasSubstr("rows.jsonl:1: the answer 'Bo' is none of the 1 candidates"));
+  EXPECT_THAT(
+      message_of([] {
+        read(
+            "record",
+            R"({"passage":{"text":"Al won","entities":[{"start":0,"end":1}]},"qas":[{"query":"q","answers":[{"text":"Al"}]}]})");
+      }),
+      HasSubstr("rows.jsonl:1: found no @placeholder in 'q'"));
+  EXPECT_THAT(
+      message_of([] { read("cb", R"({"premise":"a","hypothesis":" ","label":"neutral"})"); }),
+      HasSubstr("rows.jsonl:1: found no text in 'hypothesis', expected one"));
   EXPECT_THAT(
       message_of([] {
         read(
@@ -217,8 +227,37 @@ TEST(PromptData, DrawsSplitsThatDoNotOverlap) {
       HasSubstr("train.tsv: found 20 rows, expected more than the 20 that are held out"));
   EXPECT_THAT(
       message_of([&] { load_prompt_dataset(*find_prompt_task("cb"), folder.path(), {}, 1, all); }),
-      HasSubstr("found none of the files of task 'cb', expected train.jsonl, val.jsonl, "
-                "there or in a folder CB"));
+      HasSubstr("found neither train.jsonl, dev.jsonl, val.jsonl, validation.jsonl nor a folder "
+                "CB, expected them for task 'cb'"));
+}
+
+TEST(PromptData, ReadsGlueAsItsHeadsDo) {
+  const auto same = [](const char* task, const std::string& rows, const std::string& others,
+                       const char* name = "rows.jsonl") {
+    const auto one = read(task, rows), other = read(task, others, name);
+    ASSERT_EQ(one.size(), other.size());
+    for (std::size_t i = 0; i < one.size(); ++i) {
+      EXPECT_EQ(one[i].options, other[i].options);
+      EXPECT_EQ(one[i].gold, other[i].gold);
+    }
+  };
+  const std::string sst2 = R"({"text":"fine","label":1})",
+                    rte = R"({"premise":"a","hypothesis":"b","label":"not_entailment"})";
+  EXPECT_EQ(read("sst2", sst2)[0].options[1], "fine It was great");
+  EXPECT_EQ(read("sst2", sst2)[0].gold, 1u);
+  same("sst2", sst2, R"({"sentence":"fine","label":"positive","idx":0})");
+  same("sst2", sst2, "sentence\tlabel\nfine\t1\n", "rows.tsv");
+  EXPECT_EQ(read("rte", rte)[0].gold, 1u);
+  same("rte", rte, R"({"sentence1":"a","sentence2":"b","label":1,"idx":0})");
+  same("rte", rte, "index\tsentence1\tsentence2\tlabel\n0\ta\tb\tnot_entailment\n", "rows.tsv");
+  for (const char* dev : {"dev.jsonl", "validation.jsonl", "val.jsonl"}) {
+    const Folder folder;
+    folder.write(std::string("sst-2/") + dev, sst2 + "\n");
+    const PromptDataset rows = load_prompt_dataset(*find_prompt_task("sst2"), folder.path(), {}, 1,
+                                                   std::array{Split::dev});
+    EXPECT_EQ(rows.dev.size(), 1u) << dev;
+    EXPECT_EQ(rows.dev_file.filename(), dev);
+  }
 }
 
 TEST(PromptTemplates, TakeFieldsBracesAndFilters) {
@@ -229,6 +268,9 @@ TEST(PromptTemplates, TakeFieldsBracesAndFilters) {
             "< He |He> {x} i ranI ran. ?");
   EXPECT_EQ(message_of([&] { PromptTemplate("{c}", "p").fill(row); }),
             "rows.tsv:3: has no 'c', which the prompt needs (it has a, b)");
+  std::size_t last = 0;
+  PromptTemplate("<{a}|{b}> ", "p").fill(row, &last);
+  EXPECT_EQ(last, 6u);
   EXPECT_THAT(message_of([] { PromptTemplate("a {b", "p"); }), HasSubstr("p: the brace at byte 3"));
   EXPECT_THAT(message_of([] { PromptTemplate("a } b", "p"); }),
               HasSubstr("p: the brace at byte 3"));
@@ -305,6 +347,9 @@ TEST(PromptTemplates, ReadATableOfTheUsersOwn) {
   EXPECT_THAT(failure(), HasSubstr("--prompt: names no column"));
   choice.metric = "f1";
   EXPECT_THAT(failure(), HasSubstr("--metric is 'f1'"));
+  choice.metric.clear();
+  choice.data = folder.write("numbers.csv", "body,mood\na,0.5\nb,1\n");
+  EXPECT_THAT(failure(), HasSubstr("which are no classes; without a prompt, a head with --metric"));
 }
 
 }  // namespace

@@ -164,10 +164,21 @@ TEST_F(Evaluations, RefuseWhatDoesNotGoTogether) {
   EXPECT_THAT(error({{"method", "none"}, {"rank", ""}, {"adapter-dropout", "0.1"}}),
               HasSubstr("--adapter-dropout is 0.1; [none] site"));
   EXPECT_THAT(error({{"keep", "first"}}), HasSubstr("known: last, best"));
-  EXPECT_THAT(error({{"zo-samples", "2"}}),
-              HasSubstr("--zo-samples is 2; adamw probes no losses, expected 1"));
+  EXPECT_THAT(
+      error({{"zo-samples", "2"}}),
+      HasSubstr("--zo-samples is 2, which is for --optimizer zo-sgd or zo-adam; expected 1 with "
+                "--optimizer adamw"));
   EXPECT_THAT(error({{"optimizer", "sgd"}, {"zo-epsilon", "1e-2"}}),
-              HasSubstr("--zo-epsilon is 0.01; sgd probes no losses, expected 1e-3"));
+              HasSubstr("--zo-epsilon is 0.01, which is for --optimizer zo-sgd or zo-adam"));
+  EXPECT_THAT(error({{"lr-end", "1e-4"}}),
+              HasSubstr("--lr-end is 1e-4, which is for --schedule polynomial; expected 1e-7"));
+  EXPECT_THAT(error({{"lr-power", "2"}, {"schedule", "cosine"}}), HasSubstr("--lr-power is 2"));
+  for (const char* optimizer : {"sgd", "zo-sgd"})
+    for (const char* name : {"beta1", "beta2", "epsilon"})
+      EXPECT_THAT(error({{name, "0.5"}, {"optimizer", optimizer}, {"dropout", "0"}}),
+                  HasSubstr(fmt::format("--{} is 0.5, which is for", name)));
+  EXPECT_THAT(error({{"keep-by", "loss"}}),
+              HasSubstr("--keep-by is loss, which is for --keep best, or --patience other than 0"));
   EXPECT_THAT(error({{"steps", "9999999999999999999"}}), HasSubstr("at most 1,000,000,000"));
   EXPECT_THAT(error({{"steps", "99999999999999999999"}}), HasSubstr("less than 2^64"));
   EXPECT_FALSE(fs::exists(folder / "refused"));

@@ -123,7 +123,18 @@ TEST_F(PromptRun, TrainsWithoutGradientsAndByTheHeldOutRows) {
   wanted.values["steps"] = "3";
   const RunResult result = run(wanted);
   EXPECT_EQ(result.status, "done");
-  EXPECT_EQ(evaluate(request(), builtin_registry()).examples, 500U);
+  EvaluationRequest asked = request();
+  EXPECT_EQ(evaluate(asked, builtin_registry()).examples, 500U);
+  asked.seed = 7;
+  EXPECT_THAT(error_of([&] { evaluate(asked, builtin_registry()); }),
+              HasSubstr("--seed is 7: the adapter in"));
+  asked.score_on = "dev";
+  EXPECT_EQ(evaluate(asked, builtin_registry()).examples, 11U);
+  asked.adapter.clear();
+  asked.task = "sst2";
+  EXPECT_TRUE(evaluate(asked, builtin_registry()).notes.empty());
+  asked.score_on = "held-out";
+  EXPECT_THAT(evaluate(asked, builtin_registry()).notes, Contains(HasSubstr("nothing tells")));
 }
 
 TEST_F(PromptRun, ScoresTheHeldOutRowsBehindAsManyAsItTrainedOn) {
@@ -168,12 +179,25 @@ TEST_F(PromptRun, AsksATableByAPromptOfTheUsersOwn) {
   const Evaluation found = evaluate(again, builtin_registry());
   EXPECT_EQ(found.scores, result.scores);
   EXPECT_EQ(found.task, "moods");
+  again.prompt = "{id} {first} {label}";
+  EXPECT_THAT(error_of([&] { evaluate(again, builtin_registry()); }),
+              HasSubstr("divided by other columns (first)"));
+  again.prompt = "other words: {first} {label}";
+  EXPECT_EQ(evaluate(again, builtin_registry()).examples, found.examples);
+
+  wanted.values["dev"] = wanted.values["task"];
+  run(wanted, "apart");
+  again = request("apart");
+  again.data = folder / "moods.csv";
+  EXPECT_THAT(error_of([&] { evaluate(again, builtin_registry()); }),
+              HasSubstr("scored on another one (moods.csv)"));
 }
 
 TEST_F(PromptRun, RefusesWhatIsOfAHead) {
   EXPECT_THAT(refusal(with("train", "norms,head")),
               HasSubstr("--train head: a run with --scoring prompt has no head"));
   EXPECT_THAT(refusal(with("label-smoothing", "0.1")), HasSubstr("--label-smoothing is 0.1"));
+  EXPECT_THAT(refusal(with("lr-head", "0.1")), HasSubstr("--lr-head is 0.1, which is for "));
   EXPECT_THAT(refusal(with("cache-features", "true")), HasSubstr("--cache-features"));
   EXPECT_THAT(refusal(with("max-length", "65")), HasSubstr("64"));
   RunSettings encoder = with("scoring", "prompt");

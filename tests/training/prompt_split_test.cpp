@@ -127,18 +127,27 @@ TEST(PromptSplit, CutsPromptsFromTheirBeginningAsMaxLengthAsks) {
   EXPECT_THAT(split.examples[0].options[0].tokens, ElementsAre(9));
   EXPECT_THAT(split.examples[1].shared, ElementsAre(1, 5));
   EXPECT_THAT(encode(examples, false, {64, 3}).examples[0].shared, ElementsAre(8));
-  EXPECT_THAT(encode(examples, true, {64, 3}).examples[0].shared, ElementsAre(1));
   EXPECT_EQ(message_of<Error>([&] {
-              encode(examples, true, {64, 2});
+              encode(examples, true, {64, 3});
             }),
             "rows.jsonl:7: the answer has 2 tokens, which leave no room for a prompt in "
-            "--max-length 2");
+            "--max-length 3");
   EXPECT_THROW(encode(examples, false, {64, 2}), Error);
   EXPECT_EQ(message_of<Error>([&] {
               encode(examples, true, {6, 0});
             }),
             "rows.jsonl:7: the prompt and its answer have 7 tokens, expected at most the model's 6 "
             "positions (--max-length 6 cuts prompts from their beginning)");
+}
+
+TEST(PromptSplit, CountsThePromptsThatLoseWhatIsAsked) {
+  PromptExample asked = example("w5 w6 w7 w8", {" w9", " w10 w11"});
+  asked.last_field = std::string("w5 w6 ").size();
+  EXPECT_EQ(encode({asked}, true, {64, 5}).cut, 1u);
+  EXPECT_EQ(encode({asked}, true, {64, 5}).lost, 0u);
+  EXPECT_EQ(encode({asked}, true, {64, 4}).lost, 1u);
+  EXPECT_EQ(encode({asked}, false, {64, 3}).lost, 1u);
+  EXPECT_EQ(encode({example("w5 w6 w7 w8", {" w9", " w10"})}, true, {64, 3}).lost, 0u);
 }
 
 TEST(PromptSplit, NamesTheRowWhoseOptionsAreNone) {

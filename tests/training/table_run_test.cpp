@@ -40,13 +40,13 @@ class TableRun : public Workplace {
     wanted.values["label"] = "mood";
     return wanted;
   }
-  RunResult run(const RunSettings& settings) const {
-    return finetune(settings, folder / "out", builtin_registry());
+  RunResult run(const RunSettings& settings, const char* out = "out") const {
+    return finetune(settings, folder / out, builtin_registry());
   }
-  EvaluationRequest request() const {
+  EvaluationRequest request(const char* out = "out") const {
     EvaluationRequest request;
     request.model = folder / "model";
-    request.adapter = folder / "out/adapter";
+    request.adapter = folder / out / "adapter";
     request.threads = 1;
     return request;
   }
@@ -89,6 +89,43 @@ TEST_F(TableRun, TrainsAHeadForEachClassAndTheAdapterKnowsTheTable) {
               HasSubstr("new.jsonl:1: found label 'fair' in column 'mood'"));
 }
 
+TEST_F(TableRun, RowsThatWereTrainedAreScoredOnlyWhereTheUserNamesThem) {
+  const fs::path table = write_table("moods.csv", 90), dev = write_table("dev.csv", 40);
+  RunSettings wanted = table_settings(table);
+  wanted.values["dev"] = dev.string();
+  const RunResult apart = run(wanted);
+  EXPECT_EQ(json_of("out/adapter/adapter_config.json").at("table").at("dev"), "dev.csv");
+  fs::copy(folder / "out/adapter", folder / "copied");
+  EvaluationRequest asked = request();
+  asked.adapter = folder / "copied";
+  asked.data = table;
+  const auto refusal = [&] { return error_of([&] { evaluate(asked, builtin_registry()); }); };
+  EXPECT_THAT(refusal(), HasSubstr("--dev is missing: the adapter in"));
+  EXPECT_THAT(refusal(), HasSubstr("a whole table and scored on another one (dev.csv)"));
+  asked.score_on = "held-out";
+  EXPECT_THAT(refusal(), HasSubstr("--dev is missing"));
+  asked.score_on.clear();
+  asked.dev = dev.string();
+  EXPECT_EQ(evaluate(asked, builtin_registry()).scores, apart.scores);
+  asked.dev = table.string();
+  EXPECT_EQ(evaluate(asked, builtin_registry()).examples, 90U);
+
+  // Other columns divide the rows in another way.
+  run(table_settings(table), "divided");
+  asked = request("divided");
+  asked.data = table;
+  asked.text = "second,first";
+  EXPECT_THAT(refusal(), HasSubstr("divided by other columns (first,second)"));
+  asked.text = " first , second";
+  EXPECT_LT(evaluate(asked, builtin_registry()).examples, 40U);
+
+  // The rows of a task that has a name are divided by nobody.
+  run(settings(), "named");
+  asked.adapter = folder / "named/adapter";
+  asked.text.clear();
+  EXPECT_THAT(refusal(), HasSubstr("was trained on task cola"));
+}
+
 TEST_F(TableRun, AMergedModelHasTheClassesByName) {
   const fs::path table = write_table("moods.csv", 90);
   const RunResult result = run(table_settings(table));
@@ -103,7 +140,9 @@ TEST_F(TableRun, AMergedModelHasTheClassesByName) {
   asked.label = "mood";
   asked.max_length = 16;
   asked.batch = 8;
-  EXPECT_EQ(evaluate(asked, builtin_registry()).scores, result.scores);
+  const Evaluation found = evaluate(asked, builtin_registry());
+  EXPECT_EQ(found.scores, result.scores);
+  EXPECT_THAT(found.notes, Contains(HasSubstr("nothing tells whether the model was trained on")));
 }
 
 TEST_F(TableRun, AFinishedRunIsKnownAgainAndChangedRowsAreTold) {

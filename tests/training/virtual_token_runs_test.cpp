@@ -65,7 +65,8 @@ TEST_F(VirtualTokenRuns, StartAsTheTokensOfATextRepeatedOrCut) {
       rows.insert(rows.end(), words.begin() + id * 32, words.begin() + (id + 1) * 32);
     return rows;
   };
-  EXPECT_EQ(start({{"init", "text"}, {"init-text", "w9 w40"}}, "repeated"), rows_of({2, 9, 40, 3, 2}));
+  EXPECT_EQ(start({{"init", "text"}, {"init-text", "w9 w40"}}, "repeated"),
+            rows_of({2, 9, 40, 3, 2}));
   EXPECT_EQ(start({{"init", "text"}, {"init-text", "w9 w40"}, {"tokens", "3"}}, "cut"),
             rows_of({2, 9, 40}));
   const std::vector<float> drawn = start({{"init", "vocabulary"}}, "drawn");
@@ -80,12 +81,15 @@ TEST_F(VirtualTokenRuns, StartAsTheTokensOfATextRepeatedOrCut) {
 
 TEST_F(VirtualTokenRuns, RefuseWhatMeansNothingToThem) {
   EXPECT_THAT(refusal(run_of("prompt", {{"init", "text"}})), HasSubstr("expected init=text with"));
-  EXPECT_THAT(refusal(run_of("prompt", {{"init-text", "w9"}})), HasSubstr("expected init=text with"));
+  EXPECT_THAT(refusal(run_of("prompt", {{"init-text", "w9"}})),
+              HasSubstr("expected init=text with"));
   EXPECT_THAT(refusal(run_of("prefix", {}, {{"adapter-dropout", "0.1"}})),
               HasSubstr("--adapter-dropout"));
   EXPECT_THAT(refusal(run_of("prefix", {}, {{"targets", "q"}})), HasSubstr("acts on no weight"));
   EXPECT_THAT(refusal(run_of("prompt", {}, {{"layers", "0"}})), HasSubstr("expected all"));
-  EXPECT_THAT(refusal(run_of("prompt", {{"tokens", "60"}})), HasSubstr("--max-length is 16"));
+  EXPECT_THAT(
+      refusal(run_of("prompt", {{"tokens", "60"}})),
+      HasSubstr("--max-length is 16; expected at most 4: of the 64 positions of the model"));
   EXPECT_THAT(refusal(run_of("prompt", {{"tokens", "64"}})), HasSubstr("64 virtual tokens"));
 }
 

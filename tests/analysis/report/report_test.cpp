@@ -206,9 +206,10 @@ TEST(SortSettings, FindsWhatIsCommonToAllRunsOrToThoseOfAMethod) {
     record.settings = std::move(settings);
     return record;
   };
-  const SettingUse use = sort_settings({run("lora", {{"all", "1"}, {"alpha", "8"}, {"lr", "1"}}),
-                                        run("lora", {{"all", "1"}, {"alpha", "8"}, {"some", "1"}}),
-                                        run("none", {{"all", "1"}, {"lr", "1"}, {"seed", "3"}})});
+  const SortedSettings use =
+      sort_settings({run("lora", {{"all", "1"}, {"alpha", "8"}, {"lr", "1"}}),
+                     run("lora", {{"all", "1"}, {"alpha", "8"}, {"some", "1"}}),
+                     run("none", {{"all", "1"}, {"lr", "1"}, {"seed", "3"}})});
   ASSERT_EQ(use.common.size(), 2u);
   EXPECT_EQ(use.common[0].name, "all");
   EXPECT_THAT(use.common[0].methods, ElementsAre());

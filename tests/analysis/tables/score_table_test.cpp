@@ -332,6 +332,28 @@ TEST(LineComparisons, PairSeedsAndCorrectOverATask) {
   EXPECT_THROW(compare_lines(table, "lorta"), UsageError);
 }
 
+TEST(LineComparisons, AreOfTheSameRows) {
+  std::vector<ResultRow> rows =
+      together({runs("lora", "8", {0.70, 0.74, 0.78}), runs("lotr", "8", {0.80, 0.85, 0.89}),
+                runs("map", "8", {0.60, 0.66, 0.69})});
+  for (ResultRow& row : rows) row.scored_rows = row.method == "map" ? "b" : "a";
+  rows[3].scored_rows = "c";
+  rows[4].scored_rows = "";
+  const ScoreTable table = make_score_table(rows);
+  const std::vector<LineComparison> all = compare_lines(table);
+  ASSERT_EQ(all.size(), 3U);
+  EXPECT_EQ(all[0].t.count, 2U) << "not known is no other";
+  EXPECT_EQ(all[0].other_rows, 1U);
+  EXPECT_EQ(all[0].unpaired, 2U);
+  EXPECT_EQ(all[1].t.count, 0U);
+  EXPECT_EQ(all[1].other_rows, 3U);
+  EXPECT_FALSE(all[1].t.p_value);
+  const ScoreSheet sheet = comparison_sheet(all, table, 2);
+  EXPECT_EQ(sheet.sheet.row(1)[2].value, "0");
+  EXPECT_THAT(sheet.sheet.notes,
+              testing::Contains(testing::HasSubstr("left out: 6 pairs of runs")));
+}
+
 TEST(LineComparisons, OfRunsThatDoNotVaryAreUnknown) {
   const ScoreTable table = make_score_table(together(
       {constant(runs("lora", "8", {0.6, 0.6, 0.6}), 0.6),
