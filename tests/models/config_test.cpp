@@ -20,7 +20,7 @@ json families() {
 
 ModelShape shape_of(const json& config) {
   const TemporaryFolder folder;
-  write_atomically(folder.path / "config.json", config.dump());
+  std::ofstream(folder.path / "config.json") << config.dump();  // thousands: no fsync
   return read_shape(folder.path);
 }
 
