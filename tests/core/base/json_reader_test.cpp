@@ -48,7 +48,7 @@ TEST(Json, TooLargeInBytesOrValuesIsRefused) {
 TEST(Json, ThatIsNoneIsRefusedInOurWords) {
   EXPECT_EQ(refusal("{\"a\": 1e999}"),
             "x.json: holds a number beyond the range of double precision");
-  EXPECT_EQ(refusal("{\"a\": "), "x.json: is not valid JSON (at byte 7 of 6)");
+  EXPECT_EQ(refusal("{\"a\": "), "x.json: is not valid JSON (at byte 6 of 6)");
   EXPECT_THAT(refusal(std::string("[1]\0[2]", 7)), HasSubstr("is not valid JSON (at byte 3"));
   EXPECT_THAT(refusal("[\"\xff\"]"), HasSubstr("is not valid JSON"));
   EXPECT_THAT(refusal("]]]"), HasSubstr("is not valid JSON"));
