@@ -19,13 +19,14 @@ constexpr ForeignKey::Meaning read = ForeignKey::Meaning::read,
                               nothing = ForeignKey::Meaning::changes_nothing;
 
 const std::vector<ForeignKey> known_keys = {
-    {"format", read},      {"version", read},   {"rankfold", nothing}, {"method", read},
-    {"rank", read},        {"alpha", read},     {"options", read},     {"targets", read},
-    {"layers", read},      {"sites", read},     {"stack", read},       {"train", read},
-    {"head", read},        {"replaced", read},  {"output", read},      {"model", read},
-    {"fingerprint", read}, {"task", read},      {"labels", read},      {"regression", read},
-    {"max_length", read},  {"batch", read},     {"score_on", read},    {"precision", read},
-    {"seed", read},        {"max_train", read}, {"classes", read},     {"table", read}};
+    {"format", read},      {"version", read},   {"rankfold", nothing},  {"method", read},
+    {"rank", read},        {"alpha", read},     {"options", read},      {"targets", read},
+    {"layers", read},      {"sites", read},     {"stack", read},        {"train", read},
+    {"head", read},        {"replaced", read},  {"output", read},       {"model", read},
+    {"fingerprint", read}, {"task", read},      {"labels", read},       {"regression", read},
+    {"max_length", read},  {"batch", read},     {"score_on", read},     {"precision", read},
+    {"seed", read},        {"max_train", read}, {"trained_rows", read}, {"classes", read},
+    {"table", read}};
 const std::vector<ForeignKey> site_keys = {{"name", read}, {"rank", read}, {"alpha", read}};
 const std::vector<ForeignKey> stack_keys = {{"name", read},    {"matrix", read}, {"layer", read},
                                             {"out", read},     {"in", read},     {"heads", read},
@@ -174,6 +175,7 @@ void write_adapter_description(const fs::path& folder, const AdapterDescription&
   document["max_length"] = description.max_length;
   document["batch"] = description.batch;
   if (description.max_train > 0) document["max_train"] = description.max_train;
+  if (!description.trained_rows.empty()) document["trained_rows"] = description.trained_rows;
   document["score_on"] = description.score_on;
   document["precision"] = description.precision;
   document["seed"] = description.seed;
@@ -219,6 +221,7 @@ AdapterDescription read_adapter_description(const fs::path& folder) {
   description.max_length = count_at(file, "max_length", description.max_length);
   description.batch = count_at(file, "batch", description.batch);
   description.max_train = count_at(file, "max_train", description.max_train);
+  description.trained_rows = text_at(file, "trained_rows", description.trained_rows);
   description.score_on = text_at(file, "score_on", description.score_on);
   description.precision = text_at(file, "precision", description.precision);
   description.seed = count_at(file, "seed", description.seed);

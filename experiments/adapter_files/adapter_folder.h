@@ -48,6 +48,7 @@ struct AdapterDescription {
   std::size_t max_length = 128;
   std::size_t batch = 32;
   std::size_t max_train = 0;      ///< rows that were asked for; of rows that are drawn it decides
+  std::string trained_rows;       ///< their fingerprint (RunFingerprints::train); "": not known
   std::string score_on = "dev";   ///< the examples that the run's score is about
   std::string precision = "f32";  ///< of the run's products with frozen weights: f32 or bf16
   std::uint64_t seed = 42;

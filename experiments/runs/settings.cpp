@@ -221,35 +221,6 @@ std::string chosen_targets(const RunSettings& settings, const Method& method,
   return fused ? std::string(to_string(MatrixType::in_proj)) : "q,v";
 }
 
-void check_used(const RunSettings& settings) {
-  const auto holds = [&](const SettingUse& use) {
-    const bool is_one =
-        std::ranges::find(use.values, settings.text(use.setting)) != use.values.end();
-    return is_one != use.not_these;
-  };
-  for (const SettingSpec& spec : run_settings()) {
-    const std::string &value = settings.text(spec.name), &fallback = spec.fallback;
-    if (spec.used_with.empty() || std::ranges::any_of(spec.used_with, holds)) continue;
-    const bool is_default =
-        value == fallback || (spec.is_number() && !fallback.empty() &&
-                              settings.number(spec.name) == setting_number(spec.name, fallback));
-    if (is_default) continue;
-    std::vector<std::string> uses;
-    for (const SettingUse& use : spec.used_with) {
-      std::string words = join(use.values, ", ");
-      if (const std::size_t last = words.rfind(", "); last != std::string::npos)
-        words.replace(last, 2, " or ");
-      uses.push_back(
-          fmt::format("--{} {}{}", use.setting, use.not_these ? "other than " : "", words));
-    }
-    const std::string& other = spec.used_with.front().setting;
-    throw UsageError("--{} is {}, which is for {}; expected {} with --{} {}", spec.name,
-                     printable(value, 80), join(uses, ", or "),
-                     fallback.empty() ? "none" : fallback, other,
-                     printable(settings.text(other), 80));
-  }
-}
-
 void check_everything(const RunSettings& settings) {
   if (settings.text("targets") != everything) return;
   for (const std::string& part : split(settings.text("train"), ','))

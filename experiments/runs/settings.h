@@ -66,9 +66,6 @@ std::string settings_text(const RunSettings& settings);
 /// have a bias), or the model's: "q,v", in_proj where these are its parts.
 std::string chosen_targets(const RunSettings& settings, const Method& method,
                            const SiteCatalogue& catalogue);
-/// Throws UsageError for another value than the default of a setting that nothing reads beside the
-/// others (SettingSpec::used_with).
-void check_used(const RunSettings& settings);
 /// Throws UsageError for what --targets everything does not go with: parts of --train that it
 /// holds, some of the layers, dropout of an adapter, bfloat16.
 void check_everything(const RunSettings& settings);

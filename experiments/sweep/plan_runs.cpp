@@ -13,6 +13,7 @@
 #include "experiments/models/input_checks.h"
 #include "experiments/models/trained_parts.h"
 #include "experiments/runs/run_paths.h"
+#include "experiments/runs/unread_settings.h"
 #include "experiments/sweep/count_sweep.h"
 #include "experiments/sweep/forecast.h"
 #include "experiments/sweep/run_state.h"
@@ -133,6 +134,17 @@ class RunChecks {
   std::unordered_set<std::string> checked_;
   std::map<TaskChoice, Task> tasks_;
 };
+
+/// Leaves settings that nothing reads out of the runs of a grid, which makes some of them one.
+void merge_unread(std::vector<PlannedRun>& runs) {
+  std::vector<RunSettings*> settings;
+  for (PlannedRun& run : runs) settings.push_back(&run.settings);
+  drop_unread(settings);
+  std::unordered_set<std::string> known;
+  std::erase_if(runs, [&](const PlannedRun& run) {
+    return !known.insert(settings_text(run.settings)).second;
+  });
+}
 
 void check_out(const fs::path& out) {
   std::error_code failure;
@@ -278,6 +290,7 @@ SweepPlan plan_runs(std::vector<PlannedRun> runs, const fs::path& out, const Reg
   check_out(out);
   ShapeStore store(SweepKind::train, options.dry_run);
   for (PlannedRun& run : runs) fill_from_model(run.settings, registry, store);
+  merge_unread(runs);
   RunChecks checks(registry, store, options.dry_run);
   for (const PlannedRun& run : runs) checks.check(run);
   SweepPlan plan;

@@ -14,6 +14,7 @@
 #include "experiments/adapter_files/adapter_folder.h"
 #include "experiments/models/families/family.h"
 #include "experiments/models/input_checks.h"
+#include "experiments/runs/fingerprint.h"
 #include "experiments/runs/settings.h"
 #include "experiments/tasks/metrics.h"
 #include "experiments/tasks/prompt_data.h"
@@ -125,24 +126,42 @@ struct Scored {
   std::size_t batch = 0, max_length = 0;
 };
 
-/// Rows by prompt are drawn by a seed, and those behind the rows to train on are held out.
-void expect_drawn_alike(const EvaluationRequest& request, const Scored& scored,
-                        std::vector<std::string>& notes) {
+/// Rows that a task of a name holds out are of those to train on: of another task's run nothing is
+/// known. Throws UsageError; of a model without a run it is noted.
+void expect_held_out_by_run(const EvaluationRequest& request, const Scored& scored,
+                            std::vector<std::string>& notes) {
   const AdapterDescription& description = scored.adapted.description;
-  if (!scored.choice.in_words() || is_table_file(scored.choice.data) ||
-      scored.score_on != "held-out")
-    return;
+  if (is_table_file(scored.choice.data) || scored.score_on != "held-out") return;
   if (request.adapter.empty() || description.task.empty()) {
     notes.emplace_back(
         "--score-on held-out: the rows are of those to train on, and nothing tells whether the "
         "model was trained on them; --score-on dev scores others");
     return;
   }
-  if (!request.seed || *request.seed == description.seed) return;
-  throw UsageError(
-      "--seed is {}: the adapter in {} was trained on rows that seed {} drew, so that others held "
-      "out may be among them; expected {}, or --score-on dev",
-      *request.seed, printable(request.adapter.string(), 300), description.seed, description.seed);
+  if (description.task != scored.task.name || !description.table.empty())
+    throw UsageError(
+        "--score-on held-out: the adapter in {} was trained for {}, and may have seen rows of {} "
+        "that are held out; expected --score-on dev",
+        printable(request.adapter.string(), 300), printable(description.task, 80),
+        scored.task.name);
+}
+
+/// Rows by prompt are drawn by a seed, and those behind the rows to train on are held out: from
+/// another file or by another seed they are others. Throws UsageError.
+void expect_drawn_alike(const EvaluationRequest& request, const Scored& scored,
+                        const std::string& trained_rows, std::vector<std::string>& notes) {
+  const AdapterDescription& description = scored.adapted.description;
+  if (request.adapter.empty() || description.task.empty()) return;
+  if (description.trained_rows.empty())
+    notes.emplace_back(
+        "--score-on held-out: an older version wrote the adapter and kept no fingerprint of its "
+        "rows; whether it was trained on those that are scored cannot be told");
+  else if (description.trained_rows != trained_rows)
+    throw UsageError(
+        "--score-on held-out: the rows to train on are others here than those of the adapter in "
+        "{}, so that rows held out may be among these; expected the run's files and --seed {}, or "
+        "--score-on dev",
+        printable(request.adapter.string(), 300), description.seed);
 }
 
 /// A model without adapter must bring its own output layer: a new one would be noise.
@@ -210,9 +229,13 @@ Evaluation evaluate_prompts(const EvaluationRequest& request, const Scored& scor
   const PromptTask& task = *scored.task.prompt;
   Host& host = *scored.adapted.host;
   const std::uint64_t seed = request.seed.value_or(scored.adapted.description.seed);
-  const PromptDataset dataset =
-      load_prompt_rows(scored.task, scored.choice, scored.adapted.description.max_train, seed,
-                       std::array{scored_split(scored.score_on)});
+  std::vector<Split> wanted = {scored_split(scored.score_on)};
+  const bool held_out = wanted.front() == Split::held_out && !is_table_file(scored.choice.data);
+  if (held_out) wanted.push_back(Split::train);
+  const PromptDataset dataset = load_prompt_rows(
+      scored.task, scored.choice, scored.adapted.description.max_train, seed, wanted);
+  Evaluation result;
+  if (held_out) expect_drawn_alike(request, scored, rows_fingerprint(dataset.train), result.notes);
   const std::vector<PromptExample>& rows = scored_examples(scored.task, dataset, scored.score_on);
   const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(request.model);
   const PromptSplit split =
@@ -220,8 +243,7 @@ Evaluation evaluate_prompts(const EvaluationRequest& request, const Scored& scor
   check_prompts(split, rows, host);
   const PromptScores found = score_prompts(host, task, split, scored.batch, request.progress,
                                            answer_generation(*tokenizer, request.model));
-  Evaluation result;
-  result.notes = dataset.notes;
+  result.notes.insert(result.notes.end(), dataset.notes.begin(), dataset.notes.end());
   if (const std::string note = cut_note(split.cut, split.lost, scored.max_length); !note.empty())
     result.notes.push_back(note);
   result.scores = found.scores;
@@ -243,6 +265,16 @@ std::unique_ptr<Host> load_plain_host(const EvaluationRequest& request, const Ta
   settings.regression = task.regression;
   settings.bfloat16 = request.precision == "bf16";
   return load_host(request.model, settings, std::move(device));
+}
+
+/// --score-on; without it the adapter's for rows of the kind that its run scored, else dev.
+std::string chosen_split(const EvaluationRequest& request, const Scored& scored) {
+  if (!request.score_on.empty()) return request.score_on;
+  const AdapterDescription& description = scored.adapted.description;
+  const bool is_table = is_table_file(scored.choice.data);
+  const bool alike = is_table ? !description.table.empty() && scored.choice.dev.empty()
+                              : description.task == scored.task.name;
+  return alike ? description.score_on : "dev";
 }
 
 /// --max-length, the adapter's, or the default of how the model is asked.
@@ -293,9 +325,8 @@ Evaluation evaluate(const EvaluationRequest& request, const Registry& registry) 
   scored.max_length = chosen_length(request, scored);
   check_max_length(scored.max_length, *scored.adapted.host, request.model);
   scored.batch = request.batch == 0 ? description.batch : request.batch;
-  scored.score_on = request.score_on.empty() ? description.score_on : request.score_on;
-
-  expect_drawn_alike(request, scored, notes);
+  scored.score_on = chosen_split(request, scored);
+  expect_held_out_by_run(request, scored, notes);
 
   Evaluation result = in_words ? evaluate_prompts(request, scored) : evaluate_head(request, scored);
   result.notes.insert(result.notes.begin(), notes.begin(), notes.end());

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "experiments/runs/unread_settings.h"
 #include "experiments/training/training_state.h"
 
 namespace rankfold {
@@ -16,7 +17,7 @@ void check_range(const char* name, double value, bool valid, const char* expecte
 }  // namespace
 
 OptimizerSettings optimizer_settings(const RunSettings& settings) {
-  check_used(settings);
+  expect_read(settings);
   OptimizerSettings optimizer;
   std::string name = settings.text("optimizer");
   if (name.starts_with("zo-")) {

@@ -25,7 +25,7 @@ struct OptimizerSettings {
 
 /// As the run's settings say: optimizer, beta1, beta2, epsilon, weight-decay, those of
 /// parameter_groups, and of zo-sgd and zo-adam (SGD and Adam) zo-epsilon and zo-samples. Throws
-/// UsageError as check_used.
+/// UsageError as expect_read.
 OptimizerSettings optimizer_settings(const RunSettings& settings);
 /// Throws UsageError where a beta is outside [0, 1), the epsilon not positive, decay negative.
 void check_optimizer(const OptimizerSettings& settings);

@@ -14,6 +14,7 @@
 #include "core/base/scratch.h"
 #include "core/base/text.h"
 #include "experiments/adapter_files/adapter_folder.h"
+#include "experiments/runs/unread_settings.h"
 #include "experiments/training/zero_order_log.h"
 
 namespace rankfold {
@@ -89,7 +90,9 @@ Rerun rerun(const fs::path& run, const fs::path& out, bool replay, const Registr
                      printable(out.string()));
   if (replay) options.replayed = ReplayedSteps{log, before.kept_step};
 
-  const RunResult now = finetune(before.settings, place, registry, options);
+  RunSettings settings = before.settings;
+  drop_unread(settings);
+  const RunResult now = finetune(settings, place, registry, options);
   Rerun result;
   result.settings = before.settings;
   result.scores = before.scores;

@@ -209,6 +209,7 @@ void TrainingRun::save() {
   description.max_length = settings_.count("max-length");
   description.batch = batch_;
   description.max_train = settings_.count("max-train");
+  description.trained_rows = result_.fingerprints.train;
   description.score_on = settings_.text("score-on");
   description.precision = settings_.text("precision");
   description.seed = seed_;

@@ -127,7 +127,10 @@ TEST_F(PromptRun, TrainsWithoutGradientsAndByTheHeldOutRows) {
   EXPECT_EQ(evaluate(asked, builtin_registry()).examples, 500U);
   asked.seed = 7;
   EXPECT_THAT(error_of([&] { evaluate(asked, builtin_registry()); }),
-              HasSubstr("--seed is 7: the adapter in"));
+              HasSubstr("the rows to train on are others here than those of the adapter in"));
+  asked.seed.reset();
+  write_sentences("train.tsv", 521);
+  EXPECT_THAT(error_of([&] { evaluate(asked, builtin_registry()); }), HasSubstr("and --seed 42"));
   asked.score_on = "dev";
   EXPECT_EQ(evaluate(asked, builtin_registry()).examples, 11U);
   asked.adapter.clear();

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "core/base/files.h"
 #include "decompositions/registry.h"
@@ -33,6 +34,17 @@ TEST_F(Reruns, GiveTheSameBitsAndLeaveNothing) {
   EXPECT_THAT(error_of([&] { again(true); }), HasSubstr("has no zero-order.log"));
   EXPECT_TRUE(again(false, folder / "kept").same());
   EXPECT_TRUE(fs::exists(folder / "kept/run.json"));
+}
+
+TEST_F(Reruns, TakeARunWhoseSettingsAnOlderVersionDidNotRefuse) {
+  RunSettings wanted = settings();
+  wanted.values["optimizer"] = "sgd";
+  run(wanted);
+  nlohmann::ordered_json written =
+      nlohmann::ordered_json::parse(read_text(folder / "run/run.json"));
+  written["settings"]["beta1"] = 0.8;
+  write_atomically(folder / "run/run.json", written.dump());
+  EXPECT_TRUE(again().same());
 }
 
 TEST_F(Reruns, ReplayAZerothOrderRunUpToTheStepThatItKept) {

@@ -118,6 +118,15 @@ TEST_F(TableRun, RowsThatWereTrainedAreScoredOnlyWhereTheUserNamesThem) {
   EXPECT_THAT(refusal(), HasSubstr("divided by other columns (first,second)"));
   asked.text = " first , second";
   EXPECT_LT(evaluate(asked, builtin_registry()).examples, 40U);
+  wanted = table_settings(table);
+  wanted.values["score-on"] = "held-out";
+  run(wanted, "divided-held-out");
+  asked = request("divided-held-out");
+  asked.data = table;
+  asked.dev = dev.string();
+  EXPECT_EQ(evaluate(asked, builtin_registry()).examples, 40U)
+      << "what the run was scored on is said of its own rows";
+  asked.dev.clear();
 
   // The rows of a task that has a name are divided by nobody.
   run(settings(), "named");
