@@ -82,13 +82,16 @@ std::optional<Box> LabelPlacer::place_beside(double x, double y, double width, d
   return place(candidates, most_crowding);
 }
 
-std::optional<Box> LabelPlacer::place_along(double y, double width, double height) {
+std::optional<Box> LabelPlacer::place_along(double y, double width, double height,
+                                            const std::vector<double>& others) {
   std::vector<Box> candidates;
   const double room = width_ - width;
   std::vector<double> lefts = {room - 2, 2, room / 2, 0.75 * room, 0.25 * room};
   for (int i = 1; i < 32; ++i) lefts.push_back(2 + i * (room - 4) / 32);
   for (const double left : lefts) {
     for (const double bottom : {y + 1.5, y - 1.5 - height}) {
+      const auto strikes = [&](double other) { return other > bottom && other < bottom + height; };
+      if (std::ranges::any_of(others, strikes)) continue;
       candidates.push_back({left, bottom, left + width, bottom + height});
     }
   }

@@ -27,8 +27,10 @@ class LabelPlacer {
   /// (a line across a label counts about 20). Later labels keep off it.
   std::optional<Box> place_beside(double x, double y, double width, double height,
                                   double most_crowding = INFINITY);
-  /// The same for a label on a horizontal line at `y`: above or below it, preferably at an end.
-  std::optional<Box> place_along(double y, double width, double height);
+  /// The same for a label on a horizontal line at `y`: above or below it, preferably at an end, and
+  /// on none of the horizontal lines at `others`.
+  std::optional<Box> place_along(double y, double width, double height,
+                                 const std::vector<double>& others = {});
   /// The same for a label at the lower or upper edge, the first of them next to it.
   std::optional<Box> place_at_edge(bool lower, double width, double height);
 

@@ -58,22 +58,23 @@ bool names_references(const FigurePlan& plan, const FigurePanel& panel) {
 void name_references(LabelPlacer& placer, const FigurePanel& panel, const PanelFrame& frame,
                      std::vector<PanelLabel>& labels) {
   std::vector<const FigureLine*> inside;
+  std::vector<double> heights;
   for (const FigureLine& line : panel.references) {
-    if (line.points[0].value.value && !is_off_axis(line, frame.y)) inside.push_back(&line);
-  }
-  for (const FigureLine* line : inside) {
-    placer.add_segment(0, frame.up(line->points[0]), frame.width, frame.up(line->points[0]));
+    if (!line.points[0].value.value || is_off_axis(line, frame.y)) continue;
+    inside.push_back(&line);
+    heights.push_back(frame.up(line.points[0]));
+    placer.add_segment(0, heights.back(), frame.width, heights.back());
   }
   std::vector<const FigureLine*> crowded_out;
   for (const FigureLine* line : inside) {
     const double width = dejavu_width(line->name, frame.name_size);
-    const auto box = placer.place_along(frame.up(line->points[0]), width, frame.name_size);
+    const auto box = placer.place_along(frame.up(line->points[0]), width, frame.name_size, heights);
     if (box)
       labels.push_back({line->name, *box});
     else
       crowded_out.push_back(line);
   }
-  // Where lines lie on each other there is no more room along them.
+  // Where lines lie on each other or close together there is no more room along them.
   for (const FigureLine* line : crowded_out) {
     const std::string text =
         fmt::format("{}: {}", line->name, edge_value(panel, *line->points[0].value.value));

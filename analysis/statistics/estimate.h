@@ -32,7 +32,8 @@ Estimate estimate_mean(std::span<const double> scores, const Bounds& possible = 
 struct SeedScore {
   std::string seed;
   double score = 0;
-  std::string rows = {};  ///< tells the rows that were scored from others; "": not known
+  std::string rows = {};   ///< tells the rows that were scored from others; "": not known
+  std::string split = {};  ///< that they are of (dev, held-out); "": not known
 };
 
 /// The mean over k tasks of each task's mean over its seeds. The tasks are those of interest, the

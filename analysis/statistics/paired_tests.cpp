@@ -126,6 +126,14 @@ double normal_p(const SignedRanks& ranks, double statistic) {
   return normal_two_sided(distance / std::sqrt(variance));
 }
 
+/// What is not known may be the same.
+bool are_of_other_rows(const SeedScore& a, const SeedScore& b) {
+  const auto differ = [](const std::string& x, const std::string& y) {
+    return !x.empty() && !y.empty() && x != y;
+  };
+  return differ(a.rows, b.rows) || differ(a.split, b.split);
+}
+
 }  // namespace
 
 PairedScores pair_scores(std::span<const SeedScore> first, std::span<const SeedScore> second) {
@@ -139,7 +147,7 @@ PairedScores pair_scores(std::span<const SeedScore> first, std::span<const SeedS
   PairedScores paired;
   for (auto i = first.begin(), j = second.begin(); i != first.end() && j != second.end();) {
     const int order = i->seed.compare(j->seed);
-    const bool differ = !i->rows.empty() && !j->rows.empty() && i->rows != j->rows;
+    const bool differ = are_of_other_rows(*i, *j);
     if (order == 0 && differ) ++paired.other_rows;
     if (order == 0 && !differ) paired.pairs.push_back({i->score, j->score});
     if (order <= 0) ++i;

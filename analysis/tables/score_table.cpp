@@ -12,6 +12,7 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "experiments/runs/score_metric.h"
+#include "experiments/runs/setting_rules.h"
 
 namespace rankfold {
 namespace {
@@ -31,6 +32,14 @@ std::vector<ScoreColumn> columns_of(const std::vector<ResultRow>& rows) {
   std::vector<ScoreColumn> columns;
   for (const auto& [task, row] : first) columns.push_back({task, row->metric, {}});
   return columns;
+}
+
+/// Tables hold the fingerprint of the scored rows behind that of the trained ones.
+std::string scored_rows_of(const ResultRow& row) {
+  if (!row.scored_rows.empty()) return row.scored_rows;
+  const std::string data = row_setting(row, data_fingerprint_key).value_or("");
+  const std::size_t slash = data.rfind('/');
+  return slash == std::string::npos ? "" : data.substr(slash + 1);
 }
 
 /// Reads the rows of a table; what is needed besides the lines themselves.
@@ -105,7 +114,8 @@ class LineReader {
           told.size() == 1 ? row.majority_score : std::optional<double>();
     }
     ScoreCell& cell = read.line.cells[column];
-    cell.scores.push_back({row.seed, *row.score, row.scored_rows});
+    cell.scores.push_back(
+        {row.seed, *row.score, scored_rows_of(row), row_setting(row, "score-on").value_or("")});
     ++cell.runs;
     cell.constant += row.constant_predictions ? 1 : 0;
   }
@@ -118,25 +128,32 @@ class LineReader {
   std::map<std::tuple<std::string, std::string, std::string>, Read> lines_;
 };
 
+/// Of all tasks together; "" where one is not known.
+std::string joined_if_known(const std::vector<std::string>& texts) {
+  return std::ranges::find(texts, "") == texts.end() ? join(texts, "/") : "";
+}
+
 /// The means over tasks of the seeds that every cell has.
 std::vector<SeedScore> seed_means(const std::vector<ScoreCell>& cells) {
   struct Seed {
     std::vector<double> scores;
-    std::vector<std::string> rows;
+    std::vector<std::string> rows, splits;
   };
   std::map<std::string, Seed> by_seed;
   for (const ScoreCell& cell : cells)
     for (const SeedScore& score : cell.scores) {
-      by_seed[score.seed].scores.push_back(score.score);
-      by_seed[score.seed].rows.push_back(score.rows);
+      Seed& seed = by_seed[score.seed];
+      seed.scores.push_back(score.score);
+      seed.rows.push_back(score.rows);
+      seed.splits.push_back(score.split);
     }
   std::vector<SeedScore> means;
   for (const auto& [seed, of_tasks] : by_seed) {
-    const auto& [scores, rows] = of_tasks;
+    const std::vector<double>& scores = of_tasks.scores;
     if (scores.size() < cells.size()) continue;
     const bool finite = std::ranges::all_of(scores, [](double x) { return std::isfinite(x); });
-    const bool known = std::ranges::find(rows, "") == rows.end();
-    means.push_back({seed, finite ? mean(scores) : std::nan(""), known ? join(rows, "/") : ""});
+    means.push_back({seed, finite ? mean(scores) : std::nan(""), joined_if_known(of_tasks.rows),
+                     joined_if_known(of_tasks.splits)});
   }
   return means;
 }

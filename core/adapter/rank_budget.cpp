@@ -1,6 +1,7 @@
 #include "core/adapter/rank_budget.h"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <map>
 
@@ -12,8 +13,13 @@ namespace {
 
 class RankSearch {
  public:
-  RankSearch(const Method& method, MethodRequest request, const Stack& stack, std::size_t budget)
-      : method_(method), request_(std::move(request)), stack_(stack), budget_(budget) {}
+  RankSearch(const Method& method, MethodRequest request, const Stack& stack, std::size_t budget,
+             std::function<bool(const std::string&)> accepts)
+      : method_(method),
+        request_(std::move(request)),
+        stack_(stack),
+        budget_(budget),
+        accepts_(std::move(accepts)) {}
 
   BudgetedRank choose() {
     if (!method_.has_rank) {
@@ -24,7 +30,7 @@ class RankSearch {
     const std::size_t largest = std::min(limit.value_or(largest_rank), largest_rank);
     find_step(largest);
     const std::size_t most = largest / step_, first = count(text(1));
-    if (limit && most > 1 && count_or_more(text(2)) < first) return choose_falling(most, first);
+    if (limit && most > 1 && count_or_more(text(2)) < first) return choose_of_all(most);
     if (first > budget_) return {text(1), first, false};
     std::size_t fitting = 1, beyond = 2;
     while (beyond <= most && fits(beyond)) {
@@ -89,16 +95,20 @@ class RankSearch {
     return steps;
   }
 
-  BudgetedRank choose_falling(std::size_t most, std::size_t first) {
-    if (first <= budget_) return {text(1), first, true};
-    const std::size_t least = count(text(most));
-    if (least > budget_) return {text(most), least, false};
-    std::size_t fitting = most, beyond = 1;
-    while (fitting - beyond > 1) {
-      const std::size_t middle = beyond + (fitting - beyond) / 2;
-      (fits(middle) ? fitting : beyond) = middle;
-    }
-    return {text(fitting), count(text(fitting)), true};
+  /// Of counts that do not grow with the rank.
+  BudgetedRank choose_of_all(std::size_t most) {
+    std::vector<BudgetedRank> ranks;
+    for (std::size_t steps = 1; steps <= most; ++steps)
+      if (const std::size_t size = count_or_more(text(steps)); size != refused)
+        ranks.push_back({text(steps), size, size <= budget_});
+    // The largest that fits stands first, then smaller ones, then the others from the smallest on.
+    std::ranges::stable_sort(ranks, [](const BudgetedRank& a, const BudgetedRank& b) {
+      if (a.fits != b.fits) return a.fits;
+      return a.fits ? a.parameters > b.parameters : a.parameters < b.parameters;
+    });
+    const auto found = std::ranges::find_if(
+        ranks, [&](const BudgetedRank& rank) { return !accepts_ || accepts_(rank.rank); });
+    return found == ranks.end() ? ranks.front() : *found;
   }
 
   BudgetedRank spend_rest(std::size_t equal, std::size_t most) {
@@ -133,6 +143,7 @@ class RankSearch {
   MethodRequest request_;
   const Stack& stack_;
   std::size_t budget_;
+  std::function<bool(const std::string&)> accepts_;
   std::size_t step_ = 1;
   std::map<std::string, std::size_t> counts_;  ///< found so far
 };
@@ -140,8 +151,8 @@ class RankSearch {
 }  // namespace
 
 BudgetedRank choose_rank(const Method& method, MethodRequest request, const Stack& stack,
-                         std::size_t budget) {
-  return RankSearch(method, std::move(request), stack, budget).choose();
+                         std::size_t budget, std::function<bool(const std::string& rank)> accepts) {
+  return RankSearch(method, std::move(request), stack, budget, std::move(accepts)).choose();
 }
 
 }  // namespace rankfold

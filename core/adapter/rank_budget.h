@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 
 #include "core/adapter/method.h"
@@ -14,14 +15,16 @@ struct BudgetedRank {
   bool fits = false;           ///< false: this is the smallest setting, and it has more
 };
 
-/// The largest rank whose adapter has at most `budget` parameters, by doubling and bisection over
-/// the count of the declaration (the smallest where counts fall with the rank, as randlora's do,
-/// and among ranks of one count, which lokr has). Where rank 1 is refused, the smallest rank up to
-/// 64 that is not and its multiples are tried. Where every mode has a rank they are equal, unless
-/// that leaves more than a twentieth unused: then single modes get one more, the mode that adds
-/// most first, as long as they fit. The rank of `request` is not read. Throws as resolve_settings
-/// and count_parameters do at rank 1.
+/// The rank of the largest adapter of at most `budget` parameters, the smallest among ranks of one
+/// count (lokr has such). By doubling and bisection over the count of the declaration, which grows
+/// with the rank; where rank 2 has fewer than rank 1 (randlora's falls, with rises between) all
+/// ranks are counted, and those that `accepts` refuses, where it is given, are passed over. Where
+/// rank 1 is refused, the smallest rank up to 64 that is not and its multiples are tried. Where
+/// every mode has a rank they are equal, unless that leaves more than a twentieth unused: then
+/// single modes get one more, the mode that adds most first, as long as they fit. The rank of
+/// `request` is not read. Throws as resolve_settings and count_parameters do at rank 1.
 BudgetedRank choose_rank(const Method& method, MethodRequest request, const Stack& stack,
-                         std::size_t budget);
+                         std::size_t budget,
+                         std::function<bool(const std::string& rank)> accepts = {});
 
 }  // namespace rankfold

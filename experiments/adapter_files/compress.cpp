@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 
 #include <fmt/format.h>
@@ -15,6 +16,7 @@
 #include "core/fit/site_network.h"
 #include "core/linalg/linear_algebra.h"
 #include "experiments/adapter_files/adapter_updates.h"
+#include "experiments/adapter_files/can_be_fitted.h"
 
 namespace rankfold {
 namespace {
@@ -63,7 +65,7 @@ class RankReduction {
 
  private:
   Result reduce() {
-    check();
+    check_can_be_fitted(description_, described_, *lone_.adapter, device_);
     Result result;
     if (goal_.budget && *goal_.budget >= lone_.adapter->parameter_count()) {
       // It is small enough already.
@@ -74,34 +76,6 @@ class RankReduction {
     }
     describe(result);
     return result;
-  }
-
-  void check() const {
-    const std::string& name = description_.method;
-    if (!described_.method.has_rank)
-      throw Error("method {} has no rank that could be smaller", name);
-    if (!lone_.adapter->is_weight_update())
-      throw Error(
-          "method {} adds to the activations, not to the weights; it cannot be fitted again", name);
-    const auto scales_to_nothing = [&](const SiteChoice& choice) {
-      return choice.alpha.value_or(asked_alpha(description_).value_or(1)) == 0;
-    };
-    if (asked_alpha(description_) == 0.0 ||
-        std::ranges::any_of(description_.sites, scales_to_nothing))
-      throw Error("method {} cannot be fitted again where alpha is 0: its updates are zero", name);
-    // What a fit refuses is refused before anything is computed.
-    const auto trial =
-        make_adapter<float>(described_.method, described_.stack, described_.settings, device_);
-    compile_sites(described_.method, *trial, described_.settings);
-    if (std::ranges::all_of(trial->parameters(), &Parameter<float>::trainable)) return;
-    try {
-      trial->initialise(description_.seed);
-    } catch (const Error&) {
-      throw Error(
-          "method {} cannot be fitted again: its frozen factors follow from the model's weights, "
-          "which a fit to updates does not have",
-          name);
-    }
   }
 
   std::string rank_of(const AdapterDescription& description, const std::string& site) const {
@@ -276,7 +250,8 @@ class RankReduction {
 
   Result fit_budget() {
     const BudgetedRank chosen =
-        choose_rank(registry_.at(description_.method), request(), described_.stack, *goal_.budget);
+        choose_rank(registry_.at(description_.method), request(), described_.stack, *goal_.budget,
+                    [&](const std::string& rank) { return can_be_fitted(with_rank(rank)); });
     if (!chosen.fits)
       throw Error("--budget is {}; the smallest setting, rank {}, has {} parameters", *goal_.budget,
                   chosen.rank, chosen.parameters);
@@ -286,8 +261,8 @@ class RankReduction {
     return fit(std::move(description));
   }
 
-  /// Some ranks have products whose modes do not nest with out and in (randlora's, where they do
-  /// not divide the side).
+  /// Some ranks have products whose modes do not nest with out and in (randlora's, where neither
+  /// the rank nor the number of bases divides the other).
   bool can_be_fitted(AdapterDescription description) const {
     const DescribedMethod described = resolve_description(description, catalogue_, registry_);
     const auto trial =
@@ -300,29 +275,41 @@ class RankReduction {
     return true;
   }
 
+  /// The adapter itself, then those of fewer parameters, the most first.
+  std::vector<AdapterDescription> smaller_ranks() const {
+    std::vector<AdapterDescription> ranks = {description_};
+    const std::size_t own = described_.settings.rank, size = lone_.adapter->parameter_count();
+    const auto& rank_limit = described_.method.rank_limit;
+    const std::size_t limit = rank_limit ? rank_limit(described_.stack).value_or(own) : own;
+    const auto size_at = [&](std::size_t rank) { return count(with_rank(std::to_string(rank))); };
+    if (own > 1 ? size_at(1) <= size : limit == 1 || size_at(2) >= size) {
+      for (std::size_t rank = own; rank-- > 1;)
+        ranks.push_back(with_rank(limited(std::to_string(rank))));
+      return ranks;
+    }
+    std::map<std::size_t, std::size_t, std::greater<>> smallest_of;  // by count
+    for (std::size_t rank = 1; rank <= limit; ++rank)
+      if (const std::size_t found = size_at(rank); found < size) smallest_of.emplace(found, rank);
+    for (const auto& [found, rank] : smallest_of) ranks.push_back(with_rank(std::to_string(rank)));
+    return ranks;
+  }
+
   Result fit_energy() {
-    const std::size_t own = described_.settings.rank;
-    std::size_t keeps = own, loses = 0;
-    const bool falling = count(with_rank("1")) > lone_.adapter->parameter_count();
-    if (falling && described_.method.rank_limit)
-      loses = described_.method.rank_limit(described_.stack).value_or(own) + 1;
-    else if (falling)
-      return {};
+    const std::vector<AdapterDescription> ranks = smaller_ranks();
+    std::size_t keeps = 0, loses = ranks.size();
     Result best;
-    while (std::max(keeps, loses) - std::min(keeps, loses) > 1) {
-      std::size_t middle =
-          std::min(keeps, loses) + (std::max(keeps, loses) - std::min(keeps, loses)) / 2;
-      while (falling && middle > keeps && !can_be_fitted(with_rank(std::to_string(middle))))
-        --middle;
-      if (middle == keeps) break;
-      const std::string rank = std::to_string(middle);
-      Result tried = fit(with_rank(falling ? rank : limited(rank)));
-      if (keeps_energy(tried)) {
-        keeps = middle;
-        best = std::move(tried);
-      } else {
-        loses = middle;
+    while (loses - keeps > 1) {
+      const std::size_t middle = keeps + (loses - keeps) / 2;
+      std::size_t at = middle;
+      while (at > keeps && !can_be_fitted(ranks[at])) --at;
+      Result tried;
+      if (at > keeps) tried = fit(ranks[at]);
+      if (at > keeps && !keeps_energy(tried)) {
+        loses = at;
+        continue;
       }
+      if (at > keeps) best = std::move(tried);
+      keeps = middle;
     }
     return best;
   }

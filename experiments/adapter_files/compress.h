@@ -44,8 +44,9 @@ struct CompressReport {
 /// own: singular values of all sites together, the largest first, until the energy is reached or no
 /// further one fits the budget; a unit of rank costs out + in parameters. A site whose values are
 /// all left out leaves the adapter's list of sites. Other methods have one rank: by choose_rank for
-/// a budget, by bisection with fits for an energy, and no mode's more than it had. An energy counts
-/// as kept to 1e-10.
+/// a budget, by bisection with fits for an energy, and no mode's more than it had; where counts
+/// fall with the rank (randlora), of the ranks that can be fitted. An energy counts as kept to
+/// 1e-10.
 ///
 /// Throws as check_goal, Error where the method is more than a sum of products, has no rank, acts
 /// on activations or has frozen factors that follow from the weights, and where the smallest

@@ -7,6 +7,7 @@
 #include "core/base/json_value.h"
 #include "core/base/text.h"
 #include "core/device/device.h"
+#include "experiments/adapter_files/can_be_fitted.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/setting_options.h"
 #include "experiments/commands/text_table.h"
@@ -56,6 +57,7 @@ int run_compress(const Arguments& arguments, Context& context) {
   const std::string out = arguments.text("out");
   AtomicFolder folder(out);
   const auto device = make_cpu_device();
+  check_compresses(arguments.text("adapter"), context.registry, device);
   LoneAdapter lone = load_lone_adapter(arguments.text("adapter"), arguments.text("model"),
                                        context.registry, device);
   const CompressReport report = compress(lone, goal, context.registry, device);

@@ -8,6 +8,7 @@
 
 #include "adapter_files/refused_on_page.h"
 #include "core/base/error.h"
+#include "experiments/adapter_files/can_be_fitted.h"
 #include "experiments/training/evaluate.h"
 #include "experiments/training/trainer.h"
 #include "training/random_adapter.h"
@@ -312,10 +313,34 @@ TEST_F(Compress, LowersEveryRankOfAMethodThatHasOneAMode) {
   EXPECT_GE(fitted, 2U);
 }
 
+TEST_F(Compress, TakesTheLargestRankThatCanBeFittedWhereCountsFall) {
+  LoneAdapter lone = make("randlora", "2");
+  const auto size_at = [&](const char* rank) {
+    return make("randlora", rank).adapter->parameter_count();
+  };
+  // Of side 16, rank 5 has four bases: modes of 5 and 4 do not nest.
+  const std::size_t of_five = size_at("5"), of_six = size_at("6"), of_eight = size_at("8");
+  ASSERT_GT(of_five, of_six);
+  ASSERT_GT(of_six, of_eight);
+  EXPECT_EQ(compress(lone, {.budget = of_five, .energy = {}}).rank_after, "6");
+  EXPECT_EQ(lone.adapter->parameter_count(), of_six);
+  EXPECT_EQ(compress(lone, {.budget = of_six - 1, .energy = {}}).rank_after, "8");
+  const CompressReport report = compress(lone, {.budget = {}, .energy = 1e-3});
+  EXPECT_LT(report.parameters_after, of_eight);
+  lone = make("randlora", "6");
+  EXPECT_LT(compress(lone, {.budget = {}, .energy = 1e-3}).parameters_after, of_six);
+  lone = make("randlora", "5");
+  EXPECT_THAT(error_of([&] { compress(lone, {.budget = of_five - 1, .energy = {}}); }),
+              HasSubstr("do not nest"));
+}
+
 TEST_F(Compress, SaysWhyAMethodCannotBeFittedAgain) {
   const auto refusal = [&](const std::string& method) {
     LoneAdapter lone = make(method, "2");
-    return error_of([&] { compress(lone, {.budget = {}, .energy = 0.9}); });
+    const std::string of_folder =
+        error_of([&] { check_compresses(folder / "adapter", registry, device); });
+    EXPECT_EQ(of_folder, error_of([&] { compress(lone, {.budget = {}, .energy = 0.9}); }));
+    return of_folder;
   };
   EXPECT_THAT(refusal("dora"), HasSubstr("normalises its weight"));
   EXPECT_THAT(refusal("loretta_adp"), HasSubstr("adds to the activations"));

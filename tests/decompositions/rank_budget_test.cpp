@@ -67,12 +67,37 @@ TEST(RankBudget, GivesSingleModesOneMoreWhereMuchIsLeft) {
 
 TEST(RankBudget, UnderstandsCountsThatFallOrStandStill) {
   const Stack stack = square_stack(12, 768);
-  // randlora has 768 gammas for each of 768 / r bases.
-  const BudgetedRank bases = choose("randlora", stack, 1'000'000);
-  EXPECT_TRUE(bases.fits);
-  EXPECT_GT(count("randlora", stack, std::to_string(std::stoul(bases.rank) - 1)), 1'000'000U);
   // From rank 16 on lokr's w2[32, 32] is full.
   EXPECT_EQ(choose("lokr", stack, 1'000'000).rank, "16");
+}
+
+TEST(RankBudget, LeavesOutNoRankOfMoreParameters) {
+  Stack stack = square_stack(1, 16);
+  for (Site& site : stack.sites) site.heads = 4;
+  const Registry registry = builtin_registry();
+  for (const Method& method : registry.methods()) {
+    if (!method.has_rank) continue;
+    std::map<std::size_t, std::string> ranks;  // by count: the smallest rank
+    for (std::size_t rank = 1; rank <= 16; ++rank) try {
+        ranks.emplace(count(method.name, stack, std::to_string(rank)), std::to_string(rank));
+      } catch (const Error&) {
+      }
+    ASSERT_FALSE(ranks.empty()) << method.name;
+    for (const auto& [size, rank] : ranks) {
+      const BudgetedRank chosen = choose(method.name, stack, size);
+      EXPECT_EQ(chosen.parameters, size) << method.name << " of rank " << rank;
+      if (!method.rank_modes) {
+        EXPECT_EQ(chosen.rank, rank) << method.name;
+      }
+    }
+    EXPECT_FALSE(choose(method.name, stack, ranks.begin()->first - 1).fits) << method.name;
+  }
+  // randlora's gammas are of 32 / r bases, rounded up: 11 leaves no less than 16.
+  EXPECT_EQ(choose("randlora", square_stack(2, 32), 516).rank, "11");
+  EXPECT_EQ(choose_rank(registry.at("randlora"), {"", {}, "", {}}, square_stack(2, 32), 516,
+                        [](const std::string& rank) { return 32 % std::stoul(rank) == 0; })
+                .rank,
+            "16");
 }
 
 TEST(RankBudget, IsAMultipleWhereTheMethodTakesNoOther) {

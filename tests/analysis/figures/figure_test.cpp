@@ -275,6 +275,17 @@ TEST(LabelPlacer, KeepsLabelsOffEachOther) {
   }
 }
 
+TEST(LabelPlacer, KeepsTheNameOfALineOffOthersCloseToIt) {
+  LabelPlacer placer(100, 100);
+  const auto above = placer.place_along(50, 20, 6, {50, 46});
+  ASSERT_TRUE(above);
+  EXPECT_DOUBLE_EQ(above->bottom, 51.5);
+  const auto below = placer.place_along(46, 20, 6, {50, 46});
+  ASSERT_TRUE(below);
+  EXPECT_DOUBLE_EQ(below->top, 44.5);
+  EXPECT_FALSE(placer.place_along(50, 20, 6, {54, 50, 46}));
+}
+
 TEST(MethodStyle, DependsOnTheMethodAlone) {
   EXPECT_EQ(method_style("lora", 0).colour, "#0072b2");
   EXPECT_EQ(method_style("someone's own", 0).colour, method_style("someone's own", 3).colour);

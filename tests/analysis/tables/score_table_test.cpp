@@ -354,6 +354,28 @@ TEST(LineComparisons, AreOfTheSameRows) {
               testing::Contains(testing::HasSubstr("left out: 6 pairs of runs")));
 }
 
+TEST(LineComparisons, AreOfTheSameRowsInTablesToo) {
+  std::vector<ResultRow> rows =
+      together({runs("lora", "8", {0.70, 0.74, 0.78}), runs("lotr", "8", {0.90, 0.945, 0.98})});
+  ASSERT_TRUE(make_score_table(rows).lines[1].cells[0].best);
+  const auto compared = [&](const std::string& key, const std::vector<std::string>& values) {
+    std::vector<ResultRow> told = rows;
+    for (std::size_t i = 0; i < told.size(); ++i)
+      if (const std::string& value = values[i / 3]; !value.empty()) told[i].settings[key] = value;
+    const ScoreTable table = make_score_table(told);
+    const LineComparison comparison = compare_lines(table).at(0);
+    EXPECT_EQ(table.lines[1].cells[0].best, comparison.t.count == 3) << key;
+    EXPECT_EQ(comparison.t.count + comparison.other_rows, 3U) << key;
+    return comparison.t.count;
+  };
+  EXPECT_EQ(compared("score-on", {"dev", "dev"}), 3U);
+  EXPECT_EQ(compared("score-on", {"dev", "held-out"}), 0U);
+  EXPECT_EQ(compared("score-on", {"", "held-out"}), 3U) << "not known is no other";
+  EXPECT_EQ(compared("fingerprint of the data", {"a/b", "c/b"}), 3U) << "trained on others";
+  EXPECT_EQ(compared("fingerprint of the data", {"a/b", "a/c"}), 0U);
+  EXPECT_EQ(compared("fingerprint of the data", {"a/", "a/c"}), 3U);
+}
+
 TEST(LineComparisons, OfRunsThatDoNotVaryAreUnknown) {
   const ScoreTable table = make_score_table(together(
       {constant(runs("lora", "8", {0.6, 0.6, 0.6}), 0.6),
