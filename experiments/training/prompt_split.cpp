@@ -42,7 +42,7 @@ bool cut_start(const PromptExample& example, std::size_t before, std::size_t lon
   const std::size_t excess = longest - limit;
   const std::size_t kept = before + 1;
   if (prompt.size() < kept + excess)
-    throw Error("{}: the answer has {} tokens, which leave no room for a prompt in --max-length {}",
+    throw Error("{}: the {} tokens of an answer leave no room for a prompt in --max-length {}",
                 printable(example.place), longest - prompt.size(), limit);
   const auto begin = prompt.begin() + static_cast<std::ptrdiff_t>(before);
   prompt.erase(begin, begin + static_cast<std::ptrdiff_t>(excess));

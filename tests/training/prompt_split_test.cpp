@@ -130,7 +130,7 @@ TEST(PromptSplit, CutsPromptsFromTheirBeginningAsMaxLengthAsks) {
   EXPECT_EQ(message_of<Error>([&] {
               encode(examples, true, {64, 3});
             }),
-            "rows.jsonl:7: the answer has 2 tokens, which leave no room for a prompt in "
+            "rows.jsonl:7: the 2 tokens of an answer leave no room for a prompt in "
             "--max-length 3");
   EXPECT_THROW(encode(examples, false, {64, 2}), Error);
   EXPECT_EQ(message_of<Error>([&] {
