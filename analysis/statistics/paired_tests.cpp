@@ -147,9 +147,10 @@ PairedScores pair_scores(std::span<const SeedScore> first, std::span<const SeedS
   PairedScores paired;
   for (auto i = first.begin(), j = second.begin(); i != first.end() && j != second.end();) {
     const int order = i->seed.compare(j->seed);
-    const bool differ = are_of_other_rows(*i, *j);
-    if (order == 0 && differ) ++paired.other_rows;
-    if (order == 0 && !differ) paired.pairs.push_back({i->score, j->score});
+    if (order == 0 && are_of_other_rows(*i, *j))
+      ++paired.other_rows;
+    else if (order == 0)
+      paired.pairs.push_back({i->score, j->score});
     if (order <= 0) ++i;
     if (order >= 0) ++j;
   }

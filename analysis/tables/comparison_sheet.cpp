@@ -119,8 +119,7 @@ ScoreSheet comparison_sheet(const std::vector<LineComparison>& comparisons, cons
   if (other_rows > 0)
     sheet.notes.push_back(
         fmt::format("left out: {} pairs of runs of one seed that were scored on other rows, or on "
-                    "rows asked in "
-                    "other words",
+                    "rows asked in other words",
                     other_rows));
   bool all = false, some = false;
   for (const LineComparison& comparison : comparisons)

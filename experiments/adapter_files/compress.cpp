@@ -302,14 +302,17 @@ class RankReduction {
       const std::size_t middle = keeps + (loses - keeps) / 2;
       std::size_t at = middle;
       while (at > keeps && !can_be_fitted(ranks[at])) --at;
-      Result tried;
-      if (at > keeps) tried = fit(ranks[at]);
-      if (at > keeps && !keeps_energy(tried)) {
-        loses = at;
+      if (at == keeps) {  // none between them can be fitted
+        keeps = middle;
         continue;
       }
-      if (at > keeps) best = std::move(tried);
-      keeps = middle;
+      Result tried = fit(ranks[at]);
+      if (keeps_energy(tried)) {
+        keeps = middle;
+        best = std::move(tried);
+      } else {
+        loses = at;
+      }
     }
     return best;
   }

@@ -45,8 +45,10 @@ void expect_read(const RunSettings& settings) {
     if (!is_read(spec, settings) && !is_default(spec, settings)) refuse(spec, settings);
 }
 
-void drop_unread(std::vector<RunSettings*>& runs) {
+bool drop_unread(std::span<RunSettings* const> runs) {
+  bool dropped = false;
   for (const SettingSpec& spec : run_settings()) {
+    if (spec.used_with.empty()) continue;
     std::vector<RunSettings*> without;
     bool with = false;
     for (RunSettings* run : runs) {
@@ -58,7 +60,9 @@ void drop_unread(std::vector<RunSettings*>& runs) {
     }
     if (!with && !without.empty()) refuse(spec, *without.front());
     for (RunSettings* run : without) run->values.erase(spec.name);
+    dropped = dropped || !without.empty();
   }
+  return dropped;
 }
 
 void drop_unread(RunSettings& settings) {

@@ -1,7 +1,6 @@
 #pragma once
 
-#include <string>
-#include <vector>
+#include <span>
 
 #include "experiments/runs/settings.h"
 
@@ -14,7 +13,8 @@ namespace rankfold {
 void expect_read(const RunSettings& settings);
 /// The same of a grid, where a setting may be read by some of the runs: it is left out of the
 /// others. Throws UsageError for one that no run which has another value reads.
-void drop_unread(std::vector<RunSettings*>& runs);
+/// Returns whether one was left out.
+bool drop_unread(std::span<RunSettings* const> runs);
 /// Leaves them out of a run that an older version made with them.
 void drop_unread(RunSettings& settings);
 

@@ -139,7 +139,7 @@ class RunChecks {
 void merge_unread(std::vector<PlannedRun>& runs) {
   std::vector<RunSettings*> settings;
   for (PlannedRun& run : runs) settings.push_back(&run.settings);
-  drop_unread(settings);
+  if (!drop_unread(settings)) return;
   std::unordered_set<std::string> known;
   std::erase_if(runs, [&](const PlannedRun& run) {
     return !known.insert(settings_text(run.settings)).second;

@@ -80,6 +80,11 @@ Task choose_task(const TaskChoice& choice, const EvaluationRequest& request,
   return task;
 }
 
+/// Whether something tells what the scored model was trained on: the adapter of a run.
+bool tells_its_run(const EvaluationRequest& request, const AdapterDescription& description) {
+  return !request.adapter.empty() && !description.task.empty();
+}
+
 /// A table is divided by a hash of its texts: a run that divided its table so trained on none of
 /// the rows that are scored, whatever table they are of. Throws UsageError where the adapter's run
 /// divided none, or by other columns; what nothing is known of is noted.
@@ -87,7 +92,7 @@ void expect_divided_alike(const EvaluationRequest& request, const TaskChoice& ch
                           const AdapterDescription& description, std::vector<std::string>& notes) {
   if (!is_table_file(choice.data) || !choice.dev.empty()) return;
   const std::string data = printable(choice.data.string(), 300);
-  if (request.adapter.empty() || description.task.empty()) {
+  if (!tells_its_run(request, description)) {
     notes.push_back(
         fmt::format("{}: a part of its rows is scored, and nothing tells whether the model was "
                     "trained on them; --dev FILE scores all rows of a file",
@@ -132,7 +137,7 @@ void expect_held_out_by_run(const EvaluationRequest& request, const Scored& scor
                             std::vector<std::string>& notes) {
   const AdapterDescription& description = scored.adapted.description;
   if (is_table_file(scored.choice.data) || scored.score_on != "held-out") return;
-  if (request.adapter.empty() || description.task.empty()) {
+  if (!tells_its_run(request, description)) {
     notes.emplace_back(
         "--score-on held-out: the rows are of those to train on, and nothing tells whether the "
         "model was trained on them; --score-on dev scores others");
@@ -147,11 +152,10 @@ void expect_held_out_by_run(const EvaluationRequest& request, const Scored& scor
 }
 
 /// Rows by prompt are drawn by a seed, and those behind the rows to train on are held out: from
-/// another file or by another seed they are others. Throws UsageError.
+/// another file or by another seed they are others. Of the adapter of a run; throws UsageError.
 void expect_drawn_alike(const EvaluationRequest& request, const Scored& scored,
                         const std::string& trained_rows, std::vector<std::string>& notes) {
   const AdapterDescription& description = scored.adapted.description;
-  if (request.adapter.empty() || description.task.empty()) return;
   if (description.trained_rows.empty())
     notes.emplace_back(
         "--score-on held-out: an older version wrote the adapter and kept no fingerprint of its "
@@ -230,12 +234,13 @@ Evaluation evaluate_prompts(const EvaluationRequest& request, const Scored& scor
   Host& host = *scored.adapted.host;
   const std::uint64_t seed = request.seed.value_or(scored.adapted.description.seed);
   std::vector<Split> wanted = {scored_split(scored.score_on)};
-  const bool held_out = wanted.front() == Split::held_out && !is_table_file(scored.choice.data);
-  if (held_out) wanted.push_back(Split::train);
+  const bool is_drawn = wanted.front() == Split::held_out && !is_table_file(scored.choice.data) &&
+                        tells_its_run(request, scored.adapted.description);
+  if (is_drawn) wanted.push_back(Split::train);
   const PromptDataset dataset = load_prompt_rows(
       scored.task, scored.choice, scored.adapted.description.max_train, seed, wanted);
   Evaluation result;
-  if (held_out) expect_drawn_alike(request, scored, rows_fingerprint(dataset.train), result.notes);
+  if (is_drawn) expect_drawn_alike(request, scored, rows_fingerprint(dataset.train), result.notes);
   const std::vector<PromptExample>& rows = scored_examples(scored.task, dataset, scored.score_on);
   const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(request.model);
   const PromptSplit split =
